@@ -1,0 +1,32 @@
+/**
+ * What an RPC can fail with: the four exception types of rpc.capnp, with the reason as its text.
+ */
+
+/** rpc.capnp, `Exception.Type`, in the order of their numbers on the wire. */
+export const ERROR_KINDS = ["failed", "overloaded", "disconnected", "unimplemented"] as const;
+export type ErrorKind = (typeof ERROR_KINDS)[number];
+
+/** A failure that crosses the wire. `message` is the bare reason; `toString()` is what users see: `Failed: REASON`. */
+export class RpcError extends Error {
+  override readonly name = "RpcError";
+
+  constructor(
+    readonly kind: ErrorKind,
+    reason: string,
+    options?: ErrorOptions,
+  ) {
+    super(reason, options);
+  }
+
+  override toString(): string {
+    return `${this.kind[0]!.toUpperCase()}${this.kind.slice(1)}: ${this.message}`;
+  }
+
+  /** Any thrown value as an `RpcError`; what is none becomes "failed" with its message. */
+  static from(error: unknown): RpcError {
+    if (error instanceof RpcError) return error;
+    return new RpcError("failed", error instanceof Error ? error.message : String(error), {
+      cause: error,
+    });
+  }
+}
