@@ -1,0 +1,79 @@
+/*
+ * Writes S-expressions: the machine form, which layer ids are hashes of, and the human form, for
+ * files and messages that people read.
+ */
+
+import { Layout } from "./layout.js";
+import { escaped, mustQuote, quoted } from "./quoting.js";
+import { isAtom, type Sexp } from "./sexp.js";
+
+/** On one line, with a space only between two bare atoms: `(a(b"c d")e f)`. */
+export function toMachine(sexp: Sexp): string {
+  const out: string[] = [];
+  writeMachine(sexp, false, out);
+  return out.join("");
+}
+
+/** Returns whether a bare atom that follows needs a space. */
+function writeMachine(sexp: Sexp, afterBare: boolean, out: string[]): boolean {
+  if (isAtom(sexp)) {
+    const bare = !mustQuote(sexp.atom);
+    if (bare && afterBare) out.push(" ");
+    out.push(bare ? sexp.atom : quoted(sexp.atom));
+    return bare;
+  }
+  out.push("(");
+  let bare = false;
+  for (const item of sexp.items) bare = writeMachine(item, bare, out);
+  out.push(")");
+  return false;
+}
+
+/** Laid out on lines of at most 78 bytes where that is possible. */
+export function toHuman(sexp: Sexp): string {
+  if (isAtom(sexp) && !sexp.atom.includes("\n")) {
+    return mustQuote(sexp.atom) ? quoted(sexp.atom) : sexp.atom;
+  }
+  const layout = new Layout();
+  layHuman(layout, sexp);
+  return layout.finish();
+}
+
+/** Adds the human form to a layout. */
+export function layHuman(layout: Layout, sexp: Sexp): void {
+  if (isAtom(sexp)) {
+    layAtom(layout, sexp.atom);
+  } else if (sexp.items.length === 0) {
+    layout.text("()");
+  } else {
+    layout.open("box", 1).text("(");
+    sexp.items.forEach((item, i) => {
+      if (i > 0) layout.hint();
+      layHuman(layout, item);
+    });
+    layout.text(")").close();
+  }
+}
+
+/**
+ * An atom with a line feed before its end is spread over lines, each begun by the `\n` of the line
+ * feed before it, after a backslash and a line break that the reader drops. A space before the
+ * opening quote sets the following lines one column to the left of the text.
+ */
+function layAtom(layout: Layout, text: string): void {
+  if (!mustQuote(text)) {
+    layout.text(text);
+    return;
+  }
+  const newline = text.indexOf("\n");
+  if (newline < 0 || newline === text.length - 1) {
+    layout.text(quoted(text));
+    return;
+  }
+  layout.open("box").text(' "');
+  text.split("\n").forEach((line, i) => {
+    if (i > 0) layout.text("\\").newline().text("\\n");
+    layout.text(escaped(line));
+  });
+  layout.text('"').close();
+}
