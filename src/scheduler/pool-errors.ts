@@ -1,0 +1,28 @@
+/** What can go wrong when a pool is used: each says what to do about it. */
+
+/** A job was submitted, or a rate asked for, through a client that has been removed from the pool. */
+export class ClientRemoved extends Error {
+  override readonly name = "ClientRemoved";
+
+  constructor(readonly client: string) {
+    super(`Client ${JSON.stringify(client)} has been removed; get it anew from the pool to go on`);
+  }
+}
+
+/** A worker was paused or resumed through a connection that has ended. */
+export class WorkerReleased extends Error {
+  override readonly name = "WorkerReleased";
+
+  constructor(readonly worker: string) {
+    super(`Worker ${JSON.stringify(worker)} has disconnected; address it by name instead`);
+  }
+}
+
+/** A rate must be a number above zero. */
+export class InvalidRate extends RangeError {
+  override readonly name = "InvalidRate";
+
+  constructor(readonly rate: number) {
+    super(`A client's rate must be a number above 0, such as 1 or 0.5, not ${rate}`);
+  }
+}

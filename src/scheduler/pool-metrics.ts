@@ -1,0 +1,66 @@
+/**
+ * A pool's figures, for monitoring.
+ */
+
+import type { PoolClient } from "./client.js";
+import type { Dispatcher, PoolCounters } from "./dispatcher.js";
+
+/** Numbers of jobs by priority: urgent ones are `high`. */
+export interface ByPriority {
+  readonly high: number;
+  readonly low: number;
+}
+
+export interface PoolMetrics {
+  readonly counters: Readonly<PoolCounters>;
+  /** Jobs that were handed to workers and are not finished. */
+  readonly running: number;
+  readonly workersConnected: number;
+  /** The sum of the connected workers' capacities. */
+  readonly workersCapacity: number;
+  /** Pops that wait in line for a job. */
+  readonly workersReady: number;
+  /** Connected workers that are not active, for whatever reason. */
+  readonly workersPaused: number;
+  /** The backlog. */
+  readonly incoming: ByPriority;
+  /** The connected workers' own queues, by name. */
+  readonly workerQueues: ReadonlyMap<string, ByPriority>;
+  /** The clients' queued jobs, wherever they are queued, by client id. */
+  readonly clients: ReadonlyMap<string, ByPriority>;
+}
+
+export function measure<J>(
+  { backlog, counters, line, workers }: Dispatcher<J>,
+  clients: ReadonlyMap<string, PoolClient<J>>,
+): PoolMetrics {
+  let workersCapacity = 0;
+  let workersPaused = 0;
+  const workerQueues = new Map<string, ByPriority>();
+  for (const { name, capacity, active, queue } of workers.values()) {
+    workersCapacity += capacity;
+    if (!active) workersPaused++;
+    workerQueues.set(name, byPriority(queue));
+  }
+  return {
+    counters: { ...counters },
+    running: counters.accepted - counters.finished,
+    workersConnected: workers.size,
+    workersCapacity,
+    workersReady: line.size,
+    workersPaused,
+    incoming: byPriority(backlog),
+    workerQueues,
+    clients: new Map([...clients].map(([id, { queued }]) => [id, queued])),
+  };
+}
+
+function byPriority({
+  size,
+  urgent,
+}: {
+  readonly size: number;
+  readonly urgent: number;
+}): ByPriority {
+  return { high: urgent, low: size - urgent };
+}

@@ -1,0 +1,54 @@
+/**
+ * A submitted job and its place in the order of all jobs.
+ */
+
+import type { PoolClient } from "./client.js";
+import type { Slotted } from "./heap.js";
+
+/** Whatever a queued ticket sits in: a lane or the stragglers of the backlog, or a worker's own queue. */
+export interface Home<J> {
+  /** Takes the ticket out, with all that was counted for it. */
+  remove(ticket: Ticket<J>): void;
+}
+
+/**
+ * A ticket is *queued* from its submission until it is handed to a pop or cancelled; meanwhile it may move
+ * between the backlog and workers' own queues. What happens to the job afterwards is not the pool's concern.
+ */
+export class Ticket<J> implements Slotted {
+  /** Where it is queued; null when it is not. */
+  home: Home<J> | null = null;
+  /** Its position there, as its home counts. */
+  slot = 0;
+  /** In a worker's own queue, what it is expected to cost there (seconds); null elsewhere. */
+  cost: number | null = null;
+
+  constructor(
+    readonly client: PoolClient<J>,
+    readonly job: J,
+    readonly urgent: boolean,
+    /** The fair start time: when the job would start if its client had its fair share, in seconds of the clock. */
+    readonly start: number,
+    /** Counts submissions. */
+    readonly sequence: number,
+  ) {}
+
+  get queued(): boolean {
+    return this.home !== null;
+  }
+
+  /**
+   * Takes the job back. False if it is not queued (any more). Costs O(log n) at most, and works for
+   * tickets of removed clients too.
+   */
+  cancel(): boolean {
+    return this.client.cancel(this);
+  }
+}
+
+/** The order of every queue: urgent jobs first, then by fair start time, then by order of submission. */
+export function ticketBefore<J>(a: Ticket<J>, b: Ticket<J>): boolean {
+  if (a.urgent !== b.urgent) return a.urgent;
+  if (a.start !== b.start) return a.start < b.start;
+  return a.sequence < b.sequence;
+}
