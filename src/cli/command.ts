@@ -1,0 +1,250 @@
+/**
+ * What all command lines have in common: how commands are declared, which options every one has, help, and the way from
+ * `process.argv` to an exit status.
+ *
+ *     const show = command("show", "Show information about a pool.", ["ocluster-admin -c admin.cap show linux-x86_64"])
+ *       .addOption(connectOption("admin.cap"))
+ *       .option("--terse", "Only the names of the workers.")
+ *       .argument("[POOL]", "Pool to use.")
+ *       .action(async (pool, { connect, terse }) => { … });
+ *
+ *     await runMain(program("ocluster-admin", "Administers a scheduler.", [show], ["ocluster-admin -c admin.cap show"]));
+ *
+ * Commands are commander's, with types inferred from the declarations. An action that returns has succeeded; what it
+ * throws decides on text and status (errors.ts). Heavy modules are best imported inside actions, so that `--help` is quick.
+ */
+import {
+  Command,
+  CommanderError,
+  type CommandUnknownOpts,
+  type HelpConfiguration,
+  Option,
+} from "@commander-js/extra-typings";
+import {
+  BadCommandLine,
+  canonical,
+  checkComplete,
+  markRepeatable,
+  type Parsed,
+  parse,
+  path,
+} from "./argv.js";
+import { EXIT, outcomeOf, UsageError } from "./errors.js";
+import { configureLog, LOG_FORMATS, VERBOSITIES } from "./log.js";
+import { dieOf, Interrupted } from "./signals.js";
+import { COLORS, type Sink, stderrTerminal } from "./terminal.js";
+import { existingFile, oneOf, type Parser, ValueError } from "./values.js";
+import { version } from "./version.js";
+
+/** An option with a value, such as `option("--capacity <N>", "…", integer({ min: 1 })).default(10)`. */
+export function option<F extends string, T>(flags: F, description: string, parser: Parser<T>) {
+  return new Option(flags, description).argParser((text: string): T => named(flags, parser, text));
+}
+
+/** An option that may be given several times; its value is the list of them, [] without any. */
+export function repeatedOption<F extends string, T>(
+  flags: F,
+  description: string,
+  parser: Parser<T>,
+) {
+  const result = new Option(flags, `${description} Can be repeated.`)
+    .default<T[]>([])
+    // Commander hands the default to the first call; it must not be changed, as it is shared.
+    .argParser<T[]>((text, previous) => [...previous, named(flags, parser, text)]);
+  result.defaultValueDescription = "";
+  markRepeatable(result);
+  return result;
+}
+
+function named<T>(flags: string, parser: Parser<T>, text: string): T {
+  try {
+    return parser(text);
+  } catch (error) {
+    if (!(error instanceof ValueError)) throw error;
+    const name = /--[\w-]+/.exec(flags)?.[0] ?? flags.split(/[ ,]/, 1)[0];
+    throw new UsageError(`option '${name}': ${error.message}`, { cause: error });
+  }
+}
+
+/** `-c/--connect FILE`, required; `example` names the kind of file, such as "admin.cap". */
+export function connectOption(example: string) {
+  const description = `Capability file of the scheduler (${example}).`;
+  return option("-c, --connect <FILE>", description, existingFile).makeOptionMandatory();
+}
+
+/** A command of a program, or a program that has no commands. `examples` are whole command lines, shown in its help. */
+export function command(name: string, summary: string, examples: readonly string[]) {
+  const result = base(name, summary, examples)
+    .addOption(
+      option(
+        "--verbosity <LEVEL>",
+        `What to log: ${VERBOSITIES.join(", ")}.`,
+        oneOf(VERBOSITIES),
+      ).default("warning"),
+    )
+    .addOption(
+      option("--color <WHEN>", `Colours: ${COLORS.join(", ")}.`, oneOf(COLORS)).default("auto"),
+    )
+    .addOption(
+      option(
+        "--log-format <FORMAT>",
+        `Log as ${LOG_FORMATS.join(" or ")}.`,
+        oneOf(LOG_FORMATS),
+      ).default("text"),
+    )
+    .hook("preAction", (self) => {
+      const { verbosity, color, logFormat } = self.opts();
+      return configureLog({ verbosity, color, format: logFormat });
+    });
+  // Not part of the options' type: no action sees them, `run` makes them a verbosity.
+  result.option("-v, --verbose", "Log more; given twice, everything.");
+  result.option("-q, --quiet", "Log nothing.");
+  return result;
+}
+
+/** A program with commands. */
+export function program(
+  name: string,
+  summary: string,
+  commands: readonly CommandUnknownOpts[],
+  examples: readonly string[],
+): CommandUnknownOpts {
+  const result = base(name, summary, examples).helpCommand(false);
+  for (const each of commands) result.addCommand(each);
+  return result;
+}
+
+function base(name: string, summary: string, examples: readonly string[]) {
+  const result = new Command(name)
+    .description(summary)
+    .helpOption(false)
+    .exitOverride()
+    .configureOutput({ outputError: () => {} })
+    .configureHelp(HELP)
+    .addHelpText("after", `\nExamples:\n${examples.map((line) => `  ${line}`).join("\n")}`);
+  result.option("--help", "Show this help.");
+  result.option("--version", "Show the version.");
+  return result;
+}
+
+const COMMON = ["help", "version", "verbose", "quiet", "verbosity", "color", "logFormat"];
+
+const HELP: HelpConfiguration = {
+  // In the declared order, but what every command has comes last.
+  visibleOptions: ({ options }) => {
+    const isCommon = (each: { attributeName(): string }) => COMMON.includes(each.attributeName());
+    const own = options.filter((each) => !each.hidden && !isCommon(each));
+    return [...own, ...options.filter(isCommon)];
+  },
+  subcommandTerm: (each) => each.name(),
+  optionTerm: ({ flags }) => flags.replace(VALUE, "=$1"),
+  commandUsage: usage,
+};
+
+/** The ` <FILE>` of an option's flags. */
+const VALUE = / <(.*)>$/;
+
+/** `ocluster-admin show --connect=FILE [OPTION]… [POOL] [WORKER]` */
+function usage(command: CommandUnknownOpts): string {
+  const words = path(command);
+  if (command.commands.length > 0) return [...words, "COMMAND …"].join(" ");
+  for (const each of command.options) {
+    if (each.mandatory) words.push(each.flags.replace(/^-\w, /, "").replace(VALUE, "=$1"));
+  }
+  words.push("[OPTION]…");
+  for (const argument of command.registeredArguments) {
+    const name = argument.required ? argument.name() : `[${argument.name()}]`;
+    words.push(argument.variadic ? `${name}…` : name);
+  }
+  return words.join(" ");
+}
+
+/** What stands below an error in the command line. */
+function usageText(command: CommandUnknownOpts, message: string): string {
+  const [main, ...rest] = path(command);
+  const full = [main, ...rest].join(" ");
+  const help = rest.length > 0 ? `'${full} --help' or '${main} --help'` : `'${main} --help'`;
+  return `${main}: ${message}\nUsage: ${usage(command)}\nTry ${help} for more information.`;
+}
+
+/** Where a command line's help, version and errors go. */
+export interface Output {
+  readonly stdout: Pick<Sink, "write">;
+  readonly stderr: Pick<Sink, "write">;
+}
+
+/**
+ * Runs a command line to its end, and returns the exit status. `argv` is without the program's name. Rejects with
+ * `Interrupted` only.
+ */
+export async function run(
+  program: CommandUnknownOpts,
+  argv: readonly string[],
+  output: Output = process,
+): Promise<number> {
+  let command = program;
+  try {
+    const parsed = parse(program, argv);
+    command = parsed.command;
+    if (find(parsed, "help")) {
+      command.configureOutput({ writeOut: (text) => output.stdout.write(text) }).outputHelp();
+    } else if (find(parsed, "version")) {
+      output.stdout.write(`${version()}\n`);
+    } else {
+      checkComplete(parsed);
+      await program.parseAsync(canonical(withVerbosity(parsed)), { from: "user" });
+    }
+    return EXIT.ok;
+  } catch (error) {
+    if (error instanceof Interrupted) throw error;
+    if (error instanceof BadCommandLine) command = error.command;
+    const { text, status } =
+      error instanceof UsageError || error instanceof CommanderError
+        ? { text: usageText(command, error.message), status: EXIT.usage }
+        : outcomeOf(error);
+    if (text !== "") output.stderr.write(`${text}\n`);
+    return status;
+  }
+}
+
+/** The option with this attribute name, if it was given, and its values. */
+function find({ given }: Parsed, name: string) {
+  return [...given].find(([each]) => each.attributeName() === name);
+}
+
+/** The same command line with `-v` and `-q` as a `--verbosity`, which itself has the last word. */
+function withVerbosity(parsed: Parsed): Parsed {
+  const given = new Map(parsed.given);
+  const [verbose, repetitions] = find(parsed, "verbose") ?? [];
+  const [quiet] = find(parsed, "quiet") ?? [];
+  if (verbose) given.delete(verbose);
+  if (quiet) given.delete(quiet);
+  const verbosity = parsed.command.options.find((each) => each.attributeName() === "verbosity");
+  if (verbosity && !given.has(verbosity)) {
+    if (quiet) given.set(verbosity, ["quiet"]);
+    else if (repetitions) given.set(verbosity, [repetitions.length > 1 ? "debug" : "info"]);
+  }
+  return { ...parsed, given };
+}
+
+/** Runs the command line of this process and ends the process with its status. The last statement of every program. */
+export async function runMain(program: CommandUnknownOpts): Promise<void> {
+  process.on("uncaughtException", (error) => {
+    const { text } = outcomeOf(error);
+    stderrTerminal.line(`${program.name()}: ${text}`);
+    process.exit(EXIT.bug);
+  });
+  // The reader went away (`… | head`): nobody is left to tell.
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on("error", () => process.exit(BROKEN_PIPE));
+  }
+  try {
+    process.exit(await run(program, process.argv.slice(2)));
+  } catch (error) {
+    if (!(error instanceof Interrupted)) throw error;
+    dieOf(error.signalName);
+  }
+}
+
+/** What a shell reports for a process that died of SIGPIPE, which Node ignores. */
+const BROKEN_PIPE = 128 + 13;

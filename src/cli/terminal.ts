@@ -1,0 +1,107 @@
+/**
+ * What a program may do with a terminal: decide on colour, show progress in place, and keep whole lines whole.
+ *
+ * Two kinds of progress share standard error with the log. An *announcement* (`Connecting to X... `) is printed whether
+ * or not anybody watches, and is completed on its own line. A *status* is a line redrawn in place; it exists only on a
+ * terminal, and steps aside whenever something else is written.
+ */
+
+export const COLORS = ["auto", "always", "never"] as const;
+export type ColorChoice = (typeof COLORS)[number];
+
+/** The part of a stream that is needed here; `process.stdout` and `process.stderr` fit. */
+export interface Sink {
+  readonly isTTY?: boolean | undefined;
+  readonly columns?: number | undefined;
+  write(text: string): unknown;
+}
+
+/**
+ * Whether to colour what goes to `sink`. "auto": only for a terminal that can (`TERM` is set and not `dumb`), and unless
+ * the variable `NO_COLOR` is set and not empty (https://no-color.org).
+ */
+export function useColor(
+  choice: ColorChoice,
+  sink: Sink,
+  env: Readonly<Record<string, string | undefined>> = process.env,
+): boolean {
+  if (choice !== "auto") return choice === "always";
+  return sink.isTTY === true && !env.NO_COLOR && env.TERM !== undefined && env.TERM !== "dumb";
+}
+
+const CODES = { bold: 1, red: 31, green: 32, yellow: 33, blue: 34, magenta: 35, cyan: 36 } as const;
+
+/** `text` in a colour, when `on`. */
+export function paint(on: boolean, color: keyof typeof CODES, text: string): string {
+  return on ? `\u001b[${CODES[color]}m${text}\u001b[0m` : text;
+}
+
+const BLANK_LINE = "\r\u001b[K";
+
+/** Writes lines, one announcement and one status line to a sink, without one breaking into another. */
+export class Terminal {
+  /** The announcement whose outcome is not known yet, and whether the cursor still stands at its end. */
+  #announced: { text: string; interrupted: boolean } | undefined;
+  #status = "";
+
+  constructor(private readonly sink: Sink) {}
+
+  get isTTY(): boolean {
+    return this.sink.isTTY === true;
+  }
+
+  /** Writes `text` and a newline, as one piece. */
+  line(text: string): void {
+    this.withoutStatus(() => {
+      if (this.#announced && !this.#announced.interrupted) {
+        this.#announced.interrupted = true;
+        this.sink.write("\n");
+      }
+      this.sink.write(`${text}\n`);
+    });
+  }
+
+  /** Writes `text...` and leaves the line open until `conclude`. */
+  announce(text: string): void {
+    if (this.#announced) this.conclude("");
+    this.#eraseStatus();
+    this.#announced = { text: `${text}... `, interrupted: false };
+    this.sink.write(this.#announced.text);
+  }
+
+  /** Completes the announcement with its outcome; repeats it if lines came in between. */
+  conclude(outcome: string): void {
+    if (!this.#announced) return;
+    const { text, interrupted } = this.#announced;
+    this.#announced = undefined;
+    this.sink.write(`${interrupted ? text : ""}${outcome}\n`);
+    this.#drawStatus();
+  }
+
+  /** Shows `text` as the last line, in place of the previous status; "" removes it. Nothing happens without a terminal. */
+  status(text: string): void {
+    if (!this.isTTY || text === this.#status) return;
+    this.#eraseStatus();
+    // A line that wraps could not be erased again.
+    this.#status = text.slice(0, Math.max(1, (this.sink.columns ?? 80) - 1));
+    this.#drawStatus();
+  }
+
+  /** Runs `write`, which writes to this terminal by another way (standard output, say), with the status line hidden. */
+  withoutStatus(write: () => void): void {
+    this.#eraseStatus();
+    write();
+    this.#drawStatus();
+  }
+
+  #eraseStatus(): void {
+    if (this.#status !== "") this.sink.write(BLANK_LINE);
+  }
+
+  #drawStatus(): void {
+    if (this.#status !== "") this.sink.write(this.#status);
+  }
+}
+
+/** The terminal that the log, progress and errors share. */
+export const stderrTerminal = new Terminal(process.stderr);

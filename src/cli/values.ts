@@ -1,0 +1,211 @@
+/**
+ * What option values mean: parsers from text, each with an error that says what was expected.
+ *
+ * A parser throws `ValueError`; `option()` in command.ts prefixes the option's name, so that a user reads
+ * `option '--capacity': invalid value 'ten', expected a whole number of at least 1`.
+ */
+import { statSync } from "node:fs";
+import { isIPv6 } from "node:net";
+import { resolve } from "node:path";
+
+/** A value that does not parse. The message stands after `option '--x': `. */
+export class ValueError extends Error {
+  override readonly name = "ValueError";
+}
+
+/** Text in, value out, or a `ValueError`. */
+export type Parser<T> = (text: string) => T;
+
+function invalid(text: string, expected: string): ValueError {
+  return new ValueError(`invalid value '${text}', expected ${expected}`);
+}
+
+/** Bounds, both included. */
+export interface Range {
+  readonly min?: number;
+  readonly max?: number;
+}
+
+function describeRange({ min, max }: Range): string {
+  if (min !== undefined && max !== undefined) return ` from ${min} to ${max}`;
+  if (min !== undefined) return ` of at least ${min}`;
+  return max === undefined ? "" : ` of at most ${max}`;
+}
+
+function inRange(value: number, { min = -Infinity, max = Infinity }: Range): boolean {
+  return value >= min && value <= max;
+}
+
+/** A whole number in decimal digits. */
+export function integer(range: Range = {}): Parser<number> {
+  return (text) => {
+    const value = Number(text);
+    if (!/^[+-]?\d+$/.test(text) || !Number.isSafeInteger(value) || !inRange(value, range)) {
+      throw invalid(text, `a whole number${describeRange(range)}`);
+    }
+    return value;
+  };
+}
+
+const DECIMAL = /^[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?$/i;
+
+/** A finite number, with or without a fraction. */
+export function decimal(range: Range = {}): Parser<number> {
+  return (text) => {
+    const value = Number(text);
+    if (!DECIMAL.test(text) || !Number.isFinite(value) || !inRange(value, range)) {
+      throw invalid(text, `a number${describeRange(range)}`);
+    }
+    return value;
+  };
+}
+
+/** 0 to 100; a `%` after it is allowed. */
+export const percentage: Parser<number> = (text) => {
+  const value = Number(text.replace(/%$/, ""));
+  if (!DECIMAL.test(text.replace(/%$/, "")) || !inRange(value, { min: 0, max: 100 })) {
+    throw invalid(text, "a percentage from 0 to 100");
+  }
+  return value;
+};
+
+/** A TCP port; 0 lets the system choose one. */
+export const port: Parser<number> = integer({ min: 0, max: 65535 });
+
+const SECONDS_PER = { ms: 0.001, s: 1, m: 60, h: 3600, d: 86400 } as const;
+
+/** A duration in seconds: a number of seconds (`600`, `0.5`), or parts with units (`10m`, `1h30m`, `250ms`). */
+export const duration: Parser<number> = (text) => {
+  if (/^\d+(\.\d+)?$/.test(text)) return Number(text);
+  if (!/^(\d+(\.\d+)?(ms|s|m|h|d))+$/.test(text)) {
+    throw invalid(text, "a number of seconds, or a duration such as 10m or 1h30m");
+  }
+  let seconds = 0;
+  for (const [, amount, unit] of text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h|d)/g)) {
+    seconds += Number(amount) * SECONDS_PER[unit as keyof typeof SECONDS_PER];
+  }
+  return seconds;
+};
+
+const BYTE_PREFIXES = ["", "k", "m", "g", "t", "p"];
+
+/**
+ * A size in bytes. A number without a unit counts `bareUnit` bytes. Units as in dd(1), in either case: `K`, `KiB`, `M`,
+ * … are powers of 1024; `kB`, `MB`, … of 1000; `B` is one.
+ */
+export function size(bareUnit = 1): Parser<number> {
+  return (text) => {
+    const [, amount, prefix, suffix] = /^(\d+(?:\.\d+)?)([kmgtp]?)(b|ib|)$/i.exec(text) ?? [];
+    if (amount === undefined || (prefix === "" && suffix?.toLowerCase() === "ib")) {
+      throw invalid(text, "a size such as 512M or 20GB");
+    }
+    const power = BYTE_PREFIXES.indexOf(prefix!.toLowerCase());
+    if (power === 0 && suffix === "") return Number(amount) * bareUnit;
+    return Math.round(Number(amount) * (suffix?.toLowerCase() === "b" ? 1000 : 1024) ** power);
+  };
+}
+
+/** Text that must not be empty. */
+export const nonEmpty: Parser<string> = (text) => {
+  if (text === "") throw new ValueError("the value must not be empty");
+  return text;
+};
+
+/** One of the given words. Unlike commander's choices, its error lists them in the words of the other errors. */
+export function oneOf<const T extends string>(words: readonly T[]): Parser<T> {
+  return (text) => {
+    const word = words.find((candidate) => candidate === text);
+    if (word === undefined) throw invalid(text, `one of ${words.join(", ")}`);
+    return word;
+  };
+}
+
+/** Comma-separated values, without empty ones; `a, b` is `a,b`. */
+export function list<T>(item: Parser<T>): Parser<T[]> {
+  return (text) =>
+    text
+      .split(",")
+      .map((part) => part.trim())
+      .filter((part) => part !== "")
+      .map(item);
+}
+
+/** Where to listen or connect. A unix socket's path is absolute. */
+export type Address =
+  | { readonly kind: "tcp"; readonly host: string; readonly port: number }
+  | { readonly kind: "unix"; readonly path: string };
+
+/** `tcp:HOST:PORT`, where an IPv6 HOST stands in brackets, or `unix:PATH`. */
+export const address: Parser<Address> = (text) => {
+  if (/^unix:./.test(text)) return { kind: "unix", path: resolve(text.slice("unix:".length)) };
+  const [, bracketed, plain, portText] = /^tcp:(?:\[([^\]]*)\]|([^:[\]]+)):(\d+)$/.exec(text) ?? [];
+  if (portText === undefined || (bracketed !== undefined && !isIPv6(bracketed))) {
+    throw invalid(text, "tcp:HOST:PORT or unix:/PATH");
+  }
+  return { kind: "tcp", host: bracketed ?? plain!, port: port(portText) };
+};
+
+/** The path of something that exists and can be looked at. The path is returned as it was given. */
+export const existingFile: Parser<string> = (text) => {
+  const stat = statSync(text, { throwIfNoEntry: false });
+  if (!stat) throw new ValueError(`no '${text}' file`);
+  if (stat.isDirectory()) throw new ValueError(`'${text}' is a directory, expected a file`);
+  return text;
+};
+
+/** The path of a directory that exists. The path is returned as it was given. */
+export const existingDirectory: Parser<string> = (text) => {
+  const stat = statSync(text, { throwIfNoEntry: false });
+  if (!stat) throw new ValueError(`no '${text}' directory`);
+  if (!stat.isDirectory()) throw new ValueError(`'${text}' is not a directory`);
+  return text;
+};
+
+/** A secret to send along: its name in the spec or Dockerfile, and the file that holds its value. */
+export interface SecretFile {
+  readonly id: string;
+  readonly file: string;
+}
+
+/** `ID:FILE`; the file must exist. */
+export const secretFile: Parser<SecretFile> = (text) => {
+  const [id, file] = cut(text, ":");
+  if (!id || !file) throw invalid(text, "ID:FILE");
+  return { id, file: existingFile(file) };
+};
+
+/** `KEY=VALUE`, split at the first `=`. */
+export const assignment: Parser<{ readonly key: string; readonly value: string }> = (text) => {
+  const [key, value] = cut(text, "=");
+  if (!key || value === undefined) throw invalid(text, "KEY=VALUE");
+  return { key, value };
+};
+
+/** A named HTTP endpoint. */
+export interface NamedUrl {
+  readonly name: string;
+  readonly url: URL;
+}
+
+const namedUrl: Parser<NamedUrl> = (text) => {
+  const [name, url] = cut(text, ":");
+  if (!name || !url || !/^https?:/.test(url) || !URL.canParse(url)) {
+    throw invalid(text, "NAME:URL with an http or https URL");
+  }
+  return { name, url: new URL(url) };
+};
+
+/** `NAME:URL,…`; no name may come twice. */
+export const namedUrls: Parser<NamedUrl[]> = (text) => {
+  const entries = list(namedUrl)(text);
+  const names = entries.map(({ name }) => name);
+  const twice = names.find((name, index) => names.indexOf(name) !== index);
+  if (twice !== undefined) throw new ValueError(`the name '${twice}' is given twice`);
+  return entries;
+};
+
+/** The text before and after the first `separator`; no second part without one. */
+function cut(text: string, separator: string): [string, string?] {
+  const at = text.indexOf(separator);
+  return at < 0 ? [text] : [text.slice(0, at), text.slice(at + separator.length)];
+}
