@@ -1,0 +1,29 @@
+/*
+ * How builds end badly.
+ */
+
+/** A step failed; the message is what the user is told, in the words of the facts this project keeps to. */
+export class BuildError extends Error {
+  override readonly name = "BuildError";
+}
+
+/** The one who asked has cancelled. */
+export class BuildCancelled extends Error {
+  override readonly name = "BuildCancelled";
+  constructor() {
+    super("Cancelled");
+  }
+}
+
+/** The store, the runtime or the configuration is not fit for use; the message says what to do about it. */
+export class StoreError extends Error {
+  override readonly name = "StoreError";
+}
+
+/** The cache is in use, and the store cannot take it away from its users. */
+export class CacheBusy extends Error {
+  override readonly name = "CacheBusy";
+  constructor(cache: string) {
+    super(`Cache "${cache}" is in use; try again when no build uses it`);
+  }
+}
