@@ -1,0 +1,195 @@
+/**
+ * A vat's open door: a listening socket that hands on connections once it is known who is at the other end.
+ *
+ * Life of a connection here: accepted → handshaking (TLS only) → handed on, and no longer this file's business. Whoever
+ * has the address can reach "handshaking" without any secret, so that state is bounded in time and number.
+ */
+import { lstatSync, readFileSync, unlinkSync } from "node:fs";
+import { connect, createServer, type Server, type Socket } from "node:net";
+import { type Address, formatAddress, formatHostPort } from "./address.js";
+import { KEEPALIVE_IDLE_MS } from "./dial.js";
+import { RpcError } from "./errors.js";
+import type { Identity } from "./identity.js";
+import { acceptTls } from "./tls.js";
+
+/** Where a vat's log lines go. They never contain secrets. */
+export type VatLog = (level: "debug" | "info" | "warning", message: string) => void;
+
+/** Where and how a vat can be reached. A sturdy ref's address is made from it. */
+export interface Endpoint {
+  readonly address: Address;
+  readonly tls: boolean;
+}
+
+/** Time for a peer to prove its key: many times what a busy machine needs on a bad line. */
+const HANDSHAKE_TIMEOUT_MS = 10_000;
+
+/**
+ * Connections in handshake at once. A whole cluster's workers come back within a second of a restart and must all be let
+ * in; each costs some 50 KB until it has shown its key.
+ */
+const MAX_HANDSHAKES = 4096;
+
+/** Asks for all that the system allows: it cuts this to net.core.somaxconn. */
+const BACKLOG = 65535;
+
+export interface ListenOptions {
+  /** The key for TLS; undefined: no TLS. */
+  readonly identity: Identity | undefined;
+  /** Takes a connection; with TLS, of a peer that holds the key with this digest. */
+  onConnection(socket: Socket, description: string, fingerprint: Uint8Array | undefined): void;
+  readonly log: VatLog;
+  /** For tests: see the constants of this file. */
+  readonly handshakeTimeoutMs?: number;
+  readonly maxHandshakes?: number;
+}
+
+export class Listener implements Endpoint {
+  /** With the real port, if port 0 was asked for. */
+  readonly address: Address;
+  readonly tls: boolean;
+  readonly #server: Server;
+  readonly #options: ListenOptions;
+  readonly #handshaking = new Set<Socket>();
+  readonly #maxHandshakes: number;
+
+  private constructor(server: Server, address: Address, options: ListenOptions) {
+    this.#server = server;
+    this.#options = options;
+    this.#maxHandshakes = options.maxHandshakes ?? Math.min(MAX_HANDSHAKES, openFileLimit() / 2);
+    this.address = address;
+    this.tls = options.identity !== undefined;
+    server.on("connection", (socket) => this.#onConnection(socket));
+    // Such as running out of file descriptors: bad for the one who could not be accepted, but for nobody else.
+    server.on("error", (error) => options.log("warning", `Cannot accept: ${error.message}`));
+  }
+
+  /**
+   * Starts to listen. The socket file of a process that is gone is replaced. Rejects with a "failed" `RpcError` that names
+   * the address, for instance if it is in use.
+   */
+  static async listen(address: Address, options: ListenOptions): Promise<Listener> {
+    if (address.kind === "unix") await removeStaleSocket(address.path);
+    const server = createServer({
+      noDelay: true,
+      keepAlive: true,
+      keepAliveInitialDelay: KEEPALIVE_IDLE_MS,
+    });
+    await new Promise<void>((resolve, reject) => {
+      server.once("error", (error) => reject(listenError(address, error)));
+      server.listen(
+        address.kind === "unix"
+          ? { path: address.path, backlog: BACKLOG }
+          : { host: address.host, port: address.port, backlog: BACKLOG },
+        resolve,
+      );
+    });
+    server.removeAllListeners("error");
+    const bound = server.address();
+    const port = typeof bound === "object" && bound ? bound.port : 0;
+    return new Listener(server, address.kind === "unix" ? address : { ...address, port }, options);
+  }
+
+  /** Connections that have not shown their key yet. */
+  get handshaking(): number {
+    return this.#handshaking.size;
+  }
+
+  /** Stops accepting, and drops who is still in handshake; connections handed on live on. Idempotent. */
+  close(): void {
+    // (Its callback would wait for the end of every connection, and those belong to others now.)
+    if (this.#server.listening) this.#server.close();
+    for (const socket of this.#handshaking) socket.destroy();
+  }
+
+  #onConnection(socket: Socket): void {
+    const description = describePeer(socket, this.address);
+    const { identity, onConnection, log } = this.#options;
+    log("debug", `Accepting new connection from ${description}`);
+    if (!identity) {
+      onConnection(socket, description, undefined);
+    } else {
+      void this.#secure(socket, description, identity);
+    }
+  }
+
+  async #secure(socket: Socket, description: string, identity: Identity): Promise<void> {
+    const { onConnection, log, handshakeTimeoutMs = HANDSHAKE_TIMEOUT_MS } = this.#options;
+    if (!this.#makeRoom()) {
+      log("warning", `Rejecting new connection from ${description}: too many handshakes`);
+      socket.destroy();
+      return;
+    }
+    this.#handshaking.add(socket);
+    let timedOut = false;
+    const deadline = setTimeout(() => {
+      timedOut = true;
+      socket.destroy();
+    }, handshakeTimeoutMs);
+    try {
+      const secured = await acceptTls(socket, identity);
+      onConnection(secured.socket, description, secured.fingerprint);
+    } catch (error) {
+      const reason = timedOut ? "TLS handshake timed out" : RpcError.from(error).message;
+      log("info", `Rejecting new connection from ${description}: ${reason}`);
+    } finally {
+      clearTimeout(deadline);
+      this.#handshaking.delete(socket);
+    }
+  }
+
+  /**
+   * Makes room for one more handshake. A client speaks first in TLS, so who has said nothing yet goes first, the longest
+   * silent one before others; if all are at work the newcomer is out of luck.
+   */
+  #makeRoom(): boolean {
+    if (this.#handshaking.size < this.#maxHandshakes) return true;
+    for (const socket of this.#handshaking) {
+      if (socket.bytesRead > 0) continue;
+      this.#handshaking.delete(socket);
+      socket.destroy();
+      return true;
+    }
+    return false;
+  }
+}
+
+/** A peer as text: the address it came from, or the unix socket it came in by. */
+function describePeer(socket: Socket, listening: Address): string {
+  if (listening.kind === "unix") return formatAddress(listening);
+  const host = socket.remoteAddress?.replace(/^::ffff:/, "") ?? "?";
+  return `tcp:${formatHostPort({ host, port: socket.remotePort ?? 0 })}`;
+}
+
+/** The soft limit on open files. Handshakes may use half: the rest of the process needs files too. */
+function openFileLimit(): number {
+  const limit = /^Max open files\s+(\d+)/m.exec(readFileSync("/proc/self/limits", "utf8"))?.[1];
+  return limit === undefined ? Number.POSITIVE_INFINITY : Number(limit);
+}
+
+/** A unix socket's file outlives a killed process and would be "in use" for ever. Nobody answers at it then. */
+async function removeStaleSocket(path: string): Promise<void> {
+  if (!lstatSync(path, { throwIfNoEntry: false })?.isSocket()) return;
+  const stale = await new Promise<boolean>((resolve) => {
+    const probe = connect({ path });
+    probe.once("connect", () => {
+      probe.destroy();
+      resolve(false);
+    });
+    probe.once("error", (error: NodeJS.ErrnoException) => resolve(error.code === "ECONNREFUSED"));
+  });
+  if (stale) unlinkSync(path);
+}
+
+function listenError(address: Address, error: NodeJS.ErrnoException): RpcError {
+  const reasons: Record<string, string> = {
+    EADDRINUSE: "another process listens there already",
+    EADDRNOTAVAIL: "this machine does not have that address",
+    EACCES: "permission denied",
+    ENOENT: "there is no such directory",
+  };
+  const reason = reasons[error.code ?? ""] ?? error.message;
+  return new RpcError("failed", `Cannot listen on ${formatAddress(address)}: ${reason}`, {
+    cause: error,
+  });
+}
