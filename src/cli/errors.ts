@@ -5,6 +5,7 @@
  * stack. The statuses are those of the reference's command line library, which scripts rely upon.
  */
 import { AssertionError } from "node:assert";
+import { CapFileError } from "../rpc/cap-file.js";
 import { RpcError } from "../rpc/errors.js";
 
 export const EXIT = {
@@ -38,7 +39,8 @@ export interface Outcome {
 /** Sorts an error that ended a program. `UsageError` is not handled here: its text needs the command line's context. */
 export function outcomeOf(error: unknown): Outcome {
   if (error instanceof RpcError) return { text: String(error), status: EXIT.failed };
-  if (error instanceof CommandFailed) return { text: error.message, status: EXIT.failed };
+  if (error instanceof CommandFailed || error instanceof CapFileError)
+    return { text: error.message, status: EXIT.failed };
   if (error instanceof Error && !isBug(error)) return { text: error.message, status: EXIT.error };
   const details = error instanceof Error ? (error.stack ?? error.message) : String(error);
   return { text: `internal error, uncaught exception:\n${details}`, status: EXIT.bug };

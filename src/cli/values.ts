@@ -5,8 +5,7 @@
  * `option '--capacity': invalid value 'ten', expected a whole number of at least 1`.
  */
 import { statSync } from "node:fs";
-import { isIPv6 } from "node:net";
-import { resolve } from "node:path";
+import { type Address, AddressError, parseAddress } from "../rpc/address.js";
 
 /** A value that does not parse. The message stands after `option '--x': `. */
 export class ValueError extends Error {
@@ -130,19 +129,13 @@ export function list<T>(item: Parser<T>): Parser<T[]> {
       .map(item);
 }
 
-/** Where to listen or connect. A unix socket's path is absolute. */
-export type Address =
-  | { readonly kind: "tcp"; readonly host: string; readonly port: number }
-  | { readonly kind: "unix"; readonly path: string };
-
-/** `tcp:HOST:PORT`, where an IPv6 HOST stands in brackets, or `unix:PATH`. */
+/** `tcp:HOST:PORT` or `unix:/PATH`. */
 export const address: Parser<Address> = (text) => {
-  if (/^unix:./.test(text)) return { kind: "unix", path: resolve(text.slice("unix:".length)) };
-  const [, bracketed, plain, portText] = /^tcp:(?:\[([^\]]*)\]|([^:[\]]+)):(\d+)$/.exec(text) ?? [];
-  if (portText === undefined || (bracketed !== undefined && !isIPv6(bracketed))) {
-    throw invalid(text, "tcp:HOST:PORT or unix:/PATH");
+  try {
+    return parseAddress(text);
+  } catch (error) {
+    throw error instanceof AddressError ? new ValueError(error.message, { cause: error }) : error;
   }
-  return { kind: "tcp", host: bracketed ?? plain!, port: port(portText) };
 };
 
 /** The path of something that exists and can be looked at. The path is returned as it was given. */
