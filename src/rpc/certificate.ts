@@ -17,18 +17,19 @@ const SIGNATURES: Record<string, { oid: string; parameters: boolean; hash: strin
   ed25519: { oid: "1.3.101.112", parameters: false, hash: null },
 };
 
+/** Whether a key is of a kind that `selfSignedCertificate` can use: RSA, EC or Ed25519. */
+export function canCertify(privateKey: KeyObject): boolean {
+  return (privateKey.asymmetricKeyType ?? "") in SIGNATURES;
+}
+
 /**
  * A certificate for `privateKey`, signed with it, as PEM: subject and issuer `CN=capnp`, valid from 1970-01-01 01:01:01
  * to 9999-12-31 23:59:59 (RFC 5280's "no expiration date"), like those of capnp-rpc.
- * Throws `TypeError` for keys other than RSA, EC and Ed25519.
+ * Throws `TypeError` unless `canCertify` the key.
  */
 export function selfSignedCertificate(privateKey: KeyObject): string {
   const signature = SIGNATURES[privateKey.asymmetricKeyType ?? ""];
-  if (!signature) {
-    throw new TypeError(
-      `A ${privateKey.asymmetricKeyType} key cannot be used for TLS; use RSA, EC or Ed25519`,
-    );
-  }
+  if (!signature) throw new TypeError(`No certificates for ${privateKey.asymmetricKeyType} keys`);
   const algorithm = sequence(
     primitive(Type.OID, asn1.oidToDer(signature.oid).getBytes()),
     ...(signature.parameters ? [primitive(Type.NULL, "")] : []),

@@ -23,7 +23,7 @@ import {
   writeSync,
 } from "node:fs";
 import { dirname } from "node:path";
-import { selfSignedCertificate } from "./certificate.js";
+import { canCertify, selfSignedCertificate } from "./certificate.js";
 import { formatFingerprint } from "./sturdy-ref.js";
 
 /** A key that cannot be read, used or written. The message names the file and what to do. */
@@ -113,15 +113,26 @@ function generateRsa(): Buffer {
 }
 
 function parseKey(pem: Buffer, origin: string): KeyObject {
-  try {
-    return createPrivateKey({ key: pem, format: "pem" });
-  } catch (error) {
-    const encrypted = (error as NodeJS.ErrnoException).code === "ERR_MISSING_PASSPHRASE";
-    const problem = encrypted
-      ? "it is encrypted; decrypt it first, for instance with `openssl pkey`"
-      : "expected an unencrypted private key in PEM (BEGIN PRIVATE KEY, RSA PRIVATE KEY or EC PRIVATE KEY)";
-    throw new IdentityError(`Cannot use ${origin}: ${problem}`, { cause: error });
+  if (/^-----BEGIN ENCRYPTED|^Proc-Type: 4,ENCRYPTED/m.test(pem.toString("latin1"))) {
+    throw new IdentityError(
+      `Cannot use ${origin}: it is encrypted; decrypt it first, for instance with \`openssl pkey\``,
+    );
   }
+  let key: KeyObject;
+  try {
+    key = createPrivateKey({ key: pem, format: "pem" });
+  } catch (error) {
+    throw new IdentityError(
+      `Cannot use ${origin}: expected a private key in PEM (BEGIN PRIVATE KEY, RSA PRIVATE KEY or EC PRIVATE KEY)`,
+      { cause: error },
+    );
+  }
+  if (!canCertify(key)) {
+    throw new IdentityError(
+      `Cannot use ${origin}: TLS needs an RSA, EC or Ed25519 key; this one is ${key.asymmetricKeyType}`,
+    );
+  }
+  return key;
 }
 
 /** The file's bytes, or undefined if there is none. */
