@@ -151,9 +151,9 @@ export class Pool<J> {
 
   /** `show`, and who holds which hint. Reads the whole record of hints, so it is for tests. */
   dump(): string {
+    const { store, traits } = this.dispatcher;
     const snapshot = takeSnapshot(this.dispatcher, this.clientsById);
-    const { cached } = this.dispatcher.store;
-    return [...render({ ...snapshot, cached: [...cached()] }, this.dispatcher.traits)].join("");
+    return [...render({ ...snapshot, cached: [...store.cached()] }, traits)].join("");
   }
 
   /** Counters and gauges, to be read when they are wanted. Costs a little for each connected worker and client. */
