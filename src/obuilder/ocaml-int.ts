@@ -24,8 +24,8 @@ export function parseOcamlInt(text: string): bigint | undefined {
   const match = LITERAL.exec(text);
   if (!match) return undefined;
   const base = match[2]!.toLowerCase();
-  const digits = match[3]!.replaceAll("_", "");
-  if (!DIGITS[base]!.test(digits)) return undefined;
+  const digits = match[3]!.replaceAll("_", "").replace(/^0+(?=.)/, "");
+  if (digits.length > BITS || !DIGITS[base]!.test(digits)) return undefined;
   const magnitude = BigInt(base === "" || base === "0u" ? digits : base + digits);
   const negative = match[1] === "-";
   if (base !== "") {

@@ -120,3 +120,7 @@ export const ROOT: UnixUser = { uid: 0n, gid: 0n };
 export function isUnixUser(user: User): user is UnixUser {
   return "uid" in user;
 }
+
+export function isRoot(user: User): boolean {
+  return isUnixUser(user) && user.uid === ROOT.uid && user.gid === ROOT.gid;
+}

@@ -5,28 +5,37 @@
 
 import { Layout } from "./layout.js";
 import { escaped, mustQuote, quoted } from "./quoting.js";
-import { isAtom, type Sexp } from "./sexp.js";
+import { isAtom, type List, type Sexp } from "./sexp.js";
 
-/** On one line, with a space only between two bare atoms: `(a(b"c d")e f)`. */
+/**
+ * On one line, with a space only between two bare atoms: `(a(b"c d")e f)`.
+ *
+ * Without recursion: a manifest is as deep as the directories of whoever wrote them.
+ */
 export function toMachine(sexp: Sexp): string {
   const out: string[] = [];
-  writeMachine(sexp, false, out);
-  return out.join("");
-}
-
-/** Returns whether a bare atom that follows needs a space. */
-function writeMachine(sexp: Sexp, afterBare: boolean, out: string[]): boolean {
-  if (isAtom(sexp)) {
-    const bare = !mustQuote(sexp.atom);
-    if (bare && afterBare) out.push(" ");
-    out.push(bare ? sexp.atom : quoted(sexp.atom));
-    return bare;
+  /** Lists that are open, with the index of the next item. */
+  const open: { list: List; next: number }[] = [];
+  let afterBare = false;
+  for (let item: Sexp | undefined = sexp; ; ) {
+    if (!item) {
+      out.push(")");
+      open.pop();
+      afterBare = false;
+    } else if (isAtom(item)) {
+      const bare = !mustQuote(item.atom);
+      if (bare && afterBare) out.push(" ");
+      out.push(bare ? item.atom : quoted(item.atom));
+      afterBare = bare;
+    } else {
+      out.push("(");
+      open.push({ list: item, next: 0 });
+      afterBare = false;
+    }
+    const top = open.at(-1);
+    if (!top) return out.join("");
+    item = top.list.items[top.next++];
   }
-  out.push("(");
-  let bare = false;
-  for (const item of sexp.items) bare = writeMachine(item, bare, out);
-  out.push(")");
-  return false;
 }
 
 /** Laid out on lines of at most 78 bytes where that is possible. */
