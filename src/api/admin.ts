@@ -1,0 +1,86 @@
+/**
+ * What `admin.cap` leads to: power over the whole scheduler.
+ */
+import { type Capability, method, serve } from "../rpc/index.js";
+import { type CallOptions, capabilityOf, done, resultOf } from "./calls.js";
+import { Admin$Client } from "./generated/ocluster.js";
+
+const [POOLS, POOL, ADD_CLIENT, REMOVE_CLIENT, LIST_CLIENTS] = Admin$Client.methods;
+
+/** What the methods throw goes to the administrator. */
+export interface AdminService {
+  /** The pools' names, sorted. */
+  pools(): readonly string[];
+  /** A pool's `PoolAdmin`, owned by the caller. */
+  pool(name: string): Capability;
+  /** Makes a new client and returns its `Submission`, which can be saved; owned by the caller. */
+  addClient(id: string): Capability;
+  /** Ends a client's access, at once. */
+  removeClient(id: string): void;
+  /** The clients' ids, sorted. */
+  listClients(): readonly string[];
+}
+
+export function local(service: AdminService): Capability {
+  return serve("Admin", [
+    method(POOLS, (call) => {
+      const names = service.pools();
+      const list = call.results()._initNames(names.length);
+      for (const [index, name] of names.entries()) list.set(index, name);
+    }),
+    method(POOL, (call) => {
+      const pool = service.pool(call.params.name);
+      call.results();
+      call.setCapability(0, pool);
+    }),
+    method(ADD_CLIENT, (call) => {
+      const submission = service.addClient(call.params.id);
+      call.results();
+      call.setCapability(0, submission);
+    }),
+    method(REMOVE_CLIENT, ({ params }) => service.removeClient(params.id)),
+    method(LIST_CLIENTS, (call) => {
+      const clients = service.listClients();
+      const list = call.results()._initClients(clients.length);
+      for (const [index, id] of clients.entries()) list.set(index, id);
+    }),
+  ]);
+}
+
+/** The pools' names, sorted. */
+export function pools(admin: Capability, options?: CallOptions): Promise<string[]> {
+  return resultOf(admin.call(POOLS, undefined, options), ({ names }) => names.toArray());
+}
+
+/** A pool's `PoolAdmin`, usable at once and owned by the caller; broken if there is no such pool. */
+export function pool(admin: Capability, name: string): Capability {
+  const call = admin.call(POOL, (params) => {
+    params.name = name;
+  });
+  return capabilityOf(call, 0);
+}
+
+/** Makes a new client. The result is its `Submission`, usable at once; broken if the id is taken. */
+export function addClient(admin: Capability, id: string): Capability {
+  const call = admin.call(ADD_CLIENT, (params) => {
+    params.id = id;
+  });
+  return capabilityOf(call, 0);
+}
+
+/** See `AdminService.removeClient`. */
+export function removeClient(admin: Capability, id: string, options?: CallOptions): Promise<void> {
+  const call = admin.call(
+    REMOVE_CLIENT,
+    (params) => {
+      params.id = id;
+    },
+    options,
+  );
+  return done(call);
+}
+
+/** The clients' ids, sorted. */
+export function listClients(admin: Capability, options?: CallOptions): Promise<string[]> {
+  return resultOf(admin.call(LIST_CLIENTS, undefined, options), ({ clients }) => clients.toArray());
+}

@@ -1,0 +1,27 @@
+/**
+ * OCluster's RPC interfaces, one namespace each: `X.local` makes a server from plain functions, the other functions call
+ * one. Ownership of capabilities is as in the `rpc` module: results are the caller's, arguments only where a comment
+ * says "taken". Calls reject with an `RpcError`.
+ */
+export * as Admin from "./admin.js";
+export type { CallOptions } from "./calls.js";
+export * as Job from "./job.js";
+export type {
+  Action,
+  CustomBuild,
+  DockerBuild,
+  JobDescr,
+  OBuilderBuild,
+  Push,
+  Secret,
+  Source,
+} from "./job-descr.js";
+export { cacheHintOf, readJobDescr } from "./job-descr.js";
+export * as Persistent from "./persistent.js";
+export * as PoolAdmin from "./pool-admin.js";
+export * as Progress from "./progress.js";
+export * as Queue from "./queue.js";
+export * as Registration from "./registration.js";
+export * as Submission from "./submission.js";
+export * as Ticket from "./ticket.js";
+export * as Worker from "./worker.js";

@@ -1,0 +1,190 @@
+/**
+ * What a client wants built: descriptions of jobs as plain values, and as they travel.
+ *
+ * Who builds is not asked here whether it can: that a commit is a full hash, or that a push target has a tag, is checked
+ * by the worker, which knows best. Checked is what no later program could make sense of.
+ */
+import type { Pointer } from "capnp-es";
+import { type DetachedPointer, RpcError } from "../rpc/index.js";
+import {
+  DockerBuild_Dockerfile_Which,
+  JobDescr_Action_Which,
+  type DockerBuild as WireDockerBuild,
+  JobDescr as WireJobDescr,
+} from "./generated/ocluster.js";
+
+export interface JobDescr {
+  readonly action: Action;
+  /** Jobs with the same hint like to run on the same worker; "" says nothing. */
+  readonly cacheHint: string;
+  /** The build context; without one it is empty. */
+  readonly source?: Source | undefined;
+  readonly secrets: readonly Secret[];
+}
+
+/** Commits of a Git repository. */
+export interface Source {
+  readonly repository: string;
+  /** Full hashes. The first is checked out, the others are merged into it. */
+  readonly commits: readonly string[];
+}
+
+/** A secret value by the name under which the build asks for it. */
+export interface Secret {
+  readonly id: string;
+  readonly value: string;
+}
+
+export type Action = DockerBuild | OBuilderBuild | CustomBuild;
+
+export interface DockerBuild {
+  readonly kind: "docker";
+  /** The text itself, or the path of the file in the build context. */
+  readonly dockerfile: { readonly contents: string } | { readonly path: string };
+  readonly push?: Push | undefined;
+  readonly buildArgs: readonly string[];
+  readonly squash: boolean;
+  readonly buildkit: boolean;
+  /** Keep `.git` in the build context. */
+  readonly includeGit: boolean;
+}
+
+/** Where to push an image that was built. */
+export interface Push {
+  /** `REPO:TAG` */
+  readonly target: string;
+  readonly auth?: { readonly user: string; readonly password: string } | undefined;
+}
+
+export interface OBuilderBuild {
+  readonly kind: "obuilder";
+  /** An S-expression. */
+  readonly spec: string;
+}
+
+/** Something that worker and client have agreed upon. */
+export interface CustomBuild {
+  readonly kind: "custom";
+  /** What it is. */
+  readonly name: string;
+  /** When read, it is valid as long as the description it came from. Written, it is copied. */
+  readonly payload: Pointer;
+}
+
+/** Reads a description. Throws an `RpcError` (failed) that says what is wrong with it. */
+export function readJobDescr(pointer: DetachedPointer): JobDescr {
+  const descr = pointer.as(WireJobDescr);
+  const { repository } = descr;
+  return {
+    action: readAction(descr),
+    cacheHint: descr.cacheHint,
+    source: repository === "" ? undefined : { repository, commits: descr.commits.toArray() },
+    secrets: descr.secrets.map(({ id, value }) => ({ id, value })),
+  };
+}
+
+/** The cache hint of a description that is otherwise not looked into. */
+export function cacheHintOf(pointer: DetachedPointer): string {
+  return pointer.as(WireJobDescr).cacheHint;
+}
+
+/** Fills a description in. */
+export function writeJobDescr(descr: WireJobDescr, job: JobDescr): void {
+  const { action, cacheHint, source, secrets } = job;
+  switch (action.kind) {
+    case "docker":
+      writeDocker(descr.action._initDockerBuild(), action);
+      break;
+    case "obuilder":
+      descr.action._initObuilder().spec = action.spec;
+      break;
+    case "custom": {
+      const custom = descr.action._initCustom();
+      custom.kind = action.name;
+      custom.payload = action.payload;
+    }
+  }
+  descr.cacheHint = cacheHint;
+  if (source) {
+    descr.repository = source.repository;
+    const commits = descr._initCommits(source.commits.length);
+    for (const [index, commit] of source.commits.entries()) commits.set(index, commit);
+  }
+  const list = descr._initSecrets(secrets.length);
+  for (const [index, { id, value }] of secrets.entries()) {
+    const secret = list.get(index);
+    secret.id = id;
+    secret.value = value;
+  }
+}
+
+function readAction({ action }: WireJobDescr): Action {
+  const which = action.which();
+  switch (which) {
+    case JobDescr_Action_Which.DOCKER_BUILD:
+      return readDocker(action.dockerBuild);
+    case JobDescr_Action_Which.OBUILDER:
+      return { kind: "obuilder", spec: action.obuilder.spec };
+    case JobDescr_Action_Which.CUSTOM:
+      return { kind: "custom", name: action.custom.kind, payload: action.custom.payload };
+    default:
+      throw new RpcError("failed", `Unknown action type ${which satisfies never}`);
+  }
+}
+
+function readDocker(build: WireDockerBuild): DockerBuild {
+  const { squash, buildkit, includeGit } = build;
+  return {
+    kind: "docker",
+    dockerfile: readDockerfile(build),
+    push: readPush(build),
+    buildArgs: build.buildArgs.toArray(),
+    squash,
+    buildkit,
+    includeGit,
+  };
+}
+
+function readDockerfile({ dockerfile }: WireDockerBuild): DockerBuild["dockerfile"] {
+  const which = dockerfile.which();
+  switch (which) {
+    case DockerBuild_Dockerfile_Which.CONTENTS:
+      return { contents: dockerfile.contents };
+    case DockerBuild_Dockerfile_Which.PATH:
+      return { path: dockerfile.path };
+    default:
+      throw new RpcError("failed", `Unknown Dockerfile type ${which satisfies never}`);
+  }
+}
+
+function readPush({
+  pushTarget: target,
+  pushUser: user,
+  pushPassword: password,
+}: WireDockerBuild): Push | undefined {
+  if ((user === "") !== (password === "")) {
+    throw new RpcError(
+      "failed",
+      "push-user and push-password must be given (or not given) together",
+    );
+  }
+  if (target === "") {
+    if (user === "") return undefined;
+    throw new RpcError("failed", "push-user and push-password must be given with push-target");
+  }
+  return { target, auth: user === "" ? undefined : { user, password } };
+}
+
+function writeDocker(build: WireDockerBuild, docker: DockerBuild): void {
+  const { dockerfile, push, buildArgs, squash, buildkit, includeGit } = docker;
+  if ("contents" in dockerfile) build.dockerfile.contents = dockerfile.contents;
+  else build.dockerfile.path = dockerfile.path;
+  build.pushTarget = push?.target ?? "";
+  build.pushUser = push?.auth?.user ?? "";
+  build.pushPassword = push?.auth?.password ?? "";
+  const list = build._initBuildArgs(buildArgs.length);
+  for (const [index, arg] of buildArgs.entries()) list.set(index, arg);
+  build.squash = squash;
+  build.buildkit = buildkit;
+  build.includeGit = includeGit;
+}

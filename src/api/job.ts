@@ -1,0 +1,78 @@
+/**
+ * A job that was given to a worker: its log, its result, and the way to stop it.
+ *
+ * The worker offers one with every request for work. Whoever submitted the job gets at it by its ticket. A job that
+ * nobody refers to any more is cancelled by its worker.
+ */
+import { type Capability, method, serve } from "../rpc/index.js";
+import { type CallOptions, done, resultOf } from "./calls.js";
+import { Job$Client } from "./generated/ocluster.js";
+
+const [LOG, RESULT, CANCEL] = Job$Client.methods;
+
+/** A part of a log. */
+export interface LogChunk {
+  /** The bytes from the offset that was asked for on. Empty: the log has ended. */
+  readonly data: Uint8Array;
+  /** The offset to ask for next, in bytes. */
+  readonly next: number;
+}
+
+export interface JobService {
+  /**
+   * The log from offset `start` on, in bytes; a negative one counts from the end. Waits while there is nothing new. The
+   * signal is aborted when the caller no longer wants the answer.
+   */
+  log(start: number, signal: AbortSignal): LogChunk | Promise<LogChunk>;
+  /** The output, when the job has succeeded; fails when it has failed. */
+  result(): Promise<string>;
+  /** Asks the job to stop; need not wait until it has. */
+  cancel(): void;
+  /** Nobody refers to the job any more. */
+  release?(): void;
+}
+
+export function local(service: JobService): Capability {
+  return serve(
+    "Job",
+    [
+      method(LOG, async (call) => {
+        const { data, next } = await service.log(Number(call.params.start), call.signal);
+        const results = call.results();
+        results._initLog(data.byteLength).copyBuffer(data);
+        results.next = BigInt(next);
+      }),
+      method(RESULT, async (call) => {
+        const output = await service.result();
+        call.results().output = output;
+      }),
+      method(CANCEL, () => service.cancel()),
+    ],
+    { release: () => service.release?.() },
+  );
+}
+
+/** See `JobService.log`. The data is a copy. */
+export function log(job: Capability, start: number, options?: CallOptions): Promise<LogChunk> {
+  const call = job.call(
+    LOG,
+    (params) => {
+      params.start = BigInt(start);
+    },
+    options,
+  );
+  return resultOf(call, (results) => ({
+    data: results.log.toUint8Array().slice(),
+    next: Number(results.next),
+  }));
+}
+
+/** See `JobService.result`. */
+export function result(job: Capability, options?: CallOptions): Promise<string> {
+  return resultOf(job.call(RESULT, undefined, options), ({ output }) => output);
+}
+
+/** Asks the job to stop. */
+export function cancel(job: Capability, options?: CallOptions): Promise<void> {
+  return done(job.call(CANCEL, undefined, options));
+}

@@ -1,0 +1,56 @@
+/**
+ * What a client's capability file leads to: the right to submit jobs in that client's name.
+ */
+import { type Capability, type DetachedPointer, method, serve } from "../rpc/index.js";
+import { capabilityOf } from "./calls.js";
+import { Submission$Client } from "./generated/ocluster.js";
+import { type JobDescr, writeJobDescr } from "./job-descr.js";
+import { type Saveable, saveMethod } from "./persistent.js";
+
+const [SUBMIT] = Submission$Client.methods;
+
+/** A job to be queued, as the scheduler gets it. */
+export interface SubmittedJob {
+  readonly pool: string;
+  /** A `JobDescr`, not looked into; owned by who gets it. */
+  readonly descr: DetachedPointer;
+  readonly urgent: boolean;
+}
+
+export interface SubmissionService extends Saveable {
+  /** Queues a job and returns its `Ticket`, owned by the caller. What it throws goes to the client. */
+  submit(job: SubmittedJob): Capability;
+}
+
+export function local(service: SubmissionService): Capability {
+  return serve("Submission", [
+    method(SUBMIT, (call) => {
+      const { pool, urgent } = call.params;
+      const ticket = service.submit({ pool, urgent, descr: call.detach(1) });
+      call.results();
+      call.setCapability(0, ticket);
+    }),
+    saveMethod(service),
+  ]);
+}
+
+export interface Submit {
+  /** The name of the pool that shall run it. */
+  readonly pool: string;
+  readonly descr: JobDescr;
+  /** Before all jobs that are not urgent. */
+  readonly urgent?: boolean;
+}
+
+/** Submits a job. The result is its `Ticket`, usable at once; broken if the job is refused. */
+export function submit(
+  submission: Capability,
+  { pool, descr, urgent = false }: Submit,
+): Capability {
+  const call = submission.call(SUBMIT, (params) => {
+    params.pool = pool;
+    params.urgent = urgent;
+    writeJobDescr(params._initDescr(), descr);
+  });
+  return capabilityOf(call, 0);
+}
