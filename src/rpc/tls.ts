@@ -78,7 +78,7 @@ function handshake(socket: TLSSocket, done: "secure" | "secureConnect"): Promise
       socket.destroy();
       reject(error);
     };
-    const onError = (error: NodeJS.ErrnoException) => fail(handshakeError(error));
+    const onError = (error: TlsError) => fail(handshakeError(error));
     const onClose = () => fail(handshakeError());
     socket.on("error", onError);
     socket.on("close", onClose);
@@ -97,7 +97,10 @@ function handshake(socket: TLSSocket, done: "secure" | "secureConnect"): Promise
   });
 }
 
-function handshakeError(error?: NodeJS.ErrnoException): RpcError {
+/** Node adds OpenSSL's own words to its errors as `reason`; the message is full of code positions. */
+type TlsError = NodeJS.ErrnoException & { readonly reason?: string };
+
+function handshakeError(error?: TlsError): RpcError {
   if (!error || error.code === "ECONNRESET" || error.code === "EPIPE") {
     return new RpcError("disconnected", "TLS connection failed: the peer ended the connection", {
       cause: error,
@@ -107,7 +110,9 @@ function handshakeError(error?: NodeJS.ErrnoException): RpcError {
     error.code === "ERR_SSL_WRONG_VERSION_NUMBER" || error.code === "ERR_SSL_HTTP_REQUEST"
       ? " (the peer does not speak TLS)"
       : "";
-  return new RpcError("failed", `TLS connection failed: ${error.message}${hint}`, { cause: error });
+  return new RpcError("failed", `TLS connection failed: ${error.reason ?? error.message}${hint}`, {
+    cause: error,
+  });
 }
 
 function fingerprintOf(certificate: X509Certificate | undefined): Uint8Array | undefined {
