@@ -1,0 +1,106 @@
+/*
+ * COPY. Docker and the spec agree on files; of a directory, Docker copies the contents, a spec the
+ * directory itself, under the name of a destination without a slash at its end. So a directory's
+ * destination loses its slash. Which sources are directories can be seen by a slash at their end,
+ * or be told; if neither, the source is taken for a file, with a warning where that matters.
+ */
+
+import { type DataSource, ROOT, type User } from "../spec.js";
+import { InstructionError } from "./errors.js";
+import type { Instruction } from "./parser.js";
+import type { Stage } from "./stage.js";
+import { parseUserPair } from "./user.js";
+import { expandWord, parseJsonWords, splitWords, type WordRules } from "./words.js";
+
+export interface CopyEnvironment {
+  /** Where `--from=NAME` points. */
+  readonly sourceNamed: (name: string) => DataSource;
+  /** Whether a path in the build context is a directory, if known. */
+  readonly isDirectory: (path: string) => boolean | undefined;
+  readonly warn: (message: string) => void;
+}
+
+export function convertCopy(
+  instruction: Instruction,
+  stage: Stage,
+  rules: WordRules,
+  environment: CopyEnvironment,
+): void {
+  if (instruction.heredocs.length > 0) {
+    throw new InstructionError("COPY of a here-document has no counterpart; use a file");
+  }
+  const { from, owner } = convertFlags(instruction, rules, environment);
+  const words = parseJsonWords(instruction.text) ?? splitWords(instruction.text, rules.escape);
+  const [dst, ...sources] = words.map((word) => expandWord(word, rules)).reverse();
+  if (dst === undefined || sources.length === 0) {
+    throw new InstructionError("COPY needs at least one source and a destination");
+  }
+  const into = isDirectoryByName(dst);
+  if (sources.length > 1 && !into) {
+    throw new InstructionError(`COPY of several sources needs a / at the end of ${dst}`);
+  }
+  for (const { src, dir } of grouped(sources.reverse(), from, environment)) {
+    const path = dir ? destinationOfDirectory(src[0]!, dst) : into ? withSlash(dst) : dst;
+    stage.copy({ from, src, dst: path, exclude: [] }, owner);
+    const known = (source: string) =>
+      from.from === "context" && environment.isDirectory(source) !== undefined;
+    if (into && !dir && !src.every(known)) {
+      environment.warn(
+        `if one of ${src.join(", ")} is a directory, it is copied as a whole into ${dst}, not its ` +
+          "contents; end its name with / to copy these",
+      );
+    }
+  }
+}
+
+function convertFlags(
+  { flags }: Instruction,
+  rules: WordRules,
+  environment: CopyEnvironment,
+): { from: DataSource; owner: User } {
+  let from: DataSource = { from: "context" };
+  let owner: User = ROOT;
+  for (const { name, value } of flags) {
+    const text = expandWord(value ?? "", rules);
+    if (name === "from") from = environment.sourceNamed(text);
+    else if (name === "chown") owner = parseUserPair(text);
+    else if (name !== "link") throw new InstructionError(`COPY --${name} has no counterpart`);
+  }
+  return { from, owner };
+}
+
+/** Sources in order, directories each on its own. */
+function grouped(
+  sources: readonly string[],
+  from: DataSource,
+  environment: CopyEnvironment,
+): { src: string[]; dir: boolean }[] {
+  const groups: { src: string[]; dir: boolean }[] = [];
+  for (const source of sources) {
+    if (/[*?[]/.test(source)) {
+      throw new InstructionError(`the pattern ${source} has no counterpart; name the files`);
+    }
+    const known = from.from === "context" ? environment.isDirectory(source) : undefined;
+    const dir = known ?? isDirectoryByName(source);
+    const last = groups.at(-1);
+    if (!dir && last && !last.dir) last.src.push(source);
+    else groups.push({ src: [source], dir });
+  }
+  return groups;
+}
+
+function isDirectoryByName(path: string): boolean {
+  return /(?:^|\/)\.{0,2}$/.test(path);
+}
+
+function withSlash(dst: string): string {
+  return dst.endsWith("/") ? dst : `${dst}/`;
+}
+
+/** Where a directory's contents are to be: named without a slash at the end. */
+function destinationOfDirectory(src: string, dst: string): string {
+  // The top directory has no name that could get in the way.
+  if (/^[./]*$/.test(src)) return isDirectoryByName(dst) ? withSlash(dst) : dst;
+  const bare = dst.replace(/(?<=[^/])\/+$/, "");
+  return isDirectoryByName(bare) ? `${withSlash(bare)}.` : bare;
+}

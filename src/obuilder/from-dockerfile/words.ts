@@ -1,0 +1,136 @@
+/*
+ * Words of instructions: quotes, escapes and variables, as Docker's parser treats them. (A command
+ * of RUN is not touched: the shell does all that.)
+ */
+
+import { InstructionError } from "./errors.js";
+
+/** A variable's value: undefined if it has none. Throws if that cannot be known. */
+export type Lookup = (name: string) => string | undefined;
+
+export interface WordRules {
+  readonly escape: string;
+  readonly lookup: Lookup;
+}
+
+/** Splits at blanks outside of quotes; quotes and escapes stay in the words. */
+export function splitWords(text: string, escapeWith: string): string[] {
+  const words: string[] = [];
+  let word: string | undefined;
+  let quote = "";
+  for (let i = 0; i < text.length; i++) {
+    const c = text[i]!;
+    if (c === escapeWith && quote !== "'" && i + 1 < text.length) {
+      word = (word ?? "") + c + text[++i];
+    } else if (quote === "" && /\s/.test(c)) {
+      if (word !== undefined) words.push(word);
+      word = undefined;
+    } else {
+      word = (word ?? "") + c;
+      if (quote === "" && (c === '"' || c === "'")) quote = c;
+      else if (c === quote) quote = "";
+    }
+  }
+  if (word !== undefined) words.push(word);
+  return words;
+}
+
+/** A word's meaning: quotes removed, escapes and variables resolved. */
+export function expandWord(word: string, rules: WordRules): string {
+  return new Expander(word, rules).until("");
+}
+
+class Expander {
+  readonly #text: string;
+  readonly #rules: WordRules;
+  #pos = 0;
+
+  constructor(text: string, rules: WordRules) {
+    this.#text = text;
+    this.#rules = rules;
+  }
+
+  /** Up to the closing character (which is consumed), or to the end if it is empty. */
+  until(close: string): string {
+    let out = "";
+    while (this.#pos < this.#text.length) {
+      const c = this.#text[this.#pos++]!;
+      if (c === close) return out;
+      if (c === "'") out += this.#single();
+      else if (c === '"') out += this.#double();
+      else if (c === "$") out += this.#variable();
+      else if (c === this.#rules.escape && this.#pos < this.#text.length) {
+        out += this.#text[this.#pos++];
+      } else out += c;
+    }
+    if (close !== "") throw new InstructionError(`missing ${close} in ${this.#text}`);
+    return out;
+  }
+
+  #single(): string {
+    const end = this.#text.indexOf("'", this.#pos);
+    if (end < 0) throw new InstructionError(`missing ' in ${this.#text}`);
+    const out = this.#text.slice(this.#pos, end);
+    this.#pos = end + 1;
+    return out;
+  }
+
+  #double(): string {
+    let out = "";
+    while (this.#pos < this.#text.length) {
+      const c = this.#text[this.#pos++]!;
+      if (c === '"') return out;
+      if (c === "$") {
+        out += this.#variable();
+      } else if (c === this.#rules.escape && this.#pos < this.#text.length) {
+        const next = this.#text[this.#pos++]!;
+        const special = next === '"' || next === "$" || next === this.#rules.escape;
+        out += special ? next : c + next;
+      } else {
+        out += c;
+      }
+    }
+    throw new InstructionError(`missing " in ${this.#text}`);
+  }
+
+  /** Behind a `$`. */
+  #variable(): string {
+    const rest = this.#text.slice(this.#pos);
+    const plain = /^[A-Za-z_]\w*/.exec(rest);
+    if (plain) {
+      this.#pos += plain[0].length;
+      return this.#rules.lookup(plain[0]) ?? "";
+    }
+    if (!rest.startsWith("{")) return "$";
+    const braced = /^\{([A-Za-z_]\w*)(\}|:?[-+?])/.exec(rest);
+    if (!braced) throw new InstructionError(`unsupported substitution in ${this.#text}`);
+    this.#pos += braced[0].length;
+    const [, name, operator] = braced;
+    const value = () => this.#rules.lookup(name!);
+    if (operator === "}") return value() ?? "";
+    const word = this.until("}");
+    const isSet = (v: string | undefined) => (operator!.startsWith(":") ? !!v : v !== undefined);
+    switch (operator!.at(-1)) {
+      case "-":
+        return isSet(value()) ? value()! : word;
+      case "+":
+        return isSet(value()) ? word : "";
+      default:
+        if (isSet(value())) return value()!;
+        throw new InstructionError(`${name}: ${word || "is not set"}`);
+    }
+  }
+}
+
+/** A JSON array of strings, as in exec forms; undefined if the text is none. */
+export function parseJsonWords(text: string): string[] | undefined {
+  if (!text.startsWith("[")) return undefined;
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+  const isWords = Array.isArray(value) && value.every((word) => typeof word === "string");
+  return isWords ? (value as string[]) : undefined;
+}
