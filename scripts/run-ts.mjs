@@ -40,7 +40,8 @@ const name = entry.replace(/^.*\//, "").replace(/\.[cm]?ts$/, ".mjs");
 const child = spawn(process.execPath, ["--enable-source-maps", join(outdir, name), ...args], {
   stdio: "inherit",
 });
-for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => child.kill(signal));
+for (const signal of /** @type {const} */ (["SIGINT", "SIGTERM", "SIGHUP"]))
+  process.on(signal, () => child.kill(signal));
 child.on("exit", (code, signal) => {
   if (signal === null) process.exit(code);
   // Die of the same signal, as a shell expects of a wrapper.

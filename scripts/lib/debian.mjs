@@ -50,7 +50,7 @@ const TEST = [
   file("/usr/include/capnp/rpc.h", "libcapnp-dev"),
 ];
 
-const NEEDS = { demo: DEMO, test: TEST, compiler: COMPILER };
+const NEEDS = { demo: DEMO, test: TEST, compiler: COMPILER, copying: [program("rsync")] };
 
 /** @typedef {keyof typeof NEEDS} Purpose */
 
