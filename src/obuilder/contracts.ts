@@ -33,6 +33,20 @@ export interface LayerDir {
   readonly id: LayerId;
   /** Absolute path; the root file system is its `rootfs`, image variables go to its `env`. */
   readonly path: string;
+  /**
+   * If present, `path` is an empty directory for this to be mounted on. The sandbox mounts it where only the step
+   * sees it: what is mounted nowhere else cannot stay behind when a process is killed. Base images have none.
+   */
+  readonly overlay?: OverlayMount;
+}
+
+/** An overlay file system to be mounted: `cd cwd && mount -t overlay -o options overlay target`. */
+export interface OverlayMount {
+  /** What relative paths in `options` are relative to. */
+  readonly cwd: string;
+  readonly options: string;
+  /** Absolute. */
+  readonly target: string;
 }
 
 /** Something held for its user; `release` must be called once and does not fail because of what the user did. */
@@ -158,6 +172,12 @@ export interface Sandbox {
   run(step: SandboxStep, layer: LayerDir, io: SandboxIo): Promise<void>;
 }
 
+/** Where a fetcher reports its progress, and what stops it. */
+export interface FetchIo {
+  readonly log: LogSink;
+  readonly signal: AbortSignal;
+}
+
 /** A base image, ready in a root. */
 export interface FetchedImage {
   /** The image's variables, in its order. */
@@ -171,9 +191,9 @@ export interface Fetcher {
   /** Whether this fetcher can be asked for `image` now: its programs, engine, directory are there. Does not look into registries. */
   canFetch(image: string): Promise<boolean>;
 
-  /** Unpacks the image into `layer.path/rootfs`, which is an empty directory. */
-  fetch(image: string, layer: LayerDir, log: LogSink): Promise<FetchedImage>;
+  /** Unpacks the image into `layer.path/rootfs`, which is an empty directory. The signal is for the end of the builder, not of one build. */
+  fetch(image: string, layer: LayerDir, io: FetchIo): Promise<FetchedImage>;
 
-  /** What `FetchedImage.digest` would be if the image were fetched now; undefined if that cannot be known without fetching. */
-  resolve(image: string, log: LogSink): Promise<string | undefined>;
+  /** What `FetchedImage.digest` would be if the image were fetched now; undefined if that cannot be known. */
+  resolve(image: string, signal: AbortSignal): Promise<string | undefined>;
 }

@@ -1,0 +1,78 @@
+/*
+ * Mounts: those of one step, which only its processes see, and those that this process needs itself.
+ */
+
+import { readFile } from "node:fs/promises";
+import type { OverlayMount } from "./contracts.js";
+import { run } from "./process.js";
+
+/** Newer versions of mount(8) would use an interface that takes no more than 256 bytes of options each. */
+const MOUNT_ENV = { ...process.env, LIBMOUNT_FORCE_MOUNT2: "always" };
+
+// Arguments: what to unmount ("" for nothing), then a directory ("" for no overlay), options and
+// target, then the command. Complaints go to file descriptor 3, which the command does not get.
+const PREPARE = `
+unmount=$1 cwd=$2 options=$3 target=$4
+shift 4
+if [ "$unmount" ]; then umount -i -n "$unmount" 2>&3 || exit; fi
+if [ "$cwd" ]; then
+  cd "$cwd" 2>&3 && mount -i -n -t overlay -o "$options" overlay "$target" 2>&3 || exit
+fi
+exec "$@" 3>&-
+`;
+
+/** What to change in the mounts that a command sees. */
+export interface OwnMounts {
+  readonly overlay?: OverlayMount | undefined;
+  /** A mount point to be freed. */
+  readonly unmount?: string | undefined;
+}
+
+/**
+ * A command line that runs `argv` with mounts of its own, which end with its last process. Needs file descriptor 3:
+ * if anything is written there, the mounts could not be made and `argv` was not run.
+ */
+export function withOwnMounts(argv: readonly string[], { overlay, unmount }: OwnMounts): string[] {
+  // Unmounting by others must take effect here too, else this would pin what they unmount.
+  const unshare = ["unshare", "--mount", "--propagation", "slave", "--"];
+  const mounts = [unmount ?? "", overlay?.cwd ?? "", overlay?.options ?? "", overlay?.target ?? ""];
+  return [...unshare, "sh", "-c", PREPARE, "sh", ...mounts, ...argv];
+}
+
+/** The environment for commands of `withOwnMounts`. */
+export function mountEnv(): NodeJS.ProcessEnv {
+  return MOUNT_ENV;
+}
+
+/** Mounts an overlay for all to see. */
+export async function mountOverlay({ cwd, options, target }: OverlayMount): Promise<void> {
+  const argv = ["mount", "-i", "-n", "-t", "overlay", "-o", options, "overlay", target];
+  await run(argv, { cwd, env: MOUNT_ENV });
+}
+
+export async function unmount(target: string): Promise<void> {
+  await run(["umount", "-i", "-n", "--", target]);
+}
+
+/** One line of `/proc/self/mountinfo`. */
+export interface MountInfo {
+  readonly target: string;
+  readonly type: string;
+}
+
+/** All mounts this process sees, in the order they were made. */
+export async function listMounts(): Promise<MountInfo[]> {
+  const lines = (await readFile("/proc/self/mountinfo", "utf8")).trimEnd().split("\n");
+  return lines.map((line) => {
+    const fields = line.split(" ");
+    const type = fields[fields.indexOf("-") + 1] ?? "";
+    return { target: unescapeOctal(fields[4] ?? ""), type };
+  });
+}
+
+/** The kernel writes white space and backslashes in paths as `\\040`. */
+function unescapeOctal(path: string): string {
+  return path.replace(/\\([0-7]{3})/g, (_, digits: string) =>
+    String.fromCharCode(Number.parseInt(digits, 8)),
+  );
+}

@@ -1,0 +1,219 @@
+/*
+ * Runs steps by an OCI runtime, runc or crun, on a layer's root file system.
+ *
+ * A step has a process id namespace of its own. When its first process ends, for whatever reason, the
+ * kernel kills all others in it, daemons too, before the runtime learns of the end; so when the runtime
+ * has gone, nothing of the step is left.
+ */
+
+import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
+import { mkdir, readdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import type { Readable, Writable } from "node:stream";
+import { setTimeout as delay } from "node:timers/promises";
+import type { LayerDir, Sandbox, SandboxIo, SandboxStep } from "../contracts.js";
+import { BuildCancelled, BuildError, StoreError } from "../errors.js";
+import { mountEnv, withOwnMounts } from "../mounts.js";
+import { PipePool } from "../pipe.js";
+import { endingText, run, start } from "../process.js";
+import { HOSTS, hasLimits, type Limits, ociConfig, secretFile } from "./oci-config.js";
+
+export type RuntimeName = "runc" | "crun";
+
+export interface OciSandboxOptions {
+  readonly runtime: RuntimeName;
+  /** The store's directory for state. */
+  readonly stateDir: string;
+  /** Whether calls that wait for the disk return at once. */
+  readonly fastSync?: boolean;
+  readonly limits?: Limits;
+  /** A mount that the runtime must not see, or it refuses to work (`choose-runtime.ts`). */
+  readonly hiddenMount?: string | undefined;
+}
+
+/** How long to wait before telling a step again to stop, in ms. It cannot be told while it is being set up. */
+const KILL_RETRY = 50;
+const KILL_RETRY_MAX = 2000;
+
+export class OciSandbox implements Sandbox {
+  readonly shell = ["/usr/bin/env", "bash", "-c"];
+  readonly tar = ["tar", "-xf", "-"];
+
+  readonly #options: OciSandboxOptions;
+  readonly #runtime: readonly string[];
+  readonly #pipes: PipePool;
+  #nextId = 0;
+
+  constructor(options: OciSandboxOptions) {
+    this.#options = options;
+    this.#runtime = runtimeCommand(options.runtime, options.stateDir);
+    this.#pipes = new PipePool(privateDir(options.stateDir));
+  }
+
+  async run(step: SandboxStep, layer: LayerDir, io: SandboxIo): Promise<void> {
+    const id = `${process.pid}-${this.#nextId++}`;
+    const configDir = join(privateDir(this.#options.stateDir), id);
+    try {
+      this.#writeConfig(step, layer, configDir);
+      await this.#pipes.use(async (output) => {
+        const child = start(this.#command(id, configDir, layer), {
+          stdio: [io.input ? "pipe" : "ignore", output.writer, output.writer, "pipe"],
+          env: mountEnv(),
+        });
+        output.started();
+        const complaints = gather(child.process.stdio[3] as Readable);
+        // Told to stop by the user, or because there is no room for the log.
+        const stop = new AbortController();
+        const signal = AbortSignal.any([io.signal, stop.signal]);
+        const killed = this.#killWhenAborted(id, signal, child.ended);
+        const sent = io.input && send(io.input, child.process.stdin!);
+        const [logged, ending] = await Promise.all([
+          pump(output.reader, io).catch((error: unknown) => {
+            stop.abort();
+            output.reader.resume(); // or the runtime would wait for its output to be read
+            return { error };
+          }),
+          child.ended,
+        ]);
+        await killed;
+        if (ending.signal) await this.#runtimeCommandQuietly("delete", "--force", id);
+        if (io.signal.aborted) throw new BuildCancelled();
+        if (logged) throw logged.error;
+        const complaint = (await complaints).trim();
+        if (complaint !== "") throw new StoreError(`Cannot set up the root: ${complaint}`);
+        // If the reader of the archive failed, that is why writing it failed.
+        const sendError = await sent;
+        if (sendError && !isBrokenPipe(sendError)) throw sendError;
+        if (ending.status !== 0) throw new BuildError(endingText(step.argv, ending));
+        if (sendError) throw sendError;
+      });
+    } finally {
+      await rm(configDir, { recursive: true, force: true });
+    }
+  }
+
+  close(): void {
+    this.#pipes.close();
+  }
+
+  /** Small files in a fresh directory: not worth a thread. */
+  #writeConfig(step: SandboxStep, layer: LayerDir, configDir: string): void {
+    const { fastSync = false, limits = {} } = this.#options;
+    const config = ociConfig(step, {
+      rootfs: join(layer.path, "rootfs"),
+      configDir,
+      fastSync,
+      limits,
+      arch: process.arch,
+    });
+    mkdirSync(configDir, { mode: 0o700 });
+    writeFileSync(join(configDir, "config.json"), `${JSON.stringify(config)}\n`);
+    // Any user of the step may read these; on the host, the directory keeps others out.
+    const readable = (name: string, content: string | Uint8Array) => {
+      const path = join(configDir, name);
+      writeFileSync(path, content);
+      chmodSync(path, 0o644);
+    };
+    readable("hosts", HOSTS);
+    for (const [index, { value }] of step.secrets.entries()) readable(secretFile(index), value);
+  }
+
+  #command(id: string, configDir: string, { overlay }: LayerDir): string[] {
+    const { limits = {}, hiddenMount, runtime } = this.#options;
+    // Without limits, a cgroup per step would serve for nothing; crun can do without (a third of its time).
+    const manager = runtime === "crun" && !hasLimits(limits) ? ["--cgroup-manager=disabled"] : [];
+    const command = [...this.#runtime, ...manager, "run", "--bundle", configDir, id];
+    if (!overlay && hiddenMount === undefined) return command;
+    return withOwnMounts(command, { overlay, unmount: hiddenMount });
+  }
+
+  /** Kills the step, again and again until it has ended, once the signal is aborted. */
+  async #killWhenAborted(id: string, signal: AbortSignal, ended: Promise<unknown>): Promise<void> {
+    const over = new AbortController();
+    const end = ended.then(
+      () => over.abort(),
+      () => over.abort(),
+    );
+    await Promise.race([end, aborted(signal, over.signal)]);
+    for (let wait = KILL_RETRY; !over.signal.aborted; wait = Math.min(2 * wait, KILL_RETRY_MAX)) {
+      await this.#runtimeCommandQuietly("kill", id, "KILL");
+      await delay(wait, undefined, { signal: over.signal }).catch(() => {});
+    }
+  }
+
+  /** The step may not be there yet, or not any more; both is fine. */
+  async #runtimeCommandQuietly(...args: string[]): Promise<void> {
+    await run([...this.#runtime, ...args]).catch(() => {});
+  }
+}
+
+/**
+ * Ends all steps that a killed process of ours left running, and removes what it left in the state directory.
+ * To be done before the store is opened: their mounts and files are in use until then.
+ */
+export async function reapSteps(stateDir: string): Promise<void> {
+  for (const runtime of ["runc", "crun"] as const) {
+    const containers = runtimeStateDir(runtime, stateDir);
+    await mkdir(containers, { recursive: true });
+    for (const id of await readdir(containers)) {
+      await run([...runtimeCommand(runtime, stateDir), "delete", "--force", id]);
+      await rm(join(containers, id), { recursive: true, force: true });
+    }
+  }
+  await rm(privateDir(stateDir), { recursive: true, force: true });
+  await mkdir(privateDir(stateDir), { mode: 0o700 });
+}
+
+function runtimeCommand(runtime: RuntimeName, stateDir: string): string[] {
+  return [runtime, "--root", runtimeStateDir(runtime, stateDir)];
+}
+
+/** Each runtime has its own: neither understands, nor can remove, what the other left. */
+function runtimeStateDir(runtime: RuntimeName, stateDir: string): string {
+  return join(stateDir, runtime === "runc" ? "sandbox" : "sandbox-crun");
+}
+
+/** Where the files of running steps are, secrets too. */
+function privateDir(stateDir: string): string {
+  return join(stateDir, "private");
+}
+
+async function pump(output: Readable, io: SandboxIo): Promise<void> {
+  for await (const chunk of output.iterator({ destroyOnReturn: false })) {
+    await io.log.write(chunk as Buffer);
+  }
+}
+
+/** Lets `input` write to the program, and resolves with what went wrong. */
+async function send(
+  input: (stdin: Writable) => Promise<void>,
+  stdin: Writable,
+): Promise<unknown | undefined> {
+  const failed = new Promise<unknown>((resolve) => stdin.once("error", resolve));
+  return await Promise.race([
+    input(stdin).then(
+      () => undefined,
+      (error: unknown) => error,
+    ),
+    failed,
+  ]);
+}
+
+function isBrokenPipe(error: unknown): boolean {
+  const code = (error as NodeJS.ErrnoException).code;
+  return code === "EPIPE" || code === "ECONNRESET" || code === "ERR_STREAM_DESTROYED";
+}
+
+async function gather(stream: Readable): Promise<string> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of stream) chunks.push(chunk as Buffer);
+  return Buffer.concat(chunks).toString("utf8");
+}
+
+/** Resolves when the signal is aborted; the listener goes when `over` is. */
+function aborted(signal: AbortSignal, over: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener("abort", () => resolve(), { once: true, signal: over });
+  });
+}

@@ -1,0 +1,197 @@
+/*
+ * Layers as whole directories: each begins as a clone of its base. How directories are cloned is up to the engine
+ * (rsync, reflinks, btrfs snapshots); all else is the same for all of them, the places included:
+ *
+ *     result/ID/, result-tmp/ID/   layers, and those in the making: rootfs/, log, env
+ *     cache/NAME, cache-tmp/N-NAME caches, and their users' copies
+ *     state/                       database, sandbox
+ *
+ * The `-tmp` directories are emptied when the store is opened.
+ */
+
+import { chmod, chown, mkdir, readdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import type { LayerDir, LayerId, Lease, Store, StoredLayer } from "../contracts.js";
+import { Mutex } from "../mutex.js";
+import type { UnixUser } from "../spec.js";
+import { ensureDirs, isDirectory, layerIds, owner } from "./files.js";
+
+/** Directories that can be cloned. Paths are absolute. */
+export interface CloneEngine {
+  /** A cache's file name. */
+  cacheName(name: string): string;
+  /** Makes an empty directory. */
+  create(path: string): Promise<void>;
+  /** Makes `target`, a writable clone. */
+  clone(source: string, target: string): Promise<void>;
+  /** Makes `path` appear as `target`, complete and at once, and removes `path`. `base` is what it was cloned from. */
+  commit(path: string, target: string, base: string | undefined): Promise<void>;
+  /** Removes a directory for good; until then it may be left in `trash`, not in its place. */
+  discard(path: string, trash: string): Promise<void>;
+  completeDeletes(root: string): Promise<void>;
+  freePercent(root: string): Promise<number>;
+}
+
+export class CloningStore implements Store {
+  readonly root: string;
+  readonly stateDir: string;
+  readonly #engine: CloneEngine;
+  readonly #caches: CloneCaches;
+
+  private constructor(root: string, engine: CloneEngine) {
+    this.root = root;
+    this.stateDir = join(root, "state");
+    this.#engine = engine;
+    this.#caches = new CloneCaches(root, engine);
+  }
+
+  /** Opens or makes a store in the directory `root`, which no other process uses. */
+  static async open(root: string, engine: CloneEngine): Promise<CloningStore> {
+    const dirs = ["state", "cache", "cache-tmp", "result", "result-tmp"];
+    await ensureDirs(dirs.map((name) => join(root, name)));
+    for (const trash of [join(root, "result-tmp"), join(root, "cache-tmp")]) {
+      for (const name of await readdir(trash)) await engine.discard(join(trash, name), trash);
+    }
+    return new CloningStore(root, engine);
+  }
+
+  async build(
+    id: LayerId,
+    base: LayerId | undefined,
+    fill: (layer: LayerDir) => Promise<void>,
+  ): Promise<void> {
+    const path = join(this.#tmp, id);
+    const basePath = base && this.#result(base);
+    try {
+      if (basePath === undefined) {
+        await this.#engine.create(path);
+        await mkdir(join(path, "rootfs"));
+        await chmod(join(path, "rootfs"), 0o755);
+      } else {
+        await this.#engine.clone(basePath, path);
+        await rm(join(path, "log"), { force: true });
+      }
+      await fill({ id, path });
+      await this.#engine.commit(path, this.#result(id), basePath);
+    } catch (error) {
+      await this.#engine.discard(path, this.#tmp);
+      throw error;
+    }
+  }
+
+  async result(id: LayerId): Promise<string | undefined> {
+    const path = this.#result(id);
+    return (await isDirectory(path)) ? path : undefined;
+  }
+
+  async logFile(id: LayerId): Promise<string> {
+    return join((await this.result(id)) ?? join(this.#tmp, id), "log");
+  }
+
+  async rootfs(id: LayerId): Promise<Lease> {
+    return { path: join(this.#result(id), "rootfs"), release: async () => {} };
+  }
+
+  delete(id: LayerId): Promise<void> {
+    return this.#engine.discard(this.#result(id), this.#tmp);
+  }
+
+  completeDeletes(): Promise<void> {
+    return this.#engine.completeDeletes(this.root);
+  }
+
+  cache(name: string, user: UnixUser): Promise<Lease> {
+    return this.#caches.take(name, user);
+  }
+
+  deleteCache(name: string): Promise<void> {
+    return this.#caches.delete(name);
+  }
+
+  async list(): Promise<StoredLayer[]> {
+    return (await layerIds(join(this.root, "result"))).map((id) => ({ id }));
+  }
+
+  freePercent(): Promise<number> {
+    return this.#engine.freePercent(this.root);
+  }
+
+  async close(): Promise<void> {}
+
+  get #tmp(): string {
+    return join(this.root, "result-tmp");
+  }
+
+  #result(id: LayerId): string {
+    return join(this.root, "result", id);
+  }
+}
+
+interface CacheState {
+  readonly lock: Mutex;
+  /** Counts the versions of the cache since the store was opened. */
+  generation: number;
+}
+
+/** A user's copy becomes the cache when it is released, unless the cache has changed since it was copied. */
+class CloneCaches {
+  readonly #root: string;
+  readonly #engine: CloneEngine;
+  readonly #states = new Map<string, CacheState>();
+  #next = 0;
+
+  constructor(root: string, engine: CloneEngine) {
+    this.#root = root;
+    this.#engine = engine;
+  }
+
+  take(name: string, user: UnixUser): Promise<Lease> {
+    const state = this.#state(name);
+    return state.lock.run(async () => {
+      const cache = this.#path(name);
+      const copy = join(this.#trash, `${this.#next++}-${this.#engine.cacheName(name)}`);
+      if (!(await isDirectory(cache))) await this.#engine.create(cache);
+      const { generation } = state;
+      await this.#engine.clone(cache, copy);
+      await chown(copy, ...owner(user));
+      return {
+        path: copy,
+        release: () =>
+          state.lock.run(async () => {
+            if (state.generation !== generation) {
+              await this.#engine.discard(copy, this.#trash);
+              return;
+            }
+            state.generation++;
+            await this.#engine.discard(cache, this.#trash);
+            await this.#engine.commit(copy, cache, undefined);
+          }),
+      };
+    });
+  }
+
+  delete(name: string): Promise<void> {
+    const state = this.#state(name);
+    return state.lock.run(async () => {
+      state.generation++; // users' copies are dropped
+      await this.#engine.discard(this.#path(name), this.#trash);
+    });
+  }
+
+  #path(name: string): string {
+    return join(this.#root, "cache", this.#engine.cacheName(name));
+  }
+
+  get #trash(): string {
+    return join(this.#root, "cache-tmp");
+  }
+
+  #state(name: string): CacheState {
+    let state = this.#states.get(name);
+    if (!state) {
+      state = { lock: new Mutex(), generation: 0 };
+      this.#states.set(name, state);
+    }
+    return state;
+  }
+}

@@ -1,0 +1,76 @@
+/*
+ * Small operations on directories that stores share.
+ */
+
+import { lstat, mkdir, readdir, rename, rm, statfs } from "node:fs/promises";
+import { join } from "node:path";
+import { StoreError } from "../errors.js";
+import { run } from "../process.js";
+import { idNumber } from "../sandboxes/oci-config.js";
+import type { UnixUser } from "../spec.js";
+
+/** Whether there is a directory. Throws `StoreError` if there is something else. */
+export async function isDirectory(path: string): Promise<boolean> {
+  try {
+    if ((await lstat(path)).isDirectory()) return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return false;
+    throw error;
+  }
+  throw new StoreError(`"${path}" is in the way: it must be a directory; remove it`);
+}
+
+/** Makes the directories that are missing, with the given mode whatever the umask. */
+export async function ensureDirs(paths: readonly string[]): Promise<void> {
+  for (const path of paths) await mkdir(path, { recursive: true });
+}
+
+/** Removes a tree of any size, without following links; another process does it, as it may take long. */
+export async function removeTree(...paths: readonly string[]): Promise<void> {
+  await run(["rm", "-rf", "--", ...paths]);
+}
+
+/** Removes all that is in a directory. */
+export async function emptyDir(path: string): Promise<void> {
+  const names = await readdir(path);
+  if (names.length > 0) await removeTree(...names.map((name) => join(path, name)));
+}
+
+/**
+ * Removes a tree that may be looked at meanwhile, or at any later time after a crash: it disappears from its place at
+ * once, into a directory that is emptied when the store is opened.
+ */
+export async function discard(path: string, trash: string): Promise<void> {
+  const moved = join(trash, `discarded-${process.pid}-${discarded++}`);
+  try {
+    await rename(path, moved);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return;
+    throw error;
+  }
+  await removeTree(moved);
+}
+
+let discarded = 0;
+
+/** Removes a directory with few entries. */
+export async function removeSmallDir(path: string): Promise<void> {
+  await rm(path, { recursive: true, force: true });
+}
+
+/** The numbers for chown(2). Throws `BuildError` if they are out of range. */
+export function owner({ uid, gid }: UnixUser): [uid: number, gid: number] {
+  return [idNumber(uid), idNumber(gid)];
+}
+
+/** Free space of the file system in per cent of what users can have. */
+export async function freePercent(path: string): Promise<number> {
+  const { blocks, bfree, bavail } = await statfs(path);
+  const used = blocks - bfree;
+  return 100 - (100 * used) / (used + bavail);
+}
+
+/** The names in `result` that are layers' ids. */
+export async function layerIds(path: string): Promise<string[]> {
+  return (await readdir(path)).filter((name) => /^[0-9a-f]{64}$/.test(name));
+}

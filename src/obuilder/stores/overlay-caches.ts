@@ -1,0 +1,189 @@
+/*
+ * The caches of an overlayfs store. A user's copy is an overlay on the cache; when it is released, what the user
+ * changed is carried over into the cache.
+ *
+ * If nobody else has released since the copy was taken, the cache becomes what the user saw. Else both users' changes
+ * are kept: of two versions of a file the newer one, and what either of them removed stays. A cache that others have
+ * mounted is not changed under them: a copy of it (of links) is, and takes its place.
+ */
+
+import type { Dirent } from "node:fs";
+import { chmod, chown, lstat, mkdir, readdir, rename, rm, unlink, utimes } from "node:fs/promises";
+import { join } from "node:path";
+import type { Lease } from "../contracts.js";
+import { CacheBusy } from "../errors.js";
+import { mountOverlay, unmount } from "../mounts.js";
+import { Mutex } from "../mutex.js";
+import { run } from "../process.js";
+import type { UnixUser } from "../spec.js";
+import { plainCacheName } from "./cache-name.js";
+import { discard, isDirectory, owner, removeTree } from "./files.js";
+
+/** Caches belong to their first user, but any other may write as well. */
+const MODE = 0o1777;
+
+// The upper directory is read by `carryOver`, so it must hold whole files under their own names.
+const OPTIONS = "redirect_dir=off,metacopy=off";
+
+interface State {
+  readonly lock: Mutex;
+  users: number;
+  /** Counts the releases. */
+  generation: number;
+}
+
+export class OverlayCaches {
+  readonly #root: string;
+  readonly #states = new Map<string, State>();
+  #next = 0;
+
+  constructor(root: string) {
+    this.#root = root;
+  }
+
+  take(name: string, user: UnixUser): Promise<Lease> {
+    const state = this.#state(name);
+    return state.lock.run(async () => {
+      const fileName = plainCacheName(name);
+      const cache = join(this.#root, "cache", fileName);
+      const copy = `${fileName}-${this.#next++}`;
+      const upper = join(this.#root, "cache-result", copy);
+      const work = join(this.#root, "cache-work", copy);
+      const merged = join(this.#root, "cache-merged", copy);
+      if (!(await isDirectory(cache))) await makeDir(cache, user);
+      for (const dir of [upper, work, merged]) await makeDir(dir, user);
+      const dirs = `lowerdir=../cache/${fileName},upperdir=../cache-result/${copy},workdir=../cache-work/${copy}`;
+      await mountOverlay({
+        cwd: join(this.#root, "cache"),
+        options: `${dirs},${OPTIONS}`,
+        target: merged,
+      });
+      state.users++;
+      const { generation } = state;
+      const release = () =>
+        state.lock.run(async () => {
+          state.users--;
+          await this.#release(cache, { upper, work, merged }, state, generation);
+        });
+      return { path: merged, release };
+    });
+  }
+
+  delete(name: string): Promise<void> {
+    const state = this.#state(name);
+    return state.lock.run(async () => {
+      if (state.users > 0) throw new CacheBusy(name);
+      await discard(join(this.#root, "cache", plainCacheName(name)), this.#trash);
+    });
+  }
+
+  async #release(
+    cache: string,
+    { upper, work, merged }: { upper: string; work: string; merged: string },
+    state: State,
+    generation: number,
+  ): Promise<void> {
+    const alone = state.generation === generation;
+    const removed = alone ? await findRemoved(buffer(upper), buffer(merged), buffer(cache)) : [];
+    await unmount(merged);
+    try {
+      state.generation++;
+      if (state.users === 0) {
+        await carryOver(buffer(upper), buffer(cache), removed, alone);
+      } else {
+        const next = `${upper}.next`;
+        await run(["cp", "-al", "--", cache, next]);
+        const moved = removed.map((path) => relocated(path, cache, next));
+        await carryOver(buffer(upper), buffer(next), moved, alone);
+        await discard(cache, this.#trash);
+        await rename(next, cache);
+      }
+    } finally {
+      await removeTree(upper, work, merged);
+    }
+  }
+
+  get #trash(): string {
+    return join(this.#root, "cache-result");
+  }
+
+  #state(name: string): State {
+    let state = this.#states.get(name);
+    if (!state) {
+      state = { lock: new Mutex(), users: 0, generation: 0 };
+      this.#states.set(name, state);
+    }
+    return state;
+  }
+}
+
+async function makeDir(path: string, user: UnixUser): Promise<void> {
+  await mkdir(path);
+  await chmod(path, MODE);
+  await chown(path, ...owner(user));
+}
+
+/** What the cache has and the user's view of it has not, in the directories that the user changed. */
+async function findRemoved(upper: Buffer, merged: Buffer, cache: Buffer): Promise<Buffer[]> {
+  const removed: Buffer[] = [];
+  const visible = new Set((await entries(merged)).map((entry) => entry.name.toString("latin1")));
+  const cached = new Map(
+    (await entries(cache)).map((entry) => [entry.name.toString("latin1"), entry]),
+  );
+  for (const [name, entry] of cached) {
+    if (!visible.has(name)) removed.push(child(cache, entry.name));
+  }
+  for (const entry of await entries(upper)) {
+    const known = cached.get(entry.name.toString("latin1"));
+    if (!entry.isDirectory() || !known?.isDirectory()) continue;
+    const paths = [upper, merged, cache].map((dir) => child(dir, entry.name));
+    removed.push(...(await findRemoved(paths[0]!, paths[1]!, paths[2]!)));
+  }
+  return removed;
+}
+
+/** Moves what the user wrote into the cache. */
+async function carryOver(
+  upper: Buffer,
+  cache: Buffer,
+  removed: readonly Buffer[],
+  alone: boolean,
+): Promise<void> {
+  for (const path of removed) await rm(path, { recursive: true, force: true });
+  for (const entry of await entries(upper)) {
+    const from = child(upper, entry.name);
+    const to = child(cache, entry.name);
+    if (entry.isCharacterDevice() && (await lstat(from)).rdev === 0) continue; // "removed", in overlayfs's way
+    const old = await lstat(to).catch(() => undefined);
+    if (entry.isDirectory() && old?.isDirectory()) {
+      await carryOver(from, to, [], alone);
+      continue;
+    }
+    if (old && !alone && old.mtimeMs > (await lstat(from)).mtimeMs) continue;
+    if (old?.isDirectory()) await rm(to, { recursive: true, force: true });
+    else if (old && entry.isDirectory()) await unlink(to);
+    await rename(from, to);
+  }
+  const { mode, uid, gid, atime, mtime } = await lstat(upper);
+  await chown(cache, uid, gid);
+  await chmod(cache, mode & 0o7777);
+  await utimes(cache, atime, mtime);
+}
+
+// Names in caches are bytes, and nobody promises that they are UTF-8.
+
+function buffer(path: string): Buffer {
+  return Buffer.from(path);
+}
+
+function child(dir: Buffer, name: Buffer): Buffer {
+  return Buffer.concat([dir, buffer("/"), name]);
+}
+
+function relocated(path: Buffer, from: string, to: string): Buffer {
+  return Buffer.concat([buffer(to), path.subarray(Buffer.byteLength(from))]);
+}
+
+async function entries(dir: Buffer): Promise<Dirent<Buffer>[]> {
+  return await readdir(dir, { withFileTypes: true, encoding: "buffer" });
+}

@@ -1,0 +1,227 @@
+/*
+ * Layers as differences, on overlayfs (any file system below it that can carry one: ext4, xfs, tmpfs, …).
+ *
+ *     result/ID/       what the layer adds: rootfs/, log, and the links
+ *                      parent → the layer it was made from (absolute), env → the base image's variables
+ *     in-progress/ID/  the same while it is being made; merged/ID and work/ID go with it
+ *     cache/NAME/      a cache (`overlay-caches.ts`)
+ *     lower/N          a short name for a layer in this process's mounts
+ *     state/           database, sandbox
+ *
+ * A layer's root is the overlay of all its ancestors, which a mount names in one option string of at most a page: with
+ * relative short names that is enough for as many layers as the kernel takes.
+ */
+
+import { chmod, mkdir, readlink, rename, rm, rmdir, symlink } from "node:fs/promises";
+import { release } from "node:os";
+import { basename, join } from "node:path";
+import type { LayerDir, LayerId, Lease, OverlayMount, Store, StoredLayer } from "../contracts.js";
+import { BuildError } from "../errors.js";
+import { listMounts, mountOverlay, unmount } from "../mounts.js";
+import type { UnixUser } from "../spec.js";
+import {
+  discard,
+  emptyDir,
+  ensureDirs,
+  freePercent,
+  isDirectory,
+  layerIds,
+  removeTree,
+} from "./files.js";
+import { OverlayCaches } from "./overlay-caches.js";
+
+/** How many directories the kernel takes below the writable one. */
+const MAX_LAYERS = 500;
+
+/** Directories for what is in the making. They are emptied when the store is opened. */
+const TRANSIENT = [
+  "in-progress",
+  "merged",
+  "work",
+  "lower",
+  "cache-result",
+  "cache-work",
+  "cache-merged",
+];
+
+export class OverlayfsStore implements Store {
+  readonly root: string;
+  readonly stateDir: string;
+  readonly #caches: OverlayCaches;
+  /** The layers whose parents were looked up already; null for base images. */
+  readonly #parents = new Map<LayerId, LayerId | null>();
+  readonly #shortNames = new Map<LayerId, Promise<string>>();
+  #nextName = 0;
+  #nextView = 0;
+
+  private constructor(root: string) {
+    this.root = root;
+    this.stateDir = join(root, "state");
+    this.#caches = new OverlayCaches(root);
+  }
+
+  /** Opens or makes a store in the directory `root`, which no other process uses. Unmounts what one left behind. */
+  static async open(root: string): Promise<OverlayfsStore> {
+    await ensureDirs(["state", "cache", "result", ...TRANSIENT].map((name) => join(root, name)));
+    const mounts = await listMounts();
+    for (const { target, type } of mounts.reverse()) {
+      if (type === "overlay" && target.startsWith(`${root}/`)) await unmount(target);
+    }
+    for (const name of TRANSIENT) await emptyDir(join(root, name));
+    return new OverlayfsStore(root);
+  }
+
+  async build(
+    id: LayerId,
+    base: LayerId | undefined,
+    fill: (layer: LayerDir) => Promise<void>,
+  ): Promise<void> {
+    const upper = join(this.root, "in-progress", id);
+    const merged = join(this.root, "merged", id);
+    const work = join(this.root, "work", id);
+    try {
+      await mkdir(upper);
+      if (base === undefined) {
+        await mkdir(join(upper, "rootfs"));
+        await chmod(join(upper, "rootfs"), 0o755);
+        await fill({ id, path: upper });
+      } else {
+        const parent = join(this.root, "result", base);
+        await symlink(parent, join(upper, "parent"));
+        await symlink(join(parent, "env"), join(upper, "env"));
+        await Promise.all([mkdir(merged), mkdir(work)]);
+        const lower = await this.#lowerDirs(base);
+        const options = `lowerdir=${lower},upperdir=../in-progress/${id},workdir=../work/${id}${VOLATILE}`;
+        await fill({ id, path: merged, overlay: this.#overlay(options, merged) });
+      }
+      await rename(upper, this.#result(id));
+    } catch (error) {
+      await removeTree(upper, merged, work);
+      throw error;
+    }
+    if (base !== undefined) {
+      await Promise.all([rmdir(merged), rm(work, { recursive: true, force: true })]);
+    }
+  }
+
+  async result(id: LayerId): Promise<string | undefined> {
+    const path = this.#result(id);
+    return (await isDirectory(path)) ? path : undefined;
+  }
+
+  async logFile(id: LayerId): Promise<string> {
+    return join((await this.result(id)) ?? join(this.root, "in-progress", id), "log");
+  }
+
+  async rootfs(id: LayerId): Promise<Lease> {
+    if ((await this.#parent(id)) === null) {
+      return { path: join(this.#result(id), "rootfs"), release: async () => {} };
+    }
+    const view = join(this.root, "merged", `view-${this.#nextView++}`);
+    await mkdir(view);
+    await mountOverlay(this.#overlay(`ro,lowerdir=${await this.#lowerDirs(id)}`, view));
+    return {
+      path: join(view, "rootfs"),
+      release: async () => {
+        await unmount(view);
+        await rmdir(view);
+      },
+    };
+  }
+
+  async delete(id: LayerId): Promise<void> {
+    this.#parents.delete(id);
+    await discard(this.#result(id), join(this.root, "in-progress"));
+    const name = await this.#shortNames.get(id);
+    this.#shortNames.delete(id);
+    if (name !== undefined) await rm(join(this.root, "lower", name));
+  }
+
+  async completeDeletes(): Promise<void> {}
+
+  cache(name: string, user: UnixUser): Promise<Lease> {
+    return this.#caches.take(name, user);
+  }
+
+  deleteCache(name: string): Promise<void> {
+    return this.#caches.delete(name);
+  }
+
+  async list(): Promise<StoredLayer[]> {
+    const ids = await layerIds(join(this.root, "result"));
+    return await Promise.all(
+      ids.map(async (id) => {
+        const parent = await this.#parent(id);
+        return parent === null ? { id } : { id, parent };
+      }),
+    );
+  }
+
+  freePercent(): Promise<number> {
+    return freePercent(this.root);
+  }
+
+  async close(): Promise<void> {}
+
+  #result(id: LayerId): string {
+    return join(this.root, "result", id);
+  }
+
+  #overlay(options: string, target: string): OverlayMount {
+    return { cwd: join(this.root, "lower"), options, target };
+  }
+
+  /** The layer and its ancestors, as the `lowerdir` option has them: the nearest first. */
+  async #lowerDirs(id: LayerId): Promise<string> {
+    const names: string[] = [];
+    for (let at: LayerId | null = id; at !== null; at = await this.#parent(at)) {
+      names.push(await this.#shortName(at));
+      if (names.length > MAX_LAYERS) {
+        throw new BuildError(
+          `Layer ${id} is based on more than ${MAX_LAYERS} others, which is all that overlayfs takes; put several commands into one run`,
+        );
+      }
+    }
+    return names.join(":");
+  }
+
+  /** The layer's parent, null for a base image. Throws `BuildError` if the layer or its parent is gone. */
+  async #parent(id: LayerId): Promise<LayerId | null> {
+    const known = this.#parents.get(id);
+    if (known !== undefined) return known;
+    const link = await readlink(join(this.#result(id), "parent")).catch(
+      (error: NodeJS.ErrnoException) => {
+        if (error.code === "ENOENT") return null;
+        throw error;
+      },
+    );
+    // The link is absolute; a store that was moved keeps working with the last part alone.
+    const parent = link === null ? null : basename(link);
+    if (!(await isDirectory(this.#result(parent ?? id)))) {
+      throw new BuildError(`Layer ${parent ?? id} is gone, but was to be built upon; build again`);
+    }
+    this.#parents.set(id, parent);
+    return parent;
+  }
+
+  #shortName(id: LayerId): Promise<string> {
+    let name = this.#shortNames.get(id);
+    if (name === undefined) {
+      const short = (this.#nextName++).toString(36);
+      name = symlink(join("../result", id), join(this.root, "lower", short)).then(() => short);
+      this.#shortNames.set(id, name);
+    }
+    return name;
+  }
+}
+
+// A layer is thrown away if the machine stops before it is complete: no need to write everything to
+// the disk at the end of each step, as overlayfs does by default.
+const VOLATILE = kernelAtLeast(5, 10) ? ",volatile" : "";
+
+function kernelAtLeast(major: number, minor: number): boolean {
+  const [actualMajor = 0, actualMinor = 0] = release()
+    .split(".")
+    .map((part) => Number.parseInt(part, 10));
+  return actualMajor > major || (actualMajor === major && actualMinor >= minor);
+}

@@ -1,0 +1,50 @@
+/*
+ * Clones by rsync: slow, and every layer takes the space of its whole root (or, with hard links, of what it changed);
+ * works on any file system.
+ *
+ * - `copy`: a layer is a copy of its base.
+ * - `hardlink`: when it is complete, files that equal the base's, by a checksum of their content, become links to them.
+ * - `hardlink_unsafe`: the same without a checksum: files of equal size and time are taken to be equal.
+ */
+
+import { mkdir, rename } from "node:fs/promises";
+import { run } from "../process.js";
+import { plainCacheName } from "./cache-name.js";
+import type { CloneEngine } from "./cloning-store.js";
+import { discard, freePercent } from "./files.js";
+
+export const RSYNC_MODES = ["copy", "hardlink", "hardlink_unsafe"] as const;
+export type RsyncMode = (typeof RSYNC_MODES)[number];
+
+// Everything that belongs to a file: links among the files, ACLs and extended attributes (capabilities) too.
+const RSYNC = ["rsync", "-aHAXq"];
+
+export function rsyncEngine(mode: RsyncMode): CloneEngine {
+  return {
+    cacheName: plainCacheName,
+    create: async (path) => {
+      await mkdir(path);
+    },
+    clone: async (source, target) => {
+      await mkdir(target);
+      await run([...RSYNC, "--", `${source}/`, target]);
+    },
+    commit: async (path, target, base) => {
+      if (mode === "copy" || base === undefined) return await rename(path, target);
+      const linked = `${path}-linked`;
+      const checksum = mode === "hardlink" ? ["--checksum"] : [];
+      try {
+        await mkdir(linked);
+        await run([...RSYNC, ...checksum, `--link-dest=${base}`, "--", `${path}/`, linked]);
+        await rename(linked, target);
+      } catch (error) {
+        await discard(linked, `${path}/..`);
+        throw error;
+      }
+      await discard(path, `${path}/..`);
+    },
+    discard,
+    completeDeletes: async () => {},
+    freePercent,
+  };
+}
