@@ -98,7 +98,7 @@ export function command(name: string, summary: string, examples: readonly string
     });
   // Not part of the options' type: no action sees them, `run` makes them a verbosity.
   result.option("-v, --verbose", "Log more; given twice, everything.");
-  result.option("-q, --quiet", "Log nothing.");
+  result.option("-q, --quiet", "Log nothing, show no progress.");
   return result;
 }
 

@@ -46,9 +46,10 @@ type Write = (level: Level, source: string, message: string, fields?: Fields) =>
 let threshold = VERBOSITIES.indexOf("warning");
 let write: Write = textWriter("auto");
 
-/** Sets the log of the whole process up. Until then it is text, from level "warning" on. */
+/** Sets the log of the whole process up, and that "quiet" hides progress too. Until then it is text, from "warning" on. */
 export async function configureLog(options: LogOptions): Promise<void> {
   threshold = VERBOSITIES.indexOf(options.verbosity);
+  stderrTerminal.showsProgress = options.verbosity !== "quiet";
   write = options.format === "json" ? await jsonWriter() : textWriter(options.color);
 }
 

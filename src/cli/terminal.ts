@@ -43,6 +43,8 @@ export class Terminal {
   /** The announcement whose outcome is not known yet, and whether the cursor still stands at its end. */
   #announced: { text: string; interrupted: boolean } | undefined;
   #status = "";
+  /** Whether announcements and status lines are shown at all. */
+  showsProgress = true;
 
   constructor(private readonly sink: Sink) {}
 
@@ -63,6 +65,7 @@ export class Terminal {
 
   /** Writes `text...` and leaves the line open until `conclude`. */
   announce(text: string): void {
+    if (!this.showsProgress) return;
     if (this.#announced) this.conclude("");
     this.#eraseStatus();
     this.#announced = { text: `${text}... `, interrupted: false };
@@ -80,7 +83,7 @@ export class Terminal {
 
   /** Shows `text` as the last line, in place of the previous status; "" removes it. Nothing happens without a terminal. */
   status(text: string): void {
-    if (!this.isTTY || text === this.#status) return;
+    if (!this.isTTY || !this.showsProgress || text === this.#status) return;
     this.#eraseStatus();
     // A line that wraps could not be erased again.
     this.#status = text.slice(0, Math.max(1, (this.sink.columns ?? 80) - 1));

@@ -315,7 +315,7 @@ describe("help", () => {
           --color=WHEN         Colours: auto, always, never. (default: "auto")
           --log-format=FORMAT  Log as text or json. (default: "text")
           -v, --verbose        Log more; given twice, everything.
-          -q, --quiet          Log nothing.
+          -q, --quiet          Log nothing, show no progress.
 
         Examples:
           farm -c admin.cap show POOL

@@ -77,3 +77,14 @@ test("there is no status line without a terminal", () => {
   terminal.line("log");
   expect(sink.text).toBe("log\n");
 });
+
+test("a quiet program shows no progress, but lines", () => {
+  const sink = screen(true);
+  const terminal = new Terminal(sink);
+  terminal.showsProgress = false;
+  terminal.announce("Connecting");
+  terminal.status("waiting");
+  terminal.line("log");
+  terminal.conclude("OK");
+  expect(sink.text).toBe("log\n");
+});
