@@ -1,0 +1,204 @@
+/**
+ * An object that lives here, and the calls on it.
+ *
+ * A call is started from a turn of its own, in the order in which calls arrive, and always – also when the caller has lost
+ * interest by then; its signal is aborted in that case. It ends when the handler has returned and its promise, if it gave
+ * one, has settled: then the params are released and the answer is sent.
+ */
+import type { Struct } from "capnp-es";
+import { RpcError } from "../errors.js";
+import { PayloadWriter } from "../payload/builder.js";
+import { Payload } from "../payload/payload.js";
+import type {
+  Capability,
+  DetachedPointer,
+  Handler,
+  Method,
+  PayloadBuilder,
+  ServerCall,
+} from "../types.js";
+import { Detached, detachedPayload } from "./detached.js";
+import { borrowHook, buildPayload, Handle, makeRequest, takeHook } from "./handle.js";
+import { Hook } from "./hook.js";
+import { CallRequest } from "./request.js";
+import type { Executor } from "./result.js";
+import { enqueueCallback, enqueueTurn, type Turn } from "./turns.js";
+
+/** A method with its implementation. */
+export interface MethodEntry {
+  readonly method: Method<Struct, Struct>;
+  readonly handler: Handler<Struct, Struct>;
+}
+
+/** Methods of one interface, by number. */
+export interface InterfaceTable {
+  readonly high: number;
+  readonly low: number;
+  readonly methods: ReadonlyMap<number, MethodEntry>;
+}
+
+export class LocalHook extends Hook {
+  constructor(
+    /** What the object is, for error messages. */
+    readonly name: string,
+    private readonly interfaces: readonly InterfaceTable[],
+    private readonly onRelease: (() => void) | undefined,
+  ) {
+    super();
+  }
+
+  override call(request: CallRequest): void {
+    const found = this.interfaces.find(
+      ({ high, low }) => low === request.interfaceLow && high === request.interfaceHigh,
+    );
+    const entry = found?.methods.get(request.methodId);
+    if (entry === undefined) {
+      request.fail(unknownMethod(request, found !== undefined));
+      return;
+    }
+    request.payload.keep();
+    enqueueTurn(new LocalCall(this.addRef(), entry, request));
+  }
+
+  protected override dispose(): void {
+    if (this.onRelease !== undefined) enqueueCallback(this.onRelease);
+  }
+}
+
+/** The texts are those of the OCaml implementation. */
+function unknownMethod(request: CallRequest, knowsInterface: boolean): RpcError {
+  const { interfaceId, methodId } = request;
+  return new RpcError(
+    "unimplemented",
+    knowsInterface
+      ? `Unknown method ${interfaceId}.${methodId}`
+      : `Unknown interface ${interfaceId}`,
+  );
+}
+
+class LocalCall implements ServerCall<Struct, Struct>, Executor, Turn {
+  private controller: AbortController | undefined;
+  private isAborted = false;
+  private writer: PayloadWriter<Struct> | undefined;
+  private root: Struct | undefined;
+  /** The answer is that of another call. */
+  private isForwarded = false;
+  private isEnded = false;
+
+  /** Takes a reference to `hook`, and `request`. */
+  constructor(
+    private readonly hook: LocalHook,
+    private readonly entry: MethodEntry,
+    private readonly request: CallRequest,
+  ) {
+    request.result.accept(this);
+  }
+
+  run(): void {
+    let outcome: void | Promise<void>;
+    try {
+      outcome = this.entry.handler(this);
+    } catch (error) {
+      this.fail(error);
+      return;
+    }
+    if (outcome === undefined) this.end();
+    else outcome.then(this.end, this.fail);
+  }
+
+  get params(): Struct {
+    this.root ??= this.open().payload.as(this.entry.method.ParamsClass);
+    return this.root;
+  }
+
+  capability(index: number): Capability {
+    return new Handle(this.open().payload.at([index]).addRef());
+  }
+
+  detach(index: number): DetachedPointer {
+    return new Detached(this.open().payload.field(index));
+  }
+
+  get signal(): AbortSignal {
+    if (this.controller === undefined) {
+      // Made only when asked for: it costs more than the rest of a call.
+      this.controller = new AbortController();
+      if (this.isAborted) this.controller.abort();
+    }
+    return this.controller.signal;
+  }
+
+  results(): Struct {
+    return this.openResults().root;
+  }
+
+  setCapability(index: number, capability: Capability): void {
+    const results = this.openResults();
+    results.setCapability(index, takeHook(capability));
+  }
+
+  setPointer(index: number, pointer: DetachedPointer): void {
+    this.openResults().setPointer(index, detachedPayload(pointer));
+  }
+
+  tailCall<P2 extends Struct>(
+    target: Capability,
+    method: Method<P2, Struct>,
+    build?: (params: P2, payload: PayloadBuilder) => void,
+  ): void {
+    const hook = borrowHook(target);
+    this.open();
+    this.sendOn(hook, makeRequest(method, buildPayload(method, build), this.request.result));
+  }
+
+  forward(target: Capability): void {
+    const hook = borrowHook(target);
+    const { interfaceHigh, interfaceLow, methodId, payload, result } = this.open();
+    const params = payload.share();
+    this.sendOn(hook, new CallRequest(interfaceHigh, interfaceLow, methodId, params, result));
+  }
+
+  /** Called by the result. */
+  cancel(): void {
+    this.isAborted = true;
+    this.controller?.abort();
+  }
+
+  private sendOn(hook: Hook, request: CallRequest): void {
+    if (this.isForwarded || this.writer !== undefined) {
+      request.payload.release();
+      throw new RpcError("failed", "this call has an answer already");
+    }
+    this.isForwarded = true;
+    hook.call(request);
+  }
+
+  private openResults(): PayloadWriter<Struct> {
+    this.open();
+    if (this.isForwarded) throw new RpcError("failed", "this call has an answer already");
+    this.writer ??= new PayloadWriter(this.entry.method.ResultsClass);
+    return this.writer;
+  }
+
+  private open(): CallRequest {
+    if (this.isEnded) throw new RpcError("failed", "this call has ended already");
+    return this.request;
+  }
+
+  private readonly end = (): void => {
+    this.isEnded = true;
+    const { payload, result } = this.request;
+    payload.release();
+    if (!this.isForwarded) result.fulfill(this.writer?.finish() ?? Payload.empty());
+    this.hook.release();
+  };
+
+  private readonly fail = (error: unknown): void => {
+    this.isEnded = true;
+    const { payload, result } = this.request;
+    payload.release();
+    this.writer?.discard();
+    if (!this.isForwarded) result.reject(RpcError.from(error));
+    this.hook.release();
+  };
+}

@@ -1,0 +1,100 @@
+/**
+ * An entry of the answer table: a call of the peer's to us. In the table from Call (or Bootstrap) to Finish.
+ *
+ * States:
+ * - open: being worked on. On Finish: `canceled` is returned at once; finished. The work goes on if calls on its answer
+ *   depend on it, and is cancelled if not.
+ * - returned: the answer was sent, and is kept for calls on it that are under way.
+ * - forwarded: the peer was told to take the answer of a question of ours, which it keeps itself. Calls on it go there.
+ * - finished: gone from the table.
+ */
+import type { ResultListener, ResultPromise } from "../capability/result.js";
+import { Content } from "../wire/content.js";
+import type { Path } from "../wire/messages.js";
+import type { Protocol } from "./protocol.js";
+import { AnswerTarget, type Question } from "./question.js";
+import type { RemoteTarget } from "./remote.js";
+
+export class Answer implements ResultListener {
+  private state: "open" | "returned" | "forwarded" | "finished" = "open";
+  /** Of each capability of the answer: what of the peer's it is, if it is. Held. */
+  private targets: readonly (RemoteTarget | undefined)[] = [];
+  /** Exports that the answer mentioned, for peers that do not release what they were given. */
+  private exports: readonly number[] = [];
+  private question: Question | undefined;
+
+  /**
+   * Takes the caller's reference to `result`.
+   * `keepsResults`: the peer will ask for the answer to be used as that of another question, and must not be sent it.
+   */
+  constructor(
+    private readonly protocol: Protocol,
+    readonly id: number,
+    readonly result: ResultPromise,
+    readonly keepsResults: boolean,
+    /** What the call counts for as long as it is worked on. */
+    private readonly bytes: number,
+  ) {
+    result.answer = this;
+  }
+
+  /** Whether the peer can be told to take the answer from a question of ours to itself. */
+  isForwardable(protocol: Protocol): boolean {
+    return this.protocol === protocol && this.state === "open" && !this.keepsResults;
+  }
+
+  /** Called by the result. */
+  settled(): void {
+    this.protocol.callEnded(this.bytes);
+    if (this.state === "open") this.protocol.sendReturn(this);
+  }
+
+  /** The answer was sent. Takes `targets`. */
+  returned(targets: readonly (RemoteTarget | undefined)[], exports: readonly number[]): void {
+    this.state = "returned";
+    this.targets = targets;
+    this.exports = exports;
+  }
+
+  /** The peer was told to take the answer of `question`, of which this takes a reference. */
+  forwarded(question: Question): void {
+    this.state = "forwarded";
+    this.question = question;
+  }
+
+  /**
+   * What of the peer's the capability at `path` was said to be. Everything for that capability is sent there, even if it turns into
+   * something else (rpc.capnp, "Tribble 4-way race").
+   */
+  targetAt(path: Path): RemoteTarget | undefined {
+    if (this.state === "forwarded") return new AnswerTarget(this.question!, path);
+    const content = this.result.payload?.content;
+    return content instanceof Content ? this.targets[content.capabilityAt(path)] : undefined;
+  }
+
+  /** A Finish came: the peer will not mention this again. `releaseExports`: nor release what the answer mentioned. */
+  finish(releaseExports: boolean): void {
+    const { state, targets, exports } = this;
+    this.state = "finished";
+    if (state === "open") this.protocol.sendCanceled(this.id);
+    this.leave();
+    for (const target of targets) target?.release();
+    if (releaseExports) for (const id of exports) this.protocol.releaseExport(id, 1);
+  }
+
+  /** The answer needs no Finish, or none will come as the connection is gone. */
+  leave(): void {
+    this.state = "finished";
+    this.targets = [];
+    this.question?.release();
+    this.question = undefined;
+    this.result.release();
+  }
+
+  /** The connection is gone. */
+  lose(): void {
+    const { targets } = this;
+    this.leave();
+    for (const target of targets) target?.release();
+  }
+}

@@ -1,0 +1,35 @@
+/**
+ * An entry of the export table: an object or a promise of ours that the peer was told about.
+ *
+ * Life: made when we first mention it. Each mention adds to `mentions`, each Release of the peer's takes some away; at zero
+ * the entry is gone. A promise is watched: when it resolves, one Resolve is sent. If it turns out to be something of the
+ * peer's own, that is kept in `target`, and everything that comes for this export goes there and nowhere else (rpc.capnp,
+ * "Tribble 4-way race").
+ */
+import type { Hook } from "../capability/hook.js";
+import type { RemoteTarget } from "./remote.js";
+
+export class Export {
+  mentions = 1;
+  target: RemoteTarget | undefined;
+  /** Stops watching the promise. */
+  unwatch: (() => void) | undefined;
+
+  constructor(
+    readonly id: number,
+    /** Held. */
+    readonly hook: Hook,
+    /** The peer waits for a Resolve, or had one. */
+    readonly isPromise: boolean,
+  ) {}
+
+  /** Gone from the table. */
+  dispose(): void {
+    this.unwatch?.();
+    this.unwatch = undefined;
+    const { target } = this;
+    this.target = undefined;
+    this.hook.release();
+    target?.release();
+  }
+}

@@ -1,0 +1,164 @@
+/**
+ * An entry of the import table: an object or a promise of the peer's.
+ *
+ * Life: made when the peer first mentions the id. Each mention adds to `mentions`; our own references are counted apart.
+ * When the last of ours goes, the entry leaves the table and a Release takes back all mentions at once. If the peer
+ * mentions the id after that, it has not seen the Release yet, or uses the id for something new; either way it is a new entry.
+ *
+ * A promise has one reference by its hook until it is resolved. Then the hook points elsewhere and lets go; what still
+ * holds the entry are answers and exports of ours that were resolved to this import and must go on to forward to it (the
+ * "Tribble 4-way race" of rpc.capnp): not to whatever it was resolved to.
+ */
+
+import { BrokenHook } from "../capability/broken.js";
+import { Hook } from "../capability/hook.js";
+import type { CallRequest } from "../capability/request.js";
+import type { RpcError } from "../errors.js";
+import { DESCRIPTOR } from "../wire/layout.js";
+import { NO_PATH, type WireDescriptor, type WireTarget } from "../wire/messages.js";
+import type { Protocol } from "./protocol.js";
+import type { RemoteTarget } from "./remote.js";
+
+/** What the peer resolved a promise to: something of ours, another import (held), or nothing that calls come back from. */
+type Resolution = "local" | "nowhere" | Import;
+
+export class Import implements RemoteTarget {
+  private references = 1;
+  private mentions = 1;
+  private isUsed: boolean;
+  private resolution: Resolution | undefined;
+  /** The capability that stands for it here; undefined once that is resolved or released. */
+  hook: ImportHook | undefined;
+
+  /** `isPromise`: the peer will send a Resolve. */
+  constructor(
+    readonly protocol: Protocol,
+    readonly id: number,
+    readonly isPromise: boolean,
+    isUsed: boolean,
+  ) {
+    this.isUsed = isUsed;
+    this.hook = new ImportHook(this);
+  }
+
+  get isResolved(): boolean {
+    return this.resolution !== undefined;
+  }
+
+  get wire(): WireTarget {
+    return { kind: "export", id: this.id, path: NO_PATH };
+  }
+
+  get descriptor(): WireDescriptor {
+    return { tag: DESCRIPTOR.receiverHosted, id: this.id, path: NO_PATH };
+  }
+
+  markUsed(): void {
+    this.isUsed = true;
+  }
+
+  get used(): boolean {
+    return this.isUsed;
+  }
+
+  get embargoPath(): RemoteTarget | undefined {
+    return this.isUsed ? this.loopPath : undefined;
+  }
+
+  /** `embargoPath`, of something that calls were forwarded to this from. */
+  get loopPath(): RemoteTarget | undefined {
+    if (this.resolution === "local") return this;
+    return this.resolution instanceof Import ? this.resolution.loopPath : undefined;
+  }
+
+  /** The peer mentioned it again. Gives a reference to its hook. */
+  mention(isUsed: boolean): Hook {
+    this.mentions++;
+    this.isUsed ||= isUsed;
+    if (this.hook !== undefined) return this.hook.addRef();
+    // Kept in the table by something that forwards to it, though nobody else had a reference.
+    this.references++;
+    this.hook = new ImportHook(this);
+    return this.hook;
+  }
+
+  /** The peer says what it is. Takes the reference in `resolution`, and `target`. */
+  resolve(resolution: Resolution, target: Hook): void {
+    this.resolution = resolution;
+    const { hook } = this;
+    if (hook === undefined) target.release();
+    else hook.resolve(target);
+  }
+
+  /** The connection is gone. */
+  lose(error: RpcError): void {
+    const { hook, resolution } = this;
+    this.resolution = "nowhere";
+    hook?.resolve(new BrokenHook(error));
+    if (resolution instanceof Import) resolution.release();
+  }
+
+  addRef(): this {
+    this.references++;
+    return this;
+  }
+
+  release(): void {
+    if (--this.references > 0) return;
+    this.protocol.releaseImport(this.id, this.mentions);
+    if (this.resolution instanceof Import) this.resolution.release();
+  }
+}
+
+/** The capability that stands for an import. */
+export class ImportHook extends Hook {
+  private target: Hook | undefined;
+
+  constructor(private readonly entry: Import) {
+    super();
+  }
+
+  override get next(): Hook | undefined {
+    return this.target;
+  }
+
+  override get isPromise(): boolean {
+    return this.target === undefined && this.entry.isPromise;
+  }
+
+  override get blocker(): Hook["blocker"] {
+    if (this.target !== undefined) return this.target.blocker;
+    return this.entry.isPromise ? this : undefined;
+  }
+
+  override remote(connection: object): unknown {
+    const isThere = this.target === undefined && connection === this.entry.protocol;
+    return isThere ? this.entry : undefined;
+  }
+
+  override call(request: CallRequest): void {
+    if (this.target !== undefined) this.target.call(request);
+    else this.entry.protocol.sendCall(this.entry, request);
+  }
+
+  override onLeak(): void {
+    this.entry.protocol.leaks++;
+  }
+
+  /** Takes `target`. */
+  resolve(target: Hook): void {
+    this.target = target;
+    this.entry.hook = undefined;
+    this.notifyWatchers(target);
+    this.entry.release();
+  }
+
+  protected override dispose(): void {
+    if (this.target !== undefined) {
+      this.target.release();
+    } else {
+      this.entry.hook = undefined;
+      this.entry.release();
+    }
+  }
+}

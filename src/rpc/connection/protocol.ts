@@ -1,0 +1,328 @@
+/**
+ * The state of one connection at level 1 of rpc.capnp: the four tables and the embargoes, and everything that is sent.
+ * What is received is in incoming.ts. No bytes and no sockets here: messages go to a `MessageWriter`, and come in decoded.
+ *
+ * Order is everything: whatever is done here is done at once, in the order in which it is asked for, and never calls user code (that
+ * is started from turns.ts).
+ */
+import { BrokenHook, NULL_HOOK } from "../capability/broken.js";
+import { type Hook, shortest } from "../capability/hook.js";
+import { PromiseHook } from "../capability/promise.js";
+import type { CallRequest } from "../capability/request.js";
+import { ResultPromise } from "../capability/result.js";
+import { RpcError } from "../errors.js";
+import type { Limits } from "../limits.js";
+import type { MessageWriter } from "../wire/encode.js";
+import { DESCRIPTOR } from "../wire/layout.js";
+import {
+  NO_DESCRIPTORS,
+  NO_PATH,
+  type WireDescriptor,
+  type WireException,
+} from "../wire/messages.js";
+import type { Answer } from "./answer.js";
+import { Embargo, type LoopTarget } from "./embargo.js";
+import { Export } from "./export.js";
+import { IdTable } from "./ids.js";
+import type { Import } from "./import.js";
+import { Question } from "./question.js";
+import type { RemoteTarget } from "./remote.js";
+
+/** What the tables need to know of the connection that they belong to. */
+export interface ProtocolHost {
+  readonly limits: Limits;
+  /** Bytes that wait to be sent. */
+  readonly outboundBytes: number;
+  /** Ends the connection, from a turn of its own, telling the peer why. */
+  abortLater(error: RpcError): void;
+}
+
+export class Protocol {
+  readonly questions = new IdTable<Question>();
+  readonly exports = new IdTable<Export>();
+  readonly embargoes = new IdTable<Embargo>();
+  readonly answers = new Map<number, Answer>();
+  readonly imports = new Map<number, Import>();
+  private readonly exportsByHook = new Map<Hook, Export>();
+  /** Broken capabilities that the message being written mentions: their Resolve goes out behind it. */
+  private brokenMentions: Export[] = [];
+
+  /** Why the connection is gone, once it is. */
+  error: RpcError | undefined;
+  /** References that came from this connection and were lost without having been released. */
+  leaks = 0;
+  /** Calls of the peer's that are being worked on, and the bytes of their params. */
+  callsInFlight = 0;
+  callBytesInFlight = 0;
+
+  constructor(
+    private readonly host: ProtocolHost,
+    readonly writer: MessageWriter,
+  ) {}
+
+  get limits(): Limits {
+    return this.host.limits;
+  }
+
+  /** Asks for the peer's service `objectId`. Gives a reference to it. */
+  bootstrap(objectId: Uint8Array): Hook {
+    const { error } = this;
+    if (error !== undefined) return new BrokenHook(error);
+    const result = new ResultPromise();
+    const question = this.ask(result, [], false);
+    this.writer.bootstrap(question.id, objectId);
+    result.accept(question);
+    const hook = result.pipelined(NO_PATH);
+    result.release();
+    return hook;
+  }
+
+  /** Sends a call. Takes it. */
+  sendCall(target: RemoteTarget, request: CallRequest): void {
+    const refusal = this.refusal(request);
+    if (refusal !== undefined) {
+      request.fail(refusal);
+      return;
+    }
+    const { payload, result, interfaceHigh, interfaceLow, methodId } = request;
+    target.markUsed();
+    // A call of the peer's whose answer will be that of this call: the peer can keep it.
+    const answer = result.answer as Answer | undefined;
+    const isTail = answer?.isForwardable(this) === true && !result.isAbandoned;
+    const descriptors = this.describeAll(payload.capabilities);
+    const question = this.ask(result, exportIds(descriptors), isTail);
+    this.writer.call(
+      question.id,
+      target.wire,
+      interfaceHigh,
+      interfaceLow,
+      methodId,
+      payload.content,
+      descriptors,
+      isTail,
+    );
+    this.resolveBrokenMentions();
+    payload.release();
+    if (isTail) {
+      answer.forwarded(question.addRef());
+      this.writer.returnTakeFromOtherQuestion(answer.id, question.id);
+    }
+    result.accept(question);
+  }
+
+  private refusal({ payload }: CallRequest): RpcError | undefined {
+    if (this.error !== undefined) return this.error;
+    const { outboundCallBytes, messageBytes } = this.limits;
+    if (this.host.outboundBytes > outboundCallBytes) {
+      return new RpcError("overloaded", "the peer does not read what it is sent");
+    }
+    const bytes = payload.content?.byteLength ?? 0;
+    if (bytes > messageBytes) {
+      return new RpcError(
+        "failed",
+        `params of ${bytes} bytes are over the limit of ${messageBytes}`,
+      );
+    }
+    return undefined;
+  }
+
+  private ask(result: ResultPromise, exports: readonly number[], isTail: boolean): Question {
+    return this.questions.add((id) => new Question(this, id, result, exports, isTail));
+  }
+
+  sendFinish(question: number, releaseResultCaps: boolean): void {
+    if (this.error === undefined) this.writer.finish(question, releaseResultCaps);
+  }
+
+  forgetQuestion(id: number): void {
+    if (this.error === undefined) this.questions.delete(id);
+  }
+
+  sendCanceled(answer: number): void {
+    if (this.error === undefined) this.writer.returnCanceled(answer);
+  }
+
+  /** Sends the answer to a call of the peer's, which is settled. */
+  sendReturn(answer: Answer): void {
+    if (this.error !== undefined) return;
+    const { payload, error } = answer.result;
+    if (answer.keepsResults) {
+      this.writer.returnResultsSentElsewhere(answer.id);
+      answer.returned([], []);
+    } else if (payload === undefined) {
+      this.writer.returnException(answer.id, toWire(error ?? NO_ANSWER), false);
+      answer.returned([], []);
+    } else if ((payload.content?.byteLength ?? 0) > this.limits.messageBytes) {
+      this.writer.returnException(answer.id, toWire(TOO_LARGE), false);
+      answer.returned([], []);
+    } else if (payload.capabilities.length === 0) {
+      // No call can be on its way to capabilities that are not there: the entry is not needed any more.
+      this.writer.returnResults(answer.id, payload.content, NO_DESCRIPTORS, true);
+      this.answers.delete(answer.id);
+      answer.leave();
+    } else {
+      const descriptors = this.describeAll(payload.capabilities);
+      const targets = payload.capabilities.map((hook) => this.remoteOf(hook)?.addRef());
+      answer.returned(targets, exportIds(descriptors));
+      this.writer.returnResults(answer.id, payload.content, descriptors, false);
+      this.resolveBrokenMentions();
+    }
+  }
+
+  callStarted(bytes: number): void {
+    this.callsInFlight++;
+    this.callBytesInFlight += bytes;
+  }
+
+  callEnded(bytes: number): void {
+    this.callsInFlight--;
+    this.callBytesInFlight -= bytes;
+  }
+
+  /** The last of our references to an import is gone. */
+  releaseImport(id: number, mentions: number): void {
+    if (this.error !== undefined) return;
+    this.imports.delete(id);
+    this.writer.release(id, mentions);
+  }
+
+  /** The peer gives back mentions of an export. Returns false if it never had that many. */
+  releaseExport(id: number, mentions: number): boolean {
+    const entry = this.exports.get(id);
+    if (entry === undefined || entry.mentions < mentions) return false;
+    entry.mentions -= mentions;
+    if (entry.mentions > 0) return true;
+    this.exports.delete(id);
+    if (this.exportsByHook.get(entry.hook) === entry) this.exportsByHook.delete(entry.hook);
+    entry.dispose();
+    return true;
+  }
+
+  /** The entry of the peer's that `hook` is, if it is one. */
+  private remoteOf(hook: Hook): RemoteTarget | undefined {
+    return shortest(hook).remote(this) as RemoteTarget | undefined;
+  }
+
+  private describeAll(hooks: readonly Hook[]): readonly WireDescriptor[] {
+    return hooks.length === 0 ? NO_DESCRIPTORS : hooks.map((hook) => this.describe(hook));
+  }
+
+  /** How the peer is told about `hook`, in the very next message. Exports it if it is none of the peer's own. */
+  private describe(hook: Hook): WireDescriptor {
+    const end = shortest(hook);
+    if (end === NULL_HOOK) return NO_CAPABILITY;
+    const remote = this.remoteOf(end);
+    if (remote !== undefined) return remote.descriptor;
+    let entry = this.exportsByHook.get(end);
+    if (entry === undefined) entry = this.export(end);
+    else entry.mentions++;
+    const tag = entry.isPromise ? DESCRIPTOR.senderPromise : DESCRIPTOR.senderHosted;
+    return { tag, id: entry.id, path: NO_PATH };
+  }
+
+  private export(hook: Hook): Export {
+    const { error, isPromise } = hook;
+    const entry = this.exports.add(
+      (id) => new Export(id, hook.addRef(), isPromise || error !== undefined),
+    );
+    if (error !== undefined) {
+      // There is no descriptor for a broken capability: it is a promise that breaks right after. As it must not be mentioned again after
+      // that, it is not remembered either.
+      this.brokenMentions.push(entry);
+    } else {
+      this.exportsByHook.set(hook, entry);
+      if (isPromise) this.watchExport(entry, hook);
+    }
+    if (this.exports.size > this.limits.exports) {
+      this.host.abortLater(overLimit("exports", this.limits.exports));
+    }
+    return entry;
+  }
+
+  private watchExport(entry: Export, hook: Hook): void {
+    entry.unwatch = hook.watch((next) => {
+      const end = shortest(next);
+      const remote = this.remoteOf(end);
+      // Another promise of ours: what matters to the peer is what comes of it in the end.
+      if (end.isPromise && remote === undefined) this.watchExport(entry, end);
+      else this.resolveExport(entry, end, remote);
+    });
+  }
+
+  private resolveExport(entry: Export, end: Hook, remote: RemoteTarget | undefined): void {
+    entry.unwatch = undefined;
+    this.exportsByHook.delete(entry.hook);
+    if (this.error !== undefined) return;
+    if (end.error !== undefined && end !== NULL_HOOK) {
+      this.writer.resolveException(entry.id, toWire(end.error));
+      return;
+    }
+    entry.target = remote?.addRef();
+    this.writer.resolve(entry.id, this.describe(end));
+  }
+
+  private resolveBrokenMentions(): void {
+    if (this.brokenMentions.length === 0) return;
+    const entries = this.brokenMentions;
+    this.brokenMentions = [];
+    for (const { id, hook } of entries) this.writer.resolveException(id, toWire(hook.error!));
+  }
+
+  /**
+   * Sends a Disembargo after the calls that went to `path`, which turned out to be `hook`. Takes `hook`, gives what to use in its
+   * place meanwhile.
+   */
+  embargo(path: RemoteTarget, source: LoopTarget, hook: Hook): Hook {
+    // Calls that fail need no order.
+    if (this.error !== undefined || shortest(hook).error !== undefined) return hook;
+    const promise = new PromiseHook();
+    const { id } = this.embargoes.add((id) => new Embargo(id, promise.addRef(), source, hook));
+    this.writer.disembargo(path.wire, "senderLoopback", id);
+    return promise;
+  }
+
+  /** Lets go of everything. Whatever waits for the peer fails with `error`. */
+  lose(error: RpcError): void {
+    this.error = error;
+    const answers = [...this.answers.values()];
+    this.answers.clear();
+    const imports = [...this.imports.values()];
+    this.imports.clear();
+    const exports = this.exports.drain();
+    this.exportsByHook.clear();
+    for (const question of this.questions.drain()) question.lose(error);
+    for (const entry of imports) entry.lose(error);
+    for (const { promise, hook } of this.embargoes.drain()) {
+      promise.reject(error);
+      promise.release();
+      hook.release();
+    }
+    for (const answer of answers) answer.lose();
+    for (const entry of exports) entry.dispose();
+  }
+}
+
+/** The exports that descriptors mention. */
+function exportIds(descriptors: readonly WireDescriptor[]): readonly number[] {
+  if (descriptors.length === 0) return NO_IDS;
+  return descriptors
+    .filter(({ tag }) => tag === DESCRIPTOR.senderHosted || tag === DESCRIPTOR.senderPromise)
+    .map(({ id }) => id);
+}
+
+const NO_IDS: readonly number[] = [];
+
+export function toWire(error: RpcError): WireException {
+  return { kind: error.kind, reason: error.message };
+}
+
+export function overLimit(what: string, limit: number): RpcError {
+  return new RpcError("overloaded", `more than ${limit} ${what} on one connection`);
+}
+
+const NO_CAPABILITY: WireDescriptor = { tag: DESCRIPTOR.none, id: 0, path: NO_PATH };
+const NO_ANSWER = new RpcError("failed", "the call was cancelled");
+const TOO_LARGE = new RpcError(
+  "failed",
+  "the results are over the limit for the size of a message",
+);

@@ -1,0 +1,32 @@
+/**
+ * Cap'n Proto RPC, level 1: what others may use. Start with types.ts for the rules of ownership, and docs/rpc.md.
+ */
+export { leakedReferences } from "./capability/leaks.js";
+export {
+  Connection,
+  type ConnectionMetrics,
+  type ConnectionOptions,
+  type ConnectionStats,
+} from "./connection/connection.js";
+export { ERROR_KINDS, type ErrorKind, RpcError } from "./errors.js";
+export { DEFAULT_LIMITS, type Limits } from "./limits.js";
+export { memoryTransportPair } from "./memory-transport.js";
+export {
+  brokenCapability,
+  type CapabilityPromise,
+  type MethodEntry,
+  method,
+  promiseCapability,
+  serve,
+} from "./serve.js";
+export type {
+  Capability,
+  DetachedPointer,
+  Handler,
+  Method,
+  PayloadBuilder,
+  PendingCall,
+  Response,
+  ServerCall,
+  Transport,
+} from "./types.js";

@@ -1,0 +1,44 @@
+/**
+ * capnp-es' messages as they are used here: one segment, whose bytes are those of a `Content`, so that nothing is converted
+ * between the wire and typed structs.
+ */
+import { Message } from "capnp-es";
+import { Content, READER_SLACK } from "../wire/content.js";
+import { WORD } from "../wire/layout.js";
+
+type Segment = ReturnType<Message["getSegment"]>;
+type Arena = Exclude<
+  ConstructorParameters<typeof Message>[0],
+  ArrayBuffer | ArrayBufferView | undefined
+>;
+
+/** capnp-es' `ArenaKind.SINGLE_SEGMENT`, which it does not export. */
+const SINGLE_SEGMENT = 0;
+
+export class SegmentMessage extends Message {
+  /** A message in `buffer`, of which `used` bytes are taken; the rest is zero. */
+  constructor(buffer: ArrayBuffer, used: number) {
+    super({ kind: SINGLE_SEGMENT, buffer } as unknown as Arena, false);
+    this.segment.byteLength = used;
+  }
+
+  get segment(): Segment {
+    return this._capnp.segments[0]!;
+  }
+
+  /** What is in the message now. Reading moves things about: see `READER_SLACK`. */
+  get content(): Content {
+    return new Content(this.segment.buffer, this.segment.byteLength);
+  }
+
+  /** Doubles the segment: capnp-es itself grows by 4 KiB at a time, which makes large lists slow. */
+  override allocateSegment(byteLength: number): Segment {
+    const { segment } = this;
+    const used = segment.byteLength;
+    const wanted = Math.max(2 * segment.buffer.byteLength, used + byteLength + READER_SLACK);
+    const buffer = new ArrayBuffer((wanted + WORD - 1) & -WORD);
+    new Uint8Array(buffer).set(new Uint8Array(segment.buffer, 0, used));
+    segment.replaceBuffer(buffer);
+    return segment;
+  }
+}
