@@ -40,10 +40,14 @@ export function expandWord(word: string, rules: WordRules): string {
   return new Expander(word, rules).until("");
 }
 
+/** Substitutions within substitutions: far more than anyone can read. */
+const MAX_DEPTH = 100;
+
 class Expander {
   readonly #text: string;
   readonly #rules: WordRules;
   #pos = 0;
+  #depth = 0;
 
   constructor(text: string, rules: WordRules) {
     this.#text = text;
@@ -95,20 +99,15 @@ class Expander {
 
   /** Behind a `$`. */
   #variable(): string {
-    const rest = this.#text.slice(this.#pos);
-    const plain = /^[A-Za-z_]\w*/.exec(rest);
-    if (plain) {
-      this.#pos += plain[0].length;
-      return this.#rules.lookup(plain[0]) ?? "";
-    }
-    if (!rest.startsWith("{")) return "$";
-    const braced = /^\{([A-Za-z_]\w*)(\}|:?[-+?])/.exec(rest);
+    const plain = this.#match(/[A-Za-z_]\w*/y);
+    if (plain) return this.#rules.lookup(plain[0]) ?? "";
+    if (this.#text[this.#pos] !== "{") return "$";
+    const braced = this.#match(/\{([A-Za-z_]\w*)(\}|:?[-+?])/y);
     if (!braced) throw new InstructionError(`unsupported substitution in ${this.#text}`);
-    this.#pos += braced[0].length;
     const [, name, operator] = braced;
     const value = () => this.#rules.lookup(name!);
     if (operator === "}") return value() ?? "";
-    const word = this.until("}");
+    const word = this.#nested();
     const isSet = (v: string | undefined) => (operator!.startsWith(":") ? !!v : v !== undefined);
     switch (operator!.at(-1)) {
       case "-":
@@ -119,6 +118,23 @@ class Expander {
         if (isSet(value())) return value()!;
         throw new InstructionError(`${name}: ${word || "is not set"}`);
     }
+  }
+
+  /** The word in `${NAME:-WORD}`. */
+  #nested(): string {
+    if (++this.#depth > MAX_DEPTH) {
+      throw new InstructionError(`substitutions are nested more than ${MAX_DEPTH} deep`);
+    }
+    const word = this.until("}");
+    this.#depth--;
+    return word;
+  }
+
+  #match(pattern: RegExp): RegExpExecArray | null {
+    pattern.lastIndex = this.#pos;
+    const match = pattern.exec(this.#text);
+    if (match) this.#pos = pattern.lastIndex;
+    return match;
   }
 }
 
