@@ -1,0 +1,138 @@
+/** The backlog by itself: a long queue of several clients' jobs, and what it costs. */
+
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { Backlog } from "../../src/scheduler/backlog.js";
+import { backwards } from "../../src/scheduler/backwards.js";
+import type { PoolClient } from "../../src/scheduler/client.js";
+import { Ticket, ticketBefore } from "../../src/scheduler/ticket.js";
+import { testPool } from "./support.js";
+
+/** A backlog whose comparisons are counted, and clients with lanes in it. */
+function counted(clientCount: number) {
+  const counter = { comparisons: 0 };
+  const backlog = new Backlog<string>((a, b) => {
+    counter.comparisons++;
+    return ticketBefore(a, b);
+  });
+  const clients = Array.from({ length: clientCount }, () => {
+    const lanes = [backlog.openLane(), backlog.openLane()] as const;
+    return { laneFor: (urgent: boolean) => lanes[urgent ? 0 : 1] } as PoolClient<string>;
+  });
+  let sequence = 0;
+  const ticket = (client: number, start: number, urgent = false) =>
+    new Ticket(clients[client]!, "job", urgent, start, sequence++);
+  return { backlog, counter, ticket };
+}
+
+test("it is in order whatever comes in, goes out and is cancelled", () => {
+  const step = fc.record({
+    client: fc.nat(2),
+    urgent: fc.boolean(),
+    // Mostly growing, as a client's start times do; else a straggler.
+    back: fc.oneof({ weight: 8, arbitrary: fc.constant(0) }, fc.nat(400)),
+    action: fc.noBias(fc.nat(9)),
+    which: fc.noBias(fc.nat()),
+  });
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 1500, size: "max" }), fc.nat(9), (steps, emptying) => {
+      const { backlog, ticket } = counted(3);
+      const sorted: Ticket<string>[] = [];
+      for (const [i, { client, urgent, back, action, which }] of steps.entries()) {
+        // Some histories rather fill the queue, others rather empty it: from both ends, and out of the middle.
+        if (action >= emptying || sorted.length === 0) {
+          const added = ticket(client, Math.floor(i / 3) - back, urgent);
+          backlog.enqueue(added);
+          const index = sorted.findIndex((other) => ticketBefore(added, other));
+          sorted.splice(index < 0 ? sorted.length : index, 0, added);
+        } else if (action % 3 === 0) {
+          expect(backlog.dequeue()).toBe(sorted.shift());
+        } else {
+          const [cancelled] = sorted.splice(action % 3 === 1 ? which % sorted.length : -1, 1);
+          cancelled!.home!.remove(cancelled!);
+          expect(cancelled!.queued).toBe(false);
+        }
+        expect(backlog.size).toBe(sorted.length);
+      }
+      expect(backlog.urgent).toBe(sorted.filter(({ urgent }) => urgent).length);
+      const { lanes, stragglers } = backlog.snapshot();
+      const listed = [...backwards(lanes, stragglers, ticketBefore)].filter((t) => t !== null);
+      expect(listed.reverse()).toEqual(sorted);
+      for (const expected of sorted) expect(backlog.dequeue()).toBe(expected);
+      expect(backlog.dequeue()).toBeUndefined();
+    }),
+    { numRuns: 200 },
+  );
+});
+
+describe("what it costs does not grow with its length", () => {
+  /** The comparisons for each of 1000 operations when `length` jobs of ten clients are queued. */
+  const costs = (length: number) => {
+    const { backlog, counter, ticket } = counted(10);
+    const tickets = Array.from({ length }, (_, i) => ticket(i % 10, i));
+    for (const each of tickets) backlog.enqueue(each);
+    const measure = (operation: (i: number) => void) => {
+      counter.comparisons = 0;
+      for (let i = 0; i < 1000; i++) operation(i);
+      return counter.comparisons / 1000;
+    };
+    return {
+      enqueue: measure((i) => backlog.enqueue(ticket(i % 10, length + i))),
+      dequeue: measure(() => backlog.dequeue()),
+      cancel: measure((i) => {
+        const cancelled = tickets[length - 1 - 3 * i]!;
+        cancelled.home!.remove(cancelled);
+      }),
+    };
+  };
+
+  test("for jobs that come in their clients' order", () => {
+    const short = costs(5000);
+    const long = costs(100_000);
+    expect(long.enqueue).toBeLessThanOrEqual(1);
+    expect(long.dequeue).toBeLessThanOrEqual(10);
+    expect(long.cancel).toBeLessThanOrEqual(1);
+    expect(long).toEqual(short);
+  });
+
+  test("for jobs that come back, beyond the logarithm of their number", () => {
+    const { backlog, counter, ticket } = counted(1);
+    backlog.enqueue(ticket(0, 1e9));
+    const count = 50_000;
+    // In an order that is far from sorted.
+    for (let i = 0; i < count; i++) backlog.enqueue(ticket(0, (i * 7919) % count));
+    expect(counter.comparisons / count).toBeLessThan(2 + Math.log2(count));
+    counter.comparisons = 0;
+    for (let i = 0; i < count; i++) backlog.dequeue();
+    expect(counter.comparisons / count).toBeLessThan(2 + 2 * Math.log2(count));
+  });
+});
+
+test("no job of a pool looks at the queue, or at more workers than hold its hint", () => {
+  const lookups = { holders: 0 };
+  const none = {
+    holders: () => {
+      lookups.holders++;
+      return [];
+    },
+    markCached: () => {},
+    cached: () => [],
+    rate: () => 1,
+    setRate: () => {},
+    removeRate: () => {},
+    knownWorkers: () => [],
+    isKnown: () => true,
+    isPaused: () => false,
+    addWorker: () => {},
+    setPaused: () => {},
+    removeWorker: () => {},
+  };
+  const { pool } = testPool({ store: none });
+  const client = pool.client("ann");
+  for (let i = 0; i < 10_000; i++) client.submit({ name: "job", hint: `hint-${i}` });
+  expect(lookups.holders).toBe(10_000);
+  const worker = pool.register("w", 1)!;
+  worker.setActive(true, 1);
+  for (let i = 0; i < 1000; i++) worker.pop(() => {});
+  expect(lookups.holders).toBe(11_000);
+});

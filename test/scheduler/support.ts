@@ -1,0 +1,57 @@
+/** A pool with a clock to be set by hand, over the real store with a database in memory. */
+
+import { Pool, type PoolOptions } from "../../src/scheduler/pool.js";
+import type { PoolWorker } from "../../src/scheduler/pool-worker.js";
+import { INACTIVE } from "../../src/scheduler/reasons.js";
+import { Store } from "../../src/scheduler/store.js";
+import type { Costs, PoolStore } from "../../src/scheduler/types.js";
+
+export interface Job {
+  readonly name: string;
+  readonly hint: string;
+}
+
+export interface TestPool {
+  readonly pool: Pool<Job>;
+  readonly time: { now: number };
+}
+
+export interface TestPoolOptions extends Partial<Pick<PoolOptions<Job>, "defer" | "later">> {
+  readonly costs?: Costs;
+  readonly store?: PoolStore;
+}
+
+/** Settles by hand unless `defer` is given. Costs are 2 and 10 seconds. */
+export function testPool({ costs, store, ...options }: TestPoolOptions = {}): TestPool {
+  const time = { now: 1 };
+  const estimate = costs ?? { cached: 2, nonCached: 10 };
+  const pool = new Pool<Job>({
+    name: "test",
+    clock: () => time.now,
+    store: store ?? Store.open(":memory:").pool("test"),
+    traits: { hint: ({ hint }) => hint, costs: () => estimate, label: ({ name }) => name },
+    defer: () => {},
+    ...options,
+  });
+  return { pool, time };
+}
+
+export function job(name: string, hint = ""): Job {
+  return { name, hint };
+}
+
+/** Connects a worker and lets it be given jobs. */
+export function connect(pool: Pool<Job>, name: string, capacity = 1): PoolWorker<Job> {
+  const worker = pool.register(name, capacity)!;
+  worker.setActive(true, INACTIVE.worker);
+  return worker;
+}
+
+/** What a worker's next pop is answered with, at once: a job's name, `finished`, or `pending`. */
+export function popNow(worker: PoolWorker<Job>): string {
+  let state = "pending";
+  worker.pop((ticket) => {
+    state = ticket ? ticket.job.name : "finished";
+  });
+  return state;
+}
