@@ -7,6 +7,9 @@ export class BuildError extends Error {
   override readonly name = "BuildError";
 }
 
+/** What a copy reads is not any more what its layer's id was computed from. Another asker's source may still be. */
+export class SourceChanged extends BuildError {}
+
 /** The one who asked has cancelled. */
 export class BuildCancelled extends Error {
   override readonly name = "BuildCancelled";

@@ -12,12 +12,13 @@
  * that ends well nevertheless is kept. Failures are not remembered.
  *
  * Pruning takes layers from 4, longest unused first, and spares those that have children or are pinned: each build
- * pins every layer from before it asks for it until its own end.
+ * pins every layer from before it asks for it until its own end, and a step in progress its base.
  */
 
+import { statfs } from "node:fs/promises";
 import type { BuildLog, LayerDir, LayerId, LogSink, Store } from "./contracts.js";
 import type { LayerDatabase } from "./database.js";
-import { BuildCancelled, BuildError } from "./errors.js";
+import { BuildCancelled, BuildError, SourceChanged } from "./errors.js";
 import { cachedNote, savedNote, WAITING_NOTE } from "./headings.js";
 import { StepLog } from "./step-log.js";
 
@@ -57,6 +58,9 @@ export interface CacheStats {
   readonly misses: number;
 }
 
+/** With fewer free bytes than that a disk counts as full. */
+const DISK_FULL = 1024 * 1024;
+
 interface InProgress {
   users: number;
   readonly cancel: AbortController;
@@ -93,8 +97,14 @@ export class Layers {
         continue;
       }
       const existing = this.#inProgress.get(id);
-      if (!existing || existing.users > 0) {
-        return await this.#follow(request, existing ?? this.#begin(request, fill));
+      if (!existing) return await this.#follow(request, this.#begin(request, fill));
+      if (existing.users > 0) {
+        try {
+          return await this.#follow(request, existing);
+        } catch (error) {
+          if (!(error instanceof SourceChanged)) throw error;
+          continue; // that was the source of whoever asked first, who may have left and removed it
+        }
       }
       log.note(WAITING_NOTE);
       await unlessAborted(existing.outcome.then(ignore, ignore), signal);
@@ -176,12 +186,15 @@ export class Layers {
 
   #begin({ id, base }: LayerRequest, fill: Fill): InProgress {
     const cancel = new AbortController();
+    const pinned = base === undefined ? [id] : [id, base];
+    for (const layer of pinned) this.pin(layer);
     let setLog!: (log: StepLog | undefined) => void;
     const log = new Promise<StepLog | undefined>((resolve) => {
       setLog = resolve;
     });
     const outcome = this.#findOrMake(id, base, cancel.signal, setLog, fill).finally(() => {
       this.#inProgress.delete(id);
+      for (const layer of pinned) this.unpin(layer);
       setLog(undefined); // in case it was not even tried
       log.then((opened) => opened?.close()).catch(ignore);
     });
@@ -210,6 +223,9 @@ export class Layers {
       setLog(log);
       try {
         await fill(layer, { log, signal });
+      } catch (error) {
+        // To be looked at now: the store is about to remove what the step has written.
+        throw await withDiskState(error, this.#store.stateDir);
       } finally {
         log.finish();
       }
@@ -226,6 +242,14 @@ export class Layers {
     this.#deleting.set(id, settled);
     await removal;
   }
+}
+
+/** Adds to a step's failure that there is no space left, which few programs say as clearly. */
+async function withDiskState(error: unknown, path: string): Promise<unknown> {
+  if (!(error instanceof BuildError)) return error;
+  const { bsize, bfree, files, ffree } = await statfs(path);
+  if (bfree * bsize >= DISK_FULL && (files === 0 || ffree > 0)) return error;
+  return new BuildError(`${error.message}\nNo space left on device: the store's disk is full`);
 }
 
 /** The layer's log to its end, then its outcome. */

@@ -1,0 +1,169 @@
+/*
+ * Base images as layers. The layer's id is the hash of the image's name, so by default a name is imported once and never
+ * looked up again. With a refresh interval, a tag is resolved to its digest from time to time; if that has changed, the
+ * image is imported anew under the id of `NAME@DIGEST`, as if the spec had said so, and serves from then on. Layers made
+ * from the old one stay as they are until they are pruned.
+ */
+
+import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { toBytes } from "./bytes.js";
+import type { BuildLog, Fetcher, LayerId, Store } from "./contracts.js";
+import { BuildCancelled, BuildError, StoreError } from "./errors.js";
+import { fromHeading } from "./headings.js";
+import { baseKey } from "./ids.js";
+import type { Layers } from "./layers.js";
+import { Mutex } from "./mutex.js";
+import { toHuman } from "./sexp/printer.js";
+import { readSexp } from "./sexp/reader.js";
+import { isList, list } from "./sexp/sexp.js";
+import type { Env } from "./spec.js";
+import { readList, readPair, readRecord, required } from "./spec-record.js";
+
+export interface BaseImagesOptions {
+  readonly store: Store;
+  readonly layers: Layers;
+  readonly fetcher: Fetcher;
+  /** Age in ms at which what is known of a tag is looked up again; undefined: never. */
+  readonly refreshAfter?: number | undefined;
+}
+
+/** One build's request for a base image. */
+export interface BaseRequest {
+  readonly log: BuildLog;
+  readonly signal?: AbortSignal | undefined;
+  /** Called with the layer's id before anything else is done with it. */
+  readonly pin: (id: LayerId) => void;
+}
+
+export interface BaseImage {
+  readonly id: LayerId;
+  readonly env: Env;
+}
+
+/** What is known of a tag, kept in a file of its own. */
+interface TagRecord {
+  /** The tag's digest when it was imported or looked up last. */
+  readonly digest: string;
+  /** The name whose hash is the layer's id. */
+  readonly name: string;
+  /** When that was found to be the latest, ISO 8601. */
+  readonly checked: string;
+}
+
+export class BaseImages {
+  readonly #options: BaseImagesOptions;
+  readonly #recordsDir: string;
+  /** One lookup at a time for each image. */
+  readonly #lookups = new Map<string, Mutex>();
+
+  constructor(options: BaseImagesOptions) {
+    this.#options = options;
+    this.#recordsDir = join(options.store.stateDir, "base-images");
+  }
+
+  /** Finds or imports an image. An import goes on when the asker has left. */
+  async get(image: string, { log, signal, pin }: BaseRequest): Promise<BaseImage> {
+    log.heading(fromHeading(image));
+    const name = await this.#nameFor(image, log, signal);
+    const { id } = baseKey(name);
+    pin(id);
+    await this.#options.layers.need(
+      { id, log, uncancellable: true, ...(signal ? { signal } : {}) },
+      async (layer, io) => {
+        const { env, digest } = await this.#options.fetcher.fetch(name, layer, io);
+        await writeFile(join(layer.path, "env"), toBytes(envText(env)));
+        if (digest !== undefined) await this.#writeRecord(image, { digest, name });
+      },
+    );
+    return { id, env: await this.env(id) };
+  }
+
+  /** The id that `get` would give without looking anything up. */
+  async currentId(image: string): Promise<LayerId> {
+    const record = this.#options.refreshAfter === undefined ? undefined : await this.#record(image);
+    return baseKey(record?.name ?? image).id;
+  }
+
+  /** The variables of an image that is in the store. */
+  async env(id: LayerId): Promise<Env> {
+    const dir = await this.#options.store.result(id);
+    if (dir === undefined) throw new BuildError(`Layer ${id} is gone; build again`);
+    return parseEnv(await readFile(join(dir, "env")), join(dir, "env"));
+  }
+
+  async #nameFor(image: string, log: BuildLog, signal: AbortSignal | undefined): Promise<string> {
+    const { refreshAfter } = this.#options;
+    if (refreshAfter === undefined || image.includes("@")) return image;
+    const lookups = this.#lookups.get(image) ?? new Mutex();
+    this.#lookups.set(image, lookups);
+    return await lookups.run(async () => {
+      const { id } = baseKey(image);
+      const record = await this.#record(image);
+      if (!record && !(await this.#options.store.result(id))) return image;
+      const name = record?.name ?? image;
+      if (record && Date.now() - Date.parse(record.checked) < refreshAfter) return name;
+      const digest = await this.#resolve(image, log, signal);
+      if (digest === undefined) return name;
+      if (digest === record?.digest) {
+        await this.#writeRecord(image, { digest, name });
+        return name;
+      }
+      log.note(`Image ${image} is now ${digest}`);
+      const newName = `${image}@${digest}`;
+      await this.#writeRecord(image, { digest, name: newName });
+      return newName;
+    });
+  }
+
+  /** A registry that does not answer is no reason to fail: what is in the store will do. */
+  async #resolve(
+    image: string,
+    log: BuildLog,
+    signal: AbortSignal | undefined,
+  ): Promise<string | undefined> {
+    try {
+      return await this.#options.fetcher.resolve(image, signal ?? new AbortController().signal);
+    } catch (error) {
+      if (signal?.aborted) throw new BuildCancelled();
+      if (!(error instanceof StoreError || error instanceof BuildError)) throw error;
+      log.note(
+        `Cannot look up image ${image}, going on with what is in the store: ${error.message}`,
+      );
+      return undefined;
+    }
+  }
+
+  async #record(image: string): Promise<TagRecord | undefined> {
+    try {
+      return JSON.parse(await readFile(this.#recordPath(image), "utf8")) as TagRecord;
+    } catch {
+      return undefined; // none, or cut off by a crash: it can be found out again
+    }
+  }
+
+  async #writeRecord(image: string, known: Omit<TagRecord, "checked">): Promise<void> {
+    const record: TagRecord = { ...known, checked: new Date().toISOString() };
+    await mkdir(this.#recordsDir, { recursive: true });
+    const path = this.#recordPath(image);
+    await writeFile(`${path}.new`, JSON.stringify(record));
+    await rename(`${path}.new`, path);
+  }
+
+  #recordPath(image: string): string {
+    return join(this.#recordsDir, `${baseKey(image).id}.json`);
+  }
+}
+
+/** `((env ((K V)…)))`, to be read by people, too. */
+function envText(env: Env): string {
+  return toHuman(list([list(["env", list(env.map((variable) => list(variable)))])]));
+}
+
+function parseEnv(text: Uint8Array, path: string): Env {
+  const saved = readSexp(text, path);
+  if (isList(saved)) return readRecord(saved, SAVED_FIELDS).env;
+  throw new StoreError(`"${path}" should hold ((env ((K V)…))); delete the layer`);
+}
+
+const SAVED_FIELDS = { env: required((value) => readList(value, readPair)) };

@@ -1,0 +1,244 @@
+/*
+ * Builds specs: goes through a spec's operations and makes, or finds, one layer after the other.
+ *
+ * Which layers a build needs depends on the spec alone: ids are computed from it, step by step, and whoever asks for a
+ * layer that is there, or that somebody is just making, gets it (`layers.ts`).
+ */
+
+import { type ArchiveContent, writeArchive } from "./archive.js";
+import { BaseImages } from "./base-images.js";
+import {
+  afterOp,
+  type Context,
+  initialContext,
+  resolveDestination,
+  withImageEnv,
+} from "./context.js";
+import type {
+  BuildLog,
+  CacheMount,
+  Fetcher,
+  LayerId,
+  Lease,
+  Sandbox,
+  SecretMount,
+  Store,
+} from "./contracts.js";
+import type { LayerDatabase } from "./database.js";
+import { BuildCancelled, BuildError, StoreError } from "./errors.js";
+import { buildHeading, finishedNote, opHeading } from "./headings.js";
+import { copyKey, type RunInput, runKey } from "./ids.js";
+import { type Fill, Layers } from "./layers.js";
+import { copyManifests } from "./manifest.js";
+import { unixUser } from "./sandboxes/oci-config.js";
+import { quoted } from "./sexp/quoting.js";
+import { type CopyOp, type Op, ROOT, type RunOp, type Secret, type Spec } from "./spec.js";
+
+export interface BuilderParts {
+  readonly store: Store;
+  readonly sandbox: Sandbox;
+  readonly fetcher: Fetcher;
+  readonly database: LayerDatabase;
+  /** Age in ms at which a base image's tag is looked up again; undefined: never. */
+  readonly baseRefresh?: number | undefined;
+}
+
+/** Values of secrets by their ids. If an id is given twice, the first one counts. */
+export type Secrets = readonly (readonly [id: string, value: Uint8Array])[];
+
+export interface BuildRequest {
+  readonly spec: Spec;
+  /** Absolute path of the directory that `(copy (from context) …)` reads. It must stay until the build has ended. */
+  readonly sourceDir: string;
+  readonly log: BuildLog;
+  readonly secrets?: Secrets;
+  /** Cancels the build; steps that others have asked for as well go on. */
+  readonly signal?: AbortSignal;
+}
+
+/** One build, nested builds included. */
+interface Job {
+  readonly sourceDir: string;
+  readonly log: BuildLog;
+  readonly secrets: Secrets;
+  readonly signal: AbortSignal | undefined;
+  pin(id: LayerId): void;
+}
+
+/** Results of nested builds by name. */
+type Scope = ReadonlyMap<string, LayerId>;
+
+/** What an operation finds when it is its turn. */
+interface Position {
+  readonly base: LayerId;
+  readonly context: Context;
+  readonly scope: Scope;
+}
+
+export class Builder {
+  readonly #store: Store;
+  readonly #sandbox: Sandbox;
+  readonly layers: Layers;
+  readonly bases: BaseImages;
+
+  constructor({ store, sandbox, fetcher, database, baseRefresh }: BuilderParts) {
+    this.#store = store;
+    this.#sandbox = sandbox;
+    this.layers = new Layers(store, database);
+    this.bases = new BaseImages({
+      store,
+      layers: this.layers,
+      fetcher,
+      refreshAfter: baseRefresh,
+    });
+  }
+
+  /**
+   * Resolves with the id of the last layer. Rejects with `BuildError`, whose message is for the user, or with
+   * `BuildCancelled` as soon as the signal is aborted.
+   */
+  async build({ spec, sourceDir, log, secrets = [], signal }: BuildRequest): Promise<LayerId> {
+    const pins: LayerId[] = [];
+    const pin = (id: LayerId) => {
+      this.layers.pin(id);
+      pins.push(id);
+    };
+    try {
+      return await this.#build({ sourceDir, log, secrets, signal, pin }, spec, new Map());
+    } catch (error) {
+      throw signal?.aborted ? new BuildCancelled() : asBuildError(error);
+    } finally {
+      for (const id of pins) this.layers.unpin(id);
+    }
+  }
+
+  async #build(job: Job, spec: Spec, outer: Scope): Promise<LayerId> {
+    const scope = new Map(outer);
+    for (const { name, spec: child } of spec.children) {
+      job.log.heading(buildHeading(name));
+      scope.set(name, await this.#build(job, child, scope));
+      job.log.note(finishedNote(name));
+    }
+    const image = await this.bases.get(spec.from, job);
+    let base = image.id;
+    let context = withImageEnv(initialContext(this.#sandbox.shell), image.env);
+    for (const op of spec.ops) {
+      job.log.heading(opHeading(context.workdir, op));
+      base = await this.#step(job, op, { base, context, scope });
+      context = afterOp(context, op);
+    }
+    return base;
+  }
+
+  /** The layer after an operation: the base itself unless the operation makes one. */
+  async #step(job: Job, op: Op, position: Position): Promise<LayerId> {
+    switch (op.op) {
+      case "run":
+        return await this.#run(job, op, position);
+      case "copy":
+        return await this.#copy(job, op, position);
+      default:
+        return position.base;
+    }
+  }
+
+  async #run(job: Job, op: RunOp, { base, context }: Position): Promise<LayerId> {
+    const input = runInput(op, base, context, job.secrets);
+    const { id } = runKey(input);
+    const fill: Fill = async (layer, { log, signal }) => {
+      const leases: Lease[] = [];
+      try {
+        const caches: CacheMount[] = [];
+        for (const cache of op.cache) {
+          const lease = await this.#store.cache(cache.id, unixUser(context.user));
+          leases.push(lease);
+          caches.push({ source: lease.path, target: cache.target });
+        }
+        const { workdir: cwd, user, env, network, secrets } = input;
+        const argv = [...input.shell, input.cmd];
+        const step = { argv, cwd, user, env, network, caches, secrets };
+        await this.#sandbox.run(step, layer, { log, signal });
+      } finally {
+        for (const lease of leases.reverse()) await lease.release();
+      }
+    };
+    return await this.#need(job, id, base, fill);
+  }
+
+  async #copy(job: Job, op: CopyOp, { base, context, scope }: Position): Promise<LayerId> {
+    const { user } = context;
+    const dst = resolveDestination(context.workdir, op.dst);
+    // The step may be run for somebody else when this build has been cancelled, so it opens the source for itself.
+    const withSource = async <T>(use: (root: string) => Promise<T>): Promise<T> => {
+      const source = await this.#copySource(job, op, scope);
+      try {
+        return await use(source.path);
+      } finally {
+        await source.release();
+      }
+    };
+    const manifests = await withSource((root) =>
+      copyManifests({ root, src: op.src, exclude: op.exclude, dst }, job.signal),
+    );
+    const { id } = copyKey({ base, user, manifests, dst });
+    return await this.#need(job, id, base, (layer, { log, signal }) =>
+      withSource(async (root) => {
+        const content: ArchiveContent = { root, manifests, dst, user };
+        const step = { ...UNPACK, argv: this.#sandbox.tar };
+        await this.#sandbox.run(step, layer, {
+          log,
+          signal,
+          input: (stdin) => writeArchive(content, stdin),
+        });
+      }),
+    );
+  }
+
+  async #copySource(job: Job, { from }: CopyOp, scope: Scope): Promise<Lease> {
+    if (from.from === "context") return { path: job.sourceDir, release: async () => {} };
+    const id = scope.get(from.name);
+    if (id === undefined) throw new BuildError(`Unknown build ${quoted(from.name)}`);
+    if ((await this.#store.result(id)) === undefined) {
+      throw new BuildError(`Build result ${quoted(id)} not found`);
+    }
+    return await this.#store.rootfs(id);
+  }
+
+  async #need(job: Job, id: LayerId, base: LayerId, fill: Fill): Promise<LayerId> {
+    job.pin(id);
+    const { log, signal } = job;
+    await this.layers.need({ id, base, log, ...(signal ? { signal } : {}) }, fill);
+    return id;
+  }
+}
+
+/** Unpacks an archive at the top of the root. */
+const UNPACK = {
+  cwd: "/",
+  user: ROOT,
+  env: [["PATH", "/bin:/usr/bin"]],
+  network: [],
+  caches: [],
+  secrets: [],
+} as const;
+
+/** All that a `run`'s layer depends on. Throws `BuildError` if a secret has no value. */
+export function runInput(op: RunOp, base: LayerId, context: Context, secrets: Secrets): RunInput {
+  const { workdir, user, env, shell } = context;
+  const mounts = op.secrets.map((secret) => secretMount(secret, secrets)).reverse();
+  return { base, workdir, user, env, cmd: op.shell, shell, network: op.network, secrets: mounts };
+}
+
+function secretMount({ id, target }: Secret, secrets: Secrets): SecretMount {
+  const found = secrets.find(([name]) => name === id);
+  if (!found) throw new BuildError(`Couldn't find value for requested secret '${id}'`);
+  return { value: found[1], target };
+}
+
+/** What is wrong with the machine is the user's concern as well; anything else is a bug. */
+function asBuildError(error: unknown): unknown {
+  if (error instanceof BuildError || error instanceof BuildCancelled) return error;
+  const system = error instanceof Error && "code" in error && "syscall" in error;
+  if (system || error instanceof StoreError) return new BuildError((error as Error).message);
+  return error;
+}
