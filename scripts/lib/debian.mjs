@@ -46,6 +46,8 @@ const TEST = [
   program("git"),
   program("sqlite3"),
   program("debootstrap"),
+  program("zsh"),
+  program("fish"),
   program("capnp", "capnproto"),
   file("/usr/include/capnp/rpc.h", "libcapnp-dev"),
 ];

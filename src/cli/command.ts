@@ -14,10 +14,10 @@
  * throws decides on text and status (errors.ts). Heavy modules are best imported inside actions, so that `--help` is quick.
  */
 import {
+  Argument,
   Command,
   CommanderError,
   type CommandUnknownOpts,
-  type HelpConfiguration,
   Option,
 } from "@commander-js/extra-typings";
 import {
@@ -27,9 +27,10 @@ import {
   markRepeatable,
   type Parsed,
   parse,
-  path,
 } from "./argv.js";
+import { completionScript, SHELLS } from "./completion/index.js";
 import { EXIT, outcomeOf, UsageError } from "./errors.js";
+import { HELP, usageText } from "./help.js";
 import { configureLog, LOG_FORMATS, VERBOSITIES } from "./log.js";
 import { dieOf, Interrupted } from "./signals.js";
 import { COLORS, type Sink, stderrTerminal } from "./terminal.js";
@@ -38,7 +39,11 @@ import { version } from "./version.js";
 
 /** An option with a value, such as `option("--capacity <N>", "…", integer({ min: 1 })).default(10)`. */
 export function option<F extends string, T>(flags: F, description: string, parser: Parser<T>) {
-  return new Option(flags, description).argParser((text: string): T => named(flags, parser, text));
+  const result = new Option(flags, description).argParser(
+    (text: string): T => named(optionName(flags), parser, text),
+  );
+  if (parser.words) result.argChoices = [...parser.words];
+  return result;
 }
 
 /** An option that may be given several times; its value is the list of them, [] without any. */
@@ -50,19 +55,30 @@ export function repeatedOption<F extends string, T>(
   const result = new Option(flags, `${description} Can be repeated.`)
     .default<T[]>([])
     // Commander hands the default to the first call; it must not be changed, as it is shared.
-    .argParser<T[]>((text, previous) => [...previous, named(flags, parser, text)]);
-  result.defaultValueDescription = "";
+    .argParser<T[]>((text, previous) => [...previous, named(optionName(flags), parser, text)]);
   markRepeatable(result);
   return result;
 }
 
-function named<T>(flags: string, parser: Parser<T>, text: string): T {
+/** A positional argument that is not just text: `<RATE>`, or `[RATE]` if it may be missing. */
+export function argument<F extends string, T>(name: F, description: string, parser: Parser<T>) {
+  const result = new Argument(name, description).argParser(
+    (text: string): T => named(`argument ${name.slice(1, -1)}`, parser, text),
+  );
+  if (parser.words) result.argChoices = [...parser.words];
+  return result;
+}
+
+function optionName(flags: string): string {
+  return `option '${/--[\w-]+/.exec(flags)?.[0] ?? flags.split(/[ ,]/, 1)[0]}'`;
+}
+
+function named<T>(what: string, parser: Parser<T>, text: string): T {
   try {
     return parser(text);
   } catch (error) {
     if (!(error instanceof ValueError)) throw error;
-    const name = /--[\w-]+/.exec(flags)?.[0] ?? flags.split(/[ ,]/, 1)[0];
-    throw new UsageError(`option '${name}': ${error.message}`, { cause: error });
+    throw new UsageError(`${what}: ${error.message}`, { cause: error });
   }
 }
 
@@ -75,23 +91,9 @@ export function connectOption(example: string) {
 /** A command of a program, or a program that has no commands. `examples` are whole command lines, shown in its help. */
 export function command(name: string, summary: string, examples: readonly string[]) {
   const result = base(name, summary, examples)
-    .addOption(
-      option(
-        "--verbosity <LEVEL>",
-        `What to log: ${VERBOSITIES.join(", ")}.`,
-        oneOf(VERBOSITIES),
-      ).default("warning"),
-    )
-    .addOption(
-      option("--color <WHEN>", `Colours: ${COLORS.join(", ")}.`, oneOf(COLORS)).default("auto"),
-    )
-    .addOption(
-      option(
-        "--log-format <FORMAT>",
-        `Log as ${LOG_FORMATS.join(" or ")}.`,
-        oneOf(LOG_FORMATS),
-      ).default("text"),
-    )
+    .addOption(option("--verbosity <LEVEL>", "What to log", oneOf(VERBOSITIES)).default("warning"))
+    .addOption(option("--color <WHEN>", "Colours", oneOf(COLORS)).default("auto"))
+    .addOption(option("--log-format <FORMAT>", "Log as", oneOf(LOG_FORMATS)).default("text"))
     .hook("preAction", (self) => {
       const { verbosity, color, logFormat } = self.opts();
       return configureLog({ verbosity, color, format: logFormat });
@@ -111,6 +113,15 @@ export function program(
 ): CommandUnknownOpts {
   const result = base(name, summary, examples).helpCommand(false);
   for (const each of commands) result.addCommand(each);
+  result.addCommand(
+    command("completion", "Print a completion script for a shell.", [
+      `eval "$(${name} completion bash)"`,
+    ])
+      .addArgument(argument("<SHELL>", "The shell", oneOf(SHELLS)))
+      .action((shell) => {
+        process.stdout.write(completionScript(result, shell));
+      }),
+  );
   return result;
 }
 
@@ -125,46 +136,6 @@ function base(name: string, summary: string, examples: readonly string[]) {
   result.option("--help", "Show this help.");
   result.option("--version", "Show the version.");
   return result;
-}
-
-const COMMON = ["help", "version", "verbose", "quiet", "verbosity", "color", "logFormat"];
-
-const HELP: HelpConfiguration = {
-  // In the declared order, but what every command has comes last.
-  visibleOptions: ({ options }) => {
-    const isCommon = (each: { attributeName(): string }) => COMMON.includes(each.attributeName());
-    const own = options.filter((each) => !each.hidden && !isCommon(each));
-    return [...own, ...options.filter(isCommon)];
-  },
-  subcommandTerm: (each) => each.name(),
-  optionTerm: ({ flags }) => flags.replace(VALUE, "=$1"),
-  commandUsage: usage,
-};
-
-/** The ` <FILE>` of an option's flags. */
-const VALUE = / <(.*)>$/;
-
-/** `ocluster-admin show --connect=FILE [OPTION]… [POOL] [WORKER]` */
-function usage(command: CommandUnknownOpts): string {
-  const words = path(command);
-  if (command.commands.length > 0) return [...words, "COMMAND …"].join(" ");
-  for (const each of command.options) {
-    if (each.mandatory) words.push(each.flags.replace(/^-\w, /, "").replace(VALUE, "=$1"));
-  }
-  words.push("[OPTION]…");
-  for (const argument of command.registeredArguments) {
-    const name = argument.required ? argument.name() : `[${argument.name()}]`;
-    words.push(argument.variadic ? `${name}…` : name);
-  }
-  return words.join(" ");
-}
-
-/** What stands below an error in the command line. */
-function usageText(command: CommandUnknownOpts, message: string): string {
-  const [main, ...rest] = path(command);
-  const full = [main, ...rest].join(" ");
-  const help = rest.length > 0 ? `'${full} --help' or '${main} --help'` : `'${main} --help'`;
-  return `${main}: ${message}\nUsage: ${usage(command)}\nTry ${help} for more information.`;
 }
 
 /** Where a command line's help, version and errors go. */
@@ -184,6 +155,11 @@ export async function run(
 ): Promise<number> {
   let command = program;
   try {
+    // A program without commands has this one all the same.
+    if (program.commands.length === 0 && argv[0] === "completion") {
+      output.stdout.write(completionScript(program, oneOf(SHELLS)(argv[1] ?? "")));
+      return EXIT.ok;
+    }
     const parsed = parse(program, argv);
     command = parsed.command;
     if (find(parsed, "help")) {
@@ -199,7 +175,7 @@ export async function run(
     if (error instanceof Interrupted) throw error;
     if (error instanceof BadCommandLine) command = error.command;
     const { text, status } =
-      error instanceof UsageError || error instanceof CommanderError
+      error instanceof UsageError || error instanceof ValueError || error instanceof CommanderError
         ? { text: usageText(command, error.message), status: EXIT.usage }
         : outcomeOf(error);
     if (text !== "") output.stderr.write(`${text}\n`);

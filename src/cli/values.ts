@@ -13,7 +13,11 @@ export class ValueError extends Error {
 }
 
 /** Text in, value out, or a `ValueError`. */
-export type Parser<T> = (text: string) => T;
+export interface Parser<T> {
+  (text: string): T;
+  /** All texts that there are, if they are few; help and completion list them. */
+  readonly words?: readonly string[];
+}
 
 function invalid(text: string, expected: string): ValueError {
   return new ValueError(`invalid value '${text}', expected ${expected}`);
@@ -110,13 +114,14 @@ export const nonEmpty: Parser<string> = (text) => {
   return text;
 };
 
-/** One of the given words. Unlike commander's choices, its error lists them in the words of the other errors. */
+/** One of the given words. */
 export function oneOf<const T extends string>(words: readonly T[]): Parser<T> {
-  return (text) => {
+  const parser = (text: string): T => {
     const word = words.find((candidate) => candidate === text);
     if (word === undefined) throw invalid(text, `one of ${words.join(", ")}`);
     return word;
   };
+  return Object.assign(parser, { words });
 }
 
 /** Comma-separated values, without empty ones; `a, b` is `a,b`. */

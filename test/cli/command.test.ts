@@ -221,10 +221,13 @@ describe("a bad command line", () => {
     [["shwo"], "unknown command 'shwo', did you mean 'show'?"],
     [["frobnicate"], "unknown command 'frobnicate'."],
     [["s"], "command 's' ambiguous and could be either 'show' or 'submit'"],
-    [[], "required COMMAND name is missing, must be one of 'pause', 'show' or 'submit'."],
+    [
+      [],
+      "required COMMAND name is missing, must be one of 'completion', 'pause', 'show' or 'submit'.",
+    ],
     [
       ["-c", "CAP"],
-      "required COMMAND name is missing, must be one of 'pause', 'show' or 'submit'.",
+      "required COMMAND name is missing, must be one of 'completion', 'pause', 'show' or 'submit'.",
     ],
     [["--bogus"], "unknown option '--bogus'."],
   ])("%j: %s", async (argv, message) => {
@@ -273,13 +276,14 @@ describe("help", () => {
         Runs a farm.
 
         Options:
-          --help     Show this help.
-          --version  Show the version.
+          --help      Show this help.
+          --version   Show the version.
 
         Commands:
-          show       Show the state of a pool.
-          submit     Submit a job.
-          pause      Pause a worker.
+          show        Show the state of a pool.
+          submit      Submit a job.
+          pause       Pause a worker.
+          completion  Print a completion script for a shell.
 
         Examples:
           farm -c admin.cap show
@@ -297,30 +301,30 @@ describe("help", () => {
     const { status, stdout, stderr } = await farmed(...argv);
     expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
     expect(stdout).toMatchInlineSnapshot(`
-        "Usage: farm show --connect=FILE [OPTION]… [POOL] [WORKER]
+      "Usage: farm show --connect=FILE [OPTION]… [POOL] [WORKER]
 
-        Show the state of a pool.
+      Show the state of a pool.
 
-        Arguments:
-          POOL                 Pool to show.
-          WORKER               Worker to show.
+      Arguments:
+        POOL                 Pool to show.
+        WORKER               Worker to show.
 
-        Options:
-          -c, --connect=FILE   Capability file of the scheduler (admin.cap).
-          --terse              Only names.
-          --help               Show this help.
-          --version            Show the version.
-          --verbosity=LEVEL    What to log: quiet, error, warning, info, debug.
-                               (default: "warning")
-          --color=WHEN         Colours: auto, always, never. (default: "auto")
-          --log-format=FORMAT  Log as text or json. (default: "text")
-          -v, --verbose        Log more; given twice, everything.
-          -q, --quiet          Log nothing, show no progress.
+      Options:
+        -c, --connect=FILE   Capability file of the scheduler (admin.cap).
+        --terse              Only names.
+        --help               Show this help.
+        --version            Show the version.
+        --verbosity=LEVEL    What to log: quiet, error, warning, info, debug.
+                             (default: warning)
+        --color=WHEN         Colours: auto, always, never. (default: auto)
+        --log-format=FORMAT  Log as: text, json. (default: text)
+        -v, --verbose        Log more; given twice, everything.
+        -q, --quiet          Log nothing, show no progress.
 
-        Examples:
-          farm -c admin.cap show POOL
-        "
-      `);
+      Examples:
+        farm -c admin.cap show POOL
+      "
+    `);
   });
 
   test("--version shows the version, also of a command", async () => {

@@ -1,0 +1,78 @@
+/**
+ * What a shell can complete on a command line: read off the declarations of the commands, so that it is never out of date.
+ */
+import type { CommandUnknownOpts } from "@commander-js/extra-typings";
+
+export interface CompletableProgram {
+  readonly name: string;
+  /** Empty for a program that is its own command. */
+  readonly commands: readonly CompletableCommand[];
+  /** Options that may stand before the command; all options where there are no commands. */
+  readonly options: readonly CompletableOption[];
+  readonly arguments: readonly Value[];
+}
+
+export interface CompletableCommand {
+  readonly name: string;
+  readonly summary: string;
+  readonly options: readonly CompletableOption[];
+  readonly arguments: readonly Value[];
+}
+
+export interface CompletableOption {
+  /** `--connect` and `-c`, as far as it has them. */
+  readonly long: string | undefined;
+  readonly short: string | undefined;
+  readonly description: string;
+  /** Undefined for flags. */
+  readonly value: Value | undefined;
+}
+
+/** What can stand for a value: files, directories, one of some words, or what no shell can know. */
+export interface Value {
+  readonly name: string;
+  readonly kind: "file" | "directory" | "words" | "other";
+  readonly words: readonly string[];
+}
+
+/** Names of values, as declared, that stand for a path. */
+const PATHS: Readonly<Record<string, Value["kind"]>> = {
+  FILE: "file",
+  PATH: "file",
+  SPEC: "file",
+  DIR: "directory",
+};
+
+export function completable(program: CommandUnknownOpts): CompletableProgram {
+  const commands = program.commands.map((command) => ({
+    name: command.name(),
+    summary: command.description(),
+    options: optionsOf(command),
+    arguments: argumentsOf(command),
+  }));
+  const options = [...optionsOf(program), ...commands.flatMap((command) => command.options)];
+  const names = options.map(({ long, short }) => long ?? short);
+  return {
+    name: program.name(),
+    commands,
+    options: options.filter(({ long, short }, index) => names.indexOf(long ?? short) === index),
+    arguments: argumentsOf(program),
+  };
+}
+
+function optionsOf(command: CommandUnknownOpts): CompletableOption[] {
+  return command.options.map((option) => ({
+    long: option.long ?? undefined,
+    short: option.short ?? undefined,
+    description: option.description,
+    value: option.required ? value(/<(.*)>/.exec(option.flags)![1]!, option.argChoices) : undefined,
+  }));
+}
+
+function argumentsOf(command: CommandUnknownOpts): Value[] {
+  return command.registeredArguments.map((each) => value(each.name(), each.argChoices));
+}
+
+function value(name: string, words: readonly string[] | undefined): Value {
+  return { name, kind: words ? "words" : (PATHS[name] ?? "other"), words: words ?? [] };
+}
