@@ -6,7 +6,7 @@ import type { Capability, PendingCall } from "../rpc/index.js";
 
 /** Options of every call that is waited for. */
 export interface CallOptions {
-  /** Cancels the call; it rejects with the signal's reason. */
+  /** Cancels the call, which rejects as "failed" then. */
   readonly signal?: AbortSignal | undefined;
 }
 

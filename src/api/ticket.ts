@@ -8,7 +8,7 @@ import { Ticket$Client } from "./generated/ocluster.js";
 const [JOB, CANCEL] = Ticket$Client.methods;
 
 export interface TicketService {
-  /** The job, as a promise until a worker has it. Owned by the service; released after `release`. */
+  /** The job, as a promise until a worker has it. Stays the service's. */
   readonly job: Capability;
   /** Takes the job back if it is queued, or else stops it. */
   cancel(): void | Promise<void>;
@@ -26,12 +26,7 @@ export function local(service: TicketService): Capability {
       }),
       method(CANCEL, () => service.cancel()),
     ],
-    {
-      release: () => {
-        service.release();
-        service.job.release();
-      },
-    },
+    { release: () => service.release() },
   );
 }
 

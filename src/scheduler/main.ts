@@ -1,0 +1,159 @@
+/**
+ * The scheduler as a process: from its options to services on the network, and back to nothing.
+ *
+ * Life: the key and the database are opened; the services are made and listened for; the capability files are written,
+ * which says to whoever waits for them that the scheduler is there; then nothing but the services' own life until the
+ * signal. At the end nobody new is let in, the peers are told, and the database is closed.
+ */
+import { existsSync, mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { logger } from "../cli/log.js";
+import { rpcMetrics } from "../cli/rpc-metrics.js";
+import {
+  type Address,
+  DEFAULT_LIMITS,
+  formatAddress,
+  Identity,
+  type LivenessOptions,
+  RpcError,
+  Vat,
+  writeCapFile,
+} from "../rpc/index.js";
+import { MetricsServer } from "./metrics/http.js";
+import { SchedulerMetrics } from "./metrics/registry.js";
+import type { GuardRails } from "./services/guard-rails.js";
+import { Scheduler } from "./services/scheduler.js";
+import { Store } from "./store.js";
+
+export interface SchedulerConfig {
+  /** A PEM file, made if it does not exist; "": a key that is not kept. */
+  readonly secretKeyFile: string;
+  readonly listen: Address;
+  /** Where peers find the scheduler; undefined: where it listens. */
+  readonly publicAddress: Address | undefined;
+  readonly tls: boolean;
+  /** Names of pools; at least one, none twice. */
+  readonly pools: readonly string[];
+  /** Where capability files are put. Must exist. */
+  readonly secretsDir: string;
+  /** Where the database is; made if it does not exist. */
+  readonly stateDir: string;
+  readonly prometheus: { readonly host: string | undefined; readonly port: number } | undefined;
+  /** Clients that are made if they do not exist. */
+  readonly defaultClients: readonly string[];
+  readonly guardRails: GuardRails;
+  /** Bytes that may wait for one peer which does not read. */
+  readonly relayBytes: number;
+  readonly liveness: LivenessOptions;
+}
+
+const app = logger("application");
+const rpcLog = logger("capnp-rpc");
+const log = logger("scheduler");
+
+/** Runs until `signal` is aborted. Rejects with an error for the user if the scheduler cannot start. */
+export async function runScheduler(config: SchedulerConfig, signal: AbortSignal): Promise<void> {
+  const identity = Identity.loadOrCreate(config.secretKeyFile, (message) => rpcLog.info(message));
+  mkdirSync(config.stateDir, { recursive: true, mode: 0o755 });
+  const store = Store.open(join(config.stateDir, "scheduler.db"), {
+    onWarning: (warning) => log.warn(warning.message),
+  });
+  try {
+    await serveWith(config, identity, store, signal);
+  } finally {
+    store.close();
+  }
+}
+
+async function serveWith(
+  config: SchedulerConfig,
+  identity: Identity,
+  store: Store,
+  signal: AbortSignal,
+): Promise<void> {
+  const { guardRails, liveness, pools, tls } = config;
+  const metrics = new SchedulerMetrics();
+  let address = config.publicAddress ?? config.listen;
+  const scheduler = new Scheduler({
+    pools,
+    store,
+    derivedId: (name) => identity.derivedId(name),
+    sturdyRef: (id) => vat.sturdyRef({ address, tls }, id),
+    guardRails,
+    liveness,
+    events: metrics,
+    log,
+  });
+  metrics.watch(scheduler.pools.values());
+  const vat: Vat = new Vat({
+    identity,
+    restore: (id, connection) => scheduler.restore(id, connection),
+    metrics: rpcMetrics(metrics.registry, () => vat.connectionCount),
+    limits: {
+      outboundAbortBytes: config.relayBytes,
+      outboundCallBytes: Math.min(DEFAULT_LIMITS.outboundCallBytes, config.relayBytes / 2),
+    },
+    log: (level, message) => rpcLog[level === "warning" ? "warn" : level](message),
+  });
+  let metricsServer: MetricsServer | undefined;
+  let ready = false;
+  try {
+    if (config.prometheus) {
+      metricsServer = await MetricsServer.listen({
+        ...config.prometheus,
+        registry: metrics.registry,
+        pools: scheduler.pools,
+        isReady: () => ready,
+        log,
+      });
+    }
+    const listener = await vat.listen(config.listen, { tls });
+    address = config.publicAddress ?? listener.address;
+    const how = tls ? "(encrypted)" : "UNENCRYPTED";
+    rpcLog.info(`Waiting for ${how} connections on ${formatAddress(listener.address)}`);
+    writeCaps(config, scheduler, (name) =>
+      vat.sturdyRef({ address, tls }, identity.derivedId(name)),
+    );
+    ready = true;
+    await aborted(signal);
+    app.info("Shutting down");
+  } finally {
+    ready = false;
+    await vat.close(new RpcError("disconnected", "The scheduler is shutting down"));
+    metricsServer?.close();
+  }
+}
+
+function writeCaps(
+  { defaultClients, pools, secretsDir }: SchedulerConfig,
+  scheduler: Scheduler,
+  derived: (name: string) => Parameters<typeof writeCapFile>[1],
+): void {
+  const write = (name: string, ref: Parameters<typeof writeCapFile>[1]) => {
+    const path = join(secretsDir, `${name}.cap`);
+    writeCapFile(path, ref);
+    app.info(`Wrote capability reference to "${path}"`);
+  };
+  for (const id of defaultClients) {
+    const name = `submit-${id}`;
+    if (existsSync(join(secretsDir, `${name}.cap`))) continue;
+    if (scheduler.isClient(id)) {
+      // Its secret is not known here any more, and whoever has the file goes on using it.
+      log.warn(
+        `Client "${id}" is registered, but there is no "${name}.cap". To make a new one, ` +
+          `run: ocluster-admin remove-client ${id}; then restart the scheduler`,
+      );
+      continue;
+    }
+    write(name, scheduler.addClient(id));
+  }
+  write("admin", derived("admin"));
+  for (const pool of pools) write(`pool-${pool}`, derived(`pool-${pool}`));
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+}

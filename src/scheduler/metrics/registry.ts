@@ -1,0 +1,132 @@
+/**
+ * The scheduler's own metrics, in Prometheus' terms.
+ *
+ * What the pools count anyway is read when somebody asks for it; only what would be forgotten is recorded as it happens.
+ */
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import type { ByPriority, PoolMetrics } from "../pool-metrics.js";
+import type { ClusterPool, PoolEvents } from "../services/cluster-pool.js";
+import type { Outcome } from "../services/worker-session.js";
+
+/** From "at once" to a night, in seconds. */
+const WAIT_BUCKETS = [0.01, 0.1, 1, 10, 60, 300, 900, 3600, 4 * 3600, 12 * 3600];
+
+export class SchedulerMetrics implements PoolEvents {
+  readonly registry = new Registry();
+  private readonly wait: Histogram<"pool">;
+  private readonly outcomes: Counter<"pool" | "result">;
+
+  constructor() {
+    const registers = [this.registry];
+    collectDefaultMetrics({ register: this.registry });
+    this.wait = new Histogram({
+      name: "ocluster_pool_queue_wait_seconds",
+      help: "Time from a job's submission until a worker took it",
+      labelNames: ["pool"],
+      buckets: WAIT_BUCKETS,
+      registers,
+    });
+    this.outcomes = new Counter({
+      name: "ocluster_pool_jobs_finished_total",
+      help: "Jobs that ended, by result: ok, failed, or disconnected (lost with their worker)",
+      labelNames: ["pool", "result"],
+      registers,
+    });
+  }
+
+  started(pool: string, waitedSeconds: number): void {
+    this.wait.observe({ pool }, waitedSeconds);
+  }
+
+  finished(pool: string, result: Outcome): void {
+    this.outcomes.inc({ pool, result });
+  }
+
+  /** Has the figures of these pools read with each request. */
+  watch(pools: Iterable<ClusterPool>): void {
+    const registers = [this.registry];
+    const all = [...pools];
+    let measured: { readonly pool: string; readonly metrics: PoolMetrics }[] = [];
+    const measure = () => {
+      measured = all.map(({ name, pool }) => ({ pool: name, metrics: pool.metrics() }));
+    };
+
+    const counter = (name: string, help: string, read: (metrics: PoolMetrics) => number) => {
+      new Counter({
+        name: `ocluster_pool_${name}_total`,
+        help,
+        labelNames: ["pool"],
+        registers,
+        collect() {
+          this.reset();
+          for (const { pool, metrics } of measured) this.inc({ pool }, read(metrics));
+        },
+      });
+    };
+    const gauge = (name: string, help: string, read: (metrics: PoolMetrics) => number) => {
+      new Gauge({
+        name: `ocluster_pool_${name}`,
+        help,
+        labelNames: ["pool"],
+        registers,
+        collect() {
+          for (const { pool, metrics } of measured) this.set({ pool }, read(metrics));
+        },
+      });
+    };
+    /** A gauge for each priority of each of the things that `read` finds. */
+    const queues = (
+      name: string,
+      help: string,
+      label: string,
+      read: (metrics: PoolMetrics) => Iterable<readonly [string, ByPriority]>,
+    ) => {
+      new Gauge({
+        name,
+        help,
+        labelNames: [label, "pool", "priority"],
+        registers,
+        collect() {
+          this.reset(); // for those that are gone
+          for (const { pool, metrics } of measured) {
+            for (const [of, { high, low }] of read(metrics)) {
+              this.set({ [label]: of, pool, priority: "high" }, high);
+              this.set({ [label]: of, pool, priority: "low" }, low);
+            }
+          }
+        },
+      });
+    };
+
+    new Gauge({
+      name: "ocluster_scheduler_pools",
+      help: "Number of pools",
+      registers,
+      // Metrics are collected in the order of their making: this is the first.
+      collect() {
+        measure();
+        this.set(all.length);
+      },
+    });
+    counter("jobs_submitted", "Jobs submitted", (m) => m.counters.submitted);
+    counter("jobs_cancelled", "Jobs cancelled while queued", (m) => m.counters.cancelled);
+    counter("jobs_accepted", "Jobs accepted by workers", (m) => m.counters.accepted);
+    gauge("jobs_running", "Jobs that workers run", (m) => m.running);
+    gauge("workers_connected", "Workers connected", (m) => m.workersConnected);
+    gauge("workers_capacity", "Jobs that the connected workers can run", (m) => m.workersCapacity);
+    gauge("workers_ready", "Workers waiting for a job", (m) => m.workersReady);
+    gauge("workers_paused", "Workers connected but not active", (m) => m.workersPaused);
+    queues(
+      "ocluster_pool_queue_length",
+      "Jobs in the main queue (incoming) and in workers' own",
+      "queue",
+      (m) => [["incoming", m.incoming], ...m.workerQueues],
+    );
+    queues(
+      "ocluster_scheduler_client_submitted_jobs",
+      "Jobs queued, by client",
+      "client",
+      (m) => m.clients,
+    );
+  }
+}

@@ -1,0 +1,54 @@
+/**
+ * Work that may wait a little, done in slices so that nothing else has to wait for it: a connection that breaks can leave
+ * a million tickets behind, and each takes some microseconds to clear away.
+ */
+
+/** How long a slice may take, in ms. */
+const SLICE = 5;
+
+/** How many chores are done between looks at the clock. */
+const BATCH = 64;
+
+export class Chores {
+  private pending: (() => void)[] = [];
+  private done = 0;
+  private scheduled = false;
+
+  /** @param onError told what a chore threw; the others are done nevertheless. */
+  constructor(private readonly onError: (error: unknown) => void) {}
+
+  /** Has `chore` done soon, after those that were added before. */
+  add(chore: () => void): void {
+    this.pending.push(chore);
+    this.schedule();
+  }
+
+  private schedule(): void {
+    if (this.scheduled) return;
+    this.scheduled = true;
+    setImmediate(() => {
+      this.scheduled = false;
+      this.work();
+    });
+  }
+
+  private work(): void {
+    const end = performance.now() + SLICE;
+    while (this.done < this.pending.length) {
+      for (let n = 0; n < BATCH && this.done < this.pending.length; n++) {
+        try {
+          this.pending[this.done++]!();
+        } catch (error) {
+          this.onError(error);
+        }
+      }
+      if (performance.now() >= end) break;
+    }
+    if (this.done < this.pending.length) {
+      this.schedule();
+    } else {
+      this.pending = [];
+      this.done = 0;
+    }
+  }
+}

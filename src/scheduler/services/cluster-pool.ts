@@ -1,0 +1,178 @@
+/**
+ * A pool and who is connected to it: jobs come in from clients and go out to workers.
+ */
+import { Job, type Registration, Ticket } from "../../api/index.js";
+import type { Logger } from "../../cli/log.js";
+import { quoted } from "../../obuilder/sexp/quoting.js";
+import {
+  answers,
+  type Capability,
+  type Connection,
+  type DetachedPointer,
+  type LivenessOptions,
+  RpcError,
+  watchLiveness,
+} from "../../rpc/index.js";
+import { Pool } from "../pool.js";
+import { INACTIVE } from "../reasons.js";
+import type { Clock, PoolStore } from "../types.js";
+import type { Chores } from "./chores.js";
+import type { QueueAccount, TicketAccount } from "./guard-rails.js";
+import { jobTraits, QueuedJob } from "./queued-job.js";
+import { type Outcome, WorkerSession } from "./worker-session.js";
+
+/** Told what happens to jobs, for metrics. */
+export interface PoolEvents {
+  /** A worker took a job that had been queued for so long. */
+  started(pool: string, waitedSeconds: number): void;
+  finished(pool: string, outcome: Outcome): void;
+}
+
+export interface ClusterPoolOptions {
+  readonly name: string;
+  readonly clock: Clock;
+  readonly store: PoolStore;
+  readonly chores: Chores;
+  readonly events: PoolEvents;
+  readonly liveness: LivenessOptions;
+  readonly log: Logger;
+}
+
+/** A job as it is submitted. */
+export interface Submitting {
+  /** The id of a registered client. */
+  readonly client: string;
+  /** Taken. */
+  readonly descr: DetachedPointer;
+  readonly urgent: boolean;
+  readonly queueAccount: QueueAccount;
+  readonly ticketAccount: TicketAccount;
+}
+
+export class ClusterPool {
+  readonly pool: Pool<QueuedJob>;
+  private readonly sessions = new Map<string, WorkerSession>();
+  private readonly joined = new Set<(session: WorkerSession) => void>();
+  /** The connections that are watched because workers came by them. */
+  private readonly watched = new WeakSet<Connection>();
+
+  constructor(private readonly options: ClusterPoolOptions) {
+    const { name, clock, store } = options;
+    this.pool = new Pool({ name, clock, store, traits: jobTraits, later: setImmediate });
+  }
+
+  get name(): string {
+    return this.options.name;
+  }
+
+  /** The connected workers, by name. */
+  get workers(): ReadonlyMap<string, WorkerSession> {
+    return this.sessions;
+  }
+
+  /** Queues a job and returns its `Ticket`, owned by the caller. Throws an `RpcError` (overloaded) over a limit. */
+  submit({ client, descr, urgent, queueAccount, ticketAccount }: Submitting): Capability {
+    const { chores, clock, log } = this.options;
+    log.info(`Received new job request from ${quoted(client)} (urgent=${urgent})`);
+    const job = new QueuedJob(descr, queueAccount, clock());
+    try {
+      ticketAccount.enter();
+    } catch (error) {
+      job.break(RpcError.from(error));
+      throw error;
+    }
+    const ticket = this.pool.client(client).submit(job, { urgent });
+    return Ticket.local({
+      job: job.job,
+      cancel: async () => {
+        if (ticket.cancel()) job.break(new RpcError("failed", "Ticket cancelled"));
+        else await Job.cancel(job.job);
+      },
+      release: () =>
+        chores.add(() => {
+          if (ticket.cancel()) job.break(new RpcError("failed", "Ticket released (cancelled)"));
+          job.releaseJob();
+          ticketAccount.leave();
+        }),
+    });
+  }
+
+  /**
+   * Lets a worker in, and returns its `Queue`, owned by the caller. If one of that name is connected it has to prove
+   * that it is still there; if it is, throws an `RpcError` (failed).
+   */
+  async register(
+    registering: Registration.Registering,
+    connection: Connection | undefined,
+  ): Promise<Capability> {
+    const { name, worker } = registering;
+    try {
+      for (let other = this.sessions.get(name); other; other = this.sessions.get(name)) {
+        await this.evict(other, connection);
+      }
+    } catch (error) {
+      worker.release();
+      throw error;
+    }
+    return this.admit(registering, connection).queue;
+  }
+
+  /** Calls `listener` with each worker that joins from now on. Returns how to stop that. */
+  onJoined(listener: (session: WorkerSession) => void): () => void {
+    this.joined.add(listener);
+    return () => this.joined.delete(listener);
+  }
+
+  /** Ends the session of a worker that does not answer any more; throws if it does. */
+  private async evict(session: WorkerSession, claimant: Connection | undefined): Promise<void> {
+    const { liveness, log } = this.options;
+    const { connection, name } = session;
+    if (!connection || connection === claimant || (await answers(connection, liveness.timeoutMs))) {
+      log.warn(`Worker ${quoted(name)} already registered!`);
+      throw new RpcError("failed", "Worker already registered!");
+    }
+    log.warn(`Worker ${quoted(name)} does not answer; another one takes its place`);
+    connection.close(
+      new RpcError("disconnected", `Worker ${quoted(name)} did not answer and was replaced`),
+    );
+    session.end();
+  }
+
+  private admit(
+    registering: Registration.Registering,
+    connection: Connection | undefined,
+  ): WorkerSession {
+    const { clock, events, log } = this.options;
+    const { name, capacity, worker } = registering;
+    let poolWorker: ReturnType<Pool<QueuedJob>["register"]>;
+    try {
+      poolWorker = this.pool.register(name, Math.max(0, capacity));
+    } catch (error) {
+      worker.release();
+      throw error;
+    }
+    const session = new WorkerSession({
+      poolWorker: poolWorker!,
+      registering,
+      connection,
+      onStarted: (job) => events.started(this.name, Math.max(0, clock() - job.submitted)),
+      onFinished: (outcome) => events.finished(this.name, outcome),
+      onEnded: () => {
+        this.sessions.delete(name);
+        log.info(`Worker ${quoted(name)} disconnected`);
+      },
+    });
+    this.sessions.set(name, session);
+    if (connection) this.watch(connection);
+    log.info(`Registered new worker ${quoted(name)}`);
+    session.inPool.setActive(true, INACTIVE.worker);
+    for (const listener of [...this.joined]) listener(session);
+    return session;
+  }
+
+  private watch(connection: Connection): void {
+    if (this.watched.has(connection)) return;
+    this.watched.add(connection);
+    watchLiveness(connection, this.options.liveness);
+  }
+}

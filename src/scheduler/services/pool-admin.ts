@@ -1,0 +1,200 @@
+/**
+ * What administrators can do with a pool.
+ */
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { type PoolAdmin, Worker } from "../../api/index.js";
+import type { Logger } from "../../cli/log.js";
+import { quoted } from "../../obuilder/sexp/quoting.js";
+import { RpcError } from "../../rpc/index.js";
+import type { PoolWorker } from "../pool-worker.js";
+import { INACTIVE } from "../reasons.js";
+import type { ClusterPool } from "./cluster-pool.js";
+import type { QueuedJob } from "./queued-job.js";
+import type { WorkerSession } from "./worker-session.js";
+
+/** How long a worker may take to come back from an update, in ms. */
+const RESTART_TIMEOUT_MS = 600_000;
+
+/** How long `show` may keep others waiting at a time, in ms. */
+const SHOW_SLICE_MS = 5;
+
+export interface ClusterPoolAdminOptions {
+  readonly pool: ClusterPool;
+  /** Whether there is a client of that id. */
+  isClient(id: string): boolean;
+  readonly log: Logger;
+  readonly restartTimeoutMs?: number;
+}
+
+export class ClusterPoolAdmin implements PoolAdmin.PoolAdminService {
+  constructor(private readonly options: ClusterPoolAdminOptions) {}
+
+  async show(signal: AbortSignal): Promise<string> {
+    const pieces: string[] = [];
+    let start = performance.now();
+    for (const piece of this.options.pool.pool.showInSteps()) {
+      pieces.push(piece);
+      if (performance.now() - start < SHOW_SLICE_MS) continue;
+      await nextTurn();
+      signal.throwIfAborted();
+      start = performance.now();
+    }
+    return pieces.join("");
+  }
+
+  workers(): readonly PoolAdmin.WorkerInfo[] {
+    return this.options.pool.pool.knownWorkers();
+  }
+
+  worker(name: string) {
+    return this.session(name).worker();
+  }
+
+  setActive(name: string, active: boolean, autoCreate: boolean): void {
+    const { pool } = this.options.pool;
+    if (!autoCreate && !pool.isKnown(name)) throw unknownWorker();
+    pool.withWorker(name, (worker) => worker.setActive(active, INACTIVE.adminPause));
+  }
+
+  async drain(name: string, report: PoolAdmin.Report, signal: AbortSignal): Promise<void> {
+    const { pool } = this.options.pool;
+    const tell = this.teller(report);
+    this.setActive(name, false, false);
+    const worker = pool.workers.get(name);
+    if (!worker) {
+      await tell("Disconnected (nothing to drain)");
+      return;
+    }
+    for await (const running of runningJobs(worker, signal)) await tell(`Running jobs: ${running}`);
+  }
+
+  /** Goes on when the administrator is gone: the worker must not be left waiting for its restart. */
+  async update(name: string, report: PoolAdmin.Report): Promise<void> {
+    const { log } = this.options;
+    const tell = this.teller(report);
+    const session = this.session(name);
+    const { inPool } = session;
+    using worker = session.worker();
+    inPool.shutdown();
+    try {
+      for await (const running of runningJobs(inPool)) {
+        if (running > 0) await tell(`Running jobs: ${running}`);
+      }
+      await tell("Restarting");
+      log.info(`Restarting ${quoted(name)}`);
+      await restart(worker);
+    } catch (error) {
+      // It did not restart after all, so let it work.
+      if (!inPool.released) inPool.setActive(true, INACTIVE.shutdown);
+      throw error;
+    }
+    log.info(`Waiting for ${quoted(name)} to reconnect after update`);
+    await this.returned(session);
+  }
+
+  setRate(client: string, rate: number): void {
+    if (!this.options.isClient(client)) throw new RpcError("failed", "No such user");
+    this.options.pool.pool.client(client).setRate(rate);
+  }
+
+  forget(name: string): void {
+    switch (this.options.pool.pool.forget(name)) {
+      case "ok":
+        return;
+      case "still connected":
+        throw new RpcError("failed", `Worker ${quoted(name)} is still connected!`);
+      case "unknown worker":
+        throw new RpcError("failed", `Worker ${quoted(name)} not known in this pool`);
+    }
+  }
+
+  private session(name: string): WorkerSession {
+    const session = this.options.pool.workers.get(name);
+    if (!session) throw unknownWorker();
+    return session;
+  }
+
+  /** `report`, but it is no failure if nobody listens. */
+  private teller(report: PoolAdmin.Report): PoolAdmin.Report {
+    return async (status) => {
+      try {
+        await report(status);
+      } catch (error) {
+        this.options.log.info(`Failed to send progress report (${status}): ${error}`);
+      }
+    };
+  }
+
+  /** Fulfilled when another session has the session's name; rejects if that takes too long. */
+  private returned(session: WorkerSession): Promise<void> {
+    const { pool, restartTimeoutMs = RESTART_TIMEOUT_MS } = this.options;
+    return new Promise((resolve, reject) => {
+      const finish = () => {
+        clearTimeout(timer);
+        stop();
+        resolve();
+      };
+      const timer = setTimeout(() => {
+        stop();
+        reject(new RpcError("failed", "Timeout waiting for worker to reconnect!"));
+      }, restartTimeoutMs);
+      const stop = pool.onJoined(({ name }) => {
+        if (name === session.name) finish();
+      });
+      const present = pool.workers.get(session.name);
+      if (present && present !== session) finish();
+    });
+  }
+}
+
+/** The number of jobs that the worker runs, now and whenever it has changed, until it is 0. */
+async function* runningJobs(
+  worker: PoolWorker<QueuedJob>,
+  signal?: AbortSignal,
+): AsyncGenerator<number, void, void> {
+  let last: number | undefined;
+  for (;;) {
+    const { running } = worker;
+    if (running === last) {
+      await jobFinished(worker, signal);
+      continue;
+    }
+    last = running;
+    yield running;
+    if (running === 0) return;
+  }
+}
+
+function jobFinished(worker: PoolWorker<QueuedJob>, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const stop = worker.onJobFinished(() => {
+      stop();
+      signal?.removeEventListener("abort", abort);
+      resolve();
+    });
+    const abort = () => {
+      stop();
+      reject(signal!.reason);
+    };
+    if (signal?.aborted) abort();
+    else signal?.addEventListener("abort", abort, { once: true });
+  });
+}
+
+/** Fulfilled when the worker has gone to restart. */
+async function restart(worker: Parameters<typeof Worker.selfUpdate>[0]): Promise<void> {
+  try {
+    await Worker.selfUpdate(worker);
+  } catch (error) {
+    if (error instanceof RpcError && error.kind === "disconnected") return;
+    throw error;
+  }
+  throw new RpcError(
+    "failed",
+    "update reported success, but should have failed with a disconnection error!",
+  );
+}
+
+function unknownWorker(): RpcError {
+  return new RpcError("failed", "Unknown worker");
+}

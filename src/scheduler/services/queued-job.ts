@@ -1,0 +1,74 @@
+/**
+ * A job from its submission until a worker has it, or until it is clear that none will.
+ *
+ * Its description is kept as it came: a worker understands it, we only look at the cache hint. What the client gets is a
+ * promise of a `Job`, which becomes the worker's own `Job`: log and result then pass through without being looked at.
+ */
+import { cacheHintOf } from "../../api/index.js";
+import {
+  type Capability,
+  type DetachedPointer,
+  promiseCapability,
+  type RpcError,
+} from "../../rpc/index.js";
+import type { JobTraits } from "../types.js";
+import type { QueueAccount } from "./guard-rails.js";
+
+export class QueuedJob {
+  readonly hint: string;
+  private readonly promise = promiseCapability();
+  private readonly bytes: number;
+
+  /**
+   * Takes `descr`. Throws an `RpcError` (overloaded) if the client has too much queued already; `descr` is released then.
+   */
+  constructor(
+    private readonly descr: DetachedPointer,
+    private readonly account: QueueAccount,
+    /** In seconds of the pool's clock. */
+    readonly submitted: number,
+  ) {
+    this.bytes = descr.byteLength;
+    try {
+      account.enter(this.bytes);
+    } catch (error) {
+      descr.release();
+      throw error;
+    }
+    this.hint = cacheHintOf(descr);
+  }
+
+  /** The `Job`; stays this object's, until `releaseJob`. */
+  get job(): Capability {
+    return this.promise.capability;
+  }
+
+  /** A worker takes it, and `job` is how the worker runs it (taken). Returns the description, the caller's from now on. */
+  start(job: Capability): DetachedPointer {
+    this.account.leave(this.bytes);
+    this.promise.resolve(job);
+    return this.descr;
+  }
+
+  /** Gives up our own reference to the `Job`: its client has no further use for it, unless it has got one itself. */
+  releaseJob(): void {
+    this.promise.capability.release();
+  }
+
+  /** Nobody will run it. */
+  break(reason: RpcError): void {
+    this.account.leave(this.bytes);
+    this.promise.reject(reason);
+    this.descr.release();
+  }
+}
+
+/** Seconds that a build usually takes: when its dependencies are there, and when they must be installed first. */
+const COSTS = { cached: 10, nonCached: 600 };
+
+/** How the pools see jobs. */
+export const jobTraits: JobTraits<QueuedJob> = {
+  hint: (job) => job.hint,
+  costs: () => COSTS,
+  label: (job) => (job.hint === "" ? "(no cache hint)" : job.hint),
+};

@@ -1,0 +1,152 @@
+/**
+ * The scheduler as a set of services, without its network: what each secret id opens, and the admin's powers.
+ *
+ *     id of "admin"        → Admin           over everything
+ *     id of "pool-NAME"    → Registration    for workers of that pool
+ *     a client's secret    → Submission      in that client's name
+ *
+ * The first two are derived from the vat's key, the others are in the database.
+ */
+import { createHash } from "node:crypto";
+import { Admin, PoolAdmin, Registration } from "../../api/index.js";
+import type { Logger } from "../../cli/log.js";
+import { quoted } from "../../obuilder/sexp/quoting.js";
+import {
+  brokenCapability,
+  type Capability,
+  type Connection,
+  type LivenessOptions,
+  RpcError,
+  type SturdyRef,
+} from "../../rpc/index.js";
+import { compareNames } from "../names.js";
+import type { Store } from "../store.js";
+import { Chores } from "./chores.js";
+import { type Access, Clients } from "./clients.js";
+import { ClusterPool, type PoolEvents } from "./cluster-pool.js";
+import { type GuardRails, TicketAccount } from "./guard-rails.js";
+import { ClusterPoolAdmin } from "./pool-admin.js";
+import { submissionService } from "./submissions.js";
+
+export interface SchedulerOptions {
+  /** The names of the pools; at least one. */
+  readonly pools: readonly string[];
+  readonly store: Store;
+  /** The secret id of a service that is not in the database; see `Identity.derivedId`. */
+  derivedId(name: string): Uint8Array;
+  /** Where a service of this scheduler is found. */
+  sturdyRef(id: Uint8Array): SturdyRef;
+  readonly guardRails: GuardRails;
+  readonly liveness: LivenessOptions;
+  readonly events: PoolEvents;
+  readonly log: Logger;
+  /** Seconds since the Unix epoch. */
+  readonly clock?: () => number;
+}
+
+export class Scheduler {
+  /** By name, in the order of names. */
+  readonly pools: ReadonlyMap<string, ClusterPool>;
+  private readonly clients: Clients;
+  /** Services with derived ids, by the id's hash. */
+  private readonly services = new Map<string, (connection: Connection | undefined) => Capability>();
+  private readonly ticketAccounts = new WeakMap<Connection, TicketAccount>();
+
+  constructor(private readonly options: SchedulerOptions) {
+    const { clock = () => Date.now() / 1000, derivedId, guardRails, log, store } = options;
+    this.clients = new Clients(store.sturdyRefs, guardRails);
+    const chores = new Chores((error) => log.error(`Cannot clear up: ${error}`));
+    const pools = new Map<string, ClusterPool>();
+    for (const name of [...options.pools].sort(compareNames)) {
+      const { events, liveness } = options;
+      const memory = store.pool(name);
+      const pool = new ClusterPool({ name, clock, store: memory, chores, events, liveness, log });
+      pools.set(name, pool);
+      // Clients whose rate was set are shown from the start, and not only once they submit something.
+      for (const id of this.clients.list()) if (memory.rate(id) !== 1) pool.pool.client(id);
+      this.addService(derivedId(`pool-${name}`), (connection) =>
+        Registration.local({ register: (worker) => pool.register(worker, connection) }),
+      );
+    }
+    this.pools = pools;
+    this.addService(derivedId("admin"), (connection) => this.admin(connection));
+  }
+
+  /**
+   * The service that a secret id opens, for use through `connection`; owned by the caller. Throws an `RpcError` (failed)
+   * if it opens none.
+   */
+  restore(id: Uint8Array, connection?: Connection): Capability {
+    const service = this.services.get(digest(id));
+    if (service) return service(connection);
+    const access = this.clients.find(id);
+    if (access) return this.submission(access, id, connection);
+    throw new RpcError("failed", "Unknown persistent service ID");
+  }
+
+  /** Makes a client and returns where its `Submission` is found. Throws an `RpcError` (failed) if the id is taken. */
+  addClient(id: string): SturdyRef {
+    const secret = this.clients.add(id);
+    this.options.log.info(`Created new submission endpoint for client ${quoted(id)}`);
+    return this.options.sturdyRef(secret);
+  }
+
+  isClient(id: string): boolean {
+    return this.clients.has(id);
+  }
+
+  private removeClient(id: string): void {
+    this.clients.remove(id);
+    for (const { pool } of this.pools.values()) pool.removeClient(id);
+    this.options.log.info(`Removed endpoint for client ${quoted(id)}`);
+  }
+
+  private admin(connection: Connection | undefined): Capability {
+    return Admin.local({
+      pools: () => [...this.pools.keys()],
+      pool: (name) => this.poolAdmin(name),
+      addClient: (id) => this.restore(this.addClient(id).id, connection),
+      removeClient: (id) => this.removeClient(id),
+      listClients: () => this.clients.list(),
+    });
+  }
+
+  private poolAdmin(name: string): Capability {
+    const { log } = this.options;
+    const pool = this.pools.get(name);
+    if (!pool) return brokenCapability(new RpcError("failed", "No such pool"));
+    const isClient = (id: string) => this.isClient(id);
+    return PoolAdmin.local(new ClusterPoolAdmin({ pool, isClient, log }));
+  }
+
+  private submission(
+    access: Access,
+    secret: Uint8Array,
+    connection: Connection | undefined,
+  ): Capability {
+    const { pools } = this;
+    const sturdyRef = this.options.sturdyRef(secret);
+    const ticketAccount = this.ticketAccountOf(connection);
+    return submissionService({ access, pools, sturdyRef, ticketAccount });
+  }
+
+  private ticketAccountOf(connection: Connection | undefined): TicketAccount {
+    const known = connection && this.ticketAccounts.get(connection);
+    if (known) return known;
+    const account = new TicketAccount(this.options.guardRails);
+    if (connection) this.ticketAccounts.set(connection, account);
+    return account;
+  }
+
+  private addService(
+    id: Uint8Array,
+    service: (connection: Connection | undefined) => Capability,
+  ): void {
+    this.services.set(digest(id), service);
+  }
+}
+
+/** Ids are looked up by their hash, so that how long it takes says nothing about them. */
+function digest(id: Uint8Array): string {
+  return createHash("sha256").update(id).digest("hex");
+}

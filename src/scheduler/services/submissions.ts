@@ -1,0 +1,45 @@
+/**
+ * What a client's secret opens: jobs are submitted here.
+ */
+import { Submission } from "../../api/index.js";
+import { quoted } from "../../obuilder/sexp/quoting.js";
+import { brokenCapability, type Capability, RpcError, type SturdyRef } from "../../rpc/index.js";
+import type { Access } from "./clients.js";
+import type { ClusterPool } from "./cluster-pool.js";
+import type { TicketAccount } from "./guard-rails.js";
+
+export interface SubmissionOptions {
+  readonly access: Access;
+  readonly pools: ReadonlyMap<string, ClusterPool>;
+  /** Of the connection through which the service is used. */
+  readonly ticketAccount: TicketAccount;
+  /** Where the service can be had again. */
+  readonly sturdyRef: SturdyRef;
+}
+
+/** A client's `Submission`, owned by the caller. */
+export function submissionService(options: SubmissionOptions): Capability {
+  const { access, pools, sturdyRef, ticketAccount } = options;
+  return Submission.local({
+    submit: ({ pool: name, descr, urgent }) => {
+      const { client, queueAccount, revoked } = access;
+      const pool = pools.get(name);
+      if (revoked || !pool) {
+        descr.release();
+        // As a ticket that is of no use: that is how clients expect to be told.
+        return brokenCapability(revoked ? accessRevoked() : unknownPool(name, pools));
+      }
+      return pool.submit({ client, descr, urgent, queueAccount, ticketAccount });
+    },
+    save: () => sturdyRef,
+  });
+}
+
+function accessRevoked(): RpcError {
+  return new RpcError("failed", "Access has been revoked");
+}
+
+function unknownPool(name: string, pools: ReadonlyMap<string, unknown>): RpcError {
+  const known = [...pools.keys()].join(", ");
+  return new RpcError("failed", `Pool ID ${quoted(name)} not one of {${known}}`);
+}
