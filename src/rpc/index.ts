@@ -1,6 +1,8 @@
 /**
  * Cap'n Proto RPC, level 1: what others may use. Start with types.ts for the rules of ownership, and docs/rpc.md.
  */
+export { type Address, AddressError, formatAddress, parseAddress } from "./address.js";
+export { CapFileError, readCapFile, writeCapFile } from "./cap-file.js";
 export { leakedReferences } from "./capability/leaks.js";
 export {
   Connection,
@@ -9,7 +11,10 @@ export {
   type ConnectionStats,
 } from "./connection/connection.js";
 export { ERROR_KINDS, type ErrorKind, RpcError } from "./errors.js";
+export { freshId, Identity, IdentityError, type IdentityLog } from "./identity.js";
 export { DEFAULT_LIMITS, type Limits } from "./limits.js";
+export type { Endpoint, Listener, VatLog } from "./listener.js";
+export { answers, type LivenessOptions, watchLiveness } from "./liveness.js";
 export { memoryTransportPair } from "./memory-transport.js";
 export {
   brokenCapability,
@@ -19,6 +24,7 @@ export {
   promiseCapability,
   serve,
 } from "./serve.js";
+export { formatFingerprint, SturdyRef, SturdyRefError } from "./sturdy-ref.js";
 export type {
   Capability,
   DetachedPointer,
@@ -30,3 +36,4 @@ export type {
   ServerCall,
   Transport,
 } from "./types.js";
+export { type ConnectOptions, type ConnectStage, Vat, type VatOptions } from "./vat.js";

@@ -19,6 +19,24 @@ export interface LivenessOptions {
  */
 const PROBE_ID = Buffer.from("liveness probe");
 
+/** Whether the peer answers within `timeoutMs`. False at once if the connection has ended. Never rejects. */
+export async function answers(connection: Connection, timeoutMs: number): Promise<boolean> {
+  using service = connection.bootstrap(PROBE_ID);
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<boolean>((resolve) => {
+    timer = setTimeout(resolve, timeoutMs, false).unref();
+  });
+  const answered = service.whenResolved().then(
+    () => true,
+    () => connection.error === undefined,
+  );
+  try {
+    return await Promise.race([answered, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 /**
  * Probes the peer until the connection ends or the returned function is called. A peer that is too late has its
  * connection closed with a "disconnected" `RpcError`. Does not keep the process alive.
@@ -34,22 +52,17 @@ export function watchLiveness(connection: Connection, options: LivenessOptions):
   const wait = () => {
     timer = setTimeout(probe, intervalMs).unref();
   };
-  const probe = () => {
-    timer = setTimeout(expire, timeoutMs).unref();
-    const service = connection.bootstrap(PROBE_ID);
-    const answered = () => {
-      service.release();
-      clearTimeout(timer);
-      if (watching) wait();
-    };
-    service.whenResolved().then(answered, answered);
+  const probe = async () => {
+    const alive = await answers(connection, timeoutMs);
+    if (!watching) return;
+    if (alive) {
+      wait();
+    } else {
+      const reason = `The peer has not answered for ${timeoutMs / 1000} s`;
+      connection.close(new RpcError("disconnected", reason));
+    }
   };
-  const expire = () => {
-    stop();
-    const reason = `The peer has not answered for ${timeoutMs / 1000} s`;
-    connection.close(new RpcError("disconnected", reason));
-  };
-  void connection.closed.then(stop);
+  connection.onDisconnect(stop);
   wait();
   return stop;
 }

@@ -30,11 +30,11 @@ export interface VatOptions {
   /** Who this vat is. Default: a key of its own for as long as it lives, made when first needed. */
   readonly identity?: Identity;
   /**
-   * The service with this id (raw bytes; empty: the default service). The result is given away to the caller. Throws an
-   * `RpcError` for an id it does not know. Compare hashes of ids, not ids: how long it takes must tell nothing of them.
-   * Default: no services.
+   * The service with this id (raw bytes; empty: the default service), asked for over `connection` (undefined: by this vat
+   * itself). The result is given away to the caller. Throws an `RpcError` for an id it does not know. Compare hashes of
+   * ids, not ids: how long it takes must tell nothing of them. Default: no services.
    */
-  restore?(id: Uint8Array): Capability;
+  restore?(id: Uint8Array, connection: Connection | undefined): Capability;
   readonly limits?: ConnectionOptions["limits"];
   readonly metrics?: ConnectionOptions["metrics"];
   readonly log?: VatLog;
@@ -79,6 +79,11 @@ export class Vat {
     return this.#identity;
   }
 
+  /** How many conversations there are. */
+  get connectionCount(): number {
+    return this.#connections.size;
+  }
+
   /** Accepts connections at `address` until the listener or the vat is closed. Rejects with a "failed" `RpcError`. */
   async listen(address: Address, { tls }: { readonly tls: boolean }): Promise<Listener> {
     const listener = await Listener.listen(address, {
@@ -109,7 +114,7 @@ export class Vat {
    * service and there is none.
    */
   async import(ref: SturdyRef, options: ConnectOptions = {}): Promise<Capability> {
-    if (this.#isOwn(ref)) return this.#restore(ref.id);
+    if (this.#isOwn(ref)) return this.#restore(ref.id, undefined);
     const connection = await this.connect(ref, options);
     return connection.bootstrap(ref.id);
   }
@@ -125,7 +130,7 @@ export class Vat {
     }
     const key = ref.fingerprint ? keyOf(ref.fingerprint) : formatAddress(ref.address);
     let connection = this.#peers.get(key)?.connection;
-    if (!connection) {
+    if (!connection || connection.error) {
       onProgress?.("connecting", ref.address);
       let attempt = this.#dialling.get(key);
       if (!attempt) {
@@ -168,7 +173,7 @@ export class Vat {
     } catch (error) {
       // It may have dialled us in the meantime, from where we cannot dial it.
       const peer = this.#peers.get(key);
-      if (peer) return peer.connection;
+      if (peer && !peer.connection.error) return peer.connection;
       throw error;
     } finally {
       clearTimeout(timer);
@@ -186,7 +191,7 @@ export class Vat {
     dialledByUs: boolean,
   ): Connection {
     const existing = key === undefined ? undefined : this.#peers.get(key);
-    if (key !== undefined && existing) {
+    if (key !== undefined && existing && !existing.connection.error) {
       const crossed = existing.dialledByUs !== dialledByUs;
       if (crossed && keyOf(this.identity.fingerprint) > key !== dialledByUs) {
         this.#log("info", `Dropping new connection with ${description}: already connected to it`);
@@ -196,8 +201,8 @@ export class Vat {
       existing.connection.close(new RpcError("disconnected", "Invalidated by newer connection"));
     }
     const { limits, metrics } = this.#options;
-    const connection = new Connection(new SocketTransport(socket, description), {
-      bootstrap: (id) => this.#restore(id),
+    const connection: Connection = new Connection(new SocketTransport(socket, description), {
+      bootstrap: (id) => this.#restore(id, connection),
       limits,
       metrics,
     });
@@ -214,10 +219,10 @@ export class Vat {
     return connection;
   }
 
-  #restore(id: Uint8Array): Capability {
+  #restore(id: Uint8Array, connection: Connection | undefined): Capability {
     const { restore } = this.#options;
     if (!restore) throw new RpcError("failed", "This vat offers no services");
-    return restore(id);
+    return restore(id, connection);
   }
 
   #isOwn({ fingerprint }: SturdyRef): boolean {

@@ -123,7 +123,10 @@ void callbacks(Stage& s) {
 }
 
 void cancel(Stage& s) {
-  { auto dropped = s.peer.neverRequest().send(); }
+  {
+    auto dropped = s.peer.neverRequest().send();
+    echo(s);  // so it has started
+  }
   auto request = s.peer.cancellationsRequest();
   request.setAtLeast(1);
   CHECK(request.send().wait(s.wait).getCount() == 1);

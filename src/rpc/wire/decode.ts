@@ -139,7 +139,7 @@ export function readException(exception: StructReader | undefined): WireExceptio
 
 /** The raw bytes of `Bootstrap.deprecatedObjectId`, a Text; empty for the default service. Copied. */
 export function readObjectId(bootstrap: StructReader): Uint8Array {
-  const list = bootstrap.list(1);
+  const list = bootstrap.list(0);
   if (list === undefined) return new Uint8Array(0);
   const bytes = list.bytes();
   const end = bytes.at(-1) === 0 ? bytes.byteLength - 1 : bytes.byteLength;

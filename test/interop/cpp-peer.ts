@@ -1,0 +1,86 @@
+/**
+ * The C++ peer as tests and benchmarks use it: built when needed, started, stopped.
+ */
+import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { promisify } from "node:util";
+import type { Address, Identity } from "../../src/rpc/index.js";
+import { formatAddress } from "../../src/rpc/index.js";
+
+const OUT = new URL("../../node_modules/.cache/interop", import.meta.url).pathname;
+const BUILD = new URL("build.sh", import.meta.url).pathname;
+
+/** Builds the program unless it is up to date (some 10 s). Rejects with the compiler's words. */
+export async function buildCppPeer(): Promise<void> {
+  await promisify(execFile)(BUILD, [OUT]);
+}
+
+/** PEM files for `--tls`: the C++ peer's key, its certificate, and the one certificate that it trusts. */
+export class TlsFiles implements Disposable {
+  readonly #dir = mkdtempSync(join(tmpdir(), "interop-tls-"));
+  readonly arguments: readonly string[];
+
+  constructor(own: Identity, trusted: Identity) {
+    const write = (name: string, content: string): string => {
+      writeFileSync(join(this.#dir, name), content);
+      return join(this.#dir, name);
+    };
+    this.arguments = [
+      "--tls",
+      write("key.pem", own.keyPem),
+      write("certificate.pem", own.certificatePem),
+      write("trusted.pem", trusted.certificatePem),
+    ];
+  }
+
+  [Symbol.dispose](): void {
+    rmSync(this.#dir, { recursive: true });
+  }
+}
+
+/** A server process. */
+export class CppServer {
+  private constructor(
+    readonly process: ChildProcess,
+    readonly address: Address,
+  ) {}
+
+  /** Starts `peer serve` with these options; ready when it listens. See README.md. */
+  static async start(...options: readonly string[]): Promise<CppServer> {
+    const child = spawn(join(OUT, "peer"), ["serve", "tcp:127.0.0.1:0", ...options], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    const lines = createInterface(child.stdout);
+    const [line] = await Promise.race([
+      once(lines, "line"),
+      once(child, "exit").then(([code]) => {
+        throw new Error(`the C++ server ended with status ${code}`);
+      }),
+    ]);
+    const port = Number(/^listening (\d+)$/.exec(String(line))?.[1]);
+    return new CppServer(child, { kind: "tcp", host: "127.0.0.1", port });
+  }
+
+  /** Ends it without a warning. */
+  async kill(): Promise<void> {
+    if (this.process.exitCode !== null || this.process.signalCode !== null) return;
+    this.process.kill("SIGKILL");
+    await once(this.process, "exit");
+  }
+}
+
+/** Runs `peer COMMAND WHAT ADDRESS`; gives what it prints. Rejects with its complaint if it ends with an error. */
+export async function runCppClient(
+  command: "run" | "load",
+  what: string,
+  address: Address,
+  ...options: readonly string[]
+): Promise<string> {
+  const args = [command, what, formatAddress(address), ...options];
+  const { stdout } = await promisify(execFile)(join(OUT, "peer"), args);
+  return stdout;
+}
