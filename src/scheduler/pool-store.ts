@@ -13,6 +13,12 @@ import type { KnownWorker, PoolStore } from "./types.js";
 /** How many hints are held in memory: some tens of megabytes at most, for hints and names of usual length. */
 const HINTS_IN_MEMORY = 50_000;
 
+/**
+ * For how long hints are not written after one could not be, in milliseconds. Each attempt may wait for a lock, and
+ * everything else waits with it.
+ */
+const RETRY_HINTS_AFTER_MS = 10_000;
+
 /** The holders of a hint, by name, and for each the date in its record. */
 interface HintRecord {
   readonly workers: string[];
@@ -25,6 +31,8 @@ interface PoolStoreOptions {
   readonly path: string;
   /** The date of records. */
   readonly today: () => string;
+  /** The time in milliseconds. */
+  readonly now: () => number;
   readonly onWarning: (warning: StoreError) => void;
 }
 
@@ -35,7 +43,7 @@ export class SqlitePoolStore implements PoolStore {
   private readonly workerNames: string[] = [];
   private readonly pausedWorkers = new Set<string>();
   private readonly statements: ReturnType<typeof prepare>;
-  private warned = false;
+  private hintsFailedAt = Number.NEGATIVE_INFINITY;
 
   constructor(
     db: Database,
@@ -67,8 +75,7 @@ export class SqlitePoolStore implements PoolStore {
     const today = this.options.today();
     let index = findName(workers, worker);
     if (index >= 0 && dates[index] === today) return;
-    const { pool } = this.options;
-    const kept = this.tryTo(() => this.statements.mark.run(pool, hint, worker, today));
+    const kept = this.writeHint(hint, worker, today);
     if (index < 0) {
       index = -1 - index;
       workers.splice(index, 0, worker);
@@ -135,12 +142,18 @@ export class SqlitePoolStore implements PoolStore {
     const known = this.hints.get(hint);
     if (known) return known;
     const record: HintRecord = { workers: [], dates: [] };
-    const found = this.tryTo(() => this.statements.holders.all(this.options.pool, hint));
-    // What could not be read is tried again the next time.
-    if (!found) return record;
-    for (const { worker, created } of found) {
-      record.workers.push(worker);
-      record.dates.push(created);
+    const { path, pool, onWarning } = this.options;
+    try {
+      const found = StoreError.guard(path, () => this.statements.holders.all(pool, hint));
+      for (const { worker, created } of found) {
+        record.workers.push(worker);
+        record.dates.push(created);
+      }
+    } catch (error) {
+      // As if nobody held it; it is read again the next time.
+      if (!(error instanceof StoreError)) throw error;
+      onWarning(error);
+      return record;
     }
     if (this.hints.size >= HINTS_IN_MEMORY) {
       const [oldest] = this.hints.keys();
@@ -150,22 +163,23 @@ export class SqlitePoolStore implements PoolStore {
     return record;
   }
 
-  private write(statement: () => void): void {
-    StoreError.guard(this.options.path, statement);
-  }
-
-  /** For what the scheduler can do without: null, and a warning, if the database fails. */
-  private tryTo<R>(use: () => R): R | null {
+  /** Returns whether that worked. */
+  private writeHint(hint: string, worker: string, date: string): boolean {
+    const { now, onWarning, pool } = this.options;
+    if (now() < this.hintsFailedAt + RETRY_HINTS_AFTER_MS) return false;
     try {
-      const result = StoreError.guard(this.options.path, use);
-      this.warned = false;
-      return result;
+      this.write(() => this.statements.mark.run(pool, hint, worker, date));
+      return true;
     } catch (error) {
       if (!(error instanceof StoreError)) throw error;
-      if (!this.warned) this.options.onWarning(error);
-      this.warned = true;
-      return null;
+      this.hintsFailedAt = now();
+      onWarning(error);
+      return false;
     }
+  }
+
+  private write(statement: () => void): void {
+    StoreError.guard(this.options.path, statement);
   }
 }
 

@@ -45,7 +45,7 @@ PRIMARY KEY (hash))",
 ];
 
 export interface StoreOptions {
-  /** Is told when a write that the scheduler can do without fails; at most once until one succeeds again. */
+  /** Is told when something fails that the scheduler can do without: reading or writing who holds a hint. */
   readonly onWarning?: (warning: StoreError) => void;
   /** The time in milliseconds since the Unix epoch, for the dates of records. */
   readonly now?: () => number;
@@ -58,7 +58,8 @@ export class Store {
     private readonly db: Database.Database,
     private readonly path: string,
     private readonly onWarning: (warning: StoreError) => void,
-    private readonly today: () => string,
+    private readonly now: () => number,
+    private readonly today = dateOf(now),
   ) {
     this.sturdyRefs = new SturdyRefs(db, path, today);
   }
@@ -79,7 +80,7 @@ export class Store {
         db.transaction(() => {
           for (const statement of SCHEMA) db.exec(statement);
         }).immediate();
-        return new Store(db, path, onWarning, dateOf(now));
+        return new Store(db, path, onWarning, now);
       } catch (error) {
         db.close();
         throw error;
@@ -89,8 +90,8 @@ export class Store {
 
   /** What is kept for the pool of that name. Make one at a time for each: it holds much of it in memory. */
   pool(name: string): SqlitePoolStore {
-    const { path, today, onWarning } = this;
-    return new SqlitePoolStore(this.db, { pool: name, path, today, onWarning });
+    const { path, today, now, onWarning } = this;
+    return new SqlitePoolStore(this.db, { pool: name, path, today, now, onWarning });
   }
 
   close(): void {
