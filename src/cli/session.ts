@@ -2,11 +2,7 @@
  * A short-lived program's session with the scheduler: from a capability file to a service that can be used, with words
  * for whatever is wrong with the file or the way there.
  */
-import { formatAddress } from "../rpc/address.js";
-import { readCapFile } from "../rpc/cap-file.js";
-import { RpcError } from "../rpc/errors.js";
-import type { Capability } from "../rpc/types.js";
-import { Vat } from "../rpc/vat.js";
+import { type Capability, formatAddress, RpcError, readCapFile, Vat } from "../rpc/index.js";
 import { CommandFailed } from "./errors.js";
 import { logger } from "./log.js";
 import { stderrTerminal } from "./terminal.js";
