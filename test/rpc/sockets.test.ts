@@ -123,7 +123,9 @@ describe.each(["TCP", "a unix socket"])("over %s", (kind) => {
     const { listener, arrivals, log, until } = await listen(place());
     const error = await failure(dialFor(listener.address, client.fingerprint));
     expect(error.kind).toBe("failed");
-    expect(error.message).toContain(`expected ${formatFingerprint(client.fingerprint)}`);
+    expect(error.message).toContain(
+      `expected fingerprint ${formatFingerprint(client.fingerprint)}`,
+    );
     expect(error.message).toContain(`got ${formatFingerprint(server.fingerprint)}`);
     // The server may have finished its side of the handshake or not, but there is nothing for it to read.
     await until(() => arrivals.length === 1 || log.some((line) => line.startsWith("Rejecting")));
