@@ -41,6 +41,8 @@ export interface BuilderParts {
   readonly database: LayerDatabase;
   /** Age in ms at which a base image's tag is looked up again; undefined: never. */
   readonly baseRefresh?: number | undefined;
+  /** Called when the builder has been closed, to close its parts. */
+  readonly onClose?: () => Promise<void>;
 }
 
 /** Values of secrets by their ids. If an id is given twice, the first one counts. */
@@ -78,10 +80,12 @@ interface Position {
 export class Builder {
   readonly #store: Store;
   readonly #sandbox: Sandbox;
+  readonly #onClose: () => Promise<void>;
   readonly layers: Layers;
   readonly bases: BaseImages;
 
-  constructor({ store, sandbox, fetcher, database, baseRefresh }: BuilderParts) {
+  constructor({ store, sandbox, fetcher, database, baseRefresh, onClose }: BuilderParts) {
+    this.#onClose = onClose ?? (async () => {});
     this.#store = store;
     this.#sandbox = sandbox;
     this.layers = new Layers(store, database);
@@ -110,6 +114,12 @@ export class Builder {
     } finally {
       for (const id of pins) this.layers.unpin(id);
     }
+  }
+
+  /** Cancels what is running, and waits until it has ended. */
+  async close(): Promise<void> {
+    await this.layers.close();
+    await this.#onClose();
   }
 
   async #build(job: Job, spec: Spec, outer: Scope): Promise<LayerId> {

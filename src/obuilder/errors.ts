@@ -2,9 +2,16 @@
  * How builds end badly.
  */
 
+import { quoted } from "./sexp/quoting.js";
+
 /** A step failed; the message is what the user is told, in the words of the facts this project keeps to. */
 export class BuildError extends Error {
   override readonly name = "BuildError";
+}
+
+/** A failure that the reference reports as a printed exception: `Failure("…")`. */
+export function failure(text: string): BuildError {
+  return new BuildError(`Failure(${quoted(text)})`);
 }
 
 /** What a copy reads is not any more what its layer's id was computed from. Another asker's source may still be. */

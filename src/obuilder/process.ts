@@ -4,6 +4,7 @@
 
 import { type SpawnOptions, spawn } from "node:child_process";
 import type { Readable } from "node:stream";
+import type { LogSink } from "./contracts.js";
 import { StoreError } from "./errors.js";
 
 /** A program that could not be started or did not succeed. */
@@ -74,6 +75,31 @@ export async function run(argv: readonly string[], options: RunOptions = {}): Pr
     return stdout;
   } finally {
     signal?.removeEventListener("abort", kill);
+  }
+}
+
+/** Runs a program whose output is for the user to read. Rejects with `ProgramError`, or with the signal's reason. */
+export async function runLogged(
+  argv: readonly string[],
+  { log, signal }: { readonly log: LogSink; readonly signal: AbortSignal },
+): Promise<void> {
+  signal.throwIfAborted();
+  const child = start(argv, { stdio: ["ignore", "pipe", "pipe"] });
+  const kill = () => child.process.kill("SIGKILL");
+  signal.addEventListener("abort", kill, { once: true });
+  try {
+    const copy = async (stream: Readable) => {
+      for await (const chunk of stream) await log.write(chunk as Buffer);
+    };
+    await Promise.all([copy(child.process.stdout!), copy(child.process.stderr!)]).catch((error) => {
+      kill();
+      throw error;
+    });
+    const ending = await child.ended;
+    signal.throwIfAborted();
+    expectSuccess(argv, ending);
+  } finally {
+    signal.removeEventListener("abort", kill);
   }
 }
 

@@ -10,12 +10,14 @@
 import { type FileHandle, open } from "node:fs/promises";
 import type { LogSink } from "./contracts.js";
 import { BuildCancelled } from "./errors.js";
+import { Mutex } from "./mutex.js";
 
 /** Bytes handed to a reader at a time. */
 const CHUNK = 64 * 1024;
 
 export class StepLog implements LogSink {
   readonly #file: FileHandle;
+  readonly #writes = new Mutex();
   #length = 0;
   #finished = false;
   /** Readers, and the owner until it closes the log. */
@@ -44,15 +46,17 @@ export class StepLog implements LogSink {
     return log;
   }
 
-  /** Appends. Only one write at a time. */
-  async write(data: Uint8Array): Promise<void> {
-    for (let written = 0; written < data.length; ) {
-      const length = data.length - written;
-      const { bytesWritten } = await this.#file.write(data, written, length, this.#length);
-      written += bytesWritten;
-      this.#length += bytesWritten;
-      this.#wake();
-    }
+  /** Appends. */
+  write(data: Uint8Array): Promise<void> {
+    return this.#writes.run(async () => {
+      for (let written = 0; written < data.length; ) {
+        const length = data.length - written;
+        const { bytesWritten } = await this.#file.write(data, written, length, this.#length);
+        written += bytesWritten;
+        this.#length += bytesWritten;
+        this.#wake();
+      }
+    });
   }
 
   /** Nothing will be written any more. */

@@ -5,7 +5,7 @@
 
 import { join } from "node:path";
 import type { SandboxStep } from "../contracts.js";
-import { BuildError } from "../errors.js";
+import { BuildError, failure } from "../errors.js";
 import { quoted } from "../sexp/quoting.js";
 import { isUnixUser, type UnixUser, type User } from "../spec.js";
 
@@ -153,9 +153,7 @@ export function ociConfig(step: SandboxStep, options: ConfigOptions): object {
 export function usesHostNetwork(network: readonly string[]): boolean {
   if (network.length === 0) return false;
   if (network.length === 1 && network[0] === "host") return true;
-  // The text of the reference's exception, printed twice over.
-  const names = network.map(quoted).join("; ");
-  throw new BuildError(`Failure(${quoted(`Unsupported network configuration [${names}]`)})`);
+  throw failure(`Unsupported network configuration [${network.map(quoted).join("; ")}]`);
 }
 
 /** Throws `BuildError` for a Windows user. */

@@ -3,6 +3,9 @@
  */
 
 import { lstat } from "node:fs/promises";
+import { release } from "node:os";
+import { StoreError } from "../errors.js";
+import { kernelAtLeast } from "../kernel.js";
 import { ProgramError, run } from "../process.js";
 import { prefixedCacheName } from "./cache-name.js";
 import type { CloneEngine } from "./cloning-store.js";
@@ -25,6 +28,14 @@ export const btrfsEngine: CloneEngine = {
     return size === 0 ? 0 : 100 - (100 * bytesOf(usage, "Used")) / size;
   },
 };
+
+/** Throws `StoreError` if the kernel is too old. */
+export function checkKernelForBtrfs(): void {
+  if (kernelAtLeast(5, 8)) return;
+  throw new StoreError(
+    `You need at least Linux 5.8 to use the btrfs backend, but this is ${release()}`,
+  );
+}
 
 async function subvolume(...args: readonly string[]): Promise<void> {
   await run(["btrfs", "subvolume", ...args]);

@@ -13,10 +13,10 @@
  */
 
 import { chmod, mkdir, readlink, rename, rm, rmdir, symlink } from "node:fs/promises";
-import { release } from "node:os";
 import { basename, join } from "node:path";
 import type { LayerDir, LayerId, Lease, OverlayMount, Store, StoredLayer } from "../contracts.js";
 import { BuildError } from "../errors.js";
+import { kernelAtLeast } from "../kernel.js";
 import { listMounts, mountOverlay, unmount } from "../mounts.js";
 import type { UnixUser } from "../spec.js";
 import {
@@ -218,10 +218,3 @@ export class OverlayfsStore implements Store {
 // A layer is thrown away if the machine stops before it is complete: no need to write everything to
 // the disk at the end of each step, as overlayfs does by default.
 const VOLATILE = kernelAtLeast(5, 10) ? ",volatile" : "";
-
-function kernelAtLeast(major: number, minor: number): boolean {
-  const [actualMajor = 0, actualMinor = 0] = release()
-    .split(".")
-    .map((part) => Number.parseInt(part, 10));
-  return actualMajor > major || (actualMajor === major && actualMinor >= minor);
-}

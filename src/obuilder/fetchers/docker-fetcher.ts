@@ -1,0 +1,168 @@
+/*
+ * Images from a Docker engine, which pulls those it does not have. The root is that of a container made from the image.
+ */
+
+import { join } from "node:path";
+import { pipeline } from "node:stream/promises";
+import type { FetchedImage, Fetcher, FetchIo, LayerDir, LogSink } from "../contracts.js";
+import { BuildCancelled, BuildError, failure } from "../errors.js";
+import { endingText, ProgramError, run, start } from "../process.js";
+import type { Env } from "../spec.js";
+import { parseImageName, pinnedName } from "./image-name.js";
+import { parseVariable } from "./variables.js";
+
+// Capabilities of programs are in extended attributes; names of users are this machine's business.
+const UNTAR = ["tar", "--numeric-owner", "--xattrs", "--xattrs-include=*"];
+
+export class DockerFetcher implements Fetcher {
+  canFetch(): Promise<boolean> {
+    return engineAnswers();
+  }
+
+  async fetch(image: string, layer: LayerDir, { log, signal }: FetchIo): Promise<FetchedImage> {
+    const name = await localName(image);
+    const container = await createContainer(name, { log, signal });
+    try {
+      await exportContainer(container, join(layer.path, "rootfs"), { log, signal });
+    } finally {
+      await run(["docker", "rm", "--force", "--", container]);
+    }
+    const env = await imageEnv(name);
+    const digest = await imageDigest(name);
+    return digest === undefined ? { env } : { env, digest };
+  }
+
+  async resolve(image: string, signal: AbortSignal): Promise<string | undefined> {
+    // An image that is nowhere but in this engine cannot be pulled, and stays what it is.
+    await run(["docker", "pull", "--quiet", "--", image], { signal }).catch((error) => {
+      if (!(error instanceof ProgramError)) throw error;
+    });
+    return await imageDigest(image);
+  }
+}
+
+/** Whether there is an engine to talk to. */
+export async function engineAnswers(): Promise<boolean> {
+  return await run(["docker", "version", "--format", "{{.Server.Version}}"]).then(
+    () => true,
+    () => false,
+  );
+}
+
+/** The image's variables. Rejects with `BuildError` if there is one without a value. */
+export async function imageEnv(image: string): Promise<Env> {
+  const format = '{{range .Config.Env}}{{print . "\\x00"}}{{end}}';
+  const text = await run(["docker", "image", "inspect", "--format", format, "--", image]);
+  return text
+    .split("\0")
+    .filter((variable) => variable !== "\n" && variable !== "")
+    .map(parseVariable);
+}
+
+/** The digest by which a registry knows the image, else that of its configuration; undefined if the engine does not say. */
+export async function imageDigest(image: string): Promise<string | undefined> {
+  const format = "{{json .RepoDigests}} {{.Id}}";
+  const text = await run(["docker", "image", "inspect", "--format", format, "--", image]).catch(
+    () => "",
+  );
+  const [, digests, id] = /^(\[.*\]) (sha256:[0-9a-f]{64})$/.exec(text.trim()) ?? [];
+  if (digests === undefined) return id;
+  const { repository } = parseImageName(image);
+  const known = (JSON.parse(digests) as string[]).map((name) => name.split("@"));
+  return known.find(([name]) => name === repository)?.[1] ?? known[0]?.[1] ?? id;
+}
+
+/**
+ * The name to ask the engine for. It does not mind a tag beside a digest in most commands, but does in some; and the
+ * "digest" of an image that never was in a registry is that of its configuration, by which the engine knows it.
+ */
+async function localName(image: string): Promise<string> {
+  if (!image.includes("@")) return image;
+  const name = parseImageName(image);
+  const isId = await run([
+    "docker",
+    "image",
+    "inspect",
+    "--format",
+    "{{.Id}}",
+    "--",
+    name.digest!,
+  ]).then(
+    () => true,
+    () => false,
+  );
+  return isId ? name.digest! : pinnedName(name);
+}
+
+/** Its id. What the engine says meanwhile (it may have to pull) goes to the log. */
+async function createContainer(image: string, io: FetchIo): Promise<string> {
+  try {
+    return await logged(["docker", "create", "--", image], io);
+  } catch (error) {
+    if (!(error instanceof NoCommand)) throw error;
+    // The image does not say what to run; as it will not be run, anything will do.
+    return await logged(["docker", "create", "--", image, "sh"], io);
+  }
+}
+
+class NoCommand extends BuildError {}
+
+/** Runs a command of the engine; resolves with its trimmed output. */
+async function logged(argv: readonly string[], { log, signal }: FetchIo): Promise<string> {
+  const child = start(argv, { stdio: ["ignore", "pipe", "pipe"] });
+  const stop = () => child.process.kill("SIGTERM");
+  signal.addEventListener("abort", stop, { once: true });
+  try {
+    const [stdout, stderr, ending] = await Promise.all([
+      gather(child.process.stdout!),
+      gather(child.process.stderr!, log),
+      child.ended,
+    ]);
+    if (signal.aborted) throw new BuildCancelled();
+    if (ending.status === 0) return stdout.trim();
+    if (/no command specified/i.test(stderr)) throw new NoCommand(stderr);
+    throw failure(endingText(argv, ending));
+  } finally {
+    signal.removeEventListener("abort", stop);
+  }
+}
+
+async function exportContainer(
+  container: string,
+  rootfs: string,
+  { log, signal }: FetchIo,
+): Promise<void> {
+  const exportArgv = ["docker", "export", "--", container];
+  const untarArgv = [...UNTAR, "-C", rootfs, "-xf", "-"];
+  const exporter = start(exportArgv, { stdio: ["ignore", "pipe", "pipe"] });
+  const untar = start(untarArgv, { stdio: ["pipe", "ignore", "pipe"] });
+  const stop = () => {
+    exporter.process.kill("SIGKILL");
+    untar.process.kill("SIGKILL");
+  };
+  signal.addEventListener("abort", stop, { once: true });
+  try {
+    const [exported, untarred] = await Promise.all([
+      exporter.ended,
+      untar.ended,
+      gather(exporter.process.stderr!, log),
+      gather(untar.process.stderr!, log),
+      // Either may end early; why is in its status.
+      pipeline(exporter.process.stdout!, untar.process.stdin!).catch(() => {}),
+    ]);
+    if (signal.aborted) throw new BuildCancelled();
+    if (exported.status !== 0) throw failure(endingText(exportArgv, exported));
+    if (untarred.status !== 0) throw failure(endingText(untarArgv, untarred));
+  } finally {
+    signal.removeEventListener("abort", stop);
+  }
+}
+
+async function gather(stream: NodeJS.ReadableStream, log?: LogSink): Promise<string> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of stream) {
+    chunks.push(chunk as Buffer);
+    await log?.write(chunk as Buffer);
+  }
+  return Buffer.concat(chunks).toString("utf8");
+}

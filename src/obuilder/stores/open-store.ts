@@ -1,0 +1,113 @@
+/*
+ * Stores by their names on the command line: `overlayfs:/path`, `zfs:pool`, …
+ */
+
+import { mkdir } from "node:fs/promises";
+import { isAbsolute, join, normalize } from "node:path";
+import type { Store } from "../contracts.js";
+import { StoreError } from "../errors.js";
+import { reapSteps } from "../sandboxes/oci-sandbox.js";
+import { btrfsEngine, checkKernelForBtrfs } from "./btrfs-engine.js";
+import { CloningStore } from "./cloning-store.js";
+import { OverlayfsStore } from "./overlayfs-store.js";
+import { reflinkEngine } from "./reflink-engine.js";
+import { RSYNC_MODES, type RsyncMode, rsyncEngine } from "./rsync-engine.js";
+import { lockStore } from "./store-lock.js";
+
+export type StoreKind = "overlayfs" | "rsync" | "btrfs" | "xfs" | "zfs" | "docker";
+
+export interface StoreSpec {
+  readonly kind: StoreKind;
+  /** Absolute; of `zfs`, the pool's name with an optional directory before it. */
+  readonly path: string;
+}
+
+const KINDS = "overlayfs:/path, rsync:/path, btrfs:/path, xfs:/path, zfs:pool or docker:/path";
+
+/** Reads a store's name. Throws `StoreError`. */
+export function parseStoreSpec(text: string): StoreSpec {
+  const [, kind = "", path = ""] = /^([a-z]+):(.*)$/s.exec(text) ?? [];
+  switch (kind) {
+    case "qemu":
+    case "hcs":
+      throw new StoreError(
+        `Stores of the kind "${kind}:" are not built into this program; use ${KINDS}`,
+      );
+    case "zfs":
+      if (path !== "" && !path.endsWith("/")) return { kind, path };
+      break;
+    case "overlayfs":
+    case "rsync":
+    case "btrfs":
+    case "xfs":
+    case "docker":
+      if (isAbsolute(path)) return { kind, path: normalize(path).replace(/(?<=.)\/+$/, "") };
+      break;
+  }
+  throw new StoreError(`"${text}" is not a store; it must be ${KINDS}`);
+}
+
+export interface OpenedStore {
+  readonly store: Store;
+  /** Closes the store and lets other processes have it. */
+  close(): Promise<void>;
+}
+
+export interface OpenStoreOptions {
+  /** Must be given for an rsync store, and for no other. */
+  readonly rsyncMode?: RsyncMode | undefined;
+}
+
+/**
+ * Opens a store, making it if need be, for this process alone. What a killed process left behind, running steps first,
+ * is removed. Throws `StoreError`.
+ */
+export async function openStore(
+  { kind, path }: StoreSpec,
+  { rsyncMode }: OpenStoreOptions = {},
+): Promise<OpenedStore> {
+  if (kind === "rsync" && rsyncMode === undefined) {
+    throw new StoreError(`An rsync store needs --rsync-mode, one of ${RSYNC_MODES.join(", ")}`);
+  }
+  if (kind !== "rsync" && rsyncMode !== undefined) {
+    throw new StoreError(`--rsync-mode is for rsync stores; this one is ${kind}:${path}`);
+  }
+  if (process.getuid?.() !== 0) {
+    throw new StoreError("Layers belong to many users: run this as root");
+  }
+  const stateDir = join(path, "state");
+  await mkdir(stateDir, { recursive: true });
+  const unlock = lockStore(stateDir);
+  try {
+    await reapSteps(stateDir);
+    const store = await openKind(kind, path, rsyncMode);
+    const close = async () => {
+      await store.close();
+      unlock();
+    };
+    return { store, close };
+  } catch (error) {
+    unlock();
+    throw error;
+  }
+}
+
+async function openKind(
+  kind: StoreKind,
+  path: string,
+  rsyncMode: RsyncMode | undefined,
+): Promise<Store> {
+  switch (kind) {
+    case "overlayfs":
+      return await OverlayfsStore.open(path);
+    case "rsync":
+      return await CloningStore.open(path, rsyncEngine(rsyncMode!));
+    case "xfs":
+      return await CloningStore.open(path, reflinkEngine);
+    case "btrfs":
+      checkKernelForBtrfs();
+      return await CloningStore.open(path, btrfsEngine);
+    default:
+      throw new StoreError(`${kind} ${path}`);
+  }
+}
