@@ -6,7 +6,6 @@
 import { chmodSync, lutimesSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fromBytes } from "../../src/obuilder/bytes.js";
-import type { User } from "../../src/obuilder/spec.js";
 
 /** Text, or bytes that are no UTF-8. */
 export type JsonBytes = string | { readonly base64: string };
@@ -110,6 +109,15 @@ export function textOf(value: JsonBytes): string {
   return fromBytes(bytesOf(value));
 }
 
+/** Any JSON value with the byte strings in it as such. */
+export function decodeBytes(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(decodeBytes);
+  if (typeof value !== "object" || value === null) return value;
+  const entries = Object.entries(value);
+  if (entries.length === 1 && "base64" in value) return textOf(value as JsonBytes);
+  return Object.fromEntries(entries.map(([key, inner]) => [key, decodeBytes(inner)]));
+}
+
 export function pairsOf(pairs: readonly Pair[]): [string, string][] {
   return pairs.map(([key, value]) => [textOf(key), textOf(value)]);
 }
@@ -148,9 +156,4 @@ export function writeListing(root: string, listing: Listing = {}): void {
     }
     lutimesSync(path, MTIME, MTIME);
   }
-}
-
-/** A user in the data's form. */
-export function jsonUser(user: User): object {
-  return "name" in user ? user : { uid: Number(user.uid), gid: Number(user.gid) };
 }
