@@ -29,7 +29,7 @@ await runScript(async () => {
   if (process.getuid?.() !== 0) {
     throw new SetUpError(
       "The demo runs containers, which takes root:\n\n  sudo npm run demo\n\n" +
-        "It installs the Debian packages runc and busybox-static if they are missing.",
+        "It installs the Debian packages that it needs and that are missing: runc, umoci, busybox-static.",
     );
   }
   setUp("demo");

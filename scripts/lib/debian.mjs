@@ -24,7 +24,7 @@ const staticBusybox = {
 };
 
 /** @type {Need[]} */
-const DEMO = [program("runc"), staticBusybox];
+const DEMO = [program("runc"), program("umoci"), staticBusybox];
 
 /** @type {Need[]} */
 const COMPILER = [program("python3"), program("make"), program("g++")];
@@ -39,7 +39,6 @@ const TEST = [
   program("docker-registry"),
   program("crun"),
   program("skopeo"),
-  program("umoci"),
   program("mkfs.btrfs", "btrfs-progs"),
   program("mkfs.xfs", "xfsprogs"),
   program("rsync"),
