@@ -40,20 +40,15 @@ import { checkScope } from "./spec-scope.js";
 export function readSpec(text: Uint8Array | string, file?: string): Spec {
   const bytes = typeof text === "string" ? Buffer.from(text) : text;
   const sexp = readSexp(bytes, file);
+  const places = new Map<Op, number | undefined>();
   try {
-    return specOfSexp(sexp);
+    const spec = readBody(sexp, places);
+    checkScope(spec, (op) => places.get(op));
+    return spec;
   } catch (error) {
     if (error instanceof SexpError) error.locate(bytes);
     throw error;
   }
-}
-
-/** The spec that an expression stands for. */
-export function specOfSexp(sexp: Sexp): Spec {
-  const places = new Map<Op, number | undefined>();
-  const spec = readBody(sexp, places);
-  checkScope(spec, (op) => places.get(op));
-  return spec;
 }
 
 const SPEC_FORM = "((build NAME SPEC)* (from IMAGE) OP*)";

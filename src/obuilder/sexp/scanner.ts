@@ -12,7 +12,7 @@ import { atom, type Sexp } from "./sexp.js";
 const MAX_NODES = 1_000_000;
 
 /** Open parentheses. A nested build needs three; whoever works on expressions may recurse. */
-export const MAX_DEPTH = 1000;
+const MAX_DEPTH = 1000;
 
 /** What was being read when the text ended, in the reference's words. */
 export type State =
