@@ -31,8 +31,8 @@ export function* backwards<T>(
   };
   sorted.forEach(add);
   for (let i = 0; i < unsorted.length; i += RUN) {
+    if (i > 0) yield null;
     add(unsorted.slice(i, i + RUN).sort((a, b) => (before(a, b) ? -1 : 1)));
-    yield null;
   }
   for (let cursor = cursors.peek(); cursor; cursor = cursors.peek()) {
     yield cursor.item;

@@ -12,10 +12,10 @@ import type { Ticket } from "./ticket.js";
  * 2. `in line`: there is no job; it is in the ready line and known to its worker. When a job is put in its worker's
  *    own queue, and when its worker becomes inactive or is released, it becomes:
  * 3. `marked`: it is to start again at the next settling. It may still be in the ready line until then, or may have
- *    been taken out to be given a job.
+ *    been taken out to be given a job. Also a pop that had to interrupt its search, until its next turn.
  * 4. `ended`: it was answered, or called off. Nothing happens to it any more.
  *
- * A pop starts in none of these and is put in one of 1, 2 and 4 within the same call.
+ * Starting, for the first time or again, puts it in one of these within the same call.
  */
 export type PopState = "idle" | "in line" | "marked" | "ended";
 

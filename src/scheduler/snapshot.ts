@@ -6,6 +6,7 @@ import type { BacklogSnapshot } from "./backlog.js";
 import type { PoolClient } from "./client.js";
 import type { Dispatcher } from "./dispatcher.js";
 import { compareNames } from "./names.js";
+import type { PoolWorker } from "./pool-worker.js";
 import type { Ticket } from "./ticket.js";
 import type { KnownWorker } from "./types.js";
 
@@ -49,22 +50,34 @@ export function takeSnapshot<J>(
   { backlog, clock, line, mode, store, workers }: Dispatcher<J>,
   clients: ReadonlyMap<string, PoolClient<J>>,
 ): PoolSnapshot<J> {
-  const connected = [...workers.values()].sort((a, b) => compareNames(a.name, b.name));
+  // The known workers are sorted, and whoever is connected is known.
+  const connected: WorkerSnapshot<J>[] = [];
+  const disconnected: KnownWorker[] = [];
+  for (const known of store.knownWorkers()) {
+    const worker = workers.get(known.name);
+    if (worker) connected.push(workerSnapshot(worker));
+    else disconnected.push(known);
+  }
+  let capacity = 0;
+  for (const worker of workers.values()) capacity += worker.capacity;
   return {
     now: clock(),
-    capacity: connected.reduce((sum, { capacity }) => sum + capacity, 0),
+    capacity,
     main:
       mode === "backlog"
         ? { mode, backlog: backlog.snapshot() }
         : { mode, line: Array.from(line, (pop) => pop.worker.name) },
-    workers: connected.map(({ name, workload, running, reasons, queue }) => {
-      const tickets = queue.toArray();
-      const costs = tickets.map((ticket) => ticket.cost!);
-      return { name, workload, running, reasons, queue: tickets, costs };
-    }),
-    disconnected: store.knownWorkers().filter(({ name }) => !workers.has(name)),
+    workers: connected,
+    disconnected,
     clients: [...clients.values()]
       .sort((a, b) => compareNames(a.id, b.id))
       .map(({ id, rate, nextStart }) => ({ id, rate, nextStart })),
   };
+}
+
+function workerSnapshot<J>(worker: PoolWorker<J>): WorkerSnapshot<J> {
+  const { name, workload, running, reasons } = worker;
+  const queue = worker.queue.toArray();
+  const costs = queue.map((ticket) => ticket.cost!);
+  return { name, workload, running, reasons, queue, costs };
 }
