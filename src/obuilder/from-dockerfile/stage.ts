@@ -39,7 +39,10 @@ export class Stage {
     this.#shell = base.defaultShell;
   }
 
-  /** A new stage that begins where this one ends. Build arguments do not go with it. */
+  /**
+   * A new stage that begins where this one ends. Build arguments do not go with it; that commands still see them as
+   * variables cannot be helped, as a spec has no way to unset one.
+   */
   continued(): Stage {
     const stage = new Stage(this.#base);
     stage.#ops.push(...this.#ops);
