@@ -6,6 +6,7 @@
  */
 import type { Pointer } from "capnp-es";
 import { type DetachedPointer, RpcError } from "../rpc/index.js";
+import { getByteText, setByteText } from "./byte-text.js";
 import {
   DockerBuild_Dockerfile_Which,
   JobDescr_Action_Which,
@@ -32,6 +33,7 @@ export interface Source {
 /** A secret value by the name under which the build asks for it. */
 export interface Secret {
   readonly id: string;
+  /** A byte string: `toBytes` of obuilder/bytes.ts gives the bytes. */
   readonly value: string;
 }
 
@@ -39,7 +41,7 @@ export type Action = DockerBuild | OBuilderBuild | CustomBuild;
 
 export interface DockerBuild {
   readonly kind: "docker";
-  /** The text itself, or the path of the file in the build context. */
+  /** The text itself (a byte string), or the path of the file in the build context. */
   readonly dockerfile: { readonly contents: string } | { readonly path: string };
   readonly push?: Push | undefined;
   readonly buildArgs: readonly string[];
@@ -58,7 +60,7 @@ export interface Push {
 
 export interface OBuilderBuild {
   readonly kind: "obuilder";
-  /** An S-expression. */
+  /** An S-expression, as a byte string. */
   readonly spec: string;
 }
 
@@ -79,7 +81,7 @@ export function readJobDescr(pointer: DetachedPointer): JobDescr {
     action: readAction(descr),
     cacheHint: descr.cacheHint,
     source: repository === "" ? undefined : { repository, commits: descr.commits.toArray() },
-    secrets: descr.secrets.map(({ id, value }) => ({ id, value })),
+    secrets: descr.secrets.map((secret) => ({ id: secret.id, value: getByteText(secret, 1) })),
   };
 }
 
@@ -96,7 +98,7 @@ export function writeJobDescr(descr: WireJobDescr, job: JobDescr): void {
       writeDocker(descr.action._initDockerBuild(), action);
       break;
     case "obuilder":
-      descr.action._initObuilder().spec = action.spec;
+      setByteText(descr.action._initObuilder(), 0, action.spec);
       break;
     case "custom": {
       const custom = descr.action._initCustom();
@@ -114,7 +116,7 @@ export function writeJobDescr(descr: WireJobDescr, job: JobDescr): void {
   for (const [index, { id, value }] of secrets.entries()) {
     const secret = list.get(index);
     secret.id = id;
-    secret.value = value;
+    setByteText(secret, 1, value);
   }
 }
 
@@ -124,7 +126,7 @@ function readAction({ action }: WireJobDescr): Action {
     case JobDescr_Action_Which.DOCKER_BUILD:
       return readDocker(action.dockerBuild);
     case JobDescr_Action_Which.OBUILDER:
-      return { kind: "obuilder", spec: action.obuilder.spec };
+      return { kind: "obuilder", spec: getByteText(action.obuilder, 0) };
     case JobDescr_Action_Which.CUSTOM:
       return { kind: "custom", name: action.custom.kind, payload: action.custom.payload };
     default:
@@ -149,7 +151,7 @@ function readDockerfile({ dockerfile }: WireDockerBuild): DockerBuild["dockerfil
   const which = dockerfile.which();
   switch (which) {
     case DockerBuild_Dockerfile_Which.CONTENTS:
-      return { contents: dockerfile.contents };
+      return { contents: getByteText(dockerfile, 0) };
     case DockerBuild_Dockerfile_Which.PATH:
       return { path: dockerfile.path };
     default:
@@ -177,8 +179,12 @@ function readPush({
 
 function writeDocker(build: WireDockerBuild, docker: DockerBuild): void {
   const { dockerfile, push, buildArgs, squash, buildkit, includeGit } = docker;
-  if ("contents" in dockerfile) build.dockerfile.contents = dockerfile.contents;
-  else build.dockerfile.path = dockerfile.path;
+  if ("contents" in dockerfile) {
+    build.dockerfile.contents = ""; // chooses between the two
+    setByteText(build.dockerfile, 0, dockerfile.contents);
+  } else {
+    build.dockerfile.path = dockerfile.path;
+  }
   build.pushTarget = push?.target ?? "";
   build.pushUser = push?.auth?.user ?? "";
   build.pushPassword = push?.auth?.password ?? "";

@@ -1,0 +1,36 @@
+/** `add-client`, `remove-client`, `list-clients` and `set-rate`. */
+import { Admin, Persistent, PoolAdmin } from "../api/index.js";
+import type { Capability } from "../rpc/index.js";
+import { printJson, printLine } from "./output.js";
+
+/** Prints the new client's URI: the content of its capability file. */
+export async function addClient(admin: Capability, id: string, json: boolean): Promise<void> {
+  using client = Admin.addClient(admin, id);
+  const uri = (await Persistent.save(client)).format();
+  if (json) printJson({ client: id, uri });
+  else printLine(uri);
+}
+
+export function removeClient(admin: Capability, id: string): Promise<void> {
+  return Admin.removeClient(admin, id);
+}
+
+export async function listClients(admin: Capability, json: boolean): Promise<void> {
+  const clients = await Admin.listClients(admin);
+  if (json) {
+    printJson({ clients });
+    return;
+  }
+  if (clients.length === 0) process.stderr.write("No clients.\n");
+  for (const id of clients) printLine(id);
+}
+
+export async function setRate(
+  admin: Capability,
+  poolName: string,
+  client: string,
+  rate: number,
+): Promise<void> {
+  using pool = Admin.pool(admin, poolName);
+  await PoolAdmin.setRate(pool, client, rate);
+}

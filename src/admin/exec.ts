@@ -1,0 +1,39 @@
+/** `exec`: runs a command on this machine for each worker of a pool, such as `ssh {} uptime`. */
+import { spawn } from "node:child_process";
+import { Admin, PoolAdmin } from "../api/index.js";
+import { CommandFailed } from "../cli/errors.js";
+import type { Capability } from "../rpc/index.js";
+
+/** How many commands run at a time. */
+const PARALLEL = 32;
+
+/** `{}` in the command stands for the worker's name. Fails if one of the commands does, when all have ended. */
+export async function exec(
+  admin: Capability,
+  poolName: string,
+  command: readonly string[],
+): Promise<void> {
+  using pool = Admin.pool(admin, poolName);
+  const names = (await PoolAdmin.workers(pool)).map(({ name }) => name);
+  const failures: string[] = [];
+  const runNext = async (): Promise<void> => {
+    for (let name = names.shift(); name !== undefined; name = names.shift()) {
+      const failure = await run(command.map((arg) => arg.replaceAll("{}", () => name!)));
+      if (failure !== null) failures.push(failure);
+    }
+  };
+  await Promise.all(Array.from({ length: PARALLEL }, runNext));
+  if (failures.length > 0) throw new CommandFailed(failures.join("\n"));
+}
+
+/** Runs a command to its end. Returns what went wrong, if anything. */
+function run([program, ...args]: readonly string[]): Promise<string | null> {
+  return new Promise((resolve) => {
+    const child = spawn(program!, args, { stdio: "inherit" });
+    child.on("error", (error) => resolve(`Cannot run ${program}: ${error.message}`));
+    child.on("close", (code, signal) => {
+      if (signal !== null) resolve(`Sub-process failed with signal ${signal}`);
+      else resolve(code === 0 ? null : `Sub-process failed with exit code ${code}`);
+    });
+  });
+}

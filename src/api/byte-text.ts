@@ -1,0 +1,18 @@
+/**
+ * Text fields whose bytes count: specs, Dockerfiles and secrets are whatever is in a user's file, not always UTF-8. In
+ * memory they are byte strings (../obuilder/bytes.ts); on the wire a Text is a list of bytes that ends with a NUL.
+ */
+import { type Struct, utils } from "capnp-es";
+import { fromBytes, toBytes } from "../obuilder/bytes.js";
+
+/** The byte string in text field number `index` of the pointers of `struct`; "" if there is none. */
+export function getByteText(struct: Struct, index: number): string {
+  const bytes = utils.getData(index, struct).toUint8Array();
+  return fromBytes(bytes.subarray(0, Math.max(0, bytes.length - 1)));
+}
+
+export function setByteText(struct: Struct, index: number, text: string): void {
+  const bytes = toBytes(text);
+  const field = utils.initData(index, bytes.length + 1, struct);
+  field.copyBuffer(bytes);
+}

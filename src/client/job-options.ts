@@ -1,0 +1,79 @@
+/**
+ * From a client's command line to the description of a job: what files say is read, and what makes no sense refused.
+ */
+import { readFileSync } from "node:fs";
+import type { Action, Push, Secret, Source } from "../api/index.js";
+import { CommandFailed, UsageError } from "../cli/errors.js";
+import type { SecretFile } from "../cli/values.js";
+import { fromBytes } from "../obuilder/bytes.js";
+import { quoted } from "../obuilder/sexp/quoting.js";
+
+export interface DockerOptions {
+  readonly localDockerfile?: string | undefined;
+  readonly contextDockerfile?: string | undefined;
+  readonly pushTo?: string | undefined;
+  readonly pushUser?: string | undefined;
+  readonly pushPassword?: string | undefined;
+  readonly buildArg: readonly string[];
+  readonly squash: boolean;
+  readonly buildkit: boolean;
+  readonly includeGit: boolean;
+}
+
+/** Throws a `UsageError` if options exclude each other, and the system's errors for files. */
+export function dockerAction(options: DockerOptions): Action {
+  const { localDockerfile, contextDockerfile, buildArg, squash, buildkit, includeGit } = options;
+  if (localDockerfile !== undefined && contextDockerfile !== undefined) {
+    throw new UsageError("Can't use --local-dockerfile and --context-dockerfile together!");
+  }
+  return {
+    kind: "docker",
+    dockerfile:
+      localDockerfile === undefined
+        ? { path: contextDockerfile ?? "Dockerfile" }
+        : { contents: readText(localDockerfile) },
+    push: pushOf(options),
+    buildArgs: buildArg,
+    squash,
+    buildkit,
+    includeGit,
+  };
+}
+
+export function obuilderAction(file: string): Action {
+  return { kind: "obuilder", spec: readText(file) };
+}
+
+/** The commits to build, from the command line's positional arguments. */
+export function sourceOf(
+  repository: string | undefined,
+  commits: readonly string[],
+): Source | undefined {
+  if (repository === undefined) return undefined;
+  if (commits.length === 0) {
+    throw new CommandFailed(`No commits requested from repository ${quoted(repository)}!`);
+  }
+  return { repository, commits };
+}
+
+export function readSecrets(secrets: readonly SecretFile[]): Secret[] {
+  return secrets.map(({ id, file }) => ({ id, value: readText(file) }));
+}
+
+function pushOf({ pushTo, pushUser, pushPassword }: DockerOptions): Push | undefined {
+  if (pushTo === undefined) {
+    if (pushUser === undefined && pushPassword === undefined) return undefined;
+    throw new UsageError("Must use --push-to with --push-user/--push-password");
+  }
+  if ((pushUser === undefined) !== (pushPassword === undefined)) {
+    throw new UsageError("Must use --push-user with --push-password");
+  }
+  if (pushUser === undefined || pushPassword === undefined) return { target: pushTo };
+  const [password = ""] = readText(pushPassword).split("\n", 1);
+  return { target: pushTo, auth: { user: pushUser, password } };
+}
+
+/** A file's content as a byte string. */
+function readText(path: string): string {
+  return fromBytes(readFileSync(path));
+}

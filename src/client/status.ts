@@ -1,0 +1,69 @@
+/**
+ * The status line of somebody who waits for a job: what it is doing, and for how long.
+ */
+import type { Terminal } from "../cli/terminal.js";
+
+/** The first line of a worker's log, which says who it is. */
+const BUILDING_ON = /^Building on ([^\n]*)\n/;
+
+export class JobStatus {
+  private readonly started = Date.now();
+  private phase = "waiting for a worker";
+  private head: string | null = "";
+  private lineOpen = false;
+  private readonly timer: NodeJS.Timeout;
+
+  /** @param enabled false: nothing is ever shown. */
+  constructor(
+    private readonly terminal: Terminal,
+    private readonly enabled: boolean,
+  ) {
+    this.timer = setInterval(() => this.draw(), 1000);
+    this.timer.unref();
+    this.draw();
+  }
+
+  /** Has `write` show a part of the log on the same terminal, and learns from it. */
+  log(data: Uint8Array, write: () => void): void {
+    if (this.head !== null) this.learn(data);
+    this.lineOpen = data.at(-1) !== NEWLINE;
+    this.terminal.status("");
+    write();
+    this.draw();
+  }
+
+  /** Takes the line away, for good. */
+  end(): void {
+    clearInterval(this.timer);
+    this.terminal.status("");
+  }
+
+  private learn(data: Uint8Array): void {
+    this.head += Buffer.from(data.subarray(0, HEAD)).toString();
+    const worker = BUILDING_ON.exec(this.head!)?.[1];
+    if (worker !== undefined) this.phase = `running on ${worker}`;
+    else if (!this.head!.includes("\n") && this.head!.length < HEAD) return;
+    else this.phase = "running";
+    this.head = null;
+  }
+
+  private draw(): void {
+    // The line would overwrite a line of the log that has not ended yet.
+    if (!this.enabled || this.lineOpen) return;
+    this.terminal.status(`[ ${this.phase} · ${elapsed(Date.now() - this.started)} ]`);
+  }
+}
+
+const NEWLINE = 10;
+
+/** How many bytes of the log are looked at for the worker's name. */
+const HEAD = 256;
+
+/** `42 s`, `3 min 07 s`, `2 h 05 min` */
+function elapsed(ms: number): string {
+  const seconds = Math.floor(ms / 1000);
+  const two = (n: number) => String(n).padStart(2, "0");
+  if (seconds < 60) return `${seconds} s`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${two(seconds % 60)} s`;
+  return `${Math.floor(seconds / 3600)} h ${two(Math.floor(seconds / 60) % 60)} min`;
+}

@@ -1,0 +1,115 @@
+/**
+ * Submits a job and sees it through: its log as it comes, then its result.
+ */
+import { Job, type JobDescr, Submission, Ticket } from "../api/index.js";
+import { CommandFailed } from "../cli/errors.js";
+import { withService } from "../cli/session.js";
+import { interruptible } from "../cli/signals.js";
+import { stderrTerminal } from "../cli/terminal.js";
+import { type Capability, type Connection, RpcError } from "../rpc/index.js";
+import { ClientOutput, type OutputOptions } from "./output.js";
+import { JobStatus } from "./status.js";
+
+export interface SubmitOptions extends OutputOptions {
+  /** The path of the capability file. */
+  readonly connect: string;
+  readonly pool: string;
+  readonly urgent: boolean;
+  readonly descr: JobDescr;
+  readonly quiet: boolean;
+}
+
+/** How long an interrupted client waits to hear that its job was cancelled. */
+const CANCEL_TIMEOUT_MS = 1000;
+
+/**
+ * Throws a `CommandFailed` without text when the job failed, as that has been said then; rejects with `Interrupted` when
+ * the process is told to end: the job is cancelled first.
+ */
+export async function submit(options: SubmitOptions): Promise<void> {
+  const output = new ClientOutput(options);
+  try {
+    await interruptible((signal) =>
+      withService(
+        options.connect,
+        (submission, connection) => seeThrough(submission, connection, options, output, signal),
+        { quiet: options.quiet, signal },
+      ),
+    );
+  } finally {
+    output.close();
+  }
+}
+
+async function seeThrough(
+  submission: Capability,
+  connection: Connection,
+  { pool, descr, urgent, quiet }: SubmitOptions,
+  output: ClientOutput,
+  signal: AbortSignal,
+): Promise<void> {
+  signal.throwIfAborted();
+  using ticket = Submission.submit(submission, { pool, descr, urgent });
+  using job = Ticket.job(ticket);
+  const result = Job.result(job).then(
+    (value) => ({ value }),
+    (error: RpcError) => ({ error }),
+  );
+  const status = new JobStatus(stderrTerminal, !quiet);
+  try {
+    output.start();
+    await tail(job, output, status, signal);
+    const outcome = await result;
+    status.end();
+    if ("value" in outcome) {
+      output.succeeded(outcome.value);
+      return;
+    }
+    output.failed(outcome.error);
+  } catch (error) {
+    status.end();
+    if (signal.aborted) await cancel(ticket, quiet);
+    signal.throwIfAborted();
+    throw describeLoss(error, connection);
+  }
+  throw new CommandFailed("");
+}
+
+async function tail(
+  job: Capability,
+  output: ClientOutput,
+  status: JobStatus,
+  signal: AbortSignal,
+): Promise<void> {
+  let start = 0;
+  for (;;) {
+    const { data, next } = await Job.log(job, start, { signal });
+    if (data.length === 0) return;
+    let written: Promise<void> | undefined;
+    status.log(data, () => {
+      written = output.log(data);
+    });
+    await written;
+    start = next;
+  }
+}
+
+/** Takes the job back, and waits a moment to know that this has arrived. */
+async function cancel(ticket: Capability, quiet: boolean): Promise<void> {
+  if (!quiet) stderrTerminal.line("Interrupted: cancelling the job.");
+  const options = { signal: AbortSignal.timeout(CANCEL_TIMEOUT_MS) };
+  // If it cannot be told, hanging up has the same effect.
+  await Ticket.cancel(ticket, options).catch(() => {});
+}
+
+/** Says who was lost, if somebody was. */
+function describeLoss(error: unknown, connection: Connection): unknown {
+  if (!(error instanceof RpcError)) return error;
+  if (connection.error) {
+    return new CommandFailed(`Lost connection to the scheduler: ${connection.error}`);
+  }
+  if (error.kind === "disconnected") {
+    return new CommandFailed(`Lost the worker that ran the job: ${error}`);
+  }
+  return new CommandFailed(`Error tailing logs: ${error}`);
+}
