@@ -25,12 +25,15 @@ describe.each(["plain", "TLS"])("a C++ client over %s", (kind) => {
 
   let world: World;
   let peer: Capability;
+  let released: Promise<void>;
   let vat: Vat;
   let listener: Listener;
 
   beforeEach(async () => {
     world = new World();
-    peer = servePeer(world);
+    released = new Promise((resolve) => {
+      peer = servePeer(world, { release: resolve });
+    });
     vat = new Vat({
       identity: ours,
       restore: (id) => {
@@ -48,6 +51,7 @@ describe.each(["plain", "TLS"])("a C++ client over %s", (kind) => {
     await world.counters.when((value) => value === 0);
     await vat.close();
     peer.release();
+    await released;
     expect(leakedReferences()).toBe(0);
   });
 
@@ -77,6 +81,7 @@ describe.each(["plain", "TLS"])("a C++ client over %s", (kind) => {
     await world.holds.when((count) => count === 1);
     await vat.close();
     await client;
+    world.letGo(1);
   });
 
   it("leaves nothing behind when it vanishes", async () => {

@@ -116,8 +116,8 @@ export function serveDoubler(options?: { release(): void }): Capability {
 }
 
 /** A Peer. */
-export function servePeer(world: World): Capability {
-  return serve("Peer", [
+export function servePeer(world: World, options?: { release(): void }): Capability {
+  const methods = [
     method(ECHO, (call) => {
       call.results().data = call.params.data;
     }),
@@ -195,5 +195,6 @@ export function servePeer(world: World): Capability {
         params.data = data;
       });
     }),
-  ]);
+  ];
+  return serve("Peer", methods, options);
 }
