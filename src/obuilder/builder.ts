@@ -28,7 +28,7 @@ import type { LayerDatabase } from "./database.js";
 import { BuildCancelled, BuildError, StoreError } from "./errors.js";
 import { buildHeading, finishedNote, opHeading } from "./headings.js";
 import { copyKey, type RunInput, runKey } from "./ids.js";
-import { type Fill, Layers } from "./layers.js";
+import { type CacheStats, type Fill, Layers, type PruneOptions } from "./layers.js";
 import { copyManifests } from "./manifest.js";
 import { unixUser } from "./sandboxes/oci-config.js";
 import { quoted } from "./sexp/quoting.js";
@@ -80,18 +80,20 @@ interface Position {
 export class Builder {
   readonly #store: Store;
   readonly #sandbox: Sandbox;
+  readonly #database: LayerDatabase;
   readonly #onClose: () => Promise<void>;
-  readonly layers: Layers;
-  readonly bases: BaseImages;
+  readonly #layers: Layers;
+  readonly #bases: BaseImages;
 
   constructor({ store, sandbox, fetcher, database, baseRefresh, onClose }: BuilderParts) {
     this.#onClose = onClose ?? (async () => {});
     this.#store = store;
+    this.#database = database;
     this.#sandbox = sandbox;
-    this.layers = new Layers(store, database);
-    this.bases = new BaseImages({
+    this.#layers = new Layers(store, database);
+    this.#bases = new BaseImages({
       store,
-      layers: this.layers,
+      layers: this.#layers,
       fetcher,
       refreshAfter: baseRefresh,
     });
@@ -102,23 +104,65 @@ export class Builder {
    * `BuildCancelled` as soon as the signal is aborted.
    */
   async build({ spec, sourceDir, log, secrets = [], signal }: BuildRequest): Promise<LayerId> {
-    const pins: LayerId[] = [];
-    const pin = (id: LayerId) => {
-      this.layers.pin(id);
-      pins.push(id);
-    };
+    const pins = new Pins(this.#layers);
     try {
-      return await this.#build({ sourceDir, log, secrets, signal, pin }, spec, new Map());
+      const job = { sourceDir, log, secrets, signal, pin: pins.add };
+      return await this.#build(job, spec, new Map());
     } catch (error) {
       throw signal?.aborted ? new BuildCancelled() : asBuildError(error);
     } finally {
-      for (const id of pins) this.layers.unpin(id);
+      pins.release();
     }
+  }
+
+  /** Finds or imports a base image, so that a build does not have to. Rejects like `build`. */
+  async importImage(image: string, signal?: AbortSignal): Promise<void> {
+    const pins = new Pins(this.#layers);
+    try {
+      await this.#bases.get(image, { log: SILENT, signal, pin: pins.add });
+    } catch (error) {
+      throw signal?.aborted ? new BuildCancelled() : asBuildError(error);
+    } finally {
+      pins.release();
+    }
+  }
+
+  /**
+   * Removes a layer and, first, all that were made from it; `onDelete` is told of each before it goes. A layer that is
+   * not known is looked for on the disk anyway. Rejects with `BuildError` if a running build uses one of them.
+   */
+  delete(id: LayerId, onDelete?: (id: LayerId) => void): Promise<void> {
+    return this.#layers.delete(id, onDelete);
+  }
+
+  /** Removes layers that have been unused for longest, but none that a running build needs; resolves with their number. */
+  prune(options: PruneOptions): Promise<number> {
+    return this.#layers.prune(options);
+  }
+
+  /** Removes a cache. Rejects with `CacheBusy` if it is in use and the store cannot take it away. */
+  deleteCache(name: string): Promise<void> {
+    return this.#store.deleteCache(name);
+  }
+
+  /** Free space of the store in per cent. */
+  freePercent(): Promise<number> {
+    return this.#store.freePercent();
+  }
+
+  /** Number of layers. */
+  count(): number {
+    return this.#database.count();
+  }
+
+  /** How many layers were found in the store and how many had to be made, since it was opened. */
+  get stats(): CacheStats {
+    return this.#layers.stats;
   }
 
   /** Cancels what is running, and waits until it has ended. */
   async close(): Promise<void> {
-    await this.layers.close();
+    await this.#layers.close();
     await this.#onClose();
   }
 
@@ -129,7 +173,7 @@ export class Builder {
       scope.set(name, await this.#build(job, child, scope));
       job.log.note(finishedNote(name));
     }
-    const image = await this.bases.get(spec.from, job);
+    const image = await this.#bases.get(spec.from, job);
     let base = image.id;
     let context = withImageEnv(initialContext(this.#sandbox.shell), image.env);
     for (const op of spec.ops) {
@@ -217,10 +261,31 @@ export class Builder {
   async #need(job: Job, id: LayerId, base: LayerId, fill: Fill): Promise<LayerId> {
     job.pin(id);
     const { log, signal } = job;
-    await this.layers.need({ id, base, log, ...(signal ? { signal } : {}) }, fill);
+    await this.#layers.need({ id, base, log, ...(signal ? { signal } : {}) }, fill);
     return id;
   }
 }
+
+/** The layers that one build keeps from being pruned. */
+class Pins {
+  readonly #layers: Layers;
+  readonly #ids: LayerId[] = [];
+
+  constructor(layers: Layers) {
+    this.#layers = layers;
+  }
+
+  readonly add = (id: LayerId): void => {
+    this.#layers.pin(id);
+    this.#ids.push(id);
+  };
+
+  release(): void {
+    for (const id of this.#ids.splice(0)) this.#layers.unpin(id);
+  }
+}
+
+const SILENT: BuildLog = { heading() {}, note() {}, output() {} };
 
 /** Unpacks an archive at the top of the root. */
 const UNPACK = {

@@ -62,7 +62,7 @@ export async function record(spec: Uint8Array, given: Surroundings): Promise<Rec
     } catch (error) {
       return { error, log: recorded.lines, steps: recorded.steps };
     } finally {
-      await builder.layers.close();
+      await builder.close();
       database.close();
     }
   } finally {
