@@ -1,0 +1,174 @@
+#!/usr/bin/env node
+/**
+ * `ocluster-worker`: joins a pool and builds what the scheduler hands out.
+ */
+import { BUILDER_OPTIONS, builderOptions, FAST_SYNC } from "./builder-options.js";
+import { command, connectOption, option, repeatedOption, runMain } from "./command.js";
+import {
+  decimal,
+  duration,
+  integer,
+  list,
+  namedUrls,
+  nonEmpty,
+  type Parser,
+  percentage,
+  size,
+  ValueError,
+} from "./values.js";
+
+/** `REGEX=N`, split at the last `=`. */
+const weightRule: Parser<{ readonly pattern: RegExp; readonly weight: number }> = (text) => {
+  const [, pattern, weight] = /^(.+)=(\d+)$/s.exec(text) ?? [];
+  if (pattern === undefined) {
+    throw new ValueError(`invalid value '${text}', expected REGEX=N`);
+  }
+  try {
+    return { pattern: new RegExp(pattern), weight: integer({ min: 1 })(weight!) };
+  } catch (error) {
+    if (error instanceof SyntaxError) throw new ValueError(error.message, { cause: error });
+    throw error;
+  }
+};
+
+const milliseconds = (seconds: number | undefined) =>
+  seconds === undefined ? undefined : seconds * 1000;
+
+const worker = command("ocluster-worker", "Runs a build worker.", [
+  "ocluster-worker -c pool-linux-x86_64.cap --name=my-host --capacity=4 \\",
+  "  --state-dir=/var/lib/ocluster-worker --prune-threshold=20 \\",
+  "  --obuilder-store=overlayfs:/var/cache/obuilder --verbose",
+])
+  .addOption(connectOption("pool-NAME.cap"))
+  .addOption(option("--name <ID>", "Unique in the pool.", nonEmpty).makeOptionMandatory())
+  .addOption(
+    option(
+      "--state-dir <PATH>",
+      "For clones, build contexts and the like; made if it does not exist.",
+      nonEmpty,
+    ).makeOptionMandatory(),
+  )
+  .addOption(
+    option("--capacity <N>", "Builds that can run at a time.", integer({ min: 1 })).default(10),
+  )
+  .addOption(
+    repeatedOption(
+      "--job-weight <REGEX=N>",
+      "Jobs whose cache hint matches count N times; the last match decides.",
+      weightRule,
+    ),
+  )
+  .addOption(option("--job-timeout <TIME>", "A job that takes longer fails.", duration))
+  .addOption(option("--max-log-size <SIZE>", "A job's output is cut after that.", size()))
+  .addOption(
+    option(
+      "--git-timeout <TIME>",
+      "A Git server that is silent for so long is given up.",
+      duration,
+    ),
+  )
+  .addOption(
+    option(
+      "--allow-push <REPOS>",
+      "Docker repositories that users can push to, separated by commas.",
+      list(nonEmpty),
+    ).default([] as string[]),
+  )
+  .addOption(
+    option(
+      "--prune-threshold <PERCENTAGE>",
+      "Prune Docker when less is free where it keeps images.",
+      percentage,
+    ),
+  )
+  .addOption(
+    option(
+      "--docker-max-df-size <GIGABYTES>",
+      "Prune Docker when its images take more.",
+      decimal({ min: 0 }),
+    ),
+  )
+  .addOption(option("--docker-network <NAME>", "The network of Docker builds.", nonEmpty))
+  .addOption(
+    option(
+      "--obuilder-store <STORE>",
+      "Build specs there: overlayfs:/path, rsync:/path, btrfs:/path, xfs:/path, zfs:pool or docker:/path.",
+      nonEmpty,
+    ),
+  )
+  .addOption(BUILDER_OPTIONS.rsyncMode)
+  .addOption(
+    option(
+      "--obuilder-prune-threshold <PERCENTAGE>",
+      "Prune the store when no more is free.",
+      percentage,
+    ).default(30),
+  )
+  .addOption(
+    option("--obuilder-prune-limit <N>", "Layers to prune at a time.", integer({ min: 1 })).default(
+      100,
+    ),
+  )
+  .addOption(
+    option(
+      "--obuilder-prune-item-threshold <N>",
+      "Prune the store when it holds more layers.",
+      integer({ min: 0 }),
+    ),
+  )
+  .addOption(
+    option(
+      "--obuilder-healthcheck <SECONDS>",
+      "Time between health checks; 0: none.",
+      duration,
+    ).default(600),
+  )
+  .option(...FAST_SYNC)
+  .addOption(BUILDER_OPTIONS.imageDir)
+  .addOption(BUILDER_OPTIONS.fetch)
+  .addOption(BUILDER_OPTIONS.baseRefresh)
+  .addOption(BUILDER_OPTIONS.runtime)
+  .addOption(BUILDER_OPTIONS.cpus)
+  .addOption(BUILDER_OPTIONS.memory)
+  .addOption(BUILDER_OPTIONS.pids)
+  .addOption(
+    option(
+      "--additional-metrics <NAME:URL,…>",
+      "More metrics to pass on to the scheduler.",
+      namedUrls,
+    ),
+  )
+  .option("--once", "Take one job, then exit.", false)
+  .option("--drain-on-sigterm", "On SIGTERM finish the running jobs, then exit.", false)
+  .action(async (options) => {
+    const { runWorker } = await import("../worker/main.js");
+    await runWorker(
+      {
+        connect: options.connect,
+        name: options.name,
+        stateDir: options.stateDir,
+        capacity: options.capacity,
+        weights: options.jobWeight,
+        jobTimeout: milliseconds(options.jobTimeout),
+        maxLogSize: options.maxLogSize,
+        gitTimeout: milliseconds(options.gitTimeout),
+        allowPush: options.allowPush,
+        dockerNetwork: options.dockerNetwork,
+        once: options.once,
+        obuilder:
+          options.obuilderStore === undefined
+            ? undefined
+            : {
+                ...builderOptions(options),
+                store: options.obuilderStore,
+                pruneThreshold: options.obuilderPruneThreshold,
+                pruneLimit: options.obuilderPruneLimit,
+                pruneItemThreshold: options.obuilderPruneItemThreshold,
+                healthcheckInterval: options.obuilderHealthcheck * 1000,
+              },
+      },
+      { drainOnSigterm: options.drainOnSigterm },
+    );
+  });
+
+await runMain(worker);

@@ -1,0 +1,88 @@
+/**
+ * What to do with a job that was given to this worker: make its build context, then hand it to the builder for its kind.
+ */
+import type { Pointer } from "capnp-es";
+import type { JobDescr, Secret } from "../api/index.js";
+import { logger } from "../cli/log.js";
+import type { Contexts } from "./context/contexts.js";
+import type { DockerBuilder } from "./docker/docker-builder.js";
+import { JobFailed } from "./failure.js";
+import type { JobLog } from "./log/job-log.js";
+import type { SpecBuilder } from "./spec-builder.js";
+
+const log = logger("worker");
+
+/** A job's end of the worker. */
+export interface BuildIo {
+  readonly log: JobLog;
+  /** Aborted when the job shall stop; its reason is what to throw then. */
+  readonly signal: AbortSignal;
+}
+
+/** A custom job as its handler sees it. */
+export interface CustomJob extends BuildIo {
+  readonly kind: string;
+  /** What the client sent, to be read as whatever the kind says: `payload.as…`. Valid while the handler runs. */
+  readonly payload: Pointer;
+  /** The directory with the source that the job asked for, its own; removed afterwards. */
+  readonly src: string;
+  readonly secrets: readonly Secret[];
+}
+
+/** Runs a custom job; the result is the job's output. To fail with words for the client, throw a `JobFailed`. */
+export type CustomHandler = (job: CustomJob) => Promise<string>;
+
+export interface Builders {
+  readonly contexts: Contexts;
+  readonly docker: DockerBuilder;
+  /** Undefined: this worker does not build specs. */
+  readonly specs: SpecBuilder | undefined;
+  /** By kind. */
+  readonly custom: ReadonlyMap<string, CustomHandler>;
+}
+
+/** Builds a job; the result is its output. Throws `JobFailed`, and the signal's reason. */
+export function build(descr: JobDescr, io: BuildIo, builders: Builders): Promise<string> {
+  const { action, secrets } = descr;
+  log.info(announcement(descr));
+  const source = {
+    repository: descr.source?.repository ?? "",
+    commits: descr.source?.commits ?? [],
+    includeGit: action.kind === "docker" && action.includeGit,
+  };
+  const gitIo = { log: (line: string) => io.log.append(line), signal: io.signal };
+  return builders.contexts.withSource(source, gitIo, async (src) => {
+    switch (action.kind) {
+      case "docker":
+        return builders.docker.build({ ...action, secrets, src }, io);
+      case "obuilder":
+        if (!builders.specs) {
+          throw new JobFailed("This worker is not configured for use with OBuilder!");
+        }
+        return builders.specs.build(action.spec, { secrets, src }, io);
+      case "custom": {
+        const handler = builders.custom.get(action.name);
+        if (!handler) {
+          throw new JobFailed(
+            `This worker does not handle custom jobs of kind "${action.name}". ` +
+              `It handles: ${[...builders.custom.keys()].join(", ") || "none"}`,
+          );
+        }
+        return handler({ ...io, kind: action.name, payload: action.payload, src, secrets });
+      }
+    }
+  });
+}
+
+function announcement({ action, cacheHint }: JobDescr): string {
+  switch (action.kind) {
+    case "docker":
+      return "contents" in action.dockerfile
+        ? `Got request to build (${cacheHint}):\n${action.dockerfile.contents.trim()}`
+        : `Got request to build ${JSON.stringify(action.dockerfile.path)} (${cacheHint})`;
+    case "obuilder":
+      return `Got request to build (${cacheHint}):\n${action.spec.trim()}`;
+    case "custom":
+      return `Got request to build a job of kind ${JSON.stringify(action.name)}`;
+  }
+}

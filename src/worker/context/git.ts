@@ -1,0 +1,154 @@
+/**
+ * Runs Git in one directory, for a job: its output goes to the job's log, and it gets nothing from the worker that a job
+ * must not use (prompts, protocols that run commands or read files, variables of the environment).
+ */
+import { GitPluginError, type SimpleGit, type SimpleGitOptions, simpleGit } from "simple-git";
+import { JobFailed } from "../failure.js";
+import { redact } from "./repository-url.js";
+
+/** Takes lines of output. */
+export type LineLog = (line: string) => void;
+
+export interface GitOptions {
+  readonly log: LineLog;
+  /** A file for git-credential-store(1). */
+  readonly credentialFile?: string | undefined;
+}
+
+/** Git exited with `code`; `output` is what it said last. */
+export class GitFailed extends JobFailed {
+  constructor(
+    label: string,
+    readonly code: number,
+    readonly output: string,
+  ) {
+    super(`${label} failed with exit-code ${code}`);
+  }
+
+  /** Whether Git complains about the state of the local clone. */
+  get saysCorrupted(): boolean {
+    return CORRUPTED.test(this.output);
+  }
+}
+
+const CORRUPTED =
+  /not a git repository|corrupt|bad object|is empty$|unable to read (tree|sha1)|index file|invalid object|bad signature|packfile .* (does not|cannot)|missing (blob|tree|commit)|shallow file has changed|unable to (create|unlink) '.*\.lock'/im;
+
+const ENVIRONMENT = {
+  GIT_TERMINAL_PROMPT: "0",
+  // Also what a submodule's URL may use. Without this, `file:` and `ssh:` would reach what is the worker's alone.
+  GIT_ALLOW_PROTOCOL: "git:http:https",
+  GIT_ASKPASS: "true",
+  GIT_AUTHOR_NAME: "ocluster",
+  GIT_COMMITTER_NAME: "ocluster",
+  GIT_AUTHOR_EMAIL: "ocluster@ocurrent.org",
+  GIT_COMMITTER_EMAIL: "ocluster@ocurrent.org",
+  LC_ALL: "C",
+};
+
+/** Bytes of output kept for `GitFailed`. */
+const KEPT_OUTPUT = 8 * 1024;
+
+/** A server can make Git print as much as it likes. */
+const MAX_OUTPUT = 4 * 1024 * 1024;
+
+export class Git {
+  constructor(
+    private readonly directory: string,
+    private readonly options: GitOptions,
+  ) {}
+
+  /**
+   * Runs a command and passes its output on. Throws `GitFailed`, whose message starts with `label`; if `maxSilence`
+   * (ms) is given, also when nothing comes from Git for that long.
+   */
+  async run(label: string, args: readonly string[], maxSilence?: number): Promise<void> {
+    const flood = new AbortController();
+    const git = this.#instance(label, {
+      abort: flood.signal,
+      ...(maxSilence !== undefined && { timeout: { block: maxSilence } }),
+    });
+    let total = 0;
+    git.outputHandler((_command, stdout, stderr) => {
+      for (const stream of [stdout, stderr]) {
+        const lines = new LineFilter((line) => this.options.log(redact(line)));
+        stream.on("data", (data: Buffer) => {
+          lines.push(data);
+          total += data.length;
+          if (total > MAX_OUTPUT) flood.abort();
+        });
+        stream.once("end", () => lines.end());
+      }
+    });
+    try {
+      await git.raw([...args]);
+    } catch (error) {
+      if (!(error instanceof GitPluginError)) throw error;
+      throw new JobFailed(
+        error.plugin === "timeout"
+          ? `${label} was stopped: no answer from the server for ${maxSilence! / 1000} s`
+          : `${label} was stopped: it printed more than ${MAX_OUTPUT} bytes`,
+      );
+    }
+  }
+
+  /** Whether a command succeeds; its output is dropped. */
+  async succeeds(args: readonly string[]): Promise<boolean> {
+    try {
+      await this.#instance("git", {}).raw([...args]);
+      return true;
+    } catch (error) {
+      if (error instanceof GitFailed) return false;
+      throw error;
+    }
+  }
+
+  #instance(label: string, options: Partial<SimpleGitOptions>): SimpleGit {
+    const { credentialFile } = this.options;
+    return simpleGit({
+      ...options,
+      baseDir: this.directory,
+      allowEnvironment: Object.keys(ENVIRONMENT),
+      unsafe: { allowUnsafeCredentialHelper: true, allowUnsafeAskPass: true },
+      config: [
+        "advice.detachedHead=false",
+        "gc.autoDetach=false",
+        ...(credentialFile === undefined
+          ? []
+          : ["credential.helper=", `credential.helper=store --file=${credentialFile}`]),
+      ],
+      errors: (error, { exitCode, stdErr, stdOut }) => {
+        if (!exitCode) return error;
+        const output = Buffer.concat([...stdOut, ...stdErr]).toString();
+        return new GitFailed(label, exitCode, redact(output.slice(-KEPT_OUTPUT)));
+      },
+    }).env({ ...process.env, ...ENVIRONMENT });
+  }
+}
+
+/** What `git fetch --progress` says while it works, for which a log is no place. */
+const PROGRESS =
+  /^(remote: )?(Enumerating|Counting|Compressing|Receiving|Resolving|Updating|Unpacking|Filtering|Total)\b/;
+
+/** Cuts output into lines, without those that a terminal would not keep. */
+class LineFilter {
+  #rest = "";
+
+  constructor(private readonly take: LineLog) {}
+
+  push(data: Buffer): void {
+    const lines = (this.#rest + data.toString()).split("\n");
+    // Bounded, as a line from a server may never end.
+    this.#rest = lines.pop()!.slice(-KEPT_OUTPUT);
+    for (const line of lines) this.#line(line);
+  }
+
+  end(): void {
+    if (this.#rest !== "") this.#line(this.#rest);
+  }
+
+  #line(text: string): void {
+    const line = text.slice(text.lastIndexOf("\r", text.length - 2) + 1).trimEnd();
+    if (line !== "" && !PROGRESS.test(line)) this.take(line);
+  }
+}

@@ -1,0 +1,56 @@
+/**
+ * A repository's URL as a job gives it: hostile until it has been looked at.
+ *
+ * Git understands far more than URLs: `ext::COMMAND` runs a command, a path or `file:` reads the worker's disk, what
+ * begins with `-` is an option. So only git, http and https pass, in the form `SCHEME://HOST/…`. Names and passwords in
+ * a URL never get as far as a log, a process list or a Git configuration.
+ */
+import { createHash } from "node:crypto";
+import { posix } from "node:path";
+import { quoted } from "../../obuilder/sexp/quoting.js";
+import { JobFailed } from "../failure.js";
+
+const SCHEMES = ["git", "http", "https"];
+
+/** The longest part of a URL's path that is used in a directory's name; file systems take 255 bytes. */
+const MAX_BASENAME = 100;
+
+export class RepositoryUrl {
+  /** The URL without user name and password. */
+  readonly plain: string;
+  readonly host: string;
+  /** The URL with nothing but scheme, credentials and host, as git-credential-store(1) wants it; undefined without any. */
+  readonly credentials: string | undefined;
+  /** The name of the local clone's directory, `BASENAME-SHA1(url)`: another password is another clone. */
+  readonly id: string;
+
+  /** Throws `JobFailed`. */
+  constructor(text: string) {
+    const shown = redact(text);
+    const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(text)?.[1]?.toLowerCase();
+    if (scheme === undefined) throw new JobFailed(`Missing scheme in URL ${shown}`);
+    if (!SCHEMES.includes(scheme)) {
+      throw new JobFailed(`Unsupported scheme ${quoted(scheme)} in URL ${shown}`);
+    }
+    const url = /[\u0000- \u007f\\]/.test(text) || !URL.canParse(text) ? undefined : new URL(text);
+    if (!url?.hostname || !/^[a-z]+:\/\/[^/]/i.test(text)) {
+      throw new JobFailed(`Invalid URL ${quoted(shown)}: expected ${scheme}://HOST/PATH`);
+    }
+    this.host = url.hostname;
+    this.plain = redact(text);
+    this.credentials =
+      url.username || url.password
+        ? `${url.protocol}//${url.username}:${url.password}@${url.host}`
+        : undefined;
+    const basename = posix
+      .basename(url.pathname)
+      .replace(/[^\w.+-]/g, "_")
+      .slice(0, MAX_BASENAME);
+    this.id = `${basename}-${createHash("sha1").update(text).digest("hex")}`;
+  }
+}
+
+/** `text` without the user names and passwords of the URLs in it. */
+export function redact(text: string): string {
+  return text.replace(/(:\/\/)[^/\s@'"]*@/g, "$1");
+}

@@ -1,0 +1,120 @@
+/**
+ * A BuildKit session: while a build runs, the engine asks its client for secrets and for registry passwords, by gRPC over
+ * a connection that the client opened. So a job's secrets go from memory to the engine and into no file or argument.
+ *
+ * The protocol is BuildKit's `session` package; the methods served here are
+ * `moby.buildkit.secrets.v1.Secrets/GetSecret`, `moby.filesync.v1.Auth/Credentials` and gRPC's health check, without
+ * which BuildKit gives the session up after some seconds.
+ */
+import { randomUUID } from "node:crypto";
+import type { Duplex } from "node:stream";
+import {
+  type handleUnaryCall,
+  type MethodDefinition,
+  Server,
+  ServerCredentials,
+  status,
+} from "@grpc/grpc-js";
+import type Docker from "dockerode";
+import { encodeMessage, readString } from "./protobuf.js";
+import type { RegistryAuth } from "./registry-auth.js";
+
+export interface SessionSources {
+  /** By their ids. */
+  readonly secrets: ReadonlyMap<string, string>;
+  /** What to log in to a registry with, if anything. */
+  registryAuth(host: string): RegistryAuth | undefined;
+}
+
+/** A session that a build can name by its id, until it is closed. */
+export interface BuildKitSession {
+  readonly id: string;
+  close(): void;
+}
+
+export async function openSession(
+  docker: Docker,
+  sources: SessionSources,
+): Promise<BuildKitSession> {
+  const id = randomUUID();
+  const methods = sessionMethods(sources);
+  const socket = await upgrade(docker, id, Object.keys(methods));
+  // The session ends with the build, whose own answer says how that went.
+  socket.on("error", () => {});
+  const server = new Server();
+  for (const [path, answer] of Object.entries(methods)) {
+    server.addService({ call: definition(path) }, { call: answer });
+  }
+  server.createConnectionInjector(ServerCredentials.createInsecure()).injectConnection(socket);
+  return {
+    id,
+    close() {
+      server.forceShutdown();
+      socket.destroy();
+    },
+  };
+}
+
+type Answer = handleUnaryCall<Buffer, Buffer>;
+
+function sessionMethods({ secrets, registryAuth }: SessionSources): Record<string, Answer> {
+  return {
+    "/moby.buildkit.secrets.v1.Secrets/GetSecret": ({ request }, callback) => {
+      const id = readString(request, 1);
+      const value = secrets.get(id);
+      if (value === undefined) {
+        callback({ code: status.NOT_FOUND, details: `secret ${id}: not found` });
+      } else {
+        callback(null, encodeMessage({ 1: value }));
+      }
+    },
+    "/moby.filesync.v1.Auth/Credentials": ({ request }, callback) => {
+      const auth = registryAuth(readString(request, 1));
+      callback(
+        null,
+        auth ? encodeMessage({ 1: auth.username, 2: auth.password }) : Buffer.alloc(0),
+      );
+    },
+    "/grpc.health.v1.Health/Check": (_call, callback) => callback(null, SERVING),
+  };
+}
+
+/** grpc.health.v1.HealthCheckResponse { status: SERVING } */
+const SERVING = Buffer.from([0x08, 0x01]);
+
+function definition(path: string): MethodDefinition<Buffer, Buffer> {
+  const same = (bytes: Buffer): Buffer => bytes;
+  return {
+    path,
+    requestStream: false,
+    responseStream: false,
+    requestSerialize: same,
+    requestDeserialize: same,
+    responseSerialize: same,
+    responseDeserialize: same,
+  };
+}
+
+/** Turns an HTTP connection to the engine into one that the engine makes calls over. */
+function upgrade(docker: Docker, id: string, methods: string[]): Promise<Duplex> {
+  return new Promise((resolve, reject) => {
+    docker.modem.dial(
+      {
+        method: "POST",
+        path: "/session",
+        hijack: true,
+        headers: {
+          Upgrade: "h2c",
+          "X-Docker-Expose-Session-Uuid": id,
+          "X-Docker-Expose-Session-Name": "ocluster",
+          "X-Docker-Expose-Session-Grpc-Method": methods,
+        },
+        statusCodes: { 101: true, 200: true, 500: "server error" },
+      },
+      (error: unknown, socket: unknown) => {
+        if (error) reject(error);
+        else resolve(socket as Duplex);
+      },
+    );
+  });
+}

@@ -1,0 +1,143 @@
+/**
+ * Docker jobs: an image built by the engine from a context, and pushed if the job says so.
+ *
+ * The engine's API is used throughout; there is no client program, so none has to be installed, and neither passwords nor
+ * secrets ever are arguments, variables or files.
+ */
+import type { Readable } from "node:stream";
+import type Docker from "dockerode";
+import type { DockerBuild, Secret } from "../../api/index.js";
+import type { BuildIo } from "../build.js";
+import { JobFailed } from "../failure.js";
+import type { WorkerMetrics } from "../metrics.js";
+import { NamedMutex } from "../mutex.js";
+import { BuildKitProgress } from "./buildkit-progress.js";
+import { openSession } from "./buildkit-session.js";
+import { packContext } from "./context-tar.js";
+import { placeDockerfile } from "./dockerfile.js";
+import {
+  type EngineMessage,
+  engineFailure,
+  engineMessages,
+  postForStream,
+  progressText,
+} from "./engine.js";
+import { PushTarget } from "./image-name.js";
+import { pushImage } from "./push.js";
+import { operatorAuths } from "./registry-auth.js";
+
+export interface DockerBuilderOptions {
+  readonly docker: Docker;
+  /** Repositories that jobs may push to. */
+  readonly allowPush: readonly string[];
+  /** The network of the builds' RUN steps; the engine's default if not given. */
+  readonly network?: string | undefined;
+  readonly metrics: WorkerMetrics;
+}
+
+export interface DockerJob extends DockerBuild {
+  readonly secrets: readonly Secret[];
+  /** The build context. A Dockerfile may be written to it. */
+  readonly src: string;
+}
+
+export class DockerBuilder {
+  readonly #pushes = new NamedMutex();
+
+  constructor(private readonly options: DockerBuilderOptions) {}
+
+  /** Builds, and pushes. The result is the RepoId of what was pushed, or "". Throws `JobFailed`, and the signal's reason. */
+  async build(job: DockerJob, io: BuildIo): Promise<string> {
+    const { docker, allowPush, metrics } = this.options;
+    const target = job.push && PushTarget.parse(job.push.target);
+    // To push an image, the engine has to be told its new name first. Whoever may not push must not name images either:
+    // this worker's own image has a name, too.
+    if (target && !allowPush.includes(target.repo)) {
+      throw new JobFailed(
+        `To allow pushing to this repository, start the worker with --allow-push "${target.repo}"`,
+      );
+    }
+    const image = await this.#buildImage(job, io);
+    if (!target) return "";
+    return this.#pushes.hold("push", io.signal, async () => {
+      const stop = metrics.pushTime.startTimer();
+      try {
+        return await pushImage(docker, { image, target, auth: job.push?.auth }, io);
+      } finally {
+        stop();
+      }
+    });
+  }
+
+  /** The id of the image. */
+  async #buildImage(job: DockerJob, io: BuildIo): Promise<string> {
+    const { docker, network } = this.options;
+    const { buildArgs, secrets, src, squash } = job;
+    // Only BuildKit knows of secrets.
+    const buildkit = job.buildkit || secrets.length > 0;
+    const dockerfile = await placeDockerfile(src, job.dockerfile);
+    const auths = await operatorAuths();
+    const session = buildkit
+      ? await openSession(docker, {
+          secrets: new Map(secrets.map(({ id, value }) => [id, value])),
+          registryAuth: (host) => auths.get(host),
+        })
+      : undefined;
+    try {
+      const response = await postForStream(docker, {
+        path: "/build",
+        query: {
+          dockerfile,
+          version: buildkit ? 2 : 1,
+          pull: 1,
+          rm: 1,
+          forcerm: 1,
+          ...(squash && { squash: 1 }),
+          ...(network !== undefined && { networkmode: network }),
+          ...(session && { session: session.id }),
+          buildargs: JSON.stringify(Object.fromEntries(buildArgs.map(buildArg))),
+        },
+        body: await packContext(src, dockerfile),
+        auths,
+        signal: io.signal,
+      });
+      return await followBuild(response, io);
+    } finally {
+      session?.close();
+    }
+  }
+}
+
+/** `K=V`, or `K` for an argument without a value: the worker's environment is not the job's to see. */
+function buildArg(text: string): [string, string | null] {
+  const equals = text.indexOf("=");
+  return equals < 0 ? [text, null] : [text.slice(0, equals), text.slice(equals + 1)];
+}
+
+/** Passes a build's output on until it ends, and returns the image's id. */
+async function followBuild(response: Readable, { log, signal }: BuildIo): Promise<string> {
+  const buildkit = new BuildKitProgress();
+  let image = "";
+  try {
+    for await (const message of engineMessages(response)) {
+      const isTrace = message.id === "moby.buildkit.trace";
+      await log.write(isTrace ? buildkit.text(message.aux as string) : progressText(message));
+      image = imageId(message) ?? image;
+      const failure = message.errorDetail ?? message.error;
+      if (failure !== undefined) {
+        const code = (typeof failure === "object" && failure.code) || 1;
+        throw new JobFailed(`docker-build failed with exit-code ${code}`);
+      }
+    }
+  } catch (error) {
+    signal.throwIfAborted();
+    throw error instanceof JobFailed ? error : engineFailure(error);
+  }
+  if (image === "") throw new JobFailed("The Docker engine ended the build without an image");
+  return image;
+}
+
+function imageId({ aux, id }: EngineMessage): string | undefined {
+  if (id === "moby.buildkit.trace" || typeof aux !== "object" || aux === null) return undefined;
+  return "ID" in aux ? String(aux.ID) : undefined;
+}

@@ -1,0 +1,33 @@
+/**
+ * Small help with files and directories of the state directory.
+ */
+import { randomBytes } from "node:crypto";
+import { mkdir, rm } from "node:fs/promises";
+
+/** A file name that is not in use, `PREFIX-PID-RANDOM`, and by which `isLeftover` knows whose it is. */
+export function temporaryName(prefix: string): string {
+  return `${prefix}-${process.pid}-${randomBytes(8).toString("hex")}`;
+}
+
+/** Whether a file in a directory for temporary files belongs to no process that runs. */
+export function isLeftover(name: string): boolean {
+  const pid = Number(/-(\d+)-[0-9a-f]{16}$/.exec(name)?.[1] ?? 0);
+  // A process of the same id was an earlier one: this one has not begun to make files.
+  if (pid === 0 || pid === process.pid) return true;
+  try {
+    process.kill(pid, 0);
+    return false;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "ESRCH";
+  }
+}
+
+/** Makes a directory, for its owner only, with its parents; none of them has to exist. */
+export async function makePrivateDirectory(path: string): Promise<void> {
+  await mkdir(path, { recursive: true, mode: 0o700 });
+}
+
+/** Removes a file or a whole tree, if it is there. */
+export async function removeTree(path: string): Promise<void> {
+  await rm(path, { recursive: true, force: true, maxRetries: 3 });
+}

@@ -1,0 +1,35 @@
+/**
+ * How headings, notes and exceptions look in a job's log. People and scripts know these colours and words, which are the
+ * reference's.
+ */
+import { SexpError } from "../../obuilder/sexp/errors.js";
+import { quoted } from "../../obuilder/sexp/quoting.js";
+
+/** A step's heading: a blank line, then the text in bold blue. */
+export function heading(text: string): string {
+  return `\n\u001b[01;34m${text}\u001b[0m`;
+}
+
+/** What the builder did, in dim magenta, with the time. */
+export function note(text: string, time = new Date()): string {
+  return `\u001b[01;2m\u001b[01;35m${timestamp(time)} ${text}\u001b[0m`;
+}
+
+/** `YYYY-MM-DD HH:MM.SS`, in UTC: readers of a job's log are rarely in the worker's time zone. */
+function timestamp(time: Date): string {
+  const [date, clock] = time.toISOString().split("T") as [string, string];
+  return `${date} ${clock.slice(0, 5)}.${clock.slice(6, 8)}`;
+}
+
+/**
+ * An unexpected failure of a job, the way that OCaml prints exceptions: `Uncaught exception: Failure("…")`. For a spec that
+ * cannot be read, what is known about the place follows.
+ */
+export function uncaughtException(error: unknown): string {
+  if (error instanceof SexpError) {
+    const place = error.explain().slice(error.message.length);
+    return `Uncaught exception: ${error.kind}(${quoted(error.message)})${place}`;
+  }
+  const message = error instanceof Error ? error.message : String(error);
+  return `Uncaught exception: Failure(${quoted(message)})`;
+}

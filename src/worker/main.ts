@@ -1,0 +1,64 @@
+/**
+ * The worker as a process of its own: signals, readiness for the service manager, exit.
+ */
+import { CommandFailed } from "../cli/errors.js";
+import { logger } from "../cli/log.js";
+import { dieOf } from "../cli/signals.js";
+import { StoreError } from "../obuilder/index.js";
+import { CapFileError } from "../rpc/cap-file.js";
+import { notifyServiceManager } from "./service-manager.js";
+import { InitialHealthcheckFailed } from "./spec-builder.js";
+import { Worker, type WorkerOptions } from "./worker.js";
+
+const log = logger("worker");
+
+export interface ProcessOptions {
+  /** Finish the running jobs on SIGTERM instead of cancelling them. */
+  readonly drainOnSigterm: boolean;
+}
+
+/**
+ * Runs a worker until it is told to stop. SIGINT and SIGTERM cancel the running jobs; with `drainOnSigterm`, a first
+ * SIGTERM lets them finish and a second one cancels them. One more signal ends the process at once. Throws
+ * `CommandFailed` if the worker cannot start, or must be restarted after an update.
+ */
+export async function runWorker(
+  options: WorkerOptions,
+  { drainOnSigterm }: ProcessOptions,
+): Promise<void> {
+  const worker = new Worker({ ...options, onRegistered: () => notifyServiceManager("READY=1") });
+  const stop = new AbortController();
+  let draining = false;
+  const onSignal = (name: NodeJS.Signals): void => {
+    if (stop.signal.aborted) {
+      dieOf(name);
+    } else if (drainOnSigterm && name === "SIGTERM" && !draining) {
+      draining = true;
+      log.info("SIGTERM: will finish the running jobs, and exit. Send it again to cancel them.");
+      notifyServiceManager("STOPPING=1");
+      worker.drain();
+    } else {
+      log.info(`${name}: will cancel the running jobs, and exit.`);
+      notifyServiceManager("STOPPING=1");
+      stop.abort();
+    }
+  };
+  for (const name of ["SIGINT", "SIGTERM"] as const) process.on(name, onSignal);
+  try {
+    await worker.run(stop.signal);
+  } catch (error) {
+    if (stop.signal.aborted) return;
+    throw isExpected(error) ? new CommandFailed(error.message, { cause: error }) : error;
+  } finally {
+    for (const name of ["SIGINT", "SIGTERM"] as const) process.off(name, onSignal);
+  }
+}
+
+/** What is for the operator to put right. */
+function isExpected(error: unknown): error is Error {
+  return (
+    error instanceof CapFileError ||
+    error instanceof StoreError ||
+    error instanceof InitialHealthcheckFailed
+  );
+}

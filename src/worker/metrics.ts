@@ -1,0 +1,63 @@
+/**
+ * What a worker counts about itself, for Prometheus. Dashboards know these names, which are the reference's.
+ */
+import { Counter, collectDefaultMetrics, Gauge, Registry, Summary } from "prom-client";
+import type { Metrics } from "../api/worker.js";
+import { JOB_ENDS, type JobEnd } from "./job.js";
+
+export class WorkerMetrics {
+  readonly registry = new Registry();
+  readonly jobsAccepted: Counter;
+  readonly runningJobs: Gauge;
+  /** Seconds, by how the job ended. */
+  readonly jobTime: Summary<"result">;
+  readonly pushTime: Summary;
+  readonly pruneTime: Summary;
+  readonly healthcheckTime: Gauge;
+  readonly unhealthy: Gauge;
+  readonly cacheHits: Gauge;
+  readonly cacheMisses: Gauge;
+  /** Per cent. */
+  readonly spaceFree: Gauge;
+
+  constructor() {
+    const registers = [this.registry];
+    const named = (name: string, help: string) => ({
+      name: `ocluster_worker_${name}`,
+      help,
+      registers,
+    });
+    const seconds = (name: string, help: string) =>
+      new Summary({ ...named(name, help), percentiles: [] });
+    collectDefaultMetrics({ register: this.registry });
+    this.jobsAccepted = new Counter(named("jobs_accepted_total", "Jobs accepted"));
+    this.runningJobs = new Gauge(named("running_jobs", "Units of capacity in use by running jobs"));
+    this.jobTime = new Summary<"result">({
+      ...named("job_time_seconds", "Time that jobs ran for"),
+      labelNames: ["result"],
+      percentiles: [],
+    });
+    this.pushTime = seconds("docker_push_time_seconds", "Time spent pushing images");
+    this.pruneTime = seconds("docker_prune_time_seconds", "Time spent pruning Docker's images");
+    this.healthcheckTime = new Gauge(
+      named("healthcheck_time_seconds", "Time that the last health check took"),
+    );
+    this.unhealthy = new Gauge(named("unhealthy", "1 while the health check fails, else 0"));
+    this.cacheHits = new Gauge(named("cache_hits", "OBuilder steps found in the store"));
+    this.cacheMisses = new Gauge(named("cache_misses", "OBuilder steps that had to be run"));
+    this.spaceFree = new Gauge(
+      named("obuilder_space_free", "Free space of OBuilder's store, in %"),
+    );
+    // So that rates have a start: 0 is another thing than "never seen".
+    for (const result of JOB_ENDS) this.jobTime.labels({ result });
+  }
+
+  jobEnded(end: JobEnd, seconds: number): void {
+    this.jobTime.observe({ result: end }, seconds);
+  }
+
+  /** All of them, in Prometheus' text format 0.0.4. */
+  async report(): Promise<Metrics> {
+    return { contentType: this.registry.contentType, data: await this.registry.metrics() };
+  }
+}

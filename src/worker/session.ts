@@ -1,0 +1,106 @@
+/**
+ * A worker's time with a scheduler: registered, asking for jobs one at a time, as long as there is capacity.
+ *
+ * Never is more than one request outstanding. Before each, the gates are passed: things that must be in order, such as
+ * disk space, and that may take the queue out of service until they are.
+ */
+import { Queue } from "../api/index.js";
+import { logger } from "../cli/log.js";
+import { type Capability, type DetachedPointer, RpcError } from "../rpc/index.js";
+import type { Capacity } from "./capacity.js";
+import type { Job } from "./job.js";
+
+const log = logger("worker");
+
+/** Takes the worker's queue in the scheduler out of service and back. */
+export interface QueueSwitch {
+  setActive(active: boolean): Promise<void>;
+}
+
+/** Something that must be in order before a job is asked for. */
+export interface Gate {
+  /** Resolves when it is. Throws `signal`'s reason when that is aborted first, and may throw `RpcError`. */
+  pass(queue: QueueSwitch, signal: AbortSignal): Promise<void>;
+}
+
+export interface SessionOptions {
+  readonly capacity: Capacity;
+  readonly gates: readonly Gate[];
+  /** Makes a job to offer. */
+  newJob(): Job;
+  /** Starts a job that was offered, and returns at once. Takes `descr`. */
+  start(job: Job, descr: DetachedPointer): void;
+}
+
+/** Why a session is asked to end: no job shall be taken any more. */
+export class Draining extends Error {
+  override readonly name = "Draining";
+}
+
+/**
+ * Takes jobs from `queue` until it breaks, or until `draining` is aborted: resolves then, and the jobs it has started may
+ * still run. Rejects with an `RpcError` if the queue breaks or the scheduler refuses a request.
+ */
+export async function takeJobs(
+  queue: Capability,
+  options: SessionOptions,
+  draining: AbortSignal,
+): Promise<void> {
+  const { capacity, gates } = options;
+  const stop = new AbortController();
+  const unsubscribe = queue.onBroken((error) => stop.abort(error));
+  const onDraining = (): void => stop.abort(new Draining());
+  draining.addEventListener("abort", onDraining);
+  if (draining.aborted) onDraining();
+  const queueSwitch: QueueSwitch = { setActive: (active) => Queue.setActive(queue, active) };
+  try {
+    for (;;) {
+      stop.signal.throwIfAborted();
+      if (capacity.full) {
+        log.info("At capacity. Waiting for a build to finish before requesting more…");
+        await capacity.whenFree(stop.signal);
+      }
+      for (const gate of gates) await gate.pass(queueSwitch, stop.signal);
+      log.info(`Requesting a new job… (${capacity.inUse} running)`);
+      const job = options.newJob();
+      let descr: DetachedPointer;
+      try {
+        descr = await pop(queue, job, queueSwitch, stop.signal);
+      } catch (error) {
+        job.abandon(RpcError.from(error));
+        throw error;
+      }
+      options.start(job, descr);
+    }
+  } catch (error) {
+    if (!(stop.signal.reason instanceof Draining)) throw error;
+    await queueSwitch.setActive(false).catch(() => {}); // A queue that is broken need not be told.
+  } finally {
+    draining.removeEventListener("abort", onDraining);
+    unsubscribe();
+  }
+}
+
+/**
+ * Asks for a job. When asked to stop meanwhile, it first tells the scheduler that no job is wanted, so that none is on its
+ * way when the request is withdrawn.
+ */
+async function pop(
+  queue: Capability,
+  job: Job,
+  queueSwitch: QueueSwitch,
+  stop: AbortSignal,
+): Promise<DetachedPointer> {
+  const withdrawn = new AbortController();
+  const withdraw = async (): Promise<void> => {
+    await queueSwitch.setActive(false).catch(() => {});
+    withdrawn.abort(stop.reason);
+  };
+  const onStop = (): void => void withdraw();
+  stop.addEventListener("abort", onStop, { once: true });
+  try {
+    return await Queue.pop(queue, job.capability(), { signal: withdrawn.signal });
+  } finally {
+    stop.removeEventListener("abort", onStop);
+  }
+}

@@ -1,0 +1,221 @@
+/**
+ * Spec jobs: builds them with OBuilder, watches over its store's free space and over its health.
+ *
+ * While layers are being pruned new builds wait. They do not wait for space that pruning cannot make: a store without
+ * layers to give up, on a disk that others fill, still works as long as there is any space left.
+ */
+import type { Secret } from "../api/index.js";
+import { logger } from "../cli/log.js";
+import { toBytes } from "../obuilder/bytes.js";
+import {
+  BuildCancelled,
+  BuildError,
+  type Builder,
+  type BuilderOptions,
+  type BuildLog,
+  healthcheck,
+  openBuilder,
+  readSpec,
+  StoreError,
+} from "../obuilder/index.js";
+import type { BuildIo } from "./build.js";
+import { Condition } from "./condition.js";
+import { JobFailed } from "./failure.js";
+import type { JobLog } from "./log/job-log.js";
+import { heading, note } from "./log/notes.js";
+import type { WorkerMetrics } from "./metrics.js";
+import type { Gate, QueueSwitch } from "./session.js";
+import { sleep, stopwatch } from "./time.js";
+
+const log = logger("worker");
+
+export interface SpecBuilderOptions extends BuilderOptions {
+  /** Per cent of free space at or below which layers are pruned. Default: 30. */
+  readonly pruneThreshold?: number;
+  /** Layers to prune before looking at the space again. Default: 100. */
+  readonly pruneLimit?: number;
+  /** Layers above which some are pruned, whatever the space. Default: any number. */
+  readonly pruneItemThreshold?: number | undefined;
+  /** ms between health checks; 0: none but the one at the start. Default: 10 minutes. */
+  readonly healthcheckInterval?: number;
+}
+
+const SPACE_CHECK_MS = 30_000;
+const UNHEALTHY_RETRY_MS = 60_000;
+const DEFAULT_HEALTHCHECK_MS = 600_000;
+
+/** The self-test at the start failed. */
+export class InitialHealthcheckFailed extends Error {
+  override readonly name = "InitialHealthcheckFailed";
+
+  constructor(cause: Error) {
+    super(`Initial OBuilder healthcheck failed: ${cause.message}`, { cause });
+  }
+}
+
+/** What a spec job has besides its spec. */
+export interface SpecSources {
+  readonly secrets: readonly Secret[];
+  /** The directory that `copy` reads. */
+  readonly src: string;
+}
+
+export class SpecBuilder {
+  readonly #pruned = new Condition();
+  readonly #closing = new AbortController();
+  #pruning = false;
+  #spaceWatch: Promise<void> = Promise.resolve();
+  #lastHealthcheck = performance.now();
+
+  private constructor(
+    private readonly builder: Builder,
+    private readonly options: SpecBuilderOptions,
+    private readonly metrics: WorkerMetrics,
+  ) {}
+
+  /** Opens the store and tries a build. Throws `StoreError`, `InitialHealthcheckFailed` and `signal`'s reason. */
+  static async open(
+    options: SpecBuilderOptions,
+    metrics: WorkerMetrics,
+    signal: AbortSignal,
+  ): Promise<SpecBuilder> {
+    const self = new SpecBuilder(await openBuilder(options), options, metrics);
+    try {
+      log.info("Performing OBuilder self-test…");
+      await self.#healthcheck(signal);
+      log.info("OBuilder self-test passed");
+    } catch (error) {
+      await self.builder.close();
+      signal.throwIfAborted();
+      throw new InitialHealthcheckFailed(error as Error);
+    }
+    self.#spaceWatch = self.#watchSpace();
+    return self;
+  }
+
+  /** Cancels what is running, and waits until it has ended. */
+  async close(): Promise<void> {
+    this.#closing.abort();
+    await this.#spaceWatch;
+    await this.builder.close();
+  }
+
+  /** Builds a spec; the result is the layer's id. Throws `JobFailed`, `SexpError` for a bad spec, and the signal's reason. */
+  async build(
+    text: string,
+    { secrets, src }: SpecSources,
+    { log, signal }: BuildIo,
+  ): Promise<string> {
+    const spec = readSpec(text);
+    while (this.#pruning) await this.#pruned.wait(signal);
+    try {
+      return await this.builder.build({
+        spec,
+        sourceDir: src,
+        log: asBuildLog(log),
+        secrets: secrets.map(({ id, value }) => [id, Buffer.from(value)] as const),
+        signal,
+      });
+    } catch (error) {
+      if (error instanceof BuildCancelled) signal.throwIfAborted();
+      if (error instanceof BuildError || error instanceof StoreError) {
+        throw new JobFailed(error.message, { cause: error });
+      }
+      throw error;
+    } finally {
+      const { hits, misses } = this.builder.stats;
+      this.metrics.cacheHits.set(hits);
+      this.metrics.cacheMisses.set(misses);
+    }
+  }
+
+  /** Before a job is asked for: a health check when one is due; while it fails the queue is out of service. */
+  readonly healthGate: Gate = {
+    pass: async (queue, signal) => {
+      const interval = this.options.healthcheckInterval ?? DEFAULT_HEALTHCHECK_MS;
+      if (interval === 0 || performance.now() - this.#lastHealthcheck < interval) return;
+      if (await this.#isHealthy(signal)) return;
+      await this.#recover(queue, signal);
+    },
+  };
+
+  async #recover(queue: QueueSwitch, signal: AbortSignal): Promise<void> {
+    await queue.setActive(false);
+    do await sleep(UNHEALTHY_RETRY_MS, signal);
+    while (!(await this.#isHealthy(signal)));
+    log.info("System is healthy again; unpausing");
+    await queue.setActive(true);
+  }
+
+  async #isHealthy(signal: AbortSignal): Promise<boolean> {
+    try {
+      await this.#healthcheck(signal);
+      return true;
+    } catch (error) {
+      signal.throwIfAborted();
+      log.warn(`Health check failed: ${(error as Error).message}`);
+      return false;
+    } finally {
+      this.#lastHealthcheck = performance.now();
+    }
+  }
+
+  async #healthcheck(signal: AbortSignal): Promise<void> {
+    const elapsed = stopwatch();
+    try {
+      await healthcheck(this.builder, { signal });
+      this.metrics.unhealthy.set(0);
+    } catch (error) {
+      if (!signal.aborted) this.metrics.unhealthy.set(1);
+      throw error;
+    } finally {
+      this.metrics.healthcheckTime.set(elapsed());
+    }
+  }
+
+  /** Looks at the space from time to time until the builder is closed. */
+  async #watchSpace(): Promise<void> {
+    const { signal } = this.#closing;
+    while (!signal.aborted) {
+      try {
+        await this.#makeRoom(signal);
+      } catch (error) {
+        log.warn(`Cannot prune OBuilder's store: ${(error as Error).message}`);
+      }
+      await sleep(SPACE_CHECK_MS, signal).catch(() => {});
+    }
+  }
+
+  async #makeRoom(signal: AbortSignal): Promise<void> {
+    const { pruneLimit = 100 } = this.options;
+    try {
+      while (!signal.aborted && !(await this.#hasRoom())) {
+        this.#pruning = true;
+        const removed = await this.builder.prune({ before: new Date(), limit: pruneLimit });
+        log.info(`Pruned ${removed} items`);
+        if (removed === 0) break;
+      }
+    } finally {
+      this.#pruning = false;
+      this.#pruned.notify();
+    }
+  }
+
+  async #hasRoom(): Promise<boolean> {
+    const { pruneItemThreshold, pruneThreshold = 30 } = this.options;
+    const free = await this.builder.freePercent();
+    const items = this.builder.count();
+    log.info(`OBuilder partition: ${free.toFixed(0)}% free, ${items} items`);
+    this.metrics.spaceFree.set(free);
+    return free > pruneThreshold && items <= (pruneItemThreshold ?? Number.POSITIVE_INFINITY);
+  }
+}
+
+/** Texts of the builder are byte strings. */
+function asBuildLog(jobLog: JobLog): BuildLog {
+  return {
+    heading: (text) => jobLog.append(toBytes(heading(text))),
+    note: (text) => jobLog.append(toBytes(note(text))),
+    output: (data) => jobLog.write(data),
+  };
+}
