@@ -4,6 +4,9 @@
  * A call is started from a turn of its own, in the order in which calls arrive, and always – also when the caller has lost
  * interest by then; its signal is aborted in that case. It ends when the handler has returned and its promise, if it gave
  * one, has settled: then the params are released and the answer is sent.
+ *
+ * An object is released when nobody refers to it and all calls on it have been started. That calls are still running does not
+ * keep it: a job whose result is being waited for has to end once nobody could get at it any more.
  */
 import type { Struct } from "capnp-es";
 import { RpcError } from "../errors.js";
@@ -85,7 +88,7 @@ class LocalCall implements ServerCall<Struct, Struct>, Executor, Turn {
   private isForwarded = false;
   private isEnded = false;
 
-  /** Takes a reference to `hook`, and `request`. */
+  /** Takes `request`, and a reference to `hook`, which it holds until it has started. */
   constructor(
     private readonly hook: LocalHook,
     private readonly entry: MethodEntry,
@@ -101,6 +104,8 @@ class LocalCall implements ServerCall<Struct, Struct>, Executor, Turn {
     } catch (error) {
       this.fail(error);
       return;
+    } finally {
+      this.hook.release();
     }
     if (outcome === undefined) this.end();
     else outcome.then(this.end, this.fail);
@@ -190,7 +195,6 @@ class LocalCall implements ServerCall<Struct, Struct>, Executor, Turn {
     const { payload, result } = this.request;
     payload.release();
     if (!this.isForwarded) result.fulfill(this.writer?.finish() ?? Payload.empty());
-    this.hook.release();
   };
 
   private readonly fail = (error: unknown): void => {
@@ -199,6 +203,5 @@ class LocalCall implements ServerCall<Struct, Struct>, Executor, Turn {
     payload.release();
     this.writer?.discard();
     if (!this.isForwarded) result.reject(RpcError.from(error));
-    this.hook.release();
   };
 }
