@@ -65,6 +65,23 @@ test("it is in order whatever comes in, goes out and is cancelled", () => {
   );
 });
 
+test("what is left of a lane after most of it was cancelled", () => {
+  const { backlog, ticket } = counted(1);
+  const tickets = Array.from({ length: 2000 }, (_, i) => ticket(0, i));
+  const cancel = (each: Ticket<string>) => each.home!.remove(each);
+  for (const each of tickets) backlog.enqueue(each);
+  for (let i = 0; i < 1100; i++) backlog.dequeue();
+  // Of the rest only each tenth stays, so that the lane closes its ranks.
+  const left = tickets.slice(1100).filter((each, i) => i % 10 === 0 || cancel(each));
+  expect(backlog.snapshot().lanes[0]!.length).toBeLessThan(4 * left.length);
+  // All of them can still be found: to be cancelled, each third, and to be taken.
+  const expected = left.filter((each, i) => i % 3 > 0 || cancel(each));
+  const late = ticket(0, 5000);
+  backlog.enqueue(late);
+  for (const each of [...expected, late]) expect(backlog.dequeue()).toBe(each);
+  expect(backlog.size).toBe(0);
+});
+
 describe("what it costs does not grow with its length", () => {
   /** The comparisons for each of 1000 operations when `length` jobs of ten clients are queued. */
   const costs = (length: number) => {

@@ -215,6 +215,7 @@ test("the figures for monitoring", () => {
   while (popNow(other) !== "pending") other.jobFinished();
   expect(pool.metrics().workersReady).toBe(1);
   while (popNow(holder) !== "pending") holder.jobFinished();
+  expect(pool.metrics().workerQueues.get("holder")).toEqual({ high: 0, low: 0 });
   holder.jobFinished();
   holder.release();
   expect(pool.metrics().running).toBe(0);

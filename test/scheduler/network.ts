@@ -1,0 +1,287 @@
+/**
+ * A scheduler with its real services on a real vat, and workers and clients that dial it over loopback. Each peer has a
+ * vat of its own, so that its connection can be broken. `stop` checks that no reference was lost on the way.
+ */
+import { expect } from "vitest";
+import {
+  Admin,
+  Job,
+  type JobDescr,
+  PoolAdmin,
+  Queue,
+  Registration,
+  readJobDescr,
+  Submission,
+  Ticket,
+  Worker,
+} from "../../src/api/index.js";
+import type { Logger } from "../../src/cli/log.js";
+import {
+  type Capability,
+  Identity,
+  type Listener,
+  type LivenessOptions,
+  RpcError,
+  type SturdyRef,
+  Vat,
+} from "../../src/rpc/index.js";
+import { DEFAULT_GUARD_RAILS, type GuardRails } from "../../src/scheduler/services/guard-rails.js";
+import { Scheduler } from "../../src/scheduler/services/scheduler.js";
+import { Store } from "../../src/scheduler/store.js";
+import { deferred } from "../support/deferred.js";
+import { countLeaks } from "../support/leaks.js";
+
+export interface NetworkOptions {
+  readonly pools?: readonly string[];
+  readonly guardRails?: Partial<GuardRails>;
+  readonly liveness?: LivenessOptions;
+  readonly store?: Store;
+  readonly identity?: Identity;
+}
+
+export class Network {
+  readonly log: string[] = [];
+  readonly finished: string[] = [];
+  private readonly peers: Vat[] = [];
+  private readonly owned: Capability[] = [];
+
+  private constructor(
+    readonly scheduler: Scheduler,
+    readonly vat: Vat,
+    private readonly listener: Listener,
+    private readonly store: Store,
+    private readonly leaksBefore: number,
+  ) {}
+
+  static async start(options: NetworkOptions = {}): Promise<Network> {
+    const {
+      identity = Identity.ephemeral(),
+      pools = ["pool"],
+      store = Store.open(":memory:"),
+    } = options;
+    const lines: string[] = [];
+    const finished: string[] = [];
+    const put = (message: string) => void lines.push(message);
+    const log: Logger = { error: put, warn: put, info: put, debug: put, debugging: false };
+    const scheduler: Scheduler = new Scheduler({
+      pools,
+      store,
+      derivedId: (name) => identity.derivedId(name),
+      sturdyRef: (id) => vat.sturdyRef(listener, id),
+      guardRails: { ...DEFAULT_GUARD_RAILS, ...options.guardRails },
+      // By default nobody is probed during a test.
+      liveness: options.liveness ?? { intervalMs: 1_000_000, timeoutMs: 1_000_000 },
+      events: {
+        started: () => {},
+        finished: (_, outcome) => void finished.push(outcome),
+      },
+      log,
+    });
+    const vat = new Vat({
+      identity,
+      restore: (id, connection) => scheduler.restore(id, connection),
+    });
+    const listener = await vat.listen({ kind: "tcp", host: "127.0.0.1", port: 0 }, { tls: true });
+    const network = new Network(scheduler, vat, listener, store, await countLeaks());
+    Object.assign(network, { log: lines, finished });
+    return network;
+  }
+
+  /** Ends everything, and checks that nothing was lost. */
+  async stop(): Promise<void> {
+    for (const capability of this.owned) capability.release();
+    for (const vat of this.peers) await vat.close();
+    await this.vat.close();
+    this.store.close();
+    expect((await countLeaks()) - this.leaksBefore).toBe(0);
+  }
+
+  /** Has `stop` release it. */
+  own(capability: Capability): Capability {
+    this.owned.push(capability);
+    return capability;
+  }
+
+  /** A sturdy ref of the scheduler to a service with a derived id. */
+  ref(name: string): SturdyRef {
+    return this.vat.sturdyRef(this.listener, this.vat.identity.derivedId(name));
+  }
+
+  /** A new vat, and the service imported into it. */
+  async dial(ref: SturdyRef): Promise<{ vat: Vat; service: Capability }> {
+    const vat = new Vat();
+    this.peers.push(vat);
+    return { vat, service: await vat.import(ref) };
+  }
+
+  async admin(): Promise<Capability> {
+    return this.own((await this.dial(this.ref("admin"))).service);
+  }
+
+  async poolAdmin(name = "pool"): Promise<Capability> {
+    return this.own(Admin.pool(await this.admin(), name));
+  }
+
+  async show(pool = "pool"): Promise<string> {
+    return PoolAdmin.show(await this.poolAdmin(pool));
+  }
+
+  /** Adds a client and connects it. */
+  async client(id: string): Promise<TestClient> {
+    return this.clientOf(this.scheduler.addClient(id));
+  }
+
+  async clientOf(ref: SturdyRef): Promise<TestClient> {
+    const { vat, service } = await this.dial(ref);
+    return new TestClient(vat, this.own(service));
+  }
+
+  /** Connects a worker and registers it. */
+  async worker(name: string, options: TestWorkerOptions = {}): Promise<TestWorker> {
+    const { vat, service } = await this.dial(this.ref(`pool-${options.pool ?? "pool"}`));
+    const worker = new TestWorker(vat, name, service, options);
+    this.own(worker.queue);
+    await worker.queue.whenResolved();
+    return worker;
+  }
+
+  /** Connects a worker whose registration need not succeed. */
+  async unregisteredWorker(name: string): Promise<TestWorker> {
+    const { vat, service } = await this.dial(this.ref("pool-pool"));
+    const worker = new TestWorker(vat, name, service, {});
+    this.own(worker.queue);
+    return worker;
+  }
+}
+
+export interface SubmitOptions {
+  readonly pool?: string;
+  readonly hint?: string;
+  readonly urgent?: boolean;
+}
+
+/** A job's description; what is in it does not matter to the scheduler. */
+export function descr(spec: string, cacheHint = ""): JobDescr {
+  return { action: { kind: "obuilder", spec }, cacheHint, secrets: [] };
+}
+
+export class TestClient {
+  constructor(
+    readonly vat: Vat,
+    readonly submission: Capability,
+  ) {}
+
+  submit(
+    spec: string,
+    { pool = "pool", hint = "", urgent = false }: SubmitOptions = {},
+  ): Submitted {
+    const ticket = Submission.submit(this.submission, { pool, urgent, descr: descr(spec, hint) });
+    return new Submitted(ticket, Ticket.job(ticket));
+  }
+}
+
+/** A job as its client holds it. */
+export class Submitted {
+  readonly result: Promise<string>;
+
+  constructor(
+    readonly ticket: Capability,
+    readonly job: Capability,
+  ) {
+    this.result = Job.result(job);
+    this.result.catch(() => {});
+  }
+
+  /** Fulfilled when the scheduler has the job. */
+  async queued(): Promise<void> {
+    await this.ticket.whenResolved();
+  }
+
+  release(): void {
+    this.ticket.release();
+    this.job.release();
+  }
+
+  async log(): Promise<string> {
+    let text = "";
+    for (let start = 0; ; ) {
+      const { data, next } = await Job.log(this.job, start);
+      if (data.length === 0) return text;
+      text += Buffer.from(data).toString();
+      start = next;
+    }
+  }
+}
+
+export interface TestWorkerOptions {
+  readonly pool?: string;
+  readonly capacity?: number;
+  readonly service?: Partial<Worker.WorkerService>;
+}
+
+export class TestWorker {
+  readonly queue: Capability;
+
+  constructor(
+    readonly vat: Vat,
+    readonly name: string,
+    registration: Capability,
+    { capacity = 1, service }: TestWorkerOptions,
+  ) {
+    this.queue = Registration.register(registration, {
+      name,
+      capacity,
+      worker: Worker.local({
+        metrics: async (source) => ({ contentType: "text/plain", data: `${name} ${source}` }),
+        additionalMetric: async () => null,
+        selfUpdate: async () => {
+          throw new RpcError("failed", "cannot");
+        },
+        ...service,
+      }),
+    });
+    registration.release();
+  }
+
+  /** Waits for the next job. */
+  async pop(signal?: AbortSignal): Promise<TestJob> {
+    const job = new TestJob();
+    using descr = await Queue.pop(this.queue, job.capability(), { signal });
+    job.descr = readJobDescr(descr);
+    return job;
+  }
+
+  /** Breaks the connection. */
+  async disconnect(): Promise<void> {
+    this.queue.release();
+    await this.vat.close();
+  }
+}
+
+/** A job as its worker holds it. */
+export class TestJob {
+  descr!: JobDescr;
+  readonly output = deferred<string>();
+  /** Fulfilled when the client cancels the job, or nobody holds it any more. */
+  readonly cancelled = deferred<"cancel" | "release">();
+  text = "";
+
+  capability(): Capability {
+    this.output.promise.catch(() => {});
+    return Job.local({
+      log: async (start) => {
+        await this.output.promise.catch(() => {});
+        const data = Buffer.from(this.text).subarray(start, start + 5);
+        return { data, next: start + data.length };
+      },
+      result: () => this.output.promise,
+      cancel: () => this.cancelled.resolve("cancel"),
+      release: () => this.cancelled.resolve("release"),
+    });
+  }
+
+  get spec(): string {
+    const { action } = this.descr;
+    return action.kind === "obuilder" ? action.spec : "";
+  }
+}
