@@ -2,7 +2,7 @@
  * Base images for tests, made from what the host has: no registry, no engine.
  */
 import { execFileSync } from "node:child_process";
-import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 
@@ -28,6 +28,7 @@ export function withTemporaryRoot<T>(
   use: (rootfs: string) => T,
 ): T {
   const rootfs = mkdtempSync(join(tmpdir(), "ocluster-root-"));
+  chmodSync(rootfs, 0o755); // It becomes `/`, which all users of an image can enter.
   try {
     fill(rootfs);
     return use(rootfs);
