@@ -1,6 +1,6 @@
 // The Debian packages that the demo and the tests need, and how they get onto the machine.
 
-import { isAccessible, outputOf, SetUpError, succeeds, which } from "./process.mjs";
+import { isAccessible, outputOf, SetUpError, succeedsQuietly, which } from "./process.mjs";
 
 /**
  * A thing that must be there, and the packages that bring it. It is the thing that is looked for, not the packages: a
@@ -77,11 +77,11 @@ export function ensurePackages(purpose) {
   }
   console.error(`Installing Debian packages: ${wanted.join(" ")}`);
   const env = { DEBIAN_FRONTEND: "noninteractive" };
-  succeeds("apt-get", ["-qq", "update"], env);
+  succeedsQuietly("apt-get", ["update"], env);
   const known = wanted.filter(isKnown);
   const ok =
     known.length > 0 &&
-    succeeds("apt-get", ["-qq", "install", "-y", "--no-install-recommends", ...known], env);
+    succeedsQuietly("apt-get", ["install", "-y", "--no-install-recommends", ...known], env);
   const still = missing.filter((need) => !need.found()).flatMap((need) => need.packages);
   if (!ok || still.length > 0) {
     throw new SetUpError(`These Debian packages could not be installed: ${still.join(" ")}`);

@@ -64,6 +64,23 @@ export function outputOf(program, args) {
 }
 
 /**
+ * Runs a program silently, unless it fails: then its output is shown. Returns whether it succeeded.
+ * @param {string} program
+ * @param {string[]} args
+ * @param {NodeJS.ProcessEnv} env in addition to this process's
+ */
+export function succeedsQuietly(program, args, env) {
+  const { status, stdout, stderr } = spawnSync(program, args, {
+    cwd: ROOT,
+    encoding: "utf8",
+    env: { ...process.env, ...env },
+    maxBuffer: 2 ** 26,
+  });
+  if (status !== 0) console.error(`${stdout}${stderr}`);
+  return status === 0;
+}
+
+/**
  * Runs `main` and ends the process: status 0, what it returns, or 1 with the message of its error.
  * @param {() => number | void | Promise<number | void>} main
  */
