@@ -83,13 +83,12 @@ function askBash(line: string): string[] {
   ).sort();
 }
 
+/** Newer fish also offers what only resembles the word; that is left out here. */
 function askFish(line: string): string[] {
-  return ask(
-    "fish",
-    ["--no-config", "-c"],
-    `source ./${line.split(" ")[0]}.fish; complete -C '${line}'`,
-  )
+  const script = `source ./${line.split(" ")[0]}.fish; complete -C '${line}'`;
+  return ask("fish", ["--no-config", "-c"], script)
     .map((candidate) => candidate.split("\t")[0]!)
+    .filter((candidate) => candidate.startsWith(line.split(" ").at(-1)!))
     .sort();
 }
 
