@@ -22,7 +22,7 @@ import {
   type Listener,
   type LivenessOptions,
   RpcError,
-  type SturdyRef,
+  SturdyRef,
   Vat,
 } from "../../src/rpc/index.js";
 import { DEFAULT_GUARD_RAILS, type GuardRails } from "../../src/scheduler/services/guard-rails.js";
@@ -102,6 +102,12 @@ export class Network {
     return capability;
   }
 
+  get port(): number {
+    const { address } = this.listener;
+    if (address.kind !== "tcp") throw new Error("the scheduler listens on TCP here");
+    return address.port;
+  }
+
   /** A sturdy ref of the scheduler to a service with a derived id. */
   ref(name: string): SturdyRef {
     return this.vat.sturdyRef(this.listener, this.vat.identity.derivedId(name));
@@ -145,9 +151,11 @@ export class Network {
     return worker;
   }
 
-  /** Connects a worker whose registration need not succeed. */
-  async unregisteredWorker(name: string): Promise<TestWorker> {
-    const { vat, service } = await this.dial(this.ref("pool-pool"));
+  /** Connects a worker whose registration need not succeed, by way of `port` if given. */
+  async unregisteredWorker(name: string, port = this.port): Promise<TestWorker> {
+    const { fingerprint, id } = this.ref("pool-pool");
+    const via = new SturdyRef({ kind: "tcp", host: "127.0.0.1", port }, fingerprint, id);
+    const { vat, service } = await this.dial(via);
     const worker = new TestWorker(vat, name, service, {});
     this.own(worker.queue);
     return worker;

@@ -40,7 +40,7 @@ describe("a job", () => {
     const alice = await network.client("alice");
     const submitted = alice.submit("one");
     await submitted.queued();
-    expect(await network.show()).toMatch(/queue: \(backlog\) \[alice:\(no cache hint\)@0s\]/);
+    expect(await network.show()).toMatch(/queue: \(backlog\) \[alice:\(no cache hint\)@-?0s\]/);
     const worker = await network.worker("w1");
     const job = await worker.pop();
     job.output.reject(new RpcError("failed", "Build failed"));
@@ -145,7 +145,7 @@ describe("a worker", () => {
     await start();
     const worker = await network.worker("w1");
     await worker.disconnect();
-    const again = await network.worker("w1");
+    await network.worker("w1");
     expect(await network.show()).toContain("registered:\n  w1 (0): [] (0 running)");
   });
 
@@ -342,7 +342,7 @@ describe("an administrator", () => {
   it("sets rates of clients that exist", async () => {
     await start();
     const pool = await network.poolAdmin();
-    const alice = await network.client("alice");
+    await network.client("alice");
     await PoolAdmin.setRate(pool, "alice", 2.5);
     expect(await network.show()).toContain("clients: alice(2)");
     await expect(PoolAdmin.setRate(pool, "bob", 1)).rejects.toThrow("No such user");

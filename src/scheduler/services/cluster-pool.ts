@@ -79,6 +79,7 @@ export class ClusterPool {
       ticketAccount.enter();
     } catch (error) {
       job.break(RpcError.from(error));
+      job.releaseJob();
       throw error;
     }
     const ticket = this.pool.client(client).submit(job, { urgent });

@@ -7,6 +7,7 @@
 import { cacheHintOf } from "../../api/index.js";
 import {
   type Capability,
+  type CapabilityPromise,
   type DetachedPointer,
   promiseCapability,
   type RpcError,
@@ -16,7 +17,7 @@ import type { QueueAccount } from "./guard-rails.js";
 
 export class QueuedJob {
   readonly hint: string;
-  private readonly promise = promiseCapability();
+  private readonly promise: CapabilityPromise;
   private readonly bytes: number;
 
   /**
@@ -30,12 +31,13 @@ export class QueuedJob {
   ) {
     this.bytes = descr.byteLength;
     try {
+      this.hint = cacheHintOf(descr);
       account.enter(this.bytes);
     } catch (error) {
       descr.release();
       throw error;
     }
-    this.hint = cacheHintOf(descr);
+    this.promise = promiseCapability();
   }
 
   /** The `Job`; stays this object's, until `releaseJob`. */
