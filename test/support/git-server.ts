@@ -92,6 +92,19 @@ export class GitServer {
     return commit;
   }
 
+  /** Adds a submodule, or moves one to another commit, and returns the commit. */
+  submodule(name: string, path: string, url: string, commit: string): string {
+    const key = path.replaceAll("/", "-");
+    writeFileSync(
+      join(this.path, name, ".gitmodules"),
+      `[submodule "${key}"]\n\tpath = ${path}\n\turl = ${url}\n`,
+    );
+    this.git(name, "add", ".gitmodules");
+    this.git(name, "update-index", "--add", "--cacheinfo", `160000,${commit},${path}`);
+    this.git(name, "commit", "--quiet", "--message", "a submodule");
+    return this.git(name, "rev-parse", "HEAD");
+  }
+
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     this.requests.push(`${request.method} ${request.url}`);
     await this.onRequest(request);

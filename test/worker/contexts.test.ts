@@ -1,4 +1,4 @@
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import {
   existsSync,
   mkdirSync,
@@ -115,18 +115,17 @@ describe("a build context", () => {
   });
 
   it("brings submodules along, also when they change", async () => {
-    server.create("lib.git", { "lib.txt": "one" });
+    const one = server.create("lib.git", { "lib.txt": "one" });
+    const two = server.commit("lib.git", { "lib.txt": "two" });
     server.create("repo.git", { "a.txt": "A" });
-    server.git("repo.git", "submodule", "--quiet", "add", server.url("lib.git"), "vendor/lib");
-    const first = server.commit("repo.git", {});
+    const first = server.submodule("repo.git", "vendor/lib", server.url("lib.git"), one);
+    const second = server.submodule("repo.git", "vendor/lib", server.url("lib.git"), two);
     const repository = server.url("repo.git");
-    expect(await source({ repository, commits: [first] }, read("vendor/lib/lib.txt"))).toBe("one");
-
-    server.commit("lib.git", { "lib.txt": "two" });
-    server.git("repo.git", "-C", "vendor/lib", "pull", "--quiet", "origin", "master");
-    const second = server.commit("repo.git", {});
-    expect(await source({ repository, commits: [second] }, read("vendor/lib/lib.txt"))).toBe("two");
-    expect(await source({ repository, commits: [first] }, read("vendor/lib/lib.txt"))).toBe("one");
+    const library = (commit: string) =>
+      source({ repository, commits: [commit] }, read("vendor/lib/lib.txt"));
+    expect(await library(first)).toBe("one");
+    expect(await library(second)).toBe("two");
+    expect(await library(first)).toBe("one");
   });
 
   it("gets commits that no branch has, and says when there is no such commit", async () => {
@@ -224,27 +223,18 @@ describe("hostile requests", () => {
     },
   );
 
-  it.each(["file", "ext"])("does not let a submodule use %s URLs", async (scheme) => {
-    server.create("secret.git", { "secret.txt": "S" });
+  it.each([
+    ["file", (local: string) => `file://${local}`],
+    ["ext", (local: string) => `ext::cat ${local}`],
+  ])("does not let a submodule use %s URLs", async (scheme, url) => {
+    const secret = server.create("secret.git", { "secret.txt": "S" });
     server.create("repo.git", { "a.txt": "A" });
-    const local = join(server.path, "secret.git");
-    server.git(
-      "repo.git",
-      "-c",
-      "protocol.file.allow=always",
-      "submodule",
-      "--quiet",
-      "add",
-      local,
-    );
-    const url = scheme === "file" ? `file://${local}` : `ext::cat ${local}`;
-    const commit = server.commit("repo.git", {
-      ".gitmodules": `[submodule "secret.git"]\n\tpath = secret.git\n\turl = ${url}\n`,
-    });
+    const local = url(join(server.path, "secret.git"));
+    const commit = server.submodule("repo.git", "secret", local, secret);
     await expect(
       source({ repository: server.url("repo.git"), commits: [commit] }, names),
     ).rejects.toThrow("git-submodule-update failed");
-    expect(log.join("\n")).toMatch(/transport '(file|ext)' not allowed/);
+    expect(log.join("\n")).toContain(`transport '${scheme}' not allowed`);
   });
 
   it("uses a URL's password and shows it nowhere", async () => {
@@ -271,9 +261,8 @@ describe("hostile requests", () => {
     );
     expect(config).not.toContain("hunter2");
     expect(log.join("\n")).not.toContain("hunter2");
-    expect(
-      execFileSync("grep", ["-rlc", "hunter2", stateDir, "--exclude-dir=objects"]).length,
-    ).toBe(0);
+    const found = spawnSync("grep", ["-rl", "hunter2", stateDir], { encoding: "utf8" });
+    expect(found).toMatchObject({ stdout: "", status: 1 });
     expect(seen).toEqual([]);
   });
 

@@ -2,7 +2,7 @@
  * Runs Git in one directory, for a job: its output goes to the job's log, and it gets nothing from the worker that a job
  * must not use (prompts, protocols that run commands or read files, variables of the environment).
  */
-import { GitPluginError, type SimpleGit, type SimpleGitOptions, simpleGit } from "simple-git";
+import { GitPluginError, type SimpleGitOptions, simpleGit } from "simple-git";
 import { JobFailed } from "../failure.js";
 import { redact } from "./repository-url.js";
 
@@ -46,6 +46,14 @@ const ENVIRONMENT = {
   LC_ALL: "C",
 };
 
+/** Of the worker's variables, Git sees these: where things are, and how to get to the network. */
+const INHERITED = /^(PATH|HOME|TMPDIR|XDG_CONFIG_HOME|SSL_CERT_(FILE|DIR)|(https?|all|no)_proxy)$/i;
+
+function environment(): Record<string, string> {
+  const inherited = Object.entries(process.env).filter(([name]) => INHERITED.test(name));
+  return { ...(Object.fromEntries(inherited) as Record<string, string>), ...ENVIRONMENT };
+}
+
 /** Bytes of output kept for `GitFailed`. */
 const KEPT_OUTPUT = 8 * 1024;
 
@@ -60,42 +68,40 @@ export class Git {
 
   /**
    * Runs a command and passes its output on. Throws `GitFailed`, whose message starts with `label`; if `maxSilence`
-   * (ms) is given, also when nothing comes from Git for that long.
+   * (ms) is given, `JobFailed` when nothing comes from Git for that long.
    */
   async run(label: string, args: readonly string[], maxSilence?: number): Promise<void> {
     const flood = new AbortController();
-    const git = this.#instance(label, {
-      abort: flood.signal,
-      ...(maxSilence !== undefined && { timeout: { block: maxSilence } }),
-    });
     let total = 0;
-    git.outputHandler((_command, stdout, stderr) => {
-      for (const stream of [stdout, stderr]) {
-        const lines = new LineFilter((line) => this.options.log(redact(line)));
-        stream.on("data", (data: Buffer) => {
-          lines.push(data);
-          total += data.length;
-          if (total > MAX_OUTPUT) flood.abort();
-        });
-        stream.once("end", () => lines.end());
-      }
-    });
+    const onOutput = (stream: NodeJS.ReadableStream): void => {
+      const lines = new LineFilter((line) => this.options.log(redact(line)));
+      stream.on("data", (data: Buffer) => {
+        lines.push(data);
+        total += data.length;
+        if (total > MAX_OUTPUT) flood.abort();
+      });
+      stream.once("end", () => lines.end());
+    };
+    const timeout = maxSilence === undefined ? {} : { timeout: { block: maxSilence } };
     try {
-      await git.raw([...args]);
+      await this.#raw(label, args, { abort: flood.signal, ...timeout }, onOutput);
     } catch (error) {
-      if (!(error instanceof GitPluginError)) throw error;
-      throw new JobFailed(
-        error.plugin === "timeout"
-          ? `${label} was stopped: no answer from the server for ${maxSilence! / 1000} s`
-          : `${label} was stopped: it printed more than ${MAX_OUTPUT} bytes`,
-      );
+      const plugin = error instanceof GitPluginError ? error.plugin : undefined;
+      if (plugin === "timeout") {
+        const seconds = maxSilence! / 1000;
+        throw new JobFailed(`${label} was stopped: no answer from the server for ${seconds} s`);
+      }
+      if (plugin === "abort") {
+        throw new JobFailed(`${label} was stopped: it printed more than ${MAX_OUTPUT} bytes`);
+      }
+      throw error;
     }
   }
 
   /** Whether a command succeeds; its output is dropped. */
   async succeeds(args: readonly string[]): Promise<boolean> {
     try {
-      await this.#instance("git", {}).raw([...args]);
+      await this.#raw("git", args, {}, () => {});
       return true;
     } catch (error) {
       if (error instanceof GitFailed) return false;
@@ -103,9 +109,15 @@ export class Git {
     }
   }
 
-  #instance(label: string, options: Partial<SimpleGitOptions>): SimpleGit {
+  async #raw(
+    label: string,
+    args: readonly string[],
+    options: Partial<SimpleGitOptions>,
+    onOutput: (stream: NodeJS.ReadableStream) => void,
+  ): Promise<void> {
     const { credentialFile } = this.options;
-    return simpleGit({
+    let failure: GitFailed | undefined;
+    const git = simpleGit({
       ...options,
       baseDir: this.directory,
       allowEnvironment: Object.keys(ENVIRONMENT),
@@ -117,12 +129,23 @@ export class Git {
           ? []
           : ["credential.helper=", `credential.helper=store --file=${credentialFile}`]),
       ],
+      // Left to itself it takes a command that failed without a word for a success.
       errors: (error, { exitCode, stdErr, stdOut }) => {
         if (!exitCode) return error;
         const output = Buffer.concat([...stdOut, ...stdErr]).toString();
-        return new GitFailed(label, exitCode, redact(output.slice(-KEPT_OUTPUT)));
+        failure = new GitFailed(label, exitCode, redact(output.slice(-KEPT_OUTPUT)));
+        return failure;
       },
-    }).env({ ...process.env, ...ENVIRONMENT });
+    });
+    git.env(environment()).outputHandler((_command, stdout, stderr) => {
+      onOutput(stdout);
+      onOutput(stderr);
+    });
+    try {
+      await git.raw([...args]);
+    } catch (error) {
+      throw failure ?? error; // What it throws is not what it was given.
+    }
   }
 }
 
