@@ -38,6 +38,11 @@ export class FieldHook extends Hook {
     else this.target.call(request);
   }
 
+  /** Calls on this go to another place than before, though what it is in the end is not known yet. */
+  moved(): void {
+    this.notifyWatchers(this);
+  }
+
   /** The answer is there, or known to be another one's. Takes `target`. */
   resolve(target: Hook): void {
     this.target = target;

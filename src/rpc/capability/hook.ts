@@ -9,7 +9,10 @@ import type { RpcError } from "../errors.js";
 import type { CallRequest } from "./request.js";
 import type { ResultPromise } from "./result.js";
 
-/** Called once when a hook turns into another one, which it does not own. */
+/**
+ * Called once when a hook turns into another one, which it does not own – or, with the hook itself, when a promise has got
+ * closer to what it will be.
+ */
 type Watcher = (next: Hook) => void;
 
 export abstract class Hook {
@@ -56,14 +59,14 @@ export abstract class Hook {
   /** A reference was lost without having been released; it is released now. See leaks.ts. */
   onLeak(): void {}
 
-  /** Calls `watcher` once when `next` is set. Only for hooks that have no `next` yet. Returns a function that unsubscribes. */
+  /** Calls `watcher` once. Only for hooks that have no `next` yet. Returns a function that unsubscribes. */
   watch(watcher: Watcher): () => void {
     this.watchers ??= new Set();
     this.watchers.add(watcher);
     return () => this.watchers?.delete(watcher);
   }
 
-  /** To be called by subclasses once `next` is set and everything that waited has been passed on. */
+  /** To be called by subclasses once everything that waited has been passed on. */
   protected notifyWatchers(next: Hook): void {
     const { watchers } = this;
     if (watchers === undefined) return;

@@ -108,11 +108,12 @@ export class ResultPromise {
       return;
     }
     this.executor = executor;
-    if (executor.pipeline === undefined || this.queue === undefined) return;
+    if (executor.pipeline === undefined) return;
     for (const { path, request } of this.takeQueue()) {
       executor.pipeline(path, request);
       this.release();
     }
+    if (this.fields !== undefined) for (const field of this.fields.values()) field.moved();
   }
 
   /** The call waits somewhere no longer: until the next `accept`, nobody works on it. */
@@ -223,12 +224,12 @@ export class ResultPromise {
     if (this.references > 0) {
       // Holds the result while what it held alive is passed on.
       this.references++;
+      this.notify();
       for (const { path, request } of this.takeQueue()) {
         callAndRelease(this.pipelined(path), request);
         this.release();
       }
       this.resolveFields((path) => this.pipelined(path));
-      this.notify();
       this.payload?.expire();
       this.release();
     } else {

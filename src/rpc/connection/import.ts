@@ -23,6 +23,7 @@ import type { RemoteTarget } from "./remote.js";
 type Resolution = "local" | "nowhere" | Import;
 
 export class Import implements RemoteTarget {
+  readonly isLasting = true;
   private references = 1;
   private mentions = 1;
   private isUsed: boolean;

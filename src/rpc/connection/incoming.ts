@@ -35,7 +35,7 @@ import { type FrameReader, type StructReader, WireError } from "../wire/reader.j
 import { Answer } from "./answer.js";
 import { Import } from "./import.js";
 import { overLimit, type Protocol } from "./protocol.js";
-import { AnswerTarget, CANCELLED, type Question, type Resolution } from "./question.js";
+import { AnswerTarget, CANCELLED, type Question } from "./question.js";
 import type { RemoteTarget } from "./remote.js";
 
 /** Looks up a service for a peer. Gives a reference to it. Throws to refuse. */
@@ -177,7 +177,7 @@ export class Incoming {
     }
     if (question.isCancelled) {
       // The peer releases the answer's capabilities itself, as our Finish told it to.
-      question.returned("nowhere");
+      question.returned();
       question.result.reject(CANCELLED);
       return;
     }
@@ -187,18 +187,18 @@ export class Incoming {
         return;
       case RETURN.exception: {
         const { kind, reason } = readException(body.struct(0));
-        question.returned("nowhere");
+        question.returned();
         question.result.reject(new RpcError(kind, reason));
         break;
       }
       case RETURN.canceled:
-        question.returned("nowhere");
+        question.returned();
         question.result.reject(CANCELLED);
         break;
       case RETURN.resultsSentElsewhere:
         if (!question.isTail) throw new RpcError("failed", "the results were sent nowhere");
         // The result stays open, and calls on it go on to be sent to this question.
-        question.returned("nowhere");
+        question.returned();
         return;
       case RETURN.takeFromOtherQuestion:
         this.takeFrom(question, message.otherQuestion);
@@ -211,7 +211,7 @@ export class Incoming {
 
   private results(question: Question, wire: WirePayload): void {
     if (wire.capabilities.length === 0) {
-      question.returned("nowhere");
+      question.returned();
       question.result.fulfill(new Payload(wire.content, []));
       question.unlink();
       return;
@@ -224,12 +224,7 @@ export class Incoming {
       if (index >= 0) paths.set(index, new AnswerTarget(question, path));
     }
     const hooks = this.importAll(wire.capabilities, paths);
-    let resolution: Resolution = "nowhere";
-    if (question.isHeld && content !== undefined) {
-      const capabilities = wire.capabilities.map((descriptor) => this.resolutionOf(descriptor));
-      resolution = { content, capabilities };
-    }
-    question.returned(resolution);
+    question.returned();
     question.result.fulfill(new Payload(content, hooks));
     question.unlink();
   }
@@ -238,7 +233,7 @@ export class Incoming {
     const other = this.protocol.answers.get(id);
     if (other === undefined || !other.keepsResults) throw unknown("answer", id);
     const { result } = question;
-    question.returned("local");
+    question.returned();
     if (!question.hasUsedPaths || result.isAbandoned) {
       result.follow(other.result.addRef());
       question.unlink();
@@ -321,7 +316,7 @@ export class Incoming {
       const question = this.protocol.questions.get(body.u32(0));
       if (question === undefined || question.isReturned) throw unknown("question", body.u32(0));
       for (const id of question.paramExports) this.protocol.releaseExport(id, 1);
-      question.returned("nowhere");
+      question.returned();
       question.result.reject(new RpcError("unimplemented", "the peer does not know this message"));
       question.unlink();
     } else if (tag === MESSAGE.resolve) {

@@ -89,7 +89,7 @@ export class Protocol {
     // A call of the peer's whose answer will be that of this call: the peer can keep it.
     const answer = result.answer as Answer | undefined;
     const isTail = answer?.isForwardable(this) === true && !result.isAbandoned;
-    const descriptors = this.describeAll(payload.capabilities);
+    const descriptors = this.describeAll(payload.capabilities, true);
     const question = this.ask(result, exportIds(descriptors), isTail);
     this.writer.call(
       question.id,
@@ -161,8 +161,8 @@ export class Protocol {
       this.answers.delete(answer.id);
       answer.leave();
     } else {
-      const descriptors = this.describeAll(payload.capabilities);
-      const targets = payload.capabilities.map((hook) => this.remoteOf(hook)?.addRef());
+      const descriptors = this.describeAll(payload.capabilities, false);
+      const targets = payload.capabilities.map((hook) => this.lastingTarget(hook)?.addRef());
       answer.returned(targets, exportIds(descriptors));
       this.writer.returnResults(answer.id, payload.content, descriptors, false);
       this.resolveBrokenMentions();
@@ -198,21 +198,33 @@ export class Protocol {
     return true;
   }
 
-  /** The entry of the peer's that `hook` is, if it is one. */
-  private remoteOf(hook: Hook): RemoteTarget | undefined {
-    return shortest(hook).remote(this) as RemoteTarget | undefined;
+  /**
+   * What of the peer's `hook` is, if that is all that will ever be known of it here: an import, or a capability in an answer
+   * that the peer keeps. Not what is in the answer to an ordinary question: that we shall know.
+   */
+  private lastingTarget(hook: Hook): RemoteTarget | undefined {
+    const remote = shortest(hook).remote(this) as RemoteTarget | undefined;
+    return remote?.isLasting === true ? remote : undefined;
   }
 
-  private describeAll(hooks: readonly Hook[]): readonly WireDescriptor[] {
-    return hooks.length === 0 ? NO_DESCRIPTORS : hooks.map((hook) => this.describe(hook));
+  private describeAll(hooks: readonly Hook[], isForNow: boolean): readonly WireDescriptor[] {
+    if (hooks.length === 0) return NO_DESCRIPTORS;
+    return hooks.map((hook) => this.describe(hook, isForNow));
   }
 
-  /** How the peer is told about `hook`, in the very next message. Exports it if it is none of the peer's own. */
-  private describe(hook: Hook): WireDescriptor {
+  /**
+   * How the peer is told about `hook`, in the very next message. Exports it if it is none of the peer's own.
+   *
+   * `isForNow`: in a call, what will be in the answer to one of our questions is described as just that. Not where we say
+   * what something has turned out to be: then we would have to keep the question to forward to, for as long as the peer can
+   * call that something – and if the peer did the same, both would wait for the other's Finish forever. There it is a promise
+   * of ours, until the question is answered.
+   */
+  private describe(hook: Hook, isForNow: boolean): WireDescriptor {
     const end = shortest(hook);
     if (end === NULL_HOOK) return NO_CAPABILITY;
-    const remote = this.remoteOf(end);
-    if (remote !== undefined) return remote.descriptor;
+    const remote = end.remote(this) as RemoteTarget | undefined;
+    if (remote !== undefined && (isForNow || remote.isLasting)) return remote.descriptor;
     let entry = this.exportsByHook.get(end);
     if (entry === undefined) entry = this.export(end);
     else entry.mentions++;
@@ -242,14 +254,14 @@ export class Protocol {
   private watchExport(entry: Export, hook: Hook): void {
     entry.unwatch = hook.watch((next) => {
       const end = shortest(next);
-      const remote = this.remoteOf(end);
+      const target = this.lastingTarget(end);
       // Another promise of ours: what matters to the peer is what comes of it in the end.
-      if (end.isPromise && remote === undefined) this.watchExport(entry, end);
-      else this.resolveExport(entry, end, remote);
+      if (end.isPromise && target === undefined) this.watchExport(entry, end);
+      else this.resolveExport(entry, end, target);
     });
   }
 
-  private resolveExport(entry: Export, end: Hook, remote: RemoteTarget | undefined): void {
+  private resolveExport(entry: Export, end: Hook, target: RemoteTarget | undefined): void {
     entry.unwatch = undefined;
     this.exportsByHook.delete(entry.hook);
     if (this.error !== undefined) return;
@@ -257,8 +269,8 @@ export class Protocol {
       this.writer.resolveException(entry.id, toWire(end.error));
       return;
     }
-    entry.target = remote?.addRef();
-    this.writer.resolve(entry.id, this.describe(end));
+    entry.target = target?.addRef();
+    this.writer.resolve(entry.id, this.describe(end, false));
   }
 
   private resolveBrokenMentions(): void {

@@ -8,31 +8,20 @@
  * - complete: gone from the table; the id may be used again.
  *
  * References: one of the result, until it is settled or abandoned – or as long as it lives, when the peer keeps the answer (a tail
- * call) and we only pass on calls to it. And one of each answer and export of ours that was said to be a capability in
- * this question's answer: calls on them go here and nowhere else, and so does a Disembargo.
+ * call) and we only pass on calls to it. And, of a tail call, one of the answer that it stands for.
  */
-
 import type { CallRequest } from "../capability/request.js";
 import type { Executor, ResultPromise } from "../capability/result.js";
 import { RpcError } from "../errors.js";
-import type { Content } from "../wire/content.js";
 import { DESCRIPTOR } from "../wire/layout.js";
 import type { Path, WireDescriptor, WireTarget } from "../wire/messages.js";
-import { Import } from "./import.js";
 import type { Protocol } from "./protocol.js";
 import type { RemoteTarget } from "./remote.js";
-
-/** Where calls on capabilities of an answer lead that came: back to us, to imports (held), or nowhere that they come back from. */
-export type Resolution =
-  | "local"
-  | "nowhere"
-  | { readonly content: Content; readonly capabilities: readonly ("local" | "nowhere" | Import)[] };
 
 export class Question implements Executor {
   private references = 1;
   private isLinked = true;
   private state: "waiting" | "cancelled" | "lingering" | "complete" = "waiting";
-  private resolution: Resolution = "nowhere";
   private usedPaths: Map<string, Path> | undefined;
 
   constructor(
@@ -53,11 +42,6 @@ export class Question implements Executor {
     return this.state === "lingering" || this.state === "complete";
   }
 
-  /** Somebody else than the result will still address this. */
-  get isHeld(): boolean {
-    return this.references > (this.isLinked ? 1 : 0);
-  }
-
   /** Paths in the answer that were called while it was not there. */
   get used(): Iterable<Path> {
     return this.usedPaths?.values() ?? [];
@@ -72,27 +56,14 @@ export class Question implements Executor {
     this.usedPaths.set(path.join(), path);
   }
 
-  /** A Return came. What is in `resolution` is taken. */
-  returned(resolution: Resolution): void {
+  /** A Return came. */
+  returned(): void {
     if (this.state === "cancelled") {
       this.state = "complete";
       this.protocol.forgetQuestion(this.id);
-      releaseResolution(resolution);
     } else {
       this.state = "lingering";
-      this.resolution = resolution;
     }
-  }
-
-  /** See `RemoteTarget.embargoPath`, for the capability at `path`. */
-  embargoPath(path: Path): RemoteTarget | undefined {
-    if (this.state !== "lingering" || this.usedPaths?.has(path.join()) !== true) return undefined;
-    const { resolution } = this;
-    if (resolution === "nowhere") return undefined;
-    if (resolution === "local") return new AnswerTarget(this, path);
-    const capability = resolution.capabilities[resolution.content.capabilityAt(path)];
-    if (capability === "local") return new AnswerTarget(this, path);
-    return capability instanceof Import ? capability.loopPath : undefined;
   }
 
   pipeline(path: Path, request: CallRequest): void {
@@ -124,8 +95,6 @@ export class Question implements Executor {
   /** The connection is gone. */
   lose(error: RpcError): void {
     this.state = "complete";
-    releaseResolution(this.resolution);
-    this.resolution = "nowhere";
     this.result.reject(error);
   }
 
@@ -144,7 +113,6 @@ export class Question implements Executor {
       this.state = "complete";
       this.protocol.sendFinish(this.id, false);
       this.protocol.forgetQuestion(this.id);
-      releaseResolution(this.resolution);
     }
   }
 }
@@ -164,8 +132,14 @@ export class AnswerTarget implements RemoteTarget {
     return { tag: DESCRIPTOR.receiverAnswer, id: this.question.id, path: this.path };
   }
 
-  get embargoPath(): RemoteTarget | undefined {
-    return this.question.embargoPath(this.path);
+  /** The answer to a tail call stays with the peer. */
+  get isLasting(): boolean {
+    return this.question.isTail;
+  }
+
+  /** Where the capabilities of such an answer lead is the peer's business. */
+  get embargoPath(): undefined {
+    return undefined;
   }
 
   markUsed(): void {
@@ -179,13 +153,6 @@ export class AnswerTarget implements RemoteTarget {
 
   release(): void {
     this.question.release();
-  }
-}
-
-function releaseResolution(resolution: Resolution): void {
-  if (typeof resolution === "string") return;
-  for (const capability of resolution.capabilities) {
-    if (capability instanceof Import) capability.release();
   }
 }
 

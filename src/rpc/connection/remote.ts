@@ -9,6 +9,8 @@ export interface RemoteTarget {
   readonly wire: WireTarget;
   /** How the peer is told that something is this. */
   readonly descriptor: WireDescriptor;
+  /** What it turns out to be, we shall not learn or need not wait for. */
+  readonly isLasting: boolean;
   /** Notes that a call was sent to it: if it resolves to something here, that call is still on its way back. */
   markUsed(): void;
   /**
