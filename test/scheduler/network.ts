@@ -61,8 +61,6 @@ export class Network {
     } = options;
     const lines: string[] = [];
     const finished: string[] = [];
-    const put = (message: string) => void lines.push(message);
-    const log: Logger = { error: put, warn: put, info: put, debug: put, debugging: false };
     const scheduler: Scheduler = new Scheduler({
       pools,
       store,
@@ -75,7 +73,7 @@ export class Network {
         started: () => {},
         finished: (_, outcome) => void finished.push(outcome),
       },
-      log,
+      log: silentLog(lines),
     });
     const vat = new Vat({
       identity,
@@ -160,6 +158,12 @@ export class Network {
     this.own(worker.queue);
     return worker;
   }
+}
+
+/** A log that shows nothing, and writes down what it is told. */
+export function silentLog(lines: string[] = []): Logger {
+  const put = (message: string) => void lines.push(message);
+  return { error: put, warn: put, info: put, debug: put, debugging: false };
 }
 
 export interface SubmitOptions {

@@ -93,10 +93,10 @@ export class WorkerSession {
 
   /** Takes `job`. It is watched without a reference to it, as it has to end when its client gives it up. */
   private start(ticket: Ticket<QueuedJob>, job: Capability): DetachedPointer {
-    const result = Job.result(job);
+    using watched = job.dup();
     const descr = ticket.job.start(job);
     this.options.onStarted(ticket.job);
-    result.then(
+    Job.result(watched).then(
       () => this.finished("ok"),
       (error) => this.finished(error.kind === "disconnected" ? "disconnected" : "failed"),
     );
