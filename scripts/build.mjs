@@ -19,7 +19,7 @@ const DIST = join(ROOT, "dist");
 /** The file that records what dist/ was built from. */
 const STAMP = ".built-from";
 
-export function build() {
+export async function build() {
   const from = fingerprint();
   // Aside first: a build that fails, or runs next to programs in use, leaves the old one whole.
   const fresh = mkdtempSync(join(ROOT, "dist-"));
@@ -28,6 +28,7 @@ export function build() {
     if (!succeeds(process.execPath, [tsc, "-p", "tsconfig.build.json", "--outDir", fresh])) {
       throw new SetUpError("The build failed; see the compiler's messages above.");
     }
+    await bundlePrograms(join(fresh, "cli"));
     writeFileSync(join(fresh, STAMP), from);
     chmodSync(fresh, 0o755);
     rmSync(DIST, { recursive: true, force: true });
@@ -37,10 +38,64 @@ export function build() {
   }
 }
 
-export function buildIfStale() {
+export async function buildIfStale() {
   if (isCurrent()) return;
   console.error("Building…");
-  build();
+  await build();
+}
+
+/**
+ * Puts each program, with the libraries that it always loads, into a few files. That halves the time it takes to start,
+ * which matters to who starts a client for each of thousands of jobs.
+ * @param {string} outdir where the compiler has put the programs; they are replaced
+ */
+async function bundlePrograms(outdir) {
+  // Not before now: set-up may only just have installed it.
+  const { build } = await import("esbuild");
+  const { bin, dependencies } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
+  const { metafile } = await build({
+    entryPoints: Object.keys(bin).map((name) => join(ROOT, "src/cli", `${name}.ts`)),
+    outdir,
+    chunkNames: "chunks/[name]-[hash]",
+    bundle: true,
+    splitting: true,
+    format: "esm",
+    platform: "node",
+    target: "node20",
+    external: Object.keys(dependencies).filter((name) => !BUNDLED.includes(name)),
+    // Bundled CommonJS packages ask for Node's own modules with it.
+    banner: {
+      js: 'import { createRequire as requireOf } from "node:module"; const require = requireOf(import.meta.url);',
+    },
+    sourcemap: true,
+    metafile: true,
+    absWorkingDir: ROOT,
+    allowOverwrite: true,
+    logLevel: "warning",
+  });
+  writeFileSync(join(outdir, "LICENSES.txt"), licenses(Object.keys(metafile.inputs)));
+}
+
+/** Always needed, and quicker to load from the bundle. The others load when they are used, if ever. */
+const BUNDLED = ["@commander-js/extra-typings", "capnp-es", "commander", "node-forge"];
+
+/**
+ * The licenses of packages in a bundle, which ask to go with every copy.
+ * @param {string[]} inputs
+ */
+function licenses(inputs) {
+  const packages = new Set(
+    inputs.flatMap((path) => /^node_modules\/(?:@[^/]+\/)?[^/]+/.exec(path)?.[0] ?? []),
+  );
+  return [...packages]
+    .sort()
+    .map((dir) => {
+      const file = readdirSync(join(ROOT, dir)).find((name) => /^licen[cs]e/i.test(name));
+      if (file === undefined) throw new SetUpError(`${dir} has no license file.`);
+      const text = readFileSync(join(ROOT, dir, file), "utf8");
+      return `${dir.slice("node_modules/".length)}\n\n${text.trim()}\n`;
+    })
+    .join(`\n${"-".repeat(80)}\n\n`);
 }
 
 function isCurrent() {
@@ -56,13 +111,9 @@ function fingerprint() {
   const sources = readdirSync(join(ROOT, "src"), { recursive: true, encoding: "utf8" })
     .filter((path) => path.endsWith(".ts"))
     .map((path) => join("src", path));
+  const others = ["tsconfig.json", "tsconfig.build.json", "package-lock.json", "scripts/build.mjs"];
   const hash = createHash("sha256");
-  for (const path of [
-    ...sources.sort(),
-    "tsconfig.json",
-    "tsconfig.build.json",
-    "package-lock.json",
-  ]) {
+  for (const path of [...sources.sort(), ...others]) {
     const { mtimeMs, size } = statSync(join(ROOT, path));
     hash.update(`${path} ${mtimeMs} ${size}\n`);
   }

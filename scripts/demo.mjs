@@ -32,7 +32,7 @@ await runScript(async () => {
         "It installs the Debian packages that it needs and that are missing: runc, umoci, busybox-static.",
     );
   }
-  setUp("demo");
+  await setUp("demo");
 
   const interrupted = new AbortController();
   const signals = /** @type {const} */ (["SIGINT", "SIGTERM", "SIGHUP"]);

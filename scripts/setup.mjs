@@ -14,7 +14,7 @@ import { ROOT, runScript, SetUpError } from "./lib/process.mjs";
 const OLDEST_NODE = 20;
 
 /** @param {"demo" | "test"} purpose */
-export function setUp(purpose) {
+export async function setUp(purpose) {
   const [major] = process.versions.node.split(".");
   if (Number(major) < OLDEST_NODE) {
     throw new SetUpError(
@@ -26,16 +26,16 @@ export function setUp(purpose) {
   // An installed package has neither sources nor dependencies of its own to care for.
   if (existsSync(join(ROOT, "src"))) {
     ensureDependencies();
-    buildIfStale();
+    await buildIfStale();
   }
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {
-  await runScript(() => {
+  await runScript(async () => {
     const purpose = process.argv[2] ?? "demo";
     if (purpose !== "demo" && purpose !== "test") {
       throw new SetUpError("usage: node scripts/setup.mjs [demo|test]");
     }
-    setUp(purpose);
+    await setUp(purpose);
   });
 }

@@ -10,8 +10,8 @@ import { join } from "node:path";
 import { ROOT, runScript } from "./lib/process.mjs";
 import { setUp } from "./setup.mjs";
 
-await runScript(() => {
-  setUp("test");
+await runScript(async () => {
+  await setUp("test");
   const dir = mkdtempSync(join(tmpdir(), "ocluster-vitest-"));
   try {
     const report = join(dir, "report.json");

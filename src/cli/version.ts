@@ -1,10 +1,9 @@
 /** The version of this package, as its package.json says. */
-import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
 
 /** Such as "0.1.0". */
 export function version(): string {
-  const manifest: unknown = JSON.parse(
-    readFileSync(new URL("../../package.json", import.meta.url), "utf8"),
-  );
+  // By the package's own name: bundled or not, this file may lie anywhere in it.
+  const manifest: unknown = createRequire(import.meta.url)("ocluster/package.json");
   return (manifest as { version: string }).version;
 }
