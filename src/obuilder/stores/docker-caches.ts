@@ -1,0 +1,5 @@
+/*
+ * Caches as volumes of a Docker engine.
+ */
+
+export class DockerCaches {}

@@ -1,0 +1,5 @@
+/*
+ * Caches as datasets of a ZFS pool.
+ */
+
+export class ZfsCaches {}

@@ -1,0 +1,5 @@
+/*
+ * Layers as datasets of a ZFS pool.
+ */
+
+export class ZfsStore {}
