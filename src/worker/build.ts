@@ -68,7 +68,9 @@ export function build(descr: JobDescr, io: BuildIo, builders: Builders): Promise
               `It handles: ${[...builders.custom.keys()].join(", ") || "none"}`,
           );
         }
-        return handler({ ...io, kind: action.name, payload: action.payload, src, secrets });
+        // Not `...io`: it is an object with accessors, which a copy would not have.
+        const { log, signal } = io;
+        return handler({ log, signal, kind: action.name, payload: action.payload, src, secrets });
       }
     }
   });

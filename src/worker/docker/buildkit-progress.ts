@@ -7,12 +7,15 @@
  *
  * Steps run side by side, and get numbers in the order in which they start. A line of output belongs to the step whose
  * number it carries.
+ *
+ * Field numbers are those of `StatusResponse` in BuildKit's api/services/control/control.proto.
  */
-import buildkit from "dockerode/lib/buildkit.js";
+import { Message } from "./protobuf.js";
 
 interface Step {
   readonly number: number;
   readonly name: string;
+  /** Seconds since 1970, as all times here. */
   readonly started: number;
   /** Output without a line end so far. */
   rest: string;
@@ -23,52 +26,50 @@ interface Step {
 const MAX_LINE = 64 * 1024;
 
 export class BuildKitProgress {
+  /** By their digests. */
   readonly #steps = new Map<string, Step>();
   /** The step that the last line was about: its name need not be said again. */
   #current: Step | undefined;
 
-  /** The text for one message, whose `aux` is an encoded `moby.buildkit.v1.StatusResponse`. */
-  text(aux: string): string {
-    const { vertexes, statuses, logs } = buildkit.decodeBuildKitStatus(aux);
+  /** The text for one encoded `moby.buildkit.v1.StatusResponse`. */
+  text(encoded: Uint8Array): string {
+    const response = new Message(encoded);
+    const vertexes = response.messages(1).map(readVertex);
     let text = "";
     for (const { digest, name, started } of vertexes) {
-      if (started && !this.#steps.has(digest)) {
-        const number = this.#steps.size + 1;
-        const step = { number, name, started: seconds(started), rest: "", ended: false };
-        this.#steps.set(digest, step);
-        text += this.#about(step);
-      }
+      if (started === undefined || this.#steps.has(digest)) continue;
+      const step = { number: this.#steps.size + 1, name, started, rest: "", ended: false };
+      this.#steps.set(digest, step);
+      text += this.#about(step);
     }
-    for (const { ID, vertex, name, completed } of statuses) {
-      const step = this.#steps.get(vertex);
-      if (step && completed) text += `${this.#about(step)}#${step.number} ${name || ID} done\n`;
+    for (const status of response.messages(2)) {
+      const step = this.#steps.get(status.text(2));
+      const completed = status.message(8);
+      if (!step || !completed) continue;
+      text += `${this.#about(step)}#${step.number} ${status.text(3) || status.text(1)} done\n`;
     }
-    for (const { vertex, msg, timestamp } of logs) {
-      const step = this.#steps.get(vertex);
-      if (step) text += this.#output(step, msg, seconds(timestamp) - step.started);
+    for (const log of response.messages(3)) {
+      const step = this.#steps.get(log.text(1));
+      if (step) text += this.#output(step, log.text(4), readTime(log, 2) ?? step.started);
     }
-    for (const { digest, completed, cached, error } of vertexes) {
+    for (const { cached, completed, digest, error } of vertexes) {
       const step = this.#steps.get(digest);
-      if (!step || !completed || step.ended) continue;
+      if (!step || completed === undefined || step.ended) continue;
       step.ended = true;
-      const how = error
-        ? `ERROR: ${error}`
-        : cached
-          ? "CACHED"
-          : `DONE ${(seconds(completed) - step.started).toFixed(1)}s`;
+      const done = cached ? "CACHED" : `DONE ${(completed - step.started).toFixed(1)}s`;
       text += this.#about(step);
       if (step.rest !== "") text += `#${step.number} ${step.rest}\n`;
-      text += `#${step.number} ${how}\n`;
+      text += `#${step.number} ${error ? `ERROR: ${error}` : done}\n`;
       this.#current = undefined;
     }
     return text;
   }
 
-  #output(step: Step, base64: string, elapsed: number): string {
-    const lines = (step.rest + Buffer.from(base64, "base64").toString()).split("\n");
+  #output(step: Step, output: string, time: number): string {
+    const lines = (step.rest + output).split("\n");
     step.rest = lines.pop()!.slice(-MAX_LINE);
     if (lines.length === 0) return "";
-    const prefix = `#${step.number} ${elapsed.toFixed(3)} `;
+    const prefix = `#${step.number} ${(time - step.started).toFixed(3)} `;
     return this.#about(step) + lines.map((line) => `${prefix}${line.trimEnd()}\n`).join("");
   }
 
@@ -80,6 +81,18 @@ export class BuildKitProgress {
   }
 }
 
-function seconds(time: { readonly seconds: string; readonly nanos: number }): number {
-  return Number(time.seconds) + time.nanos / 1e9;
+function readVertex(vertex: Message) {
+  return {
+    digest: vertex.text(1),
+    name: vertex.text(3),
+    cached: vertex.number(4) !== 0,
+    started: readTime(vertex, 5),
+    completed: readTime(vertex, 6),
+    error: vertex.text(7),
+  };
+}
+
+function readTime(message: Message, field: number): number | undefined {
+  const time = message.message(field);
+  return time && time.number(1) + time.number(2) / 1e9;
 }

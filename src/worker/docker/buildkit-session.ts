@@ -16,7 +16,7 @@ import {
   status,
 } from "@grpc/grpc-js";
 import type Docker from "dockerode";
-import { encodeMessage, readString } from "./protobuf.js";
+import { encodeMessage, Message } from "./protobuf.js";
 import type { RegistryAuth } from "./registry-auth.js";
 
 export interface SessionSources {
@@ -60,7 +60,7 @@ type Answer = handleUnaryCall<Buffer, Buffer>;
 function sessionMethods({ secrets, registryAuth }: SessionSources): Record<string, Answer> {
   return {
     "/moby.buildkit.secrets.v1.Secrets/GetSecret": ({ request }, callback) => {
-      const id = readString(request, 1);
+      const id = new Message(request).text(1);
       const value = secrets.get(id);
       if (value === undefined) {
         callback({ code: status.NOT_FOUND, details: `secret ${id}: not found` });
@@ -69,7 +69,7 @@ function sessionMethods({ secrets, registryAuth }: SessionSources): Record<strin
       }
     },
     "/moby.filesync.v1.Auth/Credentials": ({ request }, callback) => {
-      const auth = registryAuth(readString(request, 1));
+      const auth = registryAuth(new Message(request).text(1));
       callback(
         null,
         auth ? encodeMessage({ 1: auth.username, 2: auth.password }) : Buffer.alloc(0),

@@ -121,7 +121,9 @@ async function followBuild(response: Readable, { log, signal }: BuildIo): Promis
   try {
     for await (const message of engineMessages(response)) {
       const isTrace = message.id === "moby.buildkit.trace";
-      await log.write(isTrace ? buildkit.text(message.aux as string) : progressText(message));
+      await log.write(
+        isTrace ? buildkit.text(Buffer.from(String(message.aux), "base64")) : progressText(message),
+      );
       image = imageId(message) ?? image;
       const failure = message.errorDetail ?? message.error;
       if (failure !== undefined) {
@@ -131,7 +133,7 @@ async function followBuild(response: Readable, { log, signal }: BuildIo): Promis
     }
   } catch (error) {
     signal.throwIfAborted();
-    throw error instanceof JobFailed ? error : engineFailure(error);
+    throw engineFailure(error);
   }
   if (image === "") throw new JobFailed("The Docker engine ended the build without an image");
   return image;

@@ -91,17 +91,19 @@ export function postForStream(docker: Docker, request: StreamRequest): Promise<R
   });
 }
 
-/** What went wrong in a request to the engine, for the client of a job. */
-export function engineFailure(error: unknown): JobFailed {
+/** An error of a request to the engine in words for the client of a job; other errors as they are. */
+export function engineFailure(error: unknown): unknown {
   const { code, json, message, statusCode } = error as NodeJS.ErrnoException & {
     readonly statusCode?: number;
     readonly json?: { readonly message?: string } | null;
   };
-  const text =
-    statusCode === undefined
-      ? `Cannot reach the worker's Docker engine: ${code === "ENOENT" ? "it is not running" : message}`
-      : `The Docker engine refused: ${json?.message ?? message.trim()}`;
-  return new JobFailed(text, { cause: error });
+  if (statusCode !== undefined) {
+    const reason = json?.message ?? message.trim();
+    return new JobFailed(`The Docker engine refused: ${reason}`, { cause: error });
+  }
+  if (code === undefined) return error;
+  const reason = code === "ENOENT" ? "it is not running" : message;
+  return new JobFailed(`Cannot reach the worker's Docker engine: ${reason}`, { cause: error });
 }
 
 /** A client of the engine that `DOCKER_HOST` and the like name; by default the one of this machine. */

@@ -1,10 +1,12 @@
 /**
- * As much of the protobuf encoding as BuildKit's session needs: messages whose fields are strings and bytes.
+ * As much of the protobuf encoding as BuildKit's messages need: no schema, fields by their numbers.
  * https://protobuf.dev/programming-guides/encoding/
  */
 
 const VARINT = 0;
+const FIXED64 = 1;
 const LENGTH_DELIMITED = 2;
+const FIXED32 = 5;
 
 /** A message of length-delimited fields, from their numbers (below 16) to their values. */
 export function encodeMessage(fields: Readonly<Record<number, string | Uint8Array>>): Buffer {
@@ -16,23 +18,62 @@ export function encodeMessage(fields: Readonly<Record<number, string | Uint8Arra
   );
 }
 
-/** The field `number` of a message as text; "" if it is not there, as protobuf has it. Throws on other kinds of bytes. */
-export function readString(message: Uint8Array, number: number): string {
-  let result = "";
-  const reader = new Reader(message);
-  while (!reader.atEnd) {
-    const tag = reader.varint();
-    const type = tag & 7;
-    if (type === VARINT) {
-      reader.varint();
-    } else if (type === LENGTH_DELIMITED) {
-      const bytes = reader.bytes(reader.varint());
-      if (tag >>> 3 === number) result = Buffer.from(bytes).toString();
-    } else {
-      throw new Error(`Unexpected protobuf field of type ${type}`);
+/** A decoded message. A field that is not there is 0, "" or empty, as protobuf has it. */
+export class Message {
+  readonly #numbers = new Map<number, number>();
+  readonly #bytes = new Map<number, Uint8Array[]>();
+
+  /** Throws on bytes that are no message. */
+  constructor(encoded: Uint8Array) {
+    const reader = new Reader(encoded);
+    while (!reader.atEnd) {
+      const tag = reader.varint();
+      const field = Math.floor(tag / 8);
+      switch (tag % 8) {
+        case VARINT:
+          this.#numbers.set(field, reader.varint());
+          break;
+        case LENGTH_DELIMITED:
+          this.#bytes.set(field, [...this.all(field), reader.bytes(reader.varint())]);
+          break;
+        case FIXED64:
+          reader.bytes(8);
+          break;
+        case FIXED32:
+          reader.bytes(4);
+          break;
+        default:
+          throw new Error("Not a protobuf message");
+      }
     }
   }
-  return result;
+
+  /** An integer; exact up to 2^53. */
+  number(field: number): number {
+    return this.#numbers.get(field) ?? 0;
+  }
+
+  text(field: number): string {
+    return Buffer.from(this.bytes(field)).toString();
+  }
+
+  bytes(field: number): Uint8Array {
+    return this.all(field).at(-1) ?? new Uint8Array();
+  }
+
+  /** A field that is a message, if it is there. */
+  message(field: number): Message | undefined {
+    return this.messages(field).at(-1);
+  }
+
+  /** A repeated field of messages. */
+  messages(field: number): Message[] {
+    return this.all(field).map((bytes) => new Message(bytes));
+  }
+
+  private all(field: number): readonly Uint8Array[] {
+    return this.#bytes.get(field) ?? [];
+  }
 }
 
 class Reader {
@@ -46,10 +87,10 @@ class Reader {
 
   varint(): number {
     let value = 0;
-    for (let shift = 0; shift < 32; shift += 7) {
+    for (let factor = 1; factor < 2 ** 70; factor *= 128) {
       const byte = this.bytes(1)[0]!;
-      value |= (byte & 0x7f) << shift;
-      if (byte < 0x80) return value >>> 0;
+      value += (byte & 0x7f) * factor;
+      if (byte < 0x80) return value;
     }
     throw new Error("Protobuf number too long");
   }
@@ -65,7 +106,7 @@ class Reader {
 
 function varint(value: number): Buffer {
   const bytes: number[] = [];
-  for (; value > 0x7f; value >>>= 7) bytes.push((value & 0x7f) | 0x80);
+  for (; value > 0x7f; value = Math.floor(value / 128)) bytes.push((value & 0x7f) | 0x80);
   bytes.push(value);
   return Buffer.from(bytes);
 }

@@ -48,7 +48,9 @@ export async function pushImage(
   try {
     if (login) await docker.checkAuth(login);
   } catch (error) {
-    io.log.append(engineFailure(error).message);
+    const failure = engineFailure(error);
+    if (!(failure instanceof JobFailed)) throw failure;
+    io.log.append(failure.message);
     throw new JobFailed(`Failed to docker-login as ${quoted(auth!.user)}`, { cause: error });
   }
   try {
@@ -101,7 +103,7 @@ async function attemptPush(
     }
   } catch (error) {
     signal.throwIfAborted();
-    throw error instanceof JobFailed ? error : engineFailure(error);
+    throw engineFailure(error);
   }
   return digest ?? (await inspectDigest(docker, repo, tag));
 }
