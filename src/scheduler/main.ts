@@ -45,6 +45,8 @@ export interface SchedulerConfig {
   /** Bytes that may wait for one peer which does not read. */
   readonly relayBytes: number;
   readonly liveness: LivenessOptions;
+  /** Called when the scheduler listens and its capability files are written. */
+  onReady?(): void;
 }
 
 const app = logger("application");
@@ -115,6 +117,7 @@ async function serveWith(
       vat.sturdyRef({ address, tls }, identity.derivedId(name)),
     );
     ready = true;
+    config.onReady?.();
     await aborted(signal);
     app.info("Shutting down");
   } finally {

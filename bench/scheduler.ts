@@ -1,0 +1,46 @@
+/**
+ * The scheduler under load, end to end over real connections. The load runs in a process of its own; on a machine with two
+ * cores it takes one, so jobs per second are those of the slower of the two. What one job costs the scheduler does not depend
+ * on that.
+ *
+ *     npm run bench:scheduler [-- NAME…]     NAME: only what has it in its name
+ */
+import { beScheduler } from "./scheduler/process.js";
+import {
+  type Figures,
+  idleWorkers,
+  latency,
+  logRelay,
+  queued,
+  throughput,
+} from "./scheduler/scenarios.js";
+
+const SCENARIOS: Readonly<Record<string, () => Promise<Figures>>> = {
+  "null jobs, TLS": () => throughput(true, 10),
+  "null jobs, plain": () => throughput(false, 10),
+  latency: () => latency(3000),
+  "log in 10 KB chunks": () => logRelay({ chunk: 10_240, chunks: 4000 }),
+  "log in 1 MB chunks": () => logRelay({ chunk: 1_000_000, chunks: 400 }),
+  "100,000 queued": () => queued(100_000),
+  "1,000,000 queued": () => queued(1_000_000),
+  "2,000 idle workers": () => idleWorkers(2000, 10),
+};
+
+const [first, ...rest] = process.argv.slice(2);
+if (first === "--as-scheduler") {
+  await beScheduler(rest[0]!, rest[1] === "true");
+} else {
+  const wanted = first === undefined ? [] : [first, ...rest];
+  for (const [name, measure] of Object.entries(SCENARIOS)) {
+    if (wanted.length > 0 && !wanted.some((part) => name.includes(part))) continue;
+    console.log(name);
+    for (const [figure, value] of Object.entries(await measure())) {
+      console.log(`  ${figure.padEnd(42)} ${format(value).padStart(10)}`);
+    }
+  }
+}
+
+function format(value: number): string {
+  if (Math.abs(value) >= 100) return Math.round(value).toLocaleString("en");
+  return value.toFixed(2);
+}

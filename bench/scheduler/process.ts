@@ -1,0 +1,113 @@
+/**
+ * A scheduler in a process of its own, so that what it takes can be told from what its load takes.
+ *
+ * The process is this program itself, started again. It answers questions about itself; everything else about it is real.
+ */
+import { type ChildProcess, fork } from "node:child_process";
+import { once } from "node:events";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { monitorEventLoopDelay } from "node:perf_hooks";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+import { DEFAULT_LIMITS, readCapFile, type SturdyRef } from "../../src/rpc/index.js";
+import { runScheduler } from "../../src/scheduler/main.js";
+import { DEFAULT_GUARD_RAILS } from "../../src/scheduler/services/guard-rails.js";
+
+/** What the process says about itself. */
+export interface Stats {
+  /** Processor time used since it was started, in µs. */
+  readonly cpu: number;
+  /** Resident memory, in bytes, after a garbage collection if that was asked for. */
+  readonly rss: number;
+  /** The longest time since the last question for which nothing else could run, in ms. */
+  readonly longestBlock: number;
+}
+
+const POOL = "bench";
+const CLIENT = "client";
+
+export class SchedulerProcess {
+  private constructor(
+    private readonly child: ChildProcess,
+    private readonly directory: string,
+  ) {}
+
+  static async start({ tls }: { readonly tls: boolean }): Promise<SchedulerProcess> {
+    const directory = mkdtempSync(join(tmpdir(), "ocluster-bench-"));
+    mkdirSync(join(directory, "secrets"));
+    const child = fork(process.argv[1]!, ["--as-scheduler", directory, String(tls)], {
+      execArgv: [...process.execArgv, ...(process.env.SCHEDULER_NODE_OPTIONS?.split(" ") ?? [])],
+    });
+    await once(child, "message");
+    return new SchedulerProcess(child, directory);
+  }
+
+  get pool(): SturdyRef {
+    return this.ref(`pool-${POOL}`);
+  }
+
+  get admin(): SturdyRef {
+    return this.ref("admin");
+  }
+
+  get client(): SturdyRef {
+    return this.ref(`submit-${CLIENT}`);
+  }
+
+  async stats(options: { readonly collectGarbage?: boolean } = {}): Promise<Stats> {
+    this.child.send({ collectGarbage: options.collectGarbage ?? false });
+    const [stats] = await once(this.child, "message");
+    return stats as Stats;
+  }
+
+  async stop(): Promise<void> {
+    this.child.kill("SIGTERM");
+    await once(this.child, "exit");
+    rmSync(this.directory, { recursive: true });
+  }
+
+  private ref(name: string): SturdyRef {
+    return readCapFile(join(this.directory, "secrets", `${name}.cap`));
+  }
+}
+
+/** The other side: what the started program does. */
+export async function beScheduler(directory: string, tls: boolean): Promise<void> {
+  setFlagsFromString("--expose-gc");
+  const collectGarbage = runInNewContext("gc") as () => void;
+  const delay = monitorEventLoopDelay({ resolution: 5 });
+  delay.enable();
+  process.on("message", (question: { readonly collectGarbage: boolean }) => {
+    const longestBlock = Math.max(0, delay.max / 1e6 - 5);
+    if (question.collectGarbage) collectGarbage();
+    const { user, system } = process.cpuUsage();
+    process.send!({ cpu: user + system, rss: process.memoryUsage.rss(), longestBlock });
+    delay.reset();
+  });
+  const stop = new AbortController();
+  process.once("SIGTERM", () => stop.abort());
+  const secretsDir = join(directory, "secrets");
+  await runScheduler(
+    {
+      secretKeyFile: join(secretsDir, "key.pem"),
+      listen: { kind: "tcp", host: "127.0.0.1", port: 0 },
+      publicAddress: undefined,
+      tls,
+      pools: [POOL],
+      secretsDir,
+      stateDir: join(directory, "state"),
+      prometheus: undefined,
+      defaultClients: [CLIENT],
+      guardRails: DEFAULT_GUARD_RAILS,
+      relayBytes: DEFAULT_LIMITS.outboundAbortBytes,
+      liveness: { intervalMs: 30_000, timeoutMs: 30_000 },
+      onReady: () => process.send!("ready"),
+    },
+    stop.signal,
+  );
+  process.disconnect();
+}
+
+export { POOL };
