@@ -47,7 +47,7 @@ public:
     tlsOptions.verifyClients = true;
     tlsOptions.trustedCertificates = kj::arrayPtr(&trusted, 1);
     tlsOptions.defaultKeypair = keypair;
-    tls = kj::heap<kj::TlsContext>(tlsOptions);
+    tls = kj::heap<kj::TlsContext>(kj::mv(tlsOptions));
   }
 
   kj::Own<kj::AsyncIoStream> connect(const std::string& address, kj::WaitScope& waitScope) {
