@@ -5,7 +5,7 @@
  * from the old one stay as they are until they are pruned.
  */
 
-import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { toBytes } from "./bytes.js";
 import type { BuildLog, Fetcher, LayerId, Store } from "./contracts.js";
@@ -19,6 +19,7 @@ import { readSexp } from "./sexp/reader.js";
 import { isList, list } from "./sexp/sexp.js";
 import type { Env } from "./spec.js";
 import { readList, readPair, readRecord, required } from "./spec-record.js";
+import { TagRecords } from "./tag-records.js";
 
 export interface BaseImagesOptions {
   readonly store: Store;
@@ -41,25 +42,15 @@ export interface BaseImage {
   readonly env: Env;
 }
 
-/** What is known of a tag, kept in a file of its own. */
-interface TagRecord {
-  /** The tag's digest when it was imported or looked up last. */
-  readonly digest: string;
-  /** The name whose hash is the layer's id. */
-  readonly name: string;
-  /** When that was found to be the latest, ISO 8601. */
-  readonly checked: string;
-}
-
 export class BaseImages {
   readonly #options: BaseImagesOptions;
-  readonly #recordsDir: string;
+  readonly #tags: TagRecords;
   /** One lookup at a time for each image. */
   readonly #lookups = new Map<string, Mutex>();
 
   constructor(options: BaseImagesOptions) {
     this.#options = options;
-    this.#recordsDir = join(options.store.stateDir, "base-images");
+    this.#tags = new TagRecords(options.store.stateDir);
   }
 
   /** Finds or imports an image. An import goes on when the asker has left. */
@@ -73,23 +64,12 @@ export class BaseImages {
       async (layer, io) => {
         const { env, digest } = await this.#options.fetcher.fetch(name, layer, io);
         await writeFile(join(layer.path, "env"), toBytes(envText(env)));
-        if (digest !== undefined) await this.#writeRecord(image, { digest, name });
+        if (digest !== undefined) await this.#tags.put(image, { digest, name, checked: now() });
       },
     );
-    return { id, env: await this.env(id) };
-  }
-
-  /** The id that `get` would give without looking anything up. */
-  async currentId(image: string): Promise<LayerId> {
-    const record = this.#options.refreshAfter === undefined ? undefined : await this.#record(image);
-    return baseKey(record?.name ?? image).id;
-  }
-
-  /** The variables of an image that is in the store. */
-  async env(id: LayerId): Promise<Env> {
-    const dir = await this.#options.store.result(id);
-    if (dir === undefined) throw new BuildError(`Layer ${id} is gone; build again`);
-    return parseEnv(await readFile(join(dir, "env")), join(dir, "env"));
+    const env = await readImageEnv(this.#options.store, id);
+    if (!env) throw new BuildError(`Layer ${id} is gone; build again`);
+    return { id, env };
   }
 
   async #nameFor(image: string, log: BuildLog, signal: AbortSignal | undefined): Promise<string> {
@@ -99,19 +79,19 @@ export class BaseImages {
     this.#lookups.set(image, lookups);
     return await lookups.run(async () => {
       const { id } = baseKey(image);
-      const record = await this.#record(image);
+      const record = await this.#tags.get(image);
       if (!record && !(await this.#options.store.result(id))) return image;
       const name = record?.name ?? image;
       if (record && Date.now() - Date.parse(record.checked) < refreshAfter) return name;
       const digest = await this.#resolve(image, log, signal);
       if (digest === undefined) return name;
       if (digest === record?.digest) {
-        await this.#writeRecord(image, { digest, name });
+        await this.#tags.put(image, { digest, name, checked: now() });
         return name;
       }
       log.note(`Image ${image} is now ${digest}`);
       const newName = `${image}@${digest}`;
-      await this.#writeRecord(image, { digest, name: newName });
+      await this.#tags.put(image, { digest, name: newName, checked: now() });
       return newName;
     });
   }
@@ -133,26 +113,18 @@ export class BaseImages {
       return undefined;
     }
   }
+}
 
-  async #record(image: string): Promise<TagRecord | undefined> {
-    try {
-      return JSON.parse(await readFile(this.#recordPath(image), "utf8")) as TagRecord;
-    } catch {
-      return undefined; // none, or cut off by a crash: it can be found out again
-    }
-  }
+/** The variables of the image whose layer that is; undefined if it is not in the store. */
+export async function readImageEnv(store: Store, id: LayerId): Promise<Env | undefined> {
+  const dir = await store.result(id);
+  if (dir === undefined) return undefined;
+  const path = join(dir, "env");
+  return parseEnv(await readFile(path), path);
+}
 
-  async #writeRecord(image: string, known: Omit<TagRecord, "checked">): Promise<void> {
-    const record: TagRecord = { ...known, checked: new Date().toISOString() };
-    await mkdir(this.#recordsDir, { recursive: true });
-    const path = this.#recordPath(image);
-    await writeFile(`${path}.new`, JSON.stringify(record));
-    await rename(`${path}.new`, path);
-  }
-
-  #recordPath(image: string): string {
-    return join(this.#recordsDir, `${baseKey(image).id}.json`);
-  }
+function now(): string {
+  return new Date().toISOString();
 }
 
 /** `((env ((K V)…)))`, to be read by people, too. */

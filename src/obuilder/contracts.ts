@@ -113,6 +113,9 @@ export interface Store {
   /** All layers there are. */
   list(): Promise<StoredLayer[]>;
 
+  /** How many bytes of the disk each of these layers takes for itself, in their order; what several share counts for one of them. */
+  sizes(ids: readonly LayerId[]): Promise<number[]>;
+
   /** Free space in per cent of all there is. */
   freePercent(): Promise<number>;
 
@@ -150,7 +153,7 @@ export interface SecretMount {
 
 /** What surrounds a command. */
 export interface SandboxIo {
-  /** Writes the command's standard input and ends the stream; without it there is nothing to read. */
+  /** Writes the command's standard input; the sandbox ends the stream. Without it there is nothing to read. */
   readonly input?: (stdin: Writable) => Promise<void>;
   /** Standard output and error together. */
   readonly log: LogSink;

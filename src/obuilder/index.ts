@@ -7,16 +7,21 @@
  */
 
 export { Builder, type BuildRequest, type Secrets } from "./builder.js";
+export {
+  FETCHER_NAMES,
+  type FetcherName,
+  RSYNC_MODES,
+  type RsyncMode,
+  RUNTIME_CHOICES,
+  type RuntimeChoice,
+} from "./choices.js";
 export type { BuildLog, LayerId } from "./contracts.js";
 export { BuildCancelled, BuildError, CacheBusy, StoreError } from "./errors.js";
-export { FETCHER_NAMES, type FetcherName } from "./fetchers/choose-fetcher.js";
 export { type HealthcheckOptions, healthcheck } from "./healthcheck.js";
 export type { CacheStats, PruneOptions } from "./layers.js";
 export { type BuilderOptions, openBuilder } from "./open-builder.js";
 export { hasRoom, type PruneUntilOptions, pruneUntil, type Room } from "./prune.js";
-export { RUNTIME_CHOICES, type RuntimeChoice } from "./sandboxes/choose-runtime.js";
 export type { Limits } from "./sandboxes/oci-config.js";
 export { SexpError } from "./sexp/errors.js";
 export type { Spec } from "./spec.js";
 export { readSpec } from "./spec-reader.js";
-export { RSYNC_MODES, type RsyncMode } from "./stores/rsync-engine.js";

@@ -5,12 +5,12 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { Builder } from "./builder.js";
+import { FETCHER_NAMES, type FetcherName, type RsyncMode, type RuntimeChoice } from "./choices.js";
 import { LayerDatabase } from "./database.js";
-import { createFetcher, FETCHER_NAMES, type FetcherName } from "./fetchers/choose-fetcher.js";
-import { chooseRuntime, type RuntimeChoice } from "./sandboxes/choose-runtime.js";
+import { createFetcher } from "./fetchers/choose-fetcher.js";
+import { chooseRuntime } from "./sandboxes/choose-runtime.js";
 import type { Limits } from "./sandboxes/oci-config.js";
 import { openStore, parseStoreSpec } from "./stores/open-store.js";
-import type { RsyncMode } from "./stores/rsync-engine.js";
 
 export interface BuilderOptions {
   /** `overlayfs:/path`, `rsync:/path`, `btrfs:/path`, `xfs:/path`, `zfs:pool` or `docker:/path`. */

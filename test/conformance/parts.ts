@@ -98,6 +98,10 @@ export class DirectoryStore implements Store {
     return [...this.#layers.values()];
   }
 
+  async sizes(ids: readonly string[]): Promise<number[]> {
+    return ids.map(() => 0);
+  }
+
   async freePercent(): Promise<number> {
     return 100;
   }

@@ -2,14 +2,12 @@
  * Several fetchers in an order of preference: an image comes from the first one that can be asked for it.
  */
 
+import type { FetcherName } from "../choices.js";
 import type { FetchedImage, Fetcher, FetchIo, LayerDir } from "../contracts.js";
 import { BuildError } from "../errors.js";
 import { DockerFetcher } from "./docker-fetcher.js";
 import { LocalFetcher } from "./local-fetcher.js";
 import { SkopeoFetcher } from "./skopeo-fetcher.js";
-
-export const FETCHER_NAMES = ["local", "docker", "skopeo"] as const;
-export type FetcherName = (typeof FETCHER_NAMES)[number];
 
 export interface FetcherOptions {
   readonly order: readonly FetcherName[];

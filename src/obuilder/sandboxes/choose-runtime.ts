@@ -6,14 +6,12 @@
 import { lstatSync, mkdirSync, readlinkSync, symlinkSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
+import type { RuntimeChoice } from "../choices.js";
 import type { CacheMount } from "../contracts.js";
 import { StoreError } from "../errors.js";
 import { listMounts } from "../mounts.js";
 import { ROOT } from "../spec.js";
 import { OciSandbox, type OciSandboxOptions, type RuntimeName } from "./oci-sandbox.js";
-
-export const RUNTIME_CHOICES = ["auto", "runc", "crun"] as const;
-export type RuntimeChoice = (typeof RUNTIME_CHOICES)[number];
 
 const BY_SPEED: readonly RuntimeName[] = ["crun", "runc"];
 

@@ -31,12 +31,15 @@ export interface OciSandboxOptions {
   readonly hiddenMount?: string | undefined;
 }
 
+/** What runs commands if the spec does not say. */
+export const DEFAULT_SHELL: readonly string[] = ["/usr/bin/env", "bash", "-c"];
+
 /** How long to wait before telling a step again to stop, in ms. It cannot be told while it is being set up. */
 const KILL_RETRY = 50;
 const KILL_RETRY_MAX = 2000;
 
 export class OciSandbox implements Sandbox {
-  readonly shell = ["/usr/bin/env", "bash", "-c"];
+  readonly shell = DEFAULT_SHELL;
   readonly tar = ["tar", "-xf", "-"];
 
   readonly #options: OciSandboxOptions;
@@ -184,19 +187,20 @@ async function pump(output: Readable, io: SandboxIo): Promise<void> {
   }
 }
 
-/** Lets `input` write to the program, and resolves with what went wrong. */
+/** Lets `input` write to the program, and ends the stream; resolves with what went wrong. */
 async function send(
   input: (stdin: Writable) => Promise<void>,
   stdin: Writable,
 ): Promise<unknown | undefined> {
   const failed = new Promise<unknown>((resolve) => stdin.once("error", resolve));
-  return await Promise.race([
-    input(stdin).then(
-      () => undefined,
-      (error: unknown) => error,
-    ),
-    failed,
-  ]);
+  const written = input(stdin).then(
+    () => void stdin.end(),
+    (error: unknown) => {
+      stdin.destroy(); // the program sees that the rest is missing
+      return error;
+    },
+  );
+  return await Promise.race([written, failed]);
 }
 
 function isBrokenPipe(error: unknown): boolean {

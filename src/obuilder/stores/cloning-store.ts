@@ -14,7 +14,7 @@ import { join } from "node:path";
 import type { LayerDir, LayerId, Lease, Store, StoredLayer } from "../contracts.js";
 import { Mutex } from "../mutex.js";
 import type { UnixUser } from "../spec.js";
-import { ensureDirs, isDirectory, layerIds, owner } from "./files.js";
+import { diskUsage, ensureDirs, isDirectory, layerIds, owner } from "./files.js";
 
 /** Directories that can be cloned. Paths are absolute. */
 export interface CloneEngine {
@@ -37,6 +37,11 @@ export class CloningStore implements Store {
   readonly stateDir: string;
   readonly #engine: CloneEngine;
   readonly #caches: CloneCaches;
+
+  /** A store that is there, to be looked at only: another process may be using it. */
+  static inspect(root: string, engine: CloneEngine): CloningStore {
+    return new CloningStore(root, engine);
+  }
 
   private constructor(root: string, engine: CloneEngine) {
     this.root = root;
@@ -110,6 +115,10 @@ export class CloningStore implements Store {
 
   async list(): Promise<StoredLayer[]> {
     return (await layerIds(join(this.root, "result"))).map((id) => ({ id }));
+  }
+
+  sizes(ids: readonly LayerId[]): Promise<number[]> {
+    return diskUsage(ids.map((id) => this.#result(id)));
   }
 
   freePercent(): Promise<number> {

@@ -70,6 +70,14 @@ export async function freePercent(path: string): Promise<number> {
   return 100 - (100 * used) / (used + bavail);
 }
 
+/** Bytes on the disk of each tree; files with several links count once. */
+export async function diskUsage(paths: readonly string[]): Promise<number[]> {
+  if (paths.length === 0) return [];
+  const argv = ["du", "-s", "--block-size=1", "--files0-from=-"];
+  const lines = (await run(argv, { input: paths.join("\0") })).trimEnd().split("\n");
+  return lines.map((line) => Number.parseInt(line, 10));
+}
+
 /** The names in `result` that are layers' ids. */
 export async function layerIds(path: string): Promise<string[]> {
   return (await readdir(path)).filter((name) => /^[0-9a-f]{64}$/.test(name));

@@ -4,6 +4,7 @@
 
 import { mkdir } from "node:fs/promises";
 import { isAbsolute, join, normalize } from "node:path";
+import { RSYNC_MODES, type RsyncMode } from "../choices.js";
 import type { Store } from "../contracts.js";
 import { StoreError } from "../errors.js";
 import { reapSteps } from "../sandboxes/oci-sandbox.js";
@@ -11,7 +12,7 @@ import { btrfsEngine, checkKernelForBtrfs } from "./btrfs-engine.js";
 import { CloningStore } from "./cloning-store.js";
 import { OverlayfsStore } from "./overlayfs-store.js";
 import { reflinkEngine } from "./reflink-engine.js";
-import { RSYNC_MODES, type RsyncMode, rsyncEngine } from "./rsync-engine.js";
+import { rsyncEngine } from "./rsync-engine.js";
 import { lockStore } from "./store-lock.js";
 
 export type StoreKind = "overlayfs" | "rsync" | "btrfs" | "xfs" | "zfs" | "docker";
@@ -89,6 +90,22 @@ export async function openStore(
   } catch (error) {
     unlock();
     throw error;
+  }
+}
+
+/** A store to be looked at only, whether or not another process uses it. Throws `StoreError` if it is not there. */
+export async function inspectStore({ kind, path }: StoreSpec): Promise<Store> {
+  switch (kind) {
+    case "overlayfs":
+      return await OverlayfsStore.inspect(path);
+    case "rsync":
+      return CloningStore.inspect(path, rsyncEngine("copy"));
+    case "xfs":
+      return CloningStore.inspect(path, reflinkEngine);
+    case "btrfs":
+      return CloningStore.inspect(path, btrfsEngine);
+    default:
+      throw new StoreError(`${kind} ${path}`);
   }
 }
 

@@ -12,7 +12,8 @@
  * relative short names that is enough for as many layers as the kernel takes.
  */
 
-import { chmod, mkdir, readlink, rename, rm, rmdir, symlink } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, readlink, rename, rm, rmdir, symlink } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import type { LayerDir, LayerId, Lease, OverlayMount, Store, StoredLayer } from "../contracts.js";
 import { BuildError } from "../errors.js";
@@ -21,6 +22,7 @@ import { listMounts, mountOverlay, unmount } from "../mounts.js";
 import type { UnixUser } from "../spec.js";
 import {
   discard,
+  diskUsage,
   emptyDir,
   ensureDirs,
   freePercent,
@@ -48,16 +50,21 @@ export class OverlayfsStore implements Store {
   readonly root: string;
   readonly stateDir: string;
   readonly #caches: OverlayCaches;
+  /** Where `lower` and `merged` are: the root, or a place of one's own in a store that others use. */
+  readonly #scratch: string;
+  readonly #onClose: () => Promise<void>;
   /** The layers whose parents were looked up already; null for base images. */
   readonly #parents = new Map<LayerId, LayerId | null>();
   readonly #shortNames = new Map<LayerId, Promise<string>>();
   #nextName = 0;
   #nextView = 0;
 
-  private constructor(root: string) {
+  private constructor(root: string, scratch: string, onClose: () => Promise<void>) {
     this.root = root;
     this.stateDir = join(root, "state");
     this.#caches = new OverlayCaches(root);
+    this.#scratch = scratch;
+    this.#onClose = onClose;
   }
 
   /** Opens or makes a store in the directory `root`, which no other process uses. Unmounts what one left behind. */
@@ -68,7 +75,14 @@ export class OverlayfsStore implements Store {
       if (type === "overlay" && target.startsWith(`${root}/`)) await unmount(target);
     }
     for (const name of TRANSIENT) await emptyDir(join(root, name));
-    return new OverlayfsStore(root);
+    return new OverlayfsStore(root, root, async () => {});
+  }
+
+  /** A store that is there, to be looked at only: another process may be using it. */
+  static async inspect(root: string): Promise<OverlayfsStore> {
+    const scratch = await mkdtemp(join(tmpdir(), "obuilder-overlayfs-"));
+    await ensureDirs([join(scratch, "lower"), join(scratch, "merged")]);
+    return new OverlayfsStore(root, scratch, () => removeTree(scratch));
   }
 
   async build(
@@ -117,7 +131,7 @@ export class OverlayfsStore implements Store {
     if ((await this.#parent(id)) === null) {
       return { path: join(this.#result(id), "rootfs"), release: async () => {} };
     }
-    const view = join(this.root, "merged", `view-${this.#nextView++}`);
+    const view = join(this.#scratch, "merged", `view-${this.#nextView++}`);
     await mkdir(view);
     await mountOverlay(this.#overlay(`ro,lowerdir=${await this.#lowerDirs(id)}`, view));
     return {
@@ -134,7 +148,7 @@ export class OverlayfsStore implements Store {
     await discard(this.#result(id), join(this.root, "in-progress"));
     const name = await this.#shortNames.get(id);
     this.#shortNames.delete(id);
-    if (name !== undefined) await rm(join(this.root, "lower", name));
+    if (name !== undefined) await rm(join(this.#scratch, "lower", name));
   }
 
   async completeDeletes(): Promise<void> {}
@@ -157,18 +171,24 @@ export class OverlayfsStore implements Store {
     );
   }
 
+  sizes(ids: readonly LayerId[]): Promise<number[]> {
+    return diskUsage(ids.map((id) => this.#result(id)));
+  }
+
   freePercent(): Promise<number> {
     return freePercent(this.root);
   }
 
-  async close(): Promise<void> {}
+  close(): Promise<void> {
+    return this.#onClose();
+  }
 
   #result(id: LayerId): string {
     return join(this.root, "result", id);
   }
 
   #overlay(options: string, target: string): OverlayMount {
-    return { cwd: join(this.root, "lower"), options, target };
+    return { cwd: join(this.#scratch, "lower"), options, target };
   }
 
   /** The layer and its ancestors, as the `lowerdir` option has them: the nearest first. */
@@ -208,7 +228,8 @@ export class OverlayfsStore implements Store {
     let name = this.#shortNames.get(id);
     if (name === undefined) {
       const short = (this.#nextName++).toString(36);
-      name = symlink(join("../result", id), join(this.root, "lower", short)).then(() => short);
+      const path = join(this.#scratch, "lower", short);
+      name = symlink(this.#result(id), path).then(() => short);
       this.#shortNames.set(id, name);
     }
     return name;

@@ -8,13 +8,11 @@
  */
 
 import { mkdir, rename } from "node:fs/promises";
+import type { RsyncMode } from "../choices.js";
 import { run } from "../process.js";
 import { plainCacheName } from "./cache-name.js";
 import type { CloneEngine } from "./cloning-store.js";
 import { discard, freePercent } from "./files.js";
-
-export const RSYNC_MODES = ["copy", "hardlink", "hardlink_unsafe"] as const;
-export type RsyncMode = (typeof RSYNC_MODES)[number];
 
 // Everything that belongs to a file: links among the files, ACLs and extended attributes (capabilities) too.
 const RSYNC = ["rsync", "-aHAXq"];

@@ -1,0 +1,87 @@
+/**
+ * Options for building specs, which the worker and `obuilder` share:
+ *
+ *     command(…).addOption(BUILDER_OPTIONS.rsyncMode)…option(...FAST_SYNC)
+ *       .action((options) => openBuilder({ store, ...builderOptions(options) }))
+ */
+import { resolve } from "node:path";
+import {
+  FETCHER_NAMES,
+  type FetcherName,
+  RSYNC_MODES,
+  type RsyncMode,
+  RUNTIME_CHOICES,
+  type RuntimeChoice,
+} from "../obuilder/choices.js";
+import type { BuilderOptions } from "../obuilder/open-builder.js";
+import { option } from "./command.js";
+import { decimal, duration, existingDirectory, integer, list, oneOf, size } from "./values.js";
+
+export const BUILDER_OPTIONS = {
+  rsyncMode: option(
+    "--rsync-mode <MODE>",
+    "How an rsync store keeps layers; required there.",
+    oneOf(RSYNC_MODES),
+  ),
+  imageDir: option(
+    "--obuilder-image-dir <DIR>",
+    "Directory of OCI layouts with base images.",
+    existingDirectory,
+  ),
+  fetch: option(
+    "--obuilder-fetch <LIST>",
+    "Where to get base images, in this order.",
+    list(oneOf(FETCHER_NAMES)),
+  ).default<FetcherName[]>([...FETCHER_NAMES]),
+  runtime: option(
+    "--obuilder-runtime <NAME>",
+    "What runs the steps.",
+    oneOf(RUNTIME_CHOICES),
+  ).default("auto" as RuntimeChoice),
+  cpus: option("--obuilder-cpus <N>", "Processors for each step.", decimal({ min: 0.01 })),
+  memory: option("--obuilder-memory <SIZE>", "Memory for each step.", size()),
+  pids: option("--obuilder-pids <N>", "Processes for each step.", integer({ min: 1 })),
+  baseRefresh: option(
+    "--obuilder-base-refresh <TIME>",
+    "Look up tags of base images again after that time (default: never).",
+    duration,
+  ),
+} as const;
+
+/** A flag: `command(…).option(...FAST_SYNC)`. */
+export const FAST_SYNC = [
+  "--fast-sync",
+  "Do not wait for the disk when a step asks to.",
+  false,
+] as const;
+
+/** The options as commander names them. */
+interface Parsed {
+  readonly rsyncMode?: RsyncMode | undefined;
+  readonly fastSync?: boolean | undefined;
+  readonly obuilderImageDir?: string | undefined;
+  readonly obuilderFetch: readonly FetcherName[];
+  readonly obuilderRuntime: RuntimeChoice;
+  readonly obuilderCpus?: number | undefined;
+  readonly obuilderMemory?: number | undefined;
+  readonly obuilderPids?: number | undefined;
+  readonly obuilderBaseRefresh?: number | undefined;
+}
+
+/** The same for the builder. */
+export function builderOptions(options: Parsed): Omit<BuilderOptions, "store"> {
+  return {
+    rsyncMode: options.rsyncMode,
+    fastSync: options.fastSync,
+    imageDir: options.obuilderImageDir && resolve(options.obuilderImageDir),
+    fetch: options.obuilderFetch,
+    runtime: options.obuilderRuntime,
+    limits: {
+      ...(options.obuilderCpus === undefined ? {} : { cpus: options.obuilderCpus }),
+      ...(options.obuilderMemory === undefined ? {} : { memory: options.obuilderMemory }),
+      ...(options.obuilderPids === undefined ? {} : { pids: options.obuilderPids }),
+    },
+    baseRefresh:
+      options.obuilderBaseRefresh === undefined ? undefined : options.obuilderBaseRefresh * 1000,
+  };
+}

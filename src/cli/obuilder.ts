@@ -1,0 +1,158 @@
+#!/usr/bin/env node
+/**
+ * `obuilder`: builds specs on this machine, without a cluster, and looks after a store.
+ */
+import { BUILDER_OPTIONS, builderOptions, FAST_SYNC } from "./builder-options.js";
+import { argument, command, option, program, repeatedOption, runMain } from "./command.js";
+import { UsageError } from "./errors.js";
+import {
+  assignment,
+  existingDirectory,
+  existingFile,
+  integer,
+  nonEmpty,
+  oneOf,
+  percentage,
+  secretFile,
+} from "./values.js";
+
+const storeOption = () =>
+  option(
+    "--store <STORE>",
+    "overlayfs:/path, btrfs:/path, rsync:/path, xfs:/path, zfs:pool or docker:/path.",
+    nonEmpty,
+  ).makeOptionMandatory();
+
+const specOption = () => option("-f <FILE>", "The spec.", existingFile).makeOptionMandatory();
+
+const secretOption = () =>
+  repeatedOption("--secret <ID:FILE>", "A file whose content the spec knows as ID.", secretFile);
+
+/** A command that changes a store. */
+function storeCommand(name: string, summary: string, examples: readonly string[]) {
+  const result = command(
+    name,
+    summary,
+    examples.map((line) => `obuilder ${line} --store=overlayfs:/var/cache/obuilder`),
+  );
+  return result
+    .addOption(storeOption())
+    .addOption(BUILDER_OPTIONS.rsyncMode)
+    .addOption(BUILDER_OPTIONS.imageDir)
+    .addOption(BUILDER_OPTIONS.fetch)
+    .addOption(BUILDER_OPTIONS.runtime)
+    .addOption(BUILDER_OPTIONS.cpus)
+    .addOption(BUILDER_OPTIONS.memory)
+    .addOption(BUILDER_OPTIONS.pids)
+    .addOption(BUILDER_OPTIONS.baseRefresh)
+    .option(...FAST_SYNC);
+}
+
+const build = storeCommand("build", "Build a spec.", ["build -f example.spec ."])
+  .addOption(specOption())
+  .addOption(secretOption())
+  .addArgument(argument("<DIR>", "The directory with the source files.", existingDirectory))
+  .action(async (dir, options) => {
+    const { build } = await import("../obuilder/main.js");
+    const { store, f: file, secret, color } = options;
+    await build(dir, { store, ...builderOptions(options), file, secret, color });
+  });
+
+const plan = command(
+  "plan",
+  "Show what a build would do: each step's layer, and whether it is there.",
+  ["obuilder plan -f example.spec --store=overlayfs:/var/cache/obuilder ."],
+)
+  .addOption(storeOption())
+  .addOption(specOption())
+  .addOption(secretOption())
+  .addOption(BUILDER_OPTIONS.baseRefresh)
+  .addArgument(argument("<DIR>", "The directory with the source files.", existingDirectory))
+  .action(async (dir, options) => {
+    const { plan } = await import("../obuilder/main.js");
+    const { store, f: file, secret, color, obuilderBaseRefresh: baseRefresh } = options;
+    await plan(dir, { store, file, secret, color, baseRefresh });
+  });
+
+const healthcheck = storeCommand("healthcheck", "Try a build.", ["healthcheck"]).action(
+  async (options) => {
+    const { checkHealth } = await import("../obuilder/main.js");
+    await checkHealth({ store: options.store, ...builderOptions(options) });
+  },
+);
+
+const deleteLayer = storeCommand("delete", "Remove a layer and all that were made from it.", [
+  "delete 4ea035d1f0cfdda7660f299954022c3a974ec9e1ba5d06b3a9aa2bca24fdcfb7",
+])
+  .addArgument(argument("<ID>", "The layer.", nonEmpty))
+  .action(async (id, options) => {
+    const { deleteLayer } = await import("../obuilder/main.js");
+    await deleteLayer(id, { store: options.store, ...builderOptions(options) });
+  });
+
+const clean = storeCommand("clean", "Remove all layers.", ["clean"]).action(async (options) => {
+  const { clean } = await import("../obuilder/main.js");
+  await clean({ store: options.store, ...builderOptions(options) });
+});
+
+const prune = storeCommand("prune", "Remove the longest unused layers until there is room.", [
+  "prune --until=30",
+  "prune --keep=1000",
+])
+  .addOption(option("--until <FREE%>", "Until so much of the space is free.", percentage))
+  .addOption(option("--keep <N>", "Until no more layers than that are left.", integer({ min: 0 })))
+  .action(async (options) => {
+    if (options.until === undefined && options.keep === undefined) {
+      throw new UsageError("one of the options --until and --keep is required");
+    }
+    const { prune } = await import("../obuilder/main.js");
+    const room = { freePercent: options.until, layers: options.keep };
+    await prune(room, { store: options.store, ...builderOptions(options) });
+  });
+
+const du = command("du", "List the layers with their sizes and ages.", [
+  "obuilder du --store=overlayfs:/var/cache/obuilder",
+])
+  .addOption(storeOption())
+  .action(async ({ store }) => {
+    const { diskUsage } = await import("../obuilder/main.js");
+    await diskUsage({ store });
+  });
+
+const dockerfile = command("dockerfile", "Print a spec as a Dockerfile.", [
+  "obuilder dockerfile -f example.spec --buildkit > Dockerfile",
+])
+  .addOption(specOption())
+  .option("--buildkit", "Use BuildKit's syntax for caches and secrets.", false)
+  .addOption(
+    option("--escape <STYLE>", "How the Dockerfile escapes.", oneOf(["unix", "windows"])).default(
+      "unix" as "unix" | "windows",
+    ),
+  )
+  .action(async ({ f: file, ...style }) => {
+    const { dockerfile } = await import("../obuilder/main.js");
+    await dockerfile(file, { buildkit: style.buildkit, escape: style.escape });
+  });
+
+const fromDockerfile = command("from-dockerfile", "Print a Dockerfile as a spec.", [
+  "obuilder from-dockerfile Dockerfile > example.spec",
+])
+  .addOption(repeatedOption("--build-arg <KEY=VALUE>", "A value for an ARG.", assignment))
+  .addOption(option("--target <STAGE>", "The stage to build (default: the last one).", nonEmpty))
+  .addArgument(argument("<FILE>", "The Dockerfile.", existingFile))
+  .action(async (file, options) => {
+    const { fromDockerfile } = await import("../obuilder/main.js");
+    await fromDockerfile(file, options);
+  });
+
+await runMain(
+  program(
+    "obuilder",
+    "Builds specs on this machine, and looks after a store of layers.",
+    [build, plan, healthcheck, deleteLayer, clean, prune, du, dockerfile, fromDockerfile],
+    [
+      "obuilder build -f example.spec --store=overlayfs:/var/cache/obuilder .",
+      "obuilder du --store=overlayfs:/var/cache/obuilder",
+    ],
+  ),
+);

@@ -1,0 +1,255 @@
+/*
+ * The commands of `obuilder`: the builder without a cluster around it.
+ */
+
+import { once } from "node:events";
+import { readFileSync, statSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import { CommandFailed } from "../cli/errors.js";
+import { interruptible } from "../cli/signals.js";
+import { type ColorChoice, paint, useColor } from "../cli/terminal.js";
+import type { SecretFile } from "../cli/values.js";
+import type { Builder, Secrets } from "./builder.js";
+import { toBytes } from "./bytes.js";
+import type { BuildLog, LayerId, Store } from "./contracts.js";
+import { LayerDatabase } from "./database.js";
+import { type DockerfileStyle, dockerfileOf } from "./dockerfile.js";
+import { BuildCancelled, BuildError } from "./errors.js";
+import { specFromDockerfile } from "./from-dockerfile/convert.js";
+import { DockerfileError } from "./from-dockerfile/errors.js";
+import { healthcheck } from "./healthcheck.js";
+import { layerTable } from "./layer-table.js";
+import { type BuilderOptions, openBuilder } from "./open-builder.js";
+import { type PlannedLayer, planBuild } from "./plan.js";
+import { pruneUntil, type Room } from "./prune.js";
+import { DEFAULT_SHELL } from "./sandboxes/oci-sandbox.js";
+import { SexpError } from "./sexp/errors.js";
+import type { Spec } from "./spec.js";
+import { formatSpec } from "./spec-printer.js";
+import { readSpec } from "./spec-reader.js";
+import { inspectStore, parseStoreSpec } from "./stores/open-store.js";
+
+export interface BuildOptions extends BuilderOptions {
+  /** Path of the spec. */
+  readonly file: string;
+  readonly secret: readonly SecretFile[];
+  readonly color: ColorChoice;
+}
+
+/** Nothing can be in use, as the store is this process's alone: all layers may go, those of this second too. */
+const ANY_TIME = new Date("9999-12-31T23:59:59Z");
+
+/** Layers to remove before free space is looked at again. */
+const PRUNE_BATCH = 10;
+
+export async function build(dir: string, options: BuildOptions): Promise<void> {
+  const spec = loadSpec(options.file);
+  const secrets = loadSecrets(options.secret);
+  const log = new StdoutLog(useColor(options.color, process.stdout));
+  await withBuilder(options, async (builder, signal) => {
+    try {
+      const id = await builder.build({ spec, sourceDir: resolve(dir), log, secrets, signal });
+      await print(`Got: "${id}"`);
+    } catch (error) {
+      if (error instanceof BuildCancelled) throw new CommandFailed("Cancelled at user's request");
+      if (!(error instanceof BuildError)) throw error;
+      throw new CommandFailed(`Build step failed: ${error.message}`);
+    }
+  });
+}
+
+export async function checkHealth(options: BuilderOptions): Promise<void> {
+  await withBuilder(options, async (builder, signal) => {
+    try {
+      await healthcheck(builder, { signal });
+    } catch (error) {
+      if (!(error instanceof BuildError)) throw error;
+      throw new CommandFailed(`Healthcheck failed: ${error.message}`);
+    }
+    await print("Healthcheck passed");
+  });
+}
+
+export async function deleteLayer(id: LayerId, options: BuilderOptions): Promise<void> {
+  await withBuilder(options, (builder) => builder.delete(id, printRemoving));
+}
+
+/** Removes all layers. */
+export async function clean(options: BuilderOptions): Promise<void> {
+  await withBuilder(options, async (builder) => {
+    const limit = Number.MAX_SAFE_INTEGER;
+    const removed = await builder.prune({ before: ANY_TIME, limit, onDelete: printRemoving });
+    await print(`Removed ${removed} items`);
+  });
+}
+
+/** Removes the longest unused layers until there is room. */
+export async function prune(room: Room, options: BuilderOptions): Promise<void> {
+  await withBuilder(options, async (builder, signal) => {
+    const removed = await pruneUntil(builder, {
+      room,
+      batch: PRUNE_BATCH,
+      before: ANY_TIME,
+      onDelete: printRemoving,
+      signal,
+    });
+    const free = (await builder.freePercent()).toFixed(1);
+    await print(
+      `Removed ${removed} items; ${builder.count()} are left, ${free}% of the space is free`,
+    );
+  });
+}
+
+/** Prints the steps of a build with the layers' ids, without building. */
+export async function plan(
+  dir: string,
+  options: Pick<BuildOptions, "file" | "secret" | "store" | "color" | "baseRefresh">,
+): Promise<void> {
+  const spec = loadSpec(options.file);
+  const color = useColor(options.color, process.stdout);
+  await withInspected(options.store, async (store) => {
+    const steps = planBuild({
+      store,
+      spec,
+      sourceDir: resolve(dir),
+      secrets: loadSecrets(options.secret),
+      shell: DEFAULT_SHELL,
+      baseRefresh: options.baseRefresh !== undefined,
+    });
+    try {
+      for await (const { text, layer } of steps) {
+        await print(paint(color, "blue", text));
+        if (layer) await print(paint(color, "yellow", plannedLayer(layer)));
+      }
+    } catch (error) {
+      if (!(error instanceof BuildError)) throw error;
+      throw new CommandFailed(`Build step failed: ${error.message}`);
+    }
+  });
+}
+
+function plannedLayer({ id, cached }: PlannedLayer): string {
+  if (id === undefined) return "---> to be built; its id depends on what is not built yet";
+  return cached ? `---> "${id}" is in the cache` : `---> "${id}" is to be built`;
+}
+
+/** Prints the layers as a table, the longest unused first. */
+export async function diskUsage(options: Pick<BuilderOptions, "store">): Promise<void> {
+  await withInspected(options.store, async (store) => {
+    const layers = await store.list();
+    const sizes = await store.sizes(layers.map(({ id }) => id));
+    const path = join(store.stateDir, "db", "db.sqlite");
+    const database = new LayerDatabase(path, { readOnly: true });
+    try {
+      await print(layerTable(layers, sizes, database.rows(), new Date()));
+    } finally {
+      database.close();
+    }
+    await print(`${(await store.freePercent()).toFixed(1)}% of the space is free`);
+  });
+}
+
+/** Prints a spec as a Dockerfile. */
+export async function dockerfile(file: string, style: DockerfileStyle): Promise<void> {
+  await print(dockerfileOf(loadSpec(file), style));
+}
+
+export interface FromDockerfileOptions {
+  readonly buildArg: readonly { readonly key: string; readonly value: string }[];
+  readonly target?: string | undefined;
+}
+
+/** Prints a Dockerfile as a spec. The directory it is in is taken for the build context. */
+export async function fromDockerfile(
+  file: string,
+  { buildArg, target }: FromDockerfileOptions,
+): Promise<void> {
+  const context = dirname(resolve(file));
+  try {
+    const { spec, warnings } = specFromDockerfile(readFileSync(file), {
+      buildArgs: new Map(buildArg.map(({ key, value }) => [key, value])),
+      isDirectory: (path) =>
+        statSync(join(context, path), { throwIfNoEntry: false })?.isDirectory(),
+      ...(target === undefined ? {} : { target }),
+    });
+    for (const { line, message } of warnings) {
+      process.stderr.write(`${file}:${line}: warning: ${message}\n`);
+    }
+    await print(formatSpec(spec));
+  } catch (error) {
+    if (!(error instanceof DockerfileError)) throw error;
+    const lines = error.problems.map(({ line, message }) => `${file}:${line}: ${message}`);
+    throw new CommandFailed(lines.join("\n"));
+  }
+}
+
+/** Opens a builder for `use`, which is told when the user wants to stop. */
+async function withBuilder(
+  options: BuilderOptions,
+  use: (builder: Builder, signal: AbortSignal) => Promise<void>,
+): Promise<void> {
+  await interruptible(async (signal) => {
+    const builder = await openBuilder(options);
+    try {
+      await use(builder, signal);
+    } finally {
+      await builder.close();
+    }
+  });
+}
+
+async function withInspected(text: string, use: (store: Store) => Promise<void>): Promise<void> {
+  const store = await inspectStore(parseStoreSpec(text));
+  try {
+    await use(store);
+  } finally {
+    await store.close();
+  }
+}
+
+/** Reads a spec; what is wrong with one is reported on standard output, where people look for it. */
+function loadSpec(file: string): Spec {
+  try {
+    return readSpec(readFileSync(file), file);
+  } catch (error) {
+    if (!(error instanceof SexpError)) throw error;
+    process.stdout.write(`${error.explain(file)}\n`);
+    throw new CommandFailed("");
+  }
+}
+
+function loadSecrets(files: readonly SecretFile[]): Secrets {
+  return files.map(({ id, file }) => [id, readFileSync(file)] as const);
+}
+
+function printRemoving(id: LayerId): void {
+  process.stdout.write(`Removing ${id}\n`);
+}
+
+async function print(line: string): Promise<void> {
+  await writeOut(toBytes(`${line}\n`));
+}
+
+async function writeOut(data: Uint8Array): Promise<void> {
+  if (!process.stdout.write(data)) await once(process.stdout, "drain");
+}
+
+class StdoutLog implements BuildLog {
+  readonly #color: boolean;
+
+  constructor(color: boolean) {
+    this.#color = color;
+  }
+
+  heading(text: string): void {
+    process.stdout.write(toBytes(`${paint(this.#color, "blue", text)}\n`));
+  }
+
+  note(text: string): void {
+    process.stdout.write(toBytes(`${paint(this.#color, "yellow", text)}\n`));
+  }
+
+  output(data: Uint8Array): Promise<void> {
+    return writeOut(data);
+  }
+}
