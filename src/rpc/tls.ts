@@ -26,6 +26,7 @@ function contextOf(identity: Identity): SecureContext {
       cert: identity.certificatePem,
       ca: [], // no authority is asked; leaving it out would load the system's 140 root certificates
       minVersion: "TLSv1.2",
+      sessionIdContext: "capnp", // without one, OpenSSL breaks off with clients that resume a session
     });
     contexts.set(identity, context);
   }

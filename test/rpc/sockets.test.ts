@@ -178,6 +178,25 @@ describe("keys of every kind", () => {
   });
 });
 
+it("a client that resumes a session is known by its key again", async () => {
+  const { listener, arrivals, until } = await listen();
+  const session = async (earlier?: Buffer): Promise<Buffer> => {
+    const socket = tlsConnect({
+      socket: rawConnect(listener.address),
+      key: client.keyPem,
+      cert: client.certificatePem,
+      rejectUnauthorized: false,
+      session: earlier,
+    });
+    const [ticket] = (await once(socket.resume(), "session")) as [Buffer];
+    expect(socket.isSessionReused()).toBe(earlier !== undefined);
+    return ticket;
+  };
+  await session(await session());
+  await until(() => arrivals.length === 2);
+  expect(arrivals[1]!.fingerprint).toEqual(client.fingerprint);
+});
+
 describe("a listener", () => {
   it("tells the port it got", async () => {
     const { listener } = await listen();
