@@ -9,6 +9,7 @@ import {
   leakedReferences,
   RpcError,
   Vat,
+  watchLiveness,
 } from "../../src/rpc/index.js";
 import { buildCppPeer, runCppClient, TlsFiles } from "./cpp-peer.js";
 import { servePeer, World } from "./service.js";
@@ -36,7 +37,9 @@ describe.each(["plain", "TLS"])("a C++ client over %s", (kind) => {
     });
     vat = new Vat({
       identity: ours,
-      restore: (id) => {
+      restore: (id, connection) => {
+        // Being probed all the time must not disturb a client, though it has no services at all.
+        watchLiveness(connection!, { intervalMs: 1, timeoutMs: 30_000 });
         if (!ID.equals(id)) throw new RpcError("failed", "Unknown persistent service ID");
         return peer.dup();
       },

@@ -5,14 +5,15 @@ import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
 import { promisify } from "node:util";
 import type { Address, Identity } from "../../src/rpc/index.js";
 import { formatAddress } from "../../src/rpc/index.js";
 
-const OUT = new URL("../../node_modules/.cache/interop", import.meta.url).pathname;
-const BUILD = new URL("build.sh", import.meta.url).pathname;
+// From the repository's root, where tests and benchmarks run: the latter are bundled, and not where their source is.
+const OUT = resolve("node_modules/.cache/interop");
+const BUILD = resolve("test/interop/build.sh");
 
 /** Builds the program unless it is up to date (some 10 s). Rejects with the compiler's words. */
 export async function buildCppPeer(): Promise<void> {
