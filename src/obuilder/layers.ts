@@ -172,7 +172,7 @@ export class Layers {
       if (!following) return;
       following = false;
       layer.users--;
-      if (layer.users === 0) layer.cancel.abort(); // without effect if the step has ended
+      if (layer.users === 0 && this.#inProgress.get(id) === layer) layer.cancel.abort();
     };
     signal?.addEventListener("abort", leave, { once: true });
     try {
