@@ -2,6 +2,7 @@
 /**
  * `ocluster-worker`: joins a pool and builds what the scheduler hands out.
  */
+import type { RoomRule } from "../worker/docker/disk-gate.js";
 import { BUILDER_OPTIONS, builderOptions, FAST_SYNC } from "./builder-options.js";
 import { command, connectOption, option, repeatedOption, runMain } from "./command.js";
 import {
@@ -30,6 +31,15 @@ const weightRule: Parser<{ readonly pattern: RegExp; readonly weight: number }> 
     throw error;
   }
 };
+
+/** The percentage has the last word, as in the reference. */
+function roomRule(
+  minFreePercent: number | undefined,
+  maxImagesGb: number | undefined,
+): RoomRule | undefined {
+  if (minFreePercent !== undefined) return { minFreePercent };
+  return maxImagesGb === undefined ? undefined : { maxImagesGb };
+}
 
 const milliseconds = (seconds: number | undefined) =>
   seconds === undefined ? undefined : seconds * 1000;
@@ -136,7 +146,7 @@ const worker = command("ocluster-worker", "Runs a build worker.", [
       "--additional-metrics <NAME:URL,…>",
       "More metrics to pass on to the scheduler.",
       namedUrls,
-    ),
+    ).default([]),
   )
   .option("--once", "Take one job, then exit.", false)
   .option("--drain-on-sigterm", "On SIGTERM finish the running jobs, then exit.", false)
@@ -154,6 +164,8 @@ const worker = command("ocluster-worker", "Runs a build worker.", [
         gitTimeout: milliseconds(options.gitTimeout),
         allowPush: options.allowPush,
         dockerNetwork: options.dockerNetwork,
+        dockerRoom: roomRule(options.pruneThreshold, options.dockerMaxDfSize),
+        additionalMetrics: new Map(options.additionalMetrics.map(({ name, url }) => [name, url])),
         once: options.once,
         obuilder:
           options.obuilderStore === undefined

@@ -45,7 +45,9 @@ export async function runWorker(
   };
   for (const name of ["SIGINT", "SIGTERM"] as const) process.on(name, onSignal);
   try {
-    await worker.run(stop.signal);
+    const how = await worker.run(stop.signal);
+    // So that a supervisor sees a reason to start it again. What there was to say is in the log.
+    if (how === "updated") throw new CommandFailed("");
   } catch (error) {
     if (stop.signal.aborted) return;
     throw isExpected(error) ? new CommandFailed(error.message, { cause: error }) : error;

@@ -12,6 +12,7 @@
  */
 import { cacheHintOf, Registration, readJobDescr, Worker as WorkerApi } from "../api/index.js";
 import { logger } from "../cli/log.js";
+import { rpcMetrics } from "../cli/rpc-metrics.js";
 import { readCapFile } from "../rpc/cap-file.js";
 import { type DetachedPointer, RpcError } from "../rpc/index.js";
 import { watchLiveness } from "../rpc/liveness.js";
@@ -21,14 +22,17 @@ import { type Builders, build, type CustomHandler } from "./build.js";
 import { Capacity, type WeightRule, weigh } from "./capacity.js";
 import { Condition } from "./condition.js";
 import { Contexts } from "./context/contexts.js";
+import { DiskGate, type RoomRule } from "./docker/disk-gate.js";
 import { DockerBuilder } from "./docker/docker-builder.js";
 import { connectEngine } from "./docker/engine.js";
 import { JobFailed } from "./failure.js";
 import { Job } from "./job.js";
+import { fetchMetrics, NODE_EXPORTER } from "./metric-sources.js";
 import { WorkerMetrics } from "./metrics.js";
 import { type Gate, takeJobs } from "./session.js";
 import { SpecBuilder, type SpecBuilderOptions } from "./spec-builder.js";
 import { sleep, stopwatch } from "./time.js";
+import { DEFAULT_SERVICE_IMAGE, defaultUpdater, type Updater } from "./update.js";
 
 const log = logger("worker");
 
@@ -62,11 +66,20 @@ export interface WorkerOptions {
   readonly maxLogSize?: number | undefined;
   /** ms after which a Git server that says nothing is given up. */
   readonly gitTimeout?: number | undefined;
+  /** Prune Docker when there is too little room. Default: never. */
+  readonly dockerRoom?: RoomRule | undefined;
+  /** More sources of metrics for the scheduler, by name. */
+  readonly additionalMetrics?: ReadonlyMap<string, URL>;
+  /** How to update when asked to. Default: as a Docker service in a container, else just restart. */
+  readonly updater?: Updater | undefined;
   /** Take one job, then drain. */
   readonly once?: boolean;
   /** Called each time that the worker has registered with the scheduler. */
   readonly onRegistered?: () => void;
 }
+
+/** A moment, in ms, for those who read the logs of the last jobs before an update. */
+const LAST_LINES_MS = 1000;
 
 /** Why running jobs are cancelled when the worker stops. */
 class Stopping extends Error {}
@@ -81,7 +94,10 @@ export class Worker {
   readonly #jobGone = new Condition();
   readonly #draining = new AbortController();
   readonly #stopping = new AbortController();
+  readonly #docker = connectEngine();
+  readonly #updater: Updater;
   #registered = false;
+  #updated = false;
 
   constructor(options: WorkerOptions) {
     this.#options = options;
@@ -89,6 +105,7 @@ export class Worker {
       this.metrics.runningJobs.set(inUse),
     );
     this.#contexts = new Contexts(options);
+    this.#updater = options.updater ?? defaultUpdater(this.#docker, DEFAULT_SERVICE_IMAGE);
   }
 
   /** Takes no more jobs; `run` resolves when those that run have ended. */
@@ -99,9 +116,9 @@ export class Worker {
   /**
    * Works until the worker is drained, or until `signal` is aborted: then the running jobs are cancelled. Rejects if the
    * worker cannot be opened: a directory or file cannot be used (`CapFileError`, a system error), a builder's health
-   * check fails. May be called once.
+   * check fails. May be called once. The result is "updated" if the process shall end so that it is started anew.
    */
-  async run(signal?: AbortSignal): Promise<void> {
+  async run(signal?: AbortSignal): Promise<"stopped" | "updated"> {
     const stop = (): void => {
       this.drain();
       this.#stopping.abort(new Stopping());
@@ -111,6 +128,7 @@ export class Worker {
     if (signal?.aborted) stop();
     try {
       await this.#open();
+      return this.#updated ? "updated" : "stopped";
     } finally {
       signal?.removeEventListener("abort", stop);
     }
@@ -125,7 +143,7 @@ export class Worker {
     const builders: Builders = {
       contexts: this.#contexts,
       docker: new DockerBuilder({
-        docker: connectEngine(),
+        docker: this.#docker,
         allowPush: allowPush ?? [],
         network: dockerNetwork,
         metrics: this.metrics,
@@ -133,8 +151,11 @@ export class Worker {
       specs,
       custom: new Map(Object.entries(custom ?? {})),
     };
-    const gates = specs ? [specs.healthGate] : [];
-    const vat = new Vat({ log: rpcLog });
+    const gates = [...this.#diskGates(), ...(specs ? [specs.healthGate] : [])];
+    const vat: Vat = new Vat({
+      log: rpcLog,
+      metrics: rpcMetrics(this.metrics.registry, () => vat.connectionCount),
+    });
     // A worker that is on its way to a scheduler has nothing to finish there.
     const hangUp = (): void => void (this.#registered || vat.close());
     this.#draining.signal.addEventListener("abort", hangUp);
@@ -146,6 +167,22 @@ export class Worker {
       await this.#capacity.whenIdle();
       await specs?.close();
     }
+  }
+
+  #diskGates(): Gate[] {
+    const { dockerRoom: rule } = this.#options;
+    if (!rule) {
+      log.info(
+        "Prune threshold not set and docker max df size is not. Will not check for low disk-space!",
+      );
+      return [];
+    }
+    if ("maxImagesGb" in rule) {
+      const size = rule.maxImagesGb.toFixed(2);
+      log.info(`Pruning docker whenever the memory used exceeds ${size}GB`);
+    }
+    const { metrics } = this;
+    return [new DiskGate({ docker: this.#docker, rule, capacity: this.#capacity, metrics })];
   }
 
   /** Registers, again and again, until the worker drains. */
@@ -268,12 +305,30 @@ export class Worker {
   /** What the scheduler can ask this worker for, besides running jobs. */
   #api() {
     return WorkerApi.local({
-      metrics: async () => this.metrics.report(),
-      additionalMetric: async () => null,
-      selfUpdate: async () => {
-        throw new RpcError("failed", "not yet");
+      metrics: (source) =>
+        source === "agent"
+          ? this.metrics.report()
+          : fetchMetrics("prometheus-node-exporter", NODE_EXPORTER),
+      additionalMetric: async (name) => {
+        const url = this.#options.additionalMetrics?.get(name);
+        return url === undefined ? null : fetchMetrics(name, url);
       },
+      selfUpdate: () => this.#update(),
     });
+  }
+
+  /** Never resolves: the connection is gone before. */
+  async #update(): Promise<never> {
+    log.info("Self-update requested.");
+    const finish = await this.#updater();
+    log.info("Waiting for all existing jobs to complete.");
+    await this.#capacity.whenIdle();
+    log.info("All jobs finished. Updating…");
+    await sleep(LAST_LINES_MS);
+    await finish();
+    this.#updated = true;
+    this.drain();
+    return new Promise(() => {});
   }
 
   /** What an operator can do about an error that trying again does not cure. */

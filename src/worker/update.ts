@@ -1,0 +1,66 @@
+/**
+ * How a worker updates itself when an administrator asks for it. In all cases the process exits in the end, and whoever
+ * supervises it starts it again.
+ */
+import { existsSync } from "node:fs";
+import type { Readable } from "node:stream";
+import type Docker from "dockerode";
+import { logger } from "../cli/log.js";
+import { engineMessages } from "./docker/engine.js";
+
+/** Prepares an update, while jobs still run; the result does it, once they have ended. Both may reject. */
+export type Updater = () => Promise<() => Promise<void>>;
+
+/** For a worker that is a Docker service: its image and its name. */
+export interface ServiceImage {
+  readonly repository: string;
+  readonly tag: string;
+  readonly service: string;
+}
+
+export const DEFAULT_SERVICE_IMAGE: ServiceImage = {
+  repository: "ocurrent/ocluster-worker",
+  tag: "live",
+  service: "builder_agent",
+};
+
+class UpdateFailed extends Error {
+  override readonly name = "UpdateFailed";
+}
+
+/** The right one for where this process runs. */
+export function defaultUpdater(docker: Docker, image: ServiceImage): Updater {
+  return existsSync("/.dockerenv") ? serviceUpdater(docker, image) : restartOnly;
+}
+
+/** The new version was installed already; a restart is all it takes. */
+export const restartOnly: Updater = async () => async () => {};
+
+/** Pulls the newest image, then has the service replaced by one of that image, which ends this process. */
+export function serviceUpdater(
+  docker: Docker,
+  { repository, service, tag }: ServiceImage,
+): Updater {
+  return async () => {
+    const name = `${repository}:${tag}`;
+    for await (const { error } of engineMessages((await docker.pull(name)) as Readable)) {
+      if (error !== undefined) throw new UpdateFailed(`Cannot pull ${name}: ${error}`);
+    }
+    const { RepoDigests } = await docker.getImage(name).inspect();
+    const id = (RepoDigests ?? []).find((digest) => digest.startsWith(`${repository}@`));
+    if (id === undefined) throw new UpdateFailed(`No new image starts with "${repository}@"!`);
+    logger("worker").info(`Latest service version is ${id}`);
+    return async () => {
+      const handle = docker.getService(service);
+      const { Spec, Version } = (await handle.inspect()) as ServiceState;
+      Spec.TaskTemplate.ContainerSpec.Image = id;
+      await handle.update({ ...Spec, version: Version.Index });
+    };
+  };
+}
+
+/** What is needed of the engine's description of a service. */
+interface ServiceState {
+  readonly Version: { readonly Index: number };
+  readonly Spec: { readonly TaskTemplate: { readonly ContainerSpec: { Image: string } } };
+}
