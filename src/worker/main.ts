@@ -5,7 +5,7 @@ import { CommandFailed } from "../cli/errors.js";
 import { logger } from "../cli/log.js";
 import { dieOf } from "../cli/signals.js";
 import { StoreError } from "../obuilder/index.js";
-import { CapFileError } from "../rpc/cap-file.js";
+import { CapFileError } from "../rpc/index.js";
 import { notifyServiceManager } from "./service-manager.js";
 import { InitialHealthcheckFailed } from "./spec-builder.js";
 import { Worker, type WorkerOptions } from "./worker.js";

@@ -13,10 +13,7 @@
 import { cacheHintOf, Registration, readJobDescr, Worker as WorkerApi } from "../api/index.js";
 import { logger } from "../cli/log.js";
 import { rpcMetrics } from "../cli/rpc-metrics.js";
-import { readCapFile } from "../rpc/cap-file.js";
-import { type DetachedPointer, RpcError } from "../rpc/index.js";
-import { watchLiveness } from "../rpc/liveness.js";
-import { Vat } from "../rpc/vat.js";
+import { type DetachedPointer, RpcError, readCapFile, Vat, watchLiveness } from "../rpc/index.js";
 import { Backoff } from "./backoff.js";
 import { type Builders, build, type CustomHandler } from "./build.js";
 import { Capacity, type WeightRule, weigh } from "./capacity.js";
@@ -39,8 +36,8 @@ const log = logger("worker");
 /** How often the scheduler is asked for a sign of life, and how long it may take; it can be busy for seconds. */
 const LIVENESS = { intervalMs: 60_000, timeoutMs: 120_000 };
 
-/** How long the clients of the last jobs get, in ms, to read the end of the log before a draining worker is gone. */
-const LAST_WORDS_MS = 10_000;
+/** How long the clients of the last jobs get, in ms, to read the end of the log before a worker is gone. */
+const LAST_WORDS_MS = { drained: 10_000, stopped: 2_000 };
 
 export interface WorkerOptions {
   /** Path of the pool's capability file. It is read anew for each connection, so that it can be replaced. */
@@ -250,7 +247,8 @@ export class Worker {
   async #lastWords(): Promise<void> {
     if (this.#capacity.inUse > 0) log.info("Waiting for all existing jobs to complete.");
     await this.#capacity.whenIdle();
-    const deadline = AbortSignal.timeout(LAST_WORDS_MS);
+    const { drained, stopped } = LAST_WORDS_MS;
+    const deadline = AbortSignal.timeout(this.#stopping.signal.aborted ? stopped : drained);
     while (this.#jobs.size > 0 && !deadline.aborted) {
       await this.#jobGone.wait(deadline).catch(() => {});
     }
