@@ -132,14 +132,16 @@ function writeCaps(
   scheduler: Scheduler,
   derived: (name: string) => Parameters<typeof writeCapFile>[1],
 ): void {
+  // Not normalized: the log names the directory as it was given, `./capnp-secrets/admin.cap`, which scripts look for.
+  const pathOf = (name: string) => `${secretsDir.replace(/\/$/, "")}/${name}.cap`;
   const write = (name: string, ref: Parameters<typeof writeCapFile>[1]) => {
-    const path = join(secretsDir, `${name}.cap`);
+    const path = pathOf(name);
     writeCapFile(path, ref);
     app.info(`Wrote capability reference to "${path}"`);
   };
   for (const id of defaultClients) {
     const name = `submit-${id}`;
-    if (existsSync(join(secretsDir, `${name}.cap`))) continue;
+    if (existsSync(pathOf(name))) continue;
     if (scheduler.isClient(id)) {
       // Its secret is not known here any more, and whoever has the file goes on using it.
       log.warn(
