@@ -9,12 +9,12 @@
  * The `-tmp` directories are emptied when the store is opened.
  */
 
-import { chmod, chown, mkdir, readdir, rm } from "node:fs/promises";
+import { chown, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { LayerDir, LayerId, Lease, Store, StoredLayer } from "../contracts.js";
-import { Mutex } from "../mutex.js";
 import type { UnixUser } from "../spec.js";
-import { diskUsage, ensureDirs, isDirectory, layerIds, owner } from "./files.js";
+import { diskUsage, ensureDirs, isDirectory, layerIds, makeRootfs, owner } from "./files.js";
+import { type CacheShelf, GenerationCaches } from "./generation-caches.js";
 
 /** Directories that can be cloned. Paths are absolute. */
 export interface CloneEngine {
@@ -36,7 +36,7 @@ export class CloningStore implements Store {
   readonly root: string;
   readonly stateDir: string;
   readonly #engine: CloneEngine;
-  readonly #caches: CloneCaches;
+  readonly #caches: GenerationCaches;
 
   /** A store that is there, to be looked at only: another process may be using it. */
   static inspect(root: string, engine: CloneEngine): CloningStore {
@@ -47,7 +47,7 @@ export class CloningStore implements Store {
     this.root = root;
     this.stateDir = join(root, "state");
     this.#engine = engine;
-    this.#caches = new CloneCaches(root, engine);
+    this.#caches = new GenerationCaches(cacheShelf(root, engine));
   }
 
   /** Opens or makes a store in the directory `root`, which no other process uses. */
@@ -70,8 +70,7 @@ export class CloningStore implements Store {
     try {
       if (basePath === undefined) {
         await this.#engine.create(path);
-        await mkdir(join(path, "rootfs"));
-        await chmod(join(path, "rootfs"), 0o755);
+        await makeRootfs(path);
       } else {
         await this.#engine.clone(basePath, path);
         await rm(join(path, "log"), { force: true });
@@ -136,71 +135,25 @@ export class CloningStore implements Store {
   }
 }
 
-interface CacheState {
-  readonly lock: Mutex;
-  /** Counts the versions of the cache since the store was opened. */
-  generation: number;
-}
-
-/** A user's copy becomes the cache when it is released, unless the cache has changed since it was copied. */
-class CloneCaches {
-  readonly #root: string;
-  readonly #engine: CloneEngine;
-  readonly #states = new Map<string, CacheState>();
-  #next = 0;
-
-  constructor(root: string, engine: CloneEngine) {
-    this.#root = root;
-    this.#engine = engine;
-  }
-
-  take(name: string, user: UnixUser): Promise<Lease> {
-    const state = this.#state(name);
-    return state.lock.run(async () => {
-      const cache = this.#path(name);
-      const copy = join(this.#trash, `${this.#next++}-${this.#engine.cacheName(name)}`);
-      if (!(await isDirectory(cache))) await this.#engine.create(cache);
-      const { generation } = state;
-      await this.#engine.clone(cache, copy);
+/** Caches in `cache/`, their copies in `cache-tmp/`. */
+function cacheShelf(root: string, engine: CloneEngine): CacheShelf {
+  const pathOf = (name: string) => join(root, "cache", engine.cacheName(name));
+  const trash = join(root, "cache-tmp");
+  return {
+    copy: async (name, serial, user) => {
+      const cache = pathOf(name);
+      const copy = join(trash, `${serial}-${engine.cacheName(name)}`);
+      if (!(await isDirectory(cache))) await engine.create(cache);
+      await engine.clone(cache, copy);
       await chown(copy, ...owner(user));
-      return {
-        path: copy,
-        release: () =>
-          state.lock.run(async () => {
-            if (state.generation !== generation) {
-              await this.#engine.discard(copy, this.#trash);
-              return;
-            }
-            state.generation++;
-            await this.#engine.discard(cache, this.#trash);
-            await this.#engine.commit(copy, cache, undefined);
-          }),
-      };
-    });
-  }
-
-  delete(name: string): Promise<void> {
-    const state = this.#state(name);
-    return state.lock.run(async () => {
-      state.generation++; // users' copies are dropped
-      await this.#engine.discard(this.#path(name), this.#trash);
-    });
-  }
-
-  #path(name: string): string {
-    return join(this.#root, "cache", this.#engine.cacheName(name));
-  }
-
-  get #trash(): string {
-    return join(this.#root, "cache-tmp");
-  }
-
-  #state(name: string): CacheState {
-    let state = this.#states.get(name);
-    if (!state) {
-      state = { lock: new Mutex(), generation: 0 };
-      this.#states.set(name, state);
-    }
-    return state;
-  }
+      return copy;
+    },
+    replace: async (name, copy) => {
+      await engine.discard(pathOf(name), trash);
+      await engine.commit(copy, pathOf(name), undefined);
+    },
+    drop: (copy) => engine.discard(copy, trash),
+    remove: (name) => engine.discard(pathOf(name), trash),
+    removableInUse: true,
+  };
 }

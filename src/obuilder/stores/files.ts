@@ -2,7 +2,7 @@
  * Small operations on directories that stores share.
  */
 
-import { lstat, mkdir, readdir, rename, rm, statfs } from "node:fs/promises";
+import { chmod, lstat, mkdir, readdir, rename, rm, statfs } from "node:fs/promises";
 import { join } from "node:path";
 import { StoreError } from "../errors.js";
 import { run } from "../process.js";
@@ -20,9 +20,16 @@ export async function isDirectory(path: string): Promise<boolean> {
   throw new StoreError(`"${path}" is in the way: it must be a directory; remove it`);
 }
 
-/** Makes the directories that are missing, with the given mode whatever the umask. */
+/** Makes the directories that are missing. */
 export async function ensureDirs(paths: readonly string[]): Promise<void> {
   for (const path of paths) await mkdir(path, { recursive: true });
+}
+
+/** Makes the empty root of a base image; whatever the umask, all users may look into it. */
+export async function makeRootfs(layer: string): Promise<void> {
+  const rootfs = join(layer, "rootfs");
+  await mkdir(rootfs);
+  await chmod(rootfs, 0o755);
 }
 
 /** Removes a tree of any size, without following links; another process does it, as it may take long. */

@@ -12,7 +12,7 @@
  * relative short names that is enough for as many layers as the kernel takes.
  */
 
-import { chmod, mkdir, mkdtemp, readlink, rename, rm, rmdir, symlink } from "node:fs/promises";
+import { mkdir, mkdtemp, readlink, rename, rm, rmdir, symlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import type { LayerDir, LayerId, Lease, OverlayMount, Store, StoredLayer } from "../contracts.js";
@@ -28,6 +28,7 @@ import {
   freePercent,
   isDirectory,
   layerIds,
+  makeRootfs,
   removeTree,
 } from "./files.js";
 import { OverlayCaches } from "./overlay-caches.js";
@@ -96,8 +97,7 @@ export class OverlayfsStore implements Store {
     try {
       await mkdir(upper);
       if (base === undefined) {
-        await mkdir(join(upper, "rootfs"));
-        await chmod(join(upper, "rootfs"), 0o755);
+        await makeRootfs(upper);
         await fill({ id, path: upper });
       } else {
         const parent = join(this.root, "result", base);

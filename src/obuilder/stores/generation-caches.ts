@@ -1,0 +1,76 @@
+/*
+ * Caches for users who each have a private copy: the first one to finish wins.
+ *
+ * A copy is made of the cache as it is. When it is released it becomes the cache, unless the cache has changed since it
+ * was made: then it is dropped. Changes are counted in memory, as all copies end with the process.
+ */
+
+import type { Lease } from "../contracts.js";
+import { CacheBusy } from "../errors.js";
+import { Mutex } from "../mutex.js";
+import type { UnixUser } from "../spec.js";
+
+/** What a store can do with caches. Calls for the same cache come one at a time. */
+export interface CacheShelf {
+  /** Makes a copy, and the cache itself, empty, if there is none. `serial` is unique in this process. The copy's top belongs to `user`. */
+  copy(name: string, serial: number, user: UnixUser): Promise<string>;
+  /** Makes the copy the cache. `generation` counts the replacements. */
+  replace(name: string, copy: string, generation: number): Promise<void>;
+  /** Removes a copy. */
+  drop(copy: string): Promise<void>;
+  /** Removes a cache, if it exists. */
+  remove(name: string): Promise<void>;
+  /** Whether a cache can be removed while there are copies. */
+  readonly removableInUse: boolean;
+}
+
+interface State {
+  readonly lock: Mutex;
+  generation: number;
+  copies: number;
+}
+
+export class GenerationCaches {
+  readonly #shelf: CacheShelf;
+  readonly #states = new Map<string, State>();
+  #serial = 0;
+
+  constructor(shelf: CacheShelf) {
+    this.#shelf = shelf;
+  }
+
+  take(name: string, user: UnixUser): Promise<Lease> {
+    const state = this.#state(name);
+    return state.lock.run(async () => {
+      const { generation } = state;
+      const path = await this.#shelf.copy(name, this.#serial++, user);
+      state.copies++;
+      const release = () =>
+        state.lock.run(async () => {
+          state.copies--;
+          if (state.generation !== generation) return await this.#shelf.drop(path);
+          state.generation++;
+          await this.#shelf.replace(name, path, generation);
+        });
+      return { path, release };
+    });
+  }
+
+  delete(name: string): Promise<void> {
+    const state = this.#state(name);
+    return state.lock.run(async () => {
+      if (state.copies > 0 && !this.#shelf.removableInUse) throw new CacheBusy(name);
+      state.generation++; // what is copied already must not come back
+      await this.#shelf.remove(name);
+    });
+  }
+
+  #state(name: string): State {
+    let state = this.#states.get(name);
+    if (!state) {
+      state = { lock: new Mutex(), generation: 0, copies: 0 };
+      this.#states.set(name, state);
+    }
+    return state;
+  }
+}
