@@ -92,6 +92,8 @@ async function serveWith(
     restore: (id, connection) => scheduler.restore(id, connection),
     metrics: rpcMetrics(metrics.registry, () => vat.connectionCount),
     limits: {
+      // A client asks for the log and the result of a job as soon as it has submitted it, and waits for both.
+      callsInFlight: Math.max(DEFAULT_LIMITS.callsInFlight, 2 * config.guardRails.tickets),
       outboundAbortBytes: config.relayBytes,
       outboundCallBytes: Math.min(DEFAULT_LIMITS.outboundCallBytes, config.relayBytes / 2),
     },
