@@ -1,7 +1,7 @@
 /**
  * What to do with a job that was given to this worker: make its build context, then hand it to the builder for its kind.
  */
-import type { Pointer } from "capnp-es";
+import type { Pointer, Struct, StructCtor } from "capnp-es";
 import type { JobDescr, Secret } from "../api/index.js";
 import { logger } from "../cli/log.js";
 import type { Contexts } from "./context/contexts.js";
@@ -22,8 +22,10 @@ export interface BuildIo {
 /** A custom job as its handler sees it. */
 export interface CustomJob extends BuildIo {
   readonly kind: string;
-  /** What the client sent, to be read as whatever the kind says: `payload.as…`. Valid while the handler runs. */
+  /** What the client sent. Valid while the handler runs. */
   readonly payload: Pointer;
+  /** Reads what the client sent as a struct. Valid while the handler runs. */
+  read<T extends Struct>(type: StructCtor<T>): T;
   /** The directory with the source that the job asked for, its own; removed afterwards. */
   readonly src: string;
   readonly secrets: readonly Secret[];
@@ -70,7 +72,9 @@ export function build(descr: JobDescr, io: BuildIo, builders: Builders): Promise
         }
         // Not `...io`: it is an object with accessors, which a copy would not have.
         const { log, signal } = io;
-        return handler({ log, signal, kind: action.name, payload: action.payload, src, secrets });
+        const { name: kind, payload } = action;
+        const read: CustomJob["read"] = (type) => new type(payload.segment, payload.byteOffset);
+        return handler({ log, signal, kind, payload, read, src, secrets });
       }
     }
   });
