@@ -14,6 +14,7 @@ import { OverlayfsStore } from "./overlayfs-store.js";
 import { reflinkEngine } from "./reflink-engine.js";
 import { rsyncEngine } from "./rsync-engine.js";
 import { lockStore } from "./store-lock.js";
+import { ZfsStore } from "./zfs-store.js";
 
 export type StoreKind = "overlayfs" | "rsync" | "btrfs" | "xfs" | "zfs" | "docker";
 
@@ -76,8 +77,7 @@ export async function openStore(
   if (process.getuid?.() !== 0) {
     throw new StoreError("Layers belong to many users: run this as root");
   }
-  const stateDir = join(path, "state");
-  await mkdir(stateDir, { recursive: true });
+  const stateDir = await makeStateDir({ kind, path });
   const unlock = lockStore(stateDir);
   try {
     await reapSteps(stateDir);
@@ -104,9 +104,23 @@ export async function inspectStore({ kind, path }: StoreSpec): Promise<Store> {
       return CloningStore.inspect(path, reflinkEngine);
     case "btrfs":
       return CloningStore.inspect(path, btrfsEngine);
+    case "zfs":
+      return ZfsStore.inspect(path);
     default:
       throw new StoreError(`${kind} ${path}`);
   }
+}
+
+/** Makes the directory for state, in which the lock is, before anything else is touched. */
+async function makeStateDir({ kind, path }: StoreSpec): Promise<string> {
+  if (kind === "zfs") {
+    const store = ZfsStore.inspect(path);
+    await store.prepare();
+    return store.stateDir;
+  }
+  const stateDir = join(path, "state");
+  await mkdir(stateDir, { recursive: true });
+  return stateDir;
 }
 
 async function openKind(
@@ -124,6 +138,11 @@ async function openKind(
     case "btrfs":
       checkKernelForBtrfs();
       return await CloningStore.open(path, btrfsEngine);
+    case "zfs": {
+      const store = ZfsStore.inspect(path);
+      await store.purge();
+      return store;
+    }
     default:
       throw new StoreError(`${kind} ${path}`);
   }
