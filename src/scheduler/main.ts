@@ -93,7 +93,7 @@ async function serveWith(
     metrics: rpcMetrics(metrics.registry, () => vat.connectionCount),
     limits: {
       // A client asks for the log and the result of a job as soon as it has submitted it, and waits for both.
-      callsInFlight: Math.max(DEFAULT_LIMITS.callsInFlight, 2 * config.guardRails.tickets),
+      callsInFlight: Math.max(DEFAULT_LIMITS.callsInFlight, 2 * guardRails.tickets),
       outboundAbortBytes: config.relayBytes,
       outboundCallBytes: Math.min(DEFAULT_LIMITS.outboundCallBytes, config.relayBytes / 2),
     },
