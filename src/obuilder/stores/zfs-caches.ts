@@ -1,5 +1,0 @@
-/*
- * Caches as datasets of a ZFS pool.
- */
-
-export class ZfsCaches {}

@@ -1,5 +1,0 @@
-/*
- * The commands of ZFS on the datasets of one pool.
- */
-
-export class ZfsDatasets {}
