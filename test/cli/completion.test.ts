@@ -62,6 +62,7 @@ function ask(shell: string, args: string[], script: string): string[] {
     cwd: dir,
     encoding: "utf8",
     env: { PATH: process.env.PATH, HOME: dir, TERM: "dumb" },
+    timeout: 30_000,
   });
   expect({ stderr, status }).toEqual({ stderr: "", status: 0 });
   return stdout.split(/\r?\n/).filter((line) => line !== "");
