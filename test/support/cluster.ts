@@ -83,8 +83,23 @@ export class Cluster {
   }
 
   /** Starts a worker; it is ready when it asks for a job. */
-  async worker(name: string, args: readonly string[]): Promise<Program> {
-    const worker = new Program(
+  async worker(
+    name: string,
+    args: readonly string[],
+    env: Readonly<Record<string, string>> = {},
+  ): Promise<Program> {
+    const worker = this.startWorker(name, args, env);
+    await worker.sees("stderr", /Requesting a new job/);
+    return worker;
+  }
+
+  /** Starts a worker, which need not get anywhere. */
+  startWorker(
+    name: string,
+    args: readonly string[],
+    env: Readonly<Record<string, string>> = {},
+  ): Program {
+    return new Program(
       "ocluster-worker",
       [
         `--connect=${this.cap("pool-linux-x86_64")}`,
@@ -93,10 +108,8 @@ export class Cluster {
         "--verbose",
         ...args,
       ],
-      { cwd: this.dir },
+      { cwd: this.dir, env },
     );
-    await worker.sees("stderr", /Requesting a new job/);
-    return worker;
   }
 
   /** Submits a spec file. */
@@ -106,6 +119,16 @@ export class Cluster {
       `--connect=${this.cap("submission")}`,
       "--pool=linux-x86_64",
       `--local-file=${specFile}`,
+      ...args,
+    ]);
+  }
+
+  /** Submits a Docker job. */
+  submitDocker(args: readonly string[]): Program {
+    return new Program("ocluster-client", [
+      "submit-docker",
+      `--connect=${this.cap("submission")}`,
+      "--pool=linux-x86_64",
       ...args,
     ]);
   }

@@ -99,6 +99,7 @@ export class GitServer {
       join(this.path, name, ".gitmodules"),
       `[submodule "${key}"]\n\tpath = ${path}\n\turl = ${url}\n`,
     );
+    mkdirSync(join(this.path, name, path), { recursive: true }); // else it would count as deleted
     this.git(name, "add", ".gitmodules");
     this.git(name, "update-index", "--add", "--cacheinfo", `160000,${commit},${path}`);
     this.git(name, "commit", "--quiet", "--message", "a submodule");

@@ -116,6 +116,7 @@ export class Git {
     onOutput: (stream: NodeJS.ReadableStream) => void,
   ): Promise<void> {
     const { credentialFile } = this.options;
+    const lowSpeedTime = Math.ceil((options.timeout?.block ?? 0) / 1000);
     let failure: GitFailed | undefined;
     const git = simpleGit({
       ...options,
@@ -125,6 +126,8 @@ export class Git {
       config: [
         "advice.detachedHead=false",
         "gc.autoDetach=false",
+        // So that a transfer from a dead server ends even if this process is not there any more to end it.
+        ...(lowSpeedTime > 0 ? ["http.lowSpeedLimit=1", `http.lowSpeedTime=${lowSpeedTime}`] : []),
         ...(credentialFile === undefined
           ? []
           : ["credential.helper=", `credential.helper=store --file=${credentialFile}`]),

@@ -22,9 +22,12 @@ import {
   postForStream,
   progressText,
 } from "./engine.js";
-import { PushTarget } from "./image-name.js";
+import { DOCKER_HUB, PushTarget } from "./image-name.js";
 import { pushImage } from "./push.js";
 import { operatorAuths } from "./registry-auth.js";
+
+/** What BuildKit calls Docker Hub. */
+const HUB_HOST = "registry-1.docker.io";
 
 export interface DockerBuilderOptions {
   readonly docker: Docker;
@@ -80,7 +83,7 @@ export class DockerBuilder {
     const session = buildkit
       ? await openSession(docker, {
           secrets: new Map(secrets.map(({ id, value }) => [id, value])),
-          registryAuth: (host) => auths.get(host),
+          registryAuth: (host) => auths.get(host === HUB_HOST ? DOCKER_HUB : host),
         })
       : undefined;
     try {
