@@ -36,7 +36,8 @@ await runScript(async () => {
 
   const interrupted = new AbortController();
   const signals = /** @type {const} */ (["SIGINT", "SIGTERM", "SIGHUP"]);
-  for (const name of signals) process.once(name, () => interrupted.abort(name));
+  // Also while it cleans up: an impatient second Ctrl-C must not leave a cluster behind.
+  for (const name of signals) process.on(name, () => interrupted.abort(name));
   const signal = AbortSignal.any([interrupted.signal, AbortSignal.timeout(LIMIT_MS)]);
 
   const dir = mkdtempSync(join(tmpdir(), "ocluster-demo-"));

@@ -50,7 +50,7 @@ it("sets up, builds a spec, builds it again from the cache, shows the pool, and 
   expect(clone.remains()).toEqual(NOTHING);
 });
 
-it("cleans up when it is interrupted in the middle of a job", async () => {
+it("cleans up when it is interrupted in the middle of a job, and again and again", async () => {
   const { code, output } = await demo((output, pid) => {
     if (/^Collecting numbers$/m.test(output)) process.kill(pid, "SIGINT");
   });
