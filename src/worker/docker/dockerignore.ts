@@ -38,10 +38,9 @@ export class DockerIgnore {
 
   /** Whether the file or directory at `path`, relative to the context and without `.` segments, is left out. */
   ignores(path: string): boolean {
-    const prefixes = [...path.matchAll(/\/|$/g)].map(({ index }) => path.slice(0, index));
     let ignored = false;
     for (const { tokens, exception } of this.#rules) {
-      if (ignored === exception && prefixes.some((prefix) => matches(tokens, prefix))) {
+      if (ignored === exception && matches(tokens, path)) {
         ignored = !exception;
       }
     }
@@ -100,12 +99,13 @@ function charClass(body: string): (char: string) => boolean {
   return (char) => ranges.some(([from, to]) => char >= from && char <= to) !== negated;
 }
 
-/** Whether the tokens match the whole of `path`. */
+/** Whether the tokens match the whole of `path`, or of the path of a directory it is in. */
 function matches(tokens: readonly Token[], path: string): boolean {
   /** The tokens that a match may be in front of. */
   let at = new Set<number>([0]);
   skipEmpty(tokens, at);
   for (const char of path) {
+    if (char === "/" && at.has(tokens.length)) return true;
     const next = new Set<number>();
     for (const index of at) {
       const token = tokens[index];
