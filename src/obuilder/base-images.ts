@@ -5,20 +5,14 @@
  * from the old one stay as they are until they are pruned.
  */
 
-import { readFile, writeFile } from "node:fs/promises";
-import { join } from "node:path";
-import { toBytes } from "./bytes.js";
 import type { BuildLog, Fetcher, LayerId, Store } from "./contracts.js";
 import { BuildCancelled, BuildError, StoreError } from "./errors.js";
 import { fromHeading } from "./headings.js";
 import { baseKey } from "./ids.js";
+import { readImageEnv, writeEnv } from "./image-env.js";
 import type { Layers } from "./layers.js";
 import { Mutex } from "./mutex.js";
-import { toHuman } from "./sexp/printer.js";
-import { readSexp } from "./sexp/reader.js";
-import { isList, list } from "./sexp/sexp.js";
 import type { Env } from "./spec.js";
-import { readList, readPair, readRecord, required } from "./spec-record.js";
 import { TagRecords } from "./tag-records.js";
 
 export interface BaseImagesOptions {
@@ -63,7 +57,7 @@ export class BaseImages {
       { id, log, uncancellable: true, ...(signal ? { signal } : {}) },
       async (layer, io) => {
         const { env, digest } = await this.#options.fetcher.fetch(name, layer, io);
-        await writeFile(join(layer.path, "env"), toBytes(envText(env)));
+        await writeEnv(layer.path, env);
         if (digest !== undefined) await this.#tags.put(image, { digest, name, checked: now() });
       },
     );
@@ -115,27 +109,6 @@ export class BaseImages {
   }
 }
 
-/** The variables of the image whose layer that is; undefined if it is not in the store. */
-export async function readImageEnv(store: Store, id: LayerId): Promise<Env | undefined> {
-  const dir = await store.result(id);
-  if (dir === undefined) return undefined;
-  const path = join(dir, "env");
-  return parseEnv(await readFile(path), path);
-}
-
 function now(): string {
   return new Date().toISOString();
 }
-
-/** `((env ((K V)…)))`, to be read by people, too. */
-function envText(env: Env): string {
-  return toHuman(list([list(["env", list(env.map((variable) => list(variable)))])]));
-}
-
-function parseEnv(text: Uint8Array, path: string): Env {
-  const saved = readSexp(text, path);
-  if (isList(saved)) return readRecord(saved, SAVED_FIELDS).env;
-  throw new StoreError(`"${path}" should hold ((env ((K V)…))); delete the layer`);
-}
-
-const SAVED_FIELDS = { env: required((value) => readList(value, readPair)) };

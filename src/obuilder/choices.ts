@@ -13,3 +13,7 @@ export type RuntimeChoice = (typeof RUNTIME_CHOICES)[number];
 /** How layers are kept by an rsync store (`stores/rsync-engine.ts`). */
 export const RSYNC_MODES = ["copy", "hardlink", "hardlink_unsafe"] as const;
 export type RsyncMode = (typeof RSYNC_MODES)[number];
+
+/** How a Docker engine isolates containers; on Linux there is but the default. */
+export const DOCKER_ISOLATIONS = ["default", "process", "hyperv"] as const;
+export type DockerIsolation = (typeof DOCKER_ISOLATIONS)[number];

@@ -38,6 +38,11 @@ export interface LayerDir {
    * sees it: what is mounted nowhere else cannot stay behind when a process is killed. Base images have none.
    */
   readonly overlay?: OverlayMount;
+  /**
+   * Where layers are images of a container engine, this one's name. The sandbox runs steps on that image and gives the
+   * name to the one that results. A base image may be given it, too, or is unpacked as elsewhere.
+   */
+  readonly image?: string;
 }
 
 /** An overlay file system to be mounted: `cd cwd && mount -t overlay -o options overlay target`. */

@@ -8,6 +8,8 @@
 
 export { Builder, type BuildRequest, type Secrets } from "./builder.js";
 export {
+  DOCKER_ISOLATIONS,
+  type DockerIsolation,
   FETCHER_NAMES,
   type FetcherName,
   RSYNC_MODES,

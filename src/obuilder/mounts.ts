@@ -4,10 +4,17 @@
 
 import { readFile } from "node:fs/promises";
 import type { OverlayMount } from "./contracts.js";
+import { kernelAtLeast } from "./kernel.js";
 import { run } from "./process.js";
 
 /** Newer versions of mount(8) would use an interface that takes no more than 256 bytes of options each. */
 const MOUNT_ENV = { ...process.env, LIBMOUNT_FORCE_MOUNT2: "always" };
+
+/**
+ * An option of writable overlays: without it, unmounting one waits until all that any program has written to the disk
+ * below is on it. Half-made layers are thrown away after a crash anyway.
+ */
+export const VOLATILE = kernelAtLeast(5, 10) ? "volatile" : "rw";
 
 // Arguments: what to unmount ("" for nothing), then a directory ("" for no overlay), options and
 // target, then the command. Complaints go to file descriptor 3, which the command does not get.
@@ -52,6 +59,13 @@ export async function mountOverlay({ cwd, options, target }: OverlayMount): Prom
 
 export async function unmount(target: string): Promise<void> {
   await run(["umount", "-i", "-n", "--", target]);
+}
+
+/** Unmounts the overlays below a directory, which a killed process has left. */
+export async function unmountBelow(dir: string): Promise<void> {
+  for (const { target, type } of (await listMounts()).reverse()) {
+    if (type === "overlay" && target.startsWith(`${dir}/`)) await unmount(target);
+  }
 }
 
 /** One line of `/proc/self/mountinfo`. */

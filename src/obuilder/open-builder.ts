@@ -5,11 +5,20 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { Builder } from "./builder.js";
-import { FETCHER_NAMES, type FetcherName, type RsyncMode, type RuntimeChoice } from "./choices.js";
+import {
+  type DockerIsolation,
+  FETCHER_NAMES,
+  type FetcherName,
+  type RsyncMode,
+  type RuntimeChoice,
+} from "./choices.js";
+import type { Sandbox, Store } from "./contracts.js";
 import { LayerDatabase } from "./database.js";
 import { createFetcher } from "./fetchers/choose-fetcher.js";
 import { chooseRuntime } from "./sandboxes/choose-runtime.js";
+import { DockerSandbox } from "./sandboxes/docker-sandbox.js";
 import type { Limits } from "./sandboxes/oci-config.js";
+import { DockerStore } from "./stores/docker-store.js";
 import { openStore, parseStoreSpec } from "./stores/open-store.js";
 
 export interface BuilderOptions {
@@ -26,8 +35,19 @@ export interface BuilderOptions {
   readonly fastSync?: boolean | undefined;
   /** For each step. */
   readonly limits?: Limits | undefined;
+  /** For the containers of a docker store. */
+  readonly docker?: DockerOptions | undefined;
   /** Age in ms at which a base image's tag is looked up again; undefined: never. */
   readonly baseRefresh?: number | undefined;
+}
+
+export interface DockerOptions {
+  /** Instead of those in `limits`. */
+  readonly cpus?: number | undefined;
+  readonly memory?: number | undefined;
+  /** The network of steps that do not ask for one; by default there is none. */
+  readonly network?: string | undefined;
+  readonly isolation?: DockerIsolation | undefined;
 }
 
 /** Opens the store and gets everything ready to build. Throws `StoreError`. */
@@ -39,18 +59,15 @@ export async function openBuilder(options: BuilderOptions): Promise<Builder> {
     const database = new LayerDatabase(join(stateDir, "db", "db.sqlite"));
     try {
       database.reconcile(await store.list(), new Date());
-      const sandbox = await chooseRuntime(options.runtime ?? "auto", {
-        stateDir,
-        fastSync: options.fastSync ?? false,
-        limits: options.limits ?? {},
-      });
+      const sandbox = await openSandbox(store, options);
       const fetcher = createFetcher({
         order: options.fetch ?? FETCHER_NAMES,
         imageDir: options.imageDir,
         tmp: join(stateDir, "private"),
+        engine: store instanceof DockerStore ? store.engine : undefined,
       });
       const onClose = async () => {
-        sandbox.close();
+        sandbox.close?.();
         database.close();
         await close();
       };
@@ -70,4 +87,27 @@ export async function openBuilder(options: BuilderOptions): Promise<Builder> {
     await close();
     throw error;
   }
+}
+
+/** The layers of a docker store are run by its engine, those of others by an OCI runtime. */
+async function openSandbox(
+  store: Store,
+  options: BuilderOptions,
+): Promise<Sandbox & { close?(): void }> {
+  const { stateDir } = store;
+  const { fastSync = false, limits = {}, docker = {} } = options;
+  if (!(store instanceof DockerStore)) {
+    return await chooseRuntime(options.runtime ?? "auto", { stateDir, fastSync, limits });
+  }
+  const { engine, names } = store;
+  const { cpus = limits.cpus, memory = limits.memory, network, isolation } = docker;
+  return new DockerSandbox({
+    engine,
+    names,
+    stateDir,
+    fastSync,
+    network,
+    isolation,
+    limits: { ...limits, ...(cpus && { cpus }), ...(memory && { memory }) },
+  });
 }

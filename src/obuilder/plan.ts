@@ -5,7 +5,6 @@
  * a nested build on files that were not built. Then neither it nor the ids that follow from it are known.
  */
 
-import { readImageEnv } from "./base-images.js";
 import { runInput, type Secrets } from "./builder.js";
 import {
   afterOp,
@@ -18,6 +17,7 @@ import type { LayerId, Lease, Store } from "./contracts.js";
 import { BuildError } from "./errors.js";
 import { buildHeading, finishedNote, fromHeading, opHeading } from "./headings.js";
 import { baseKey, copyKey, runKey } from "./ids.js";
+import { readImageEnv } from "./image-env.js";
 import { copyManifests } from "./manifest.js";
 import type { CopyOp, RunOp, Spec } from "./spec.js";
 import { TagRecords } from "./tag-records.js";

@@ -4,8 +4,10 @@
 
 import type { FetcherName } from "../choices.js";
 import type { FetchedImage, Fetcher, FetchIo, LayerDir } from "../contracts.js";
+import type { DockerEngine } from "../docker-engine.js";
 import { BuildError } from "../errors.js";
 import { DockerFetcher } from "./docker-fetcher.js";
+import { EngineFetcher } from "./engine-fetcher.js";
 import { LocalFetcher } from "./local-fetcher.js";
 import { SkopeoFetcher } from "./skopeo-fetcher.js";
 
@@ -15,13 +17,15 @@ export interface FetcherOptions {
   readonly imageDir?: string | undefined;
   /** Where images may be put for a while. */
   readonly tmp: string;
+  /** Of a docker store: the engine that keeps the layers, and takes base images as they are. */
+  readonly engine?: DockerEngine | undefined;
 }
 
 /** The fetchers by their names, in that order. */
-export function createFetcher({ order, imageDir, tmp }: FetcherOptions): Fetcher {
+export function createFetcher({ order, imageDir, tmp, engine }: FetcherOptions): Fetcher {
   const create: Record<FetcherName, () => Fetcher[]> = {
     local: () => (imageDir === undefined ? [] : [new LocalFetcher(imageDir, tmp)]),
-    docker: () => [new DockerFetcher()],
+    docker: () => [engine ? new EngineFetcher(engine) : new DockerFetcher()],
     skopeo: () => [new SkopeoFetcher(tmp)],
   };
   const fetchers = order.flatMap((name) => create[name]());

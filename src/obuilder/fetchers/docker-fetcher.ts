@@ -76,7 +76,7 @@ export async function imageDigest(image: string): Promise<string | undefined> {
  * The name to ask the engine for. It does not mind a tag beside a digest in most commands, but does in some; and the
  * "digest" of an image that never was in a registry is that of its configuration, by which the engine knows it.
  */
-async function localName(image: string): Promise<string> {
+export async function localName(image: string): Promise<string> {
   if (!image.includes("@")) return image;
   const name = parseImageName(image);
   const isId = await run([

@@ -1,5 +1,42 @@
 /*
- * Base images for a docker store: the engine has them, or pulls them; nothing is unpacked.
+ * Base images for a docker store: they are in the engine already, or it pulls them. Nothing is unpacked; the image is given
+ * the layer's name.
  */
 
-export class EngineFetcher {}
+import type { FetchedImage, Fetcher, FetchIo, LayerDir } from "../contracts.js";
+import type { DockerEngine } from "../docker-engine.js";
+import { BuildError, StoreError } from "../errors.js";
+import { runLogged } from "../process.js";
+import { DockerFetcher, imageDigest, localName } from "./docker-fetcher.js";
+import { parseVariable } from "./variables.js";
+
+export class EngineFetcher implements Fetcher {
+  readonly #engine: DockerEngine;
+  readonly #docker = new DockerFetcher();
+
+  constructor(engine: DockerEngine) {
+    this.#engine = engine;
+  }
+
+  canFetch(): Promise<boolean> {
+    return this.#docker.canFetch();
+  }
+
+  async fetch(image: string, layer: LayerDir, { log, signal }: FetchIo): Promise<FetchedImage> {
+    if (layer.image === undefined) throw new StoreError("This is for docker stores only");
+    const name = await localName(image);
+    // The command knows where credentials for registries are.
+    if (!(await this.#engine.image(name)))
+      await runLogged(["docker", "pull", "--", name], { log, signal });
+    const info = await this.#engine.image(name);
+    if (!info) throw new BuildError(`Image ${name} was pulled, but the engine does not have it`);
+    await this.#engine.tag(info.Id, layer.image);
+    const env = (info.Config.Env ?? []).map(parseVariable);
+    const digest = await imageDigest(name);
+    return digest === undefined ? { env } : { env, digest };
+  }
+
+  resolve(image: string, signal: AbortSignal): Promise<string | undefined> {
+    return this.#docker.resolve(image, signal);
+  }
+}

@@ -9,7 +9,7 @@
 import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
 import { mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
-import type { Readable, Writable } from "node:stream";
+import type { Readable } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 import type { LayerDir, Sandbox, SandboxIo, SandboxStep } from "../contracts.js";
 import { BuildCancelled, BuildError, StoreError } from "../errors.js";
@@ -17,6 +17,7 @@ import { mountEnv, withOwnMounts } from "../mounts.js";
 import { PipePool } from "../pipe.js";
 import { endingText, run, start } from "../process.js";
 import { HOSTS, hasLimits, type Limits, ociConfig, secretFile } from "./oci-config.js";
+import { isBrokenPipe, send } from "./standard-input.js";
 
 export type RuntimeName = "runc" | "crun";
 
@@ -177,7 +178,7 @@ function runtimeStateDir(runtime: RuntimeName, stateDir: string): string {
 }
 
 /** Where the files of running steps are, secrets too. */
-function privateDir(stateDir: string): string {
+export function privateDir(stateDir: string): string {
   return join(stateDir, "private");
 }
 
@@ -185,27 +186,6 @@ async function pump(output: Readable, io: SandboxIo): Promise<void> {
   for await (const chunk of output.iterator({ destroyOnReturn: false })) {
     await io.log.write(chunk as Buffer);
   }
-}
-
-/** Lets `input` write to the program, and ends the stream; resolves with what went wrong. */
-async function send(
-  input: (stdin: Writable) => Promise<void>,
-  stdin: Writable,
-): Promise<unknown | undefined> {
-  const failed = new Promise<unknown>((resolve) => stdin.once("error", resolve));
-  const written = input(stdin).then(
-    () => void stdin.end(),
-    (error: unknown) => {
-      stdin.destroy(); // the program sees that the rest is missing
-      return error;
-    },
-  );
-  return await Promise.race([written, failed]);
-}
-
-function isBrokenPipe(error: unknown): boolean {
-  const code = (error as NodeJS.ErrnoException).code;
-  return code === "EPIPE" || code === "ECONNRESET" || code === "ERR_STREAM_DESTROYED";
 }
 
 async function gather(stream: Readable): Promise<string> {

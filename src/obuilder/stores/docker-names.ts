@@ -25,14 +25,18 @@ export class DockerNames {
   }
 
   image(id: LayerId): string {
-    return `${this.prefix}-image-${id}`;
+    return `${this.images}${id}`;
+  }
+
+  /** What all names of images begin with. */
+  get images(): string {
+    return `${this.prefix}-image-`;
   }
 
   /** The layer that an image of this name (with or without a tag) is; undefined for other images. */
   layerOf(image: string): LayerId | undefined {
-    const start = `${this.prefix}-image-`;
-    if (!image.startsWith(start)) return undefined;
-    return /^([0-9a-f]{64})(?::latest)?$/.exec(image.slice(start.length))?.[1];
+    if (!image.startsWith(this.images)) return undefined;
+    return /^([0-9a-f]{64})(?::latest)?$/.exec(image.slice(this.images.length))?.[1];
   }
 
   /** A new name each time: what an engine still does for a process that was killed must not get into a layer. */
@@ -40,9 +44,8 @@ export class DockerNames {
     return `${this.temporaryImages}${id}-${randomBytes(4).toString("hex")}`;
   }
 
-  /** What all names of temporary images begin with. */
   get temporaryImages(): string {
-    return `${this.prefix}-image-tmp-`;
+    return `${this.images}tmp-`;
   }
 
   container(id: LayerId): string {

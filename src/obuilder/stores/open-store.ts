@@ -10,6 +10,7 @@ import { StoreError } from "../errors.js";
 import { reapSteps } from "../sandboxes/oci-sandbox.js";
 import { btrfsEngine, checkKernelForBtrfs } from "./btrfs-engine.js";
 import { CloningStore } from "./cloning-store.js";
+import { DockerStore } from "./docker-store.js";
 import { OverlayfsStore } from "./overlayfs-store.js";
 import { reflinkEngine } from "./reflink-engine.js";
 import { rsyncEngine } from "./rsync-engine.js";
@@ -106,8 +107,8 @@ export async function inspectStore({ kind, path }: StoreSpec): Promise<Store> {
       return CloningStore.inspect(path, btrfsEngine);
     case "zfs":
       return ZfsStore.inspect(path);
-    default:
-      throw new StoreError(`${kind} ${path}`);
+    case "docker":
+      return await DockerStore.inspect(path);
   }
 }
 
@@ -143,7 +144,7 @@ async function openKind(
       await store.purge();
       return store;
     }
-    default:
-      throw new StoreError(`${kind} ${path}`);
+    case "docker":
+      return await DockerStore.open(path);
   }
 }

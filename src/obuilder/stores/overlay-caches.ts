@@ -12,7 +12,7 @@ import { chmod, chown, lstat, mkdir, readdir, rename, rm, unlink, utimes } from 
 import { join } from "node:path";
 import type { Lease } from "../contracts.js";
 import { CacheBusy } from "../errors.js";
-import { mountOverlay, unmount } from "../mounts.js";
+import { mountOverlay, unmount, VOLATILE } from "../mounts.js";
 import { Mutex } from "../mutex.js";
 import { run } from "../process.js";
 import type { UnixUser } from "../spec.js";
@@ -23,7 +23,7 @@ import { discard, isDirectory, owner, removeTree } from "./files.js";
 const MODE = 0o1777;
 
 // The upper directory is read by `carryOver`, so it must hold whole files under their own names.
-const OPTIONS = "redirect_dir=off,metacopy=off";
+const OPTIONS = `redirect_dir=off,metacopy=off,${VOLATILE}`;
 
 interface State {
   readonly lock: Mutex;

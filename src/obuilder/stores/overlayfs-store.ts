@@ -17,8 +17,7 @@ import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import type { LayerDir, LayerId, Lease, OverlayMount, Store, StoredLayer } from "../contracts.js";
 import { BuildError } from "../errors.js";
-import { kernelAtLeast } from "../kernel.js";
-import { listMounts, mountOverlay, unmount } from "../mounts.js";
+import { mountOverlay, unmount, unmountBelow, VOLATILE } from "../mounts.js";
 import type { UnixUser } from "../spec.js";
 import {
   discard,
@@ -71,10 +70,7 @@ export class OverlayfsStore implements Store {
   /** Opens or makes a store in the directory `root`, which no other process uses. Unmounts what one left behind. */
   static async open(root: string): Promise<OverlayfsStore> {
     await ensureDirs(["state", "cache", "result", ...TRANSIENT].map((name) => join(root, name)));
-    const mounts = await listMounts();
-    for (const { target, type } of mounts.reverse()) {
-      if (type === "overlay" && target.startsWith(`${root}/`)) await unmount(target);
-    }
+    await unmountBelow(root);
     for (const name of TRANSIENT) await emptyDir(join(root, name));
     return new OverlayfsStore(root, root, async () => {});
   }
@@ -105,7 +101,7 @@ export class OverlayfsStore implements Store {
         await symlink(join(parent, "env"), join(upper, "env"));
         await Promise.all([mkdir(merged), mkdir(work)]);
         const lower = await this.#lowerDirs(base);
-        const options = `lowerdir=${lower},upperdir=../in-progress/${id},workdir=../work/${id}${VOLATILE}`;
+        const options = `lowerdir=${lower},upperdir=../in-progress/${id},workdir=../work/${id},${VOLATILE}`;
         await fill({ id, path: merged, overlay: this.#overlay(options, merged) });
       }
       await rename(upper, this.#result(id));
@@ -235,7 +231,3 @@ export class OverlayfsStore implements Store {
     return name;
   }
 }
-
-// A layer is thrown away if the machine stops before it is complete: no need to write everything to
-// the disk at the end of each step, as overlayfs does by default.
-const VOLATILE = kernelAtLeast(5, 10) ? ",volatile" : "";
