@@ -21,6 +21,8 @@ export {
   type CapabilityPromise,
   type MethodEntry,
   method,
+  objectType,
+  PendingCapability,
   promiseCapability,
   serve,
 } from "./serve.js";

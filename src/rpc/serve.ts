@@ -3,21 +3,24 @@
  */
 import type { Struct } from "capnp-es";
 import { BrokenHook } from "./capability/broken.js";
-import { Handle, interfaceHalves, takeHook } from "./capability/handle.js";
-import { LocalHook, type MethodEntry } from "./capability/local.js";
+import { Handle, takeHook } from "./capability/handle.js";
+import { LocalHook, type MethodEntry, ObjectType } from "./capability/local.js";
 import { PromiseHook } from "./capability/promise.js";
 import type { RpcError } from "./errors.js";
 import type { Capability, Handler, Method } from "./types.js";
 
 export type { MethodEntry };
 
-/** A method with its implementation, for `serve`. `descriptor`: an entry of the generated `X$Client.methods`. */
-export function method<P extends Struct, R extends Struct>(
+/**
+ * A method with its implementation, for `serve` and `objectType`. `descriptor`: an entry of the generated
+ * `X$Client.methods`.
+ */
+export function method<P extends Struct, R extends Struct, Self = unknown>(
   descriptor: Method<P, R>,
-  handler: Handler<P, R>,
-): MethodEntry {
+  handler: (...args: [...Parameters<Handler<P, R>>, self: Self]) => void | Promise<void>,
+): MethodEntry<Self> {
   // Only params and results of these very classes ever reach the handler.
-  return { method: descriptor, handler } as unknown as MethodEntry;
+  return { method: descriptor, handler } as unknown as MethodEntry<Self>;
 }
 
 /**
@@ -30,22 +33,20 @@ export function serve(
   methods: readonly MethodEntry[],
   options?: { release?(): void },
 ): Capability {
-  const interfaces = new Map<bigint, Map<number, MethodEntry>>();
-  for (const entry of methods) {
-    const { interfaceId, methodId } = entry.method;
-    let table = interfaces.get(interfaceId);
-    if (table === undefined) {
-      table = new Map();
-      interfaces.set(interfaceId, table);
-    }
-    table.set(methodId, entry);
-  }
-  const tables = [...interfaces].map(([id, table]) => {
-    const [high, low] = interfaceHalves(id);
-    return { high, low, methods: table };
-  });
-  const release = options?.release === undefined ? undefined : () => options.release?.();
-  return new Handle(new LocalHook(name, tables, release));
+  return objectType(name, methods, () => options?.release?.())(undefined);
+}
+
+/**
+ * Objects that differ only in their `Self`, which the handlers are given with each call. Use this for objects that there are
+ * many of: each costs little more than its `Self`. Otherwise as `serve`, for each `Self` that the result is called with.
+ */
+export function objectType<Self>(
+  name: string,
+  methods: readonly MethodEntry<Self>[],
+  release?: (self: Self) => void,
+): (self: Self) => Capability {
+  const type = new ObjectType(name, methods, release);
+  return (self) => new Handle(new LocalHook(type, self));
 }
 
 /** A capability that is not known yet. */
@@ -65,6 +66,37 @@ export function promiseCapability(): CapabilityPromise {
     resolve: (capability) => hook.resolve(takeHook(capability)),
     reject: (error) => hook.reject(error),
   };
+}
+
+/**
+ * The same for promises that there are many of. It holds a reference to the capability itself, which has to be released
+ * with `release`, and which no leak counter looks after.
+ */
+export class PendingCapability {
+  private readonly hook = new PromiseHook();
+  private isReleased = false;
+
+  /** A reference for the caller. */
+  reference(): Capability {
+    return new Handle(this.hook.addRef());
+  }
+
+  /** See `CapabilityPromise.resolve`. */
+  resolve(capability: Capability): void {
+    this.hook.resolve(takeHook(capability));
+  }
+
+  /** See `CapabilityPromise.reject`. */
+  reject(error: RpcError): void {
+    this.hook.reject(error);
+  }
+
+  /** Idempotent. */
+  release(): void {
+    if (this.isReleased) return;
+    this.isReleased = true;
+    this.hook.release();
+  }
 }
 
 /** A capability whose calls all fail with `error`. */

@@ -44,8 +44,10 @@ export interface PayloadBuilder {
 export interface DetachedPointer extends Disposable {
   /** Size of the encoded content. */
   readonly byteLength: number;
-  /** Reads the content as a struct. The reader is valid until the pointer is released. */
+  /** Reads the content as a struct. The reader is valid until the pointer is packed or released. */
   as<T extends Struct>(type: StructCtor<T>): T;
+  /** Puts the content into its smallest form, for one that is kept for long: it unfolds when it is used again. */
+  pack(): void;
   release(): void;
 }
 

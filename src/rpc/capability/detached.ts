@@ -18,6 +18,11 @@ export class Detached implements DetachedPointer {
     return this.open().as(type);
   }
 
+  pack(): void {
+    this.open().keep();
+    this.open().pack();
+  }
+
   release(): void {
     this.payload?.release();
     this.payload = undefined;

@@ -101,9 +101,9 @@ export class Handle implements Capability {
 
   /** Calls `check` on this and on whatever it turns into, until it returns true. Returns a function that unsubscribes. */
   private follow(check: (hook: Hook) => boolean, onRelease?: () => void): () => void {
-    let unwatch: (() => void) | undefined;
+    let watched: Hook | undefined;
     const stop = () => {
-      unwatch?.();
+      watched?.unwatch(watcher);
       this.subscriptions?.delete(released);
     };
     const released = () => {
@@ -112,10 +112,15 @@ export class Handle implements Capability {
     };
     const step = (hook: Hook) => {
       const end = shortest(hook);
-      unwatch = undefined;
-      if (check(end)) this.subscriptions?.delete(released);
-      else unwatch = end.watch(step);
+      watched = undefined;
+      if (check(end)) {
+        this.subscriptions?.delete(released);
+      } else {
+        watched = end;
+        end.watch(watcher);
+      }
     };
+    const watcher = { turned: step };
     this.subscriptions ??= new Set();
     this.subscriptions.add(released);
     step(this.current());

@@ -9,15 +9,21 @@ import type { RpcError } from "../errors.js";
 import type { CallRequest } from "./request.js";
 import type { ResultPromise } from "./result.js";
 
-/**
- * Called once when a hook turns into another one, which it does not own – or, with the hook itself, when a promise has got
- * closer to what it will be.
- */
-type Watcher = (next: Hook) => void;
+/** Who wants to know what a hook turns into. */
+export interface Watcher {
+  /**
+   * Called once when a hook turns into another one, which the watcher does not own – or, with the hook itself, when a promise
+   * has got closer to what it will be.
+   */
+  turned(next: Hook): void;
+}
 
 export abstract class Hook {
   private references = 1;
-  private watchers: Set<Watcher> | undefined;
+  /** Mostly there is one. */
+  private watchers: Watcher | Set<Watcher> | undefined;
+  /** The entry in the export table of the first connection that it was exported on: mostly there is but one. */
+  exported: object | undefined;
 
   /** What this has turned into for good; undefined while it speaks for itself. Not counted. */
   get next(): Hook | undefined {
@@ -59,11 +65,17 @@ export abstract class Hook {
   /** A reference was lost without having been released; it is released now. See leaks.ts. */
   onLeak(): void {}
 
-  /** Calls `watcher` once. Only for hooks that have no `next` yet. Returns a function that unsubscribes. */
-  watch(watcher: Watcher): () => void {
-    this.watchers ??= new Set();
-    this.watchers.add(watcher);
-    return () => this.watchers?.delete(watcher);
+  /** Tells `watcher`, once. Only for hooks that have no `next` yet. */
+  watch(watcher: Watcher): void {
+    const { watchers } = this;
+    if (watchers === undefined) this.watchers = watcher;
+    else if (watchers instanceof Set) watchers.add(watcher);
+    else this.watchers = new Set([watchers, watcher]);
+  }
+
+  unwatch(watcher: Watcher): void {
+    if (this.watchers === watcher) this.watchers = undefined;
+    else if (this.watchers instanceof Set) this.watchers.delete(watcher);
   }
 
   /** To be called by subclasses once everything that waited has been passed on. */
@@ -71,7 +83,8 @@ export abstract class Hook {
     const { watchers } = this;
     if (watchers === undefined) return;
     this.watchers = undefined;
-    for (const watcher of watchers) watcher(next);
+    if (watchers instanceof Set) for (const watcher of watchers) watcher.turned(next);
+    else watchers.turned(next);
   }
 
   get isReferenced(): boolean {

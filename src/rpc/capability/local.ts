@@ -12,61 +12,87 @@ import type { Struct } from "capnp-es";
 import { RpcError } from "../errors.js";
 import { PayloadWriter } from "../payload/builder.js";
 import { Payload } from "../payload/payload.js";
-import type {
-  Capability,
-  DetachedPointer,
-  Handler,
-  Method,
-  PayloadBuilder,
-  ServerCall,
-} from "../types.js";
+import type { Capability, DetachedPointer, Method, PayloadBuilder, ServerCall } from "../types.js";
 import { Detached, detachedPayload } from "./detached.js";
-import { borrowHook, buildPayload, Handle, makeRequest, takeHook } from "./handle.js";
+import {
+  borrowHook,
+  buildPayload,
+  Handle,
+  interfaceHalves,
+  makeRequest,
+  takeHook,
+} from "./handle.js";
 import { Hook } from "./hook.js";
 import { CallRequest } from "./request.js";
 import type { Executor } from "./result.js";
 import { enqueueCallback, enqueueTurn, type Turn } from "./turns.js";
 
-/** A method with its implementation. */
-export interface MethodEntry {
+/** A method with its implementation, for objects that are told apart by a `Self`. */
+export interface MethodEntry<Self = unknown> {
   readonly method: Method<Struct, Struct>;
-  readonly handler: Handler<Struct, Struct>;
+  handler(call: ServerCall<Struct, Struct>, self: Self): void | Promise<void>;
 }
 
 /** Methods of one interface, by number. */
-export interface InterfaceTable {
+interface InterfaceTable<Self> {
   readonly high: number;
   readonly low: number;
-  readonly methods: ReadonlyMap<number, MethodEntry>;
+  readonly methods: Map<number, MethodEntry<Self>>;
 }
 
-export class LocalHook extends Hook {
+/** What objects of one kind have in common. */
+export class ObjectType<Self> {
+  private readonly interfaces: InterfaceTable<Self>[] = [];
+
   constructor(
-    /** What the object is, for error messages. */
+    /** What the objects are, for error messages. */
     readonly name: string,
-    private readonly interfaces: readonly InterfaceTable[],
-    private readonly onRelease: (() => void) | undefined,
+    methods: readonly MethodEntry<Self>[],
+    readonly onRelease: ((self: Self) => void) | undefined,
+  ) {
+    for (const entry of methods) {
+      const { interfaceId, methodId } = entry.method;
+      const [high, low] = interfaceHalves(interfaceId);
+      let table = this.find(high, low);
+      if (table === undefined) {
+        table = { high, low, methods: new Map() };
+        this.interfaces.push(table);
+      }
+      table.methods.set(methodId, entry);
+    }
+  }
+
+  find(interfaceHigh: number, interfaceLow: number): InterfaceTable<Self> | undefined {
+    return this.interfaces.find(({ high, low }) => low === interfaceLow && high === interfaceHigh);
+  }
+}
+
+export class LocalHook<Self = unknown> extends Hook {
+  constructor(
+    private readonly type: ObjectType<Self>,
+    readonly self: Self,
   ) {
     super();
   }
 
   override call(request: CallRequest): void {
-    const found = this.interfaces.find(
-      ({ high, low }) => low === request.interfaceLow && high === request.interfaceHigh,
-    );
+    const found = this.type.find(request.interfaceHigh, request.interfaceLow);
     const entry = found?.methods.get(request.methodId);
     if (entry === undefined) {
       request.fail(unknownMethod(request, found !== undefined));
       return;
     }
     request.payload.keep();
-    enqueueTurn(new LocalCall(this.addRef(), entry, request));
+    enqueueTurn(new LocalCall<Self>(this.addRef(), entry, request));
   }
 
   protected override dispose(): void {
-    if (this.onRelease !== undefined) enqueueCallback(this.onRelease);
+    const { onRelease } = this.type;
+    if (onRelease !== undefined) enqueueCallback(() => onRelease(this.self));
   }
 }
+
+const CANCELLED = new RpcError("failed", "the call was cancelled");
 
 /** The texts are those of the OCaml implementation. */
 function unknownMethod(request: CallRequest, knowsInterface: boolean): RpcError {
@@ -79,7 +105,7 @@ function unknownMethod(request: CallRequest, knowsInterface: boolean): RpcError 
   );
 }
 
-class LocalCall implements ServerCall<Struct, Struct>, Executor, Turn {
+class LocalCall<Self> implements ServerCall<Struct, Struct>, Executor, Turn {
   private controller: AbortController | undefined;
   private isAborted = false;
   private writer: PayloadWriter<Struct> | undefined;
@@ -90,8 +116,8 @@ class LocalCall implements ServerCall<Struct, Struct>, Executor, Turn {
 
   /** Takes `request`, and a reference to `hook`, which it holds until it has started. */
   constructor(
-    private readonly hook: LocalHook,
-    private readonly entry: MethodEntry,
+    private readonly hook: LocalHook<Self>,
+    private readonly entry: MethodEntry<Self>,
     private readonly request: CallRequest,
   ) {
     request.result.accept(this);
@@ -100,7 +126,7 @@ class LocalCall implements ServerCall<Struct, Struct>, Executor, Turn {
   run(): void {
     let outcome: void | Promise<void>;
     try {
-      outcome = this.entry.handler(this);
+      outcome = this.entry.handler(this, this.hook.self);
     } catch (error) {
       this.fail(error);
       return;
@@ -175,7 +201,9 @@ class LocalCall implements ServerCall<Struct, Struct>, Executor, Turn {
       throw new RpcError("failed", "this call has an answer already");
     }
     this.isForwarded = true;
-    hook.call(request);
+    // Nobody waits for the answer, so that it need not be made.
+    if (request.result.isAbandoned) request.fail(CANCELLED);
+    else hook.call(request);
   }
 
   private openResults(): PayloadWriter<Struct> {

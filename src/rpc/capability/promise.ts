@@ -10,7 +10,7 @@ import type { CallRequest } from "./request.js";
 
 export class PromiseHook extends Hook {
   private target: Hook | undefined;
-  private readonly queue = new CallQueue(this);
+  private queue: CallQueue | undefined;
 
   override get next(): Hook | undefined {
     return this.target;
@@ -30,6 +30,7 @@ export class PromiseHook extends Hook {
       return;
     }
     this.addRef();
+    this.queue ??= new CallQueue(this);
     this.queue.add(NO_PATH, request);
   }
 
@@ -47,7 +48,7 @@ export class PromiseHook extends Hook {
     }
     this.addRef();
     this.target = end;
-    for (const { request } of this.queue.takeAll()) {
+    for (const { request } of this.queue?.takeAll() ?? []) {
       end.call(request);
       this.release();
     }

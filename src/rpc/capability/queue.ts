@@ -13,7 +13,12 @@ interface Waitable {
   readonly blocker: Hook | ResultPromise | undefined;
 }
 
+/** A member of a queue, which is a linked list: most queues are short, and there can be a million of them. */
 export class QueuedCall implements Executor {
+  earlier: QueuedCall | undefined;
+  later: QueuedCall | undefined;
+  isQueued = true;
+
   constructor(
     private readonly queue: CallQueue,
     readonly path: Path,
@@ -30,29 +35,44 @@ export class QueuedCall implements Executor {
 }
 
 export class CallQueue {
-  private readonly calls = new Set<QueuedCall>();
+  private first: QueuedCall | undefined;
+  private last: QueuedCall | undefined;
 
   constructor(readonly owner: Waitable) {}
 
   /** Takes `request` to the end of the queue. The owner has counted a reference for it. */
   add(path: Path, request: CallRequest): void {
     request.payload.keep();
+    request.payload.pack();
     const call = new QueuedCall(this, path, request);
-    this.calls.add(call);
+    call.earlier = this.last;
+    if (this.last === undefined) this.first = call;
+    else this.last.later = call;
+    this.last = call;
     request.result.accept(call);
   }
 
   remove(call: QueuedCall): void {
-    if (!this.calls.delete(call)) return;
+    if (!call.isQueued) return;
+    call.isQueued = false;
+    if (call.earlier === undefined) this.first = call.later;
+    else call.earlier.later = call.later;
+    if (call.later === undefined) this.last = call.earlier;
+    else call.later.earlier = call.earlier;
     call.request.fail(new RpcError("failed", "the call was cancelled"));
     this.owner.release();
   }
 
   /** Empties the queue. The caller delivers the calls, and gives back the owner's reference for each. */
   takeAll(): QueuedCall[] {
-    const calls = [...this.calls];
-    this.calls.clear();
-    for (const { request } of calls) request.result.unaccept();
+    const calls: QueuedCall[] = [];
+    for (let call = this.first; call !== undefined; call = call.later) calls.push(call);
+    this.first = undefined;
+    this.last = undefined;
+    for (const call of calls) {
+      call.isQueued = false;
+      call.request.result.unaccept();
+    }
     return calls;
   }
 }

@@ -59,6 +59,9 @@ export class ResultPromise {
    */
   answer: unknown;
 
+  /** `depth`: how many calls it waits for, one behind the other, as each is on the answer to another. */
+  constructor(readonly depth = 0) {}
+
   get isSettled(): boolean {
     return this.settled;
   }

@@ -7,13 +7,18 @@ export interface Turn {
   run(): void;
 }
 
+/** After so many turns the event loop gets its share: objects that call each other without end must not stop the process. */
+const TURNS_AT_ONCE = 1000;
+
 let queue: Turn[] = [];
-let scheduled = false;
+/** The next turn in `queue`. */
+let next = 0;
+let isScheduled = false;
 
 export function enqueueTurn(turn: Turn): void {
   queue.push(turn);
-  if (scheduled) return;
-  scheduled = true;
+  if (isScheduled) return;
+  isScheduled = true;
   queueMicrotask(runTurns);
 }
 
@@ -24,9 +29,9 @@ export function enqueueCallback(callback: () => void): void {
 
 function runTurns(): void {
   // Turns that are added meanwhile go to the end of the same array.
-  for (let i = 0; i < queue.length; i++) {
+  for (let left = TURNS_AT_ONCE; left > 0 && next < queue.length; left--) {
     try {
-      queue[i]!.run();
+      queue[next++]!.run();
     } catch (error) {
       // A bug in a user's callback. It must not stop the others, nor stay unseen: it becomes an uncaught exception.
       setImmediate(() => {
@@ -34,6 +39,13 @@ function runTurns(): void {
       });
     }
   }
-  queue = [];
-  scheduled = false;
+  if (next < queue.length) {
+    queue = queue.slice(next);
+    next = 0;
+    setImmediate(runTurns);
+  } else {
+    queue = [];
+    next = 0;
+    isScheduled = false;
+  }
 }

@@ -15,12 +15,15 @@ import type { Protocol } from "./protocol.js";
 import { AnswerTarget, type Question } from "./question.js";
 import type { RemoteTarget } from "./remote.js";
 
+const NO_TARGETS: readonly undefined[] = [];
+const NO_EXPORTS: readonly number[] = [];
+
 export class Answer implements ResultListener {
   private state: "open" | "returned" | "forwarded" | "finished" = "open";
   /** Of each capability of the answer: what of the peer's it is, if it is. Held. */
-  private targets: readonly (RemoteTarget | undefined)[] = [];
+  private targets: readonly (RemoteTarget | undefined)[] = NO_TARGETS;
   /** Exports that the answer mentioned, for peers that do not release what they were given. */
-  private exports: readonly number[] = [];
+  private exports: readonly number[] = NO_EXPORTS;
   private question: Question | undefined;
 
   /**
@@ -85,7 +88,7 @@ export class Answer implements ResultListener {
   /** The answer needs no Finish, or none will come as the connection is gone. */
   leave(): void {
     this.state = "finished";
-    this.targets = [];
+    this.targets = NO_TARGETS;
     this.question?.release();
     this.question = undefined;
     this.result.release();

@@ -6,16 +6,18 @@
  * peer's own, that is kept in `target`, and everything that comes for this export goes there and nowhere else (rpc.capnp,
  * "Tribble 4-way race").
  */
-import type { Hook } from "../capability/hook.js";
+import type { Hook, Watcher } from "../capability/hook.js";
+import type { Protocol } from "./protocol.js";
 import type { RemoteTarget } from "./remote.js";
 
-export class Export {
+export class Export implements Watcher {
   mentions = 1;
   target: RemoteTarget | undefined;
-  /** Stops watching the promise. */
-  unwatch: (() => void) | undefined;
+  /** The promise that is watched. */
+  private watched: Hook | undefined;
 
   constructor(
+    readonly protocol: Protocol,
     readonly id: number,
     /** Held. */
     readonly hook: Hook,
@@ -23,10 +25,21 @@ export class Export {
     readonly isPromise: boolean,
   ) {}
 
+  /** To be told what comes of `promise`, in place of what was watched before. */
+  watch(promise: Hook): void {
+    this.watched = promise;
+    promise.watch(this);
+  }
+
+  turned(next: Hook): void {
+    this.watched = undefined;
+    this.protocol.exportTurned(this, next);
+  }
+
   /** Gone from the table. */
   dispose(): void {
-    this.unwatch?.();
-    this.unwatch = undefined;
+    this.watched?.unwatch(this);
+    this.watched = undefined;
     const { target } = this;
     this.target = undefined;
     this.hook.release();

@@ -1,6 +1,9 @@
 /**
- * A table whose ids we choose: questions, exports, embargoes. Small ids are used again first, as they make the table small.
+ * The tables of a connection, by id. They can have a million entries, which must not make the others wait: arrays grow in
+ * milliseconds, maps of that size take a hundred.
  */
+
+/** A table whose ids we choose: questions, exports, embargoes. Small ids are used again first, as they make the table small. */
 export class IdTable<T> {
   private readonly entries: (T | undefined)[] = [];
   private readonly free: number[] = [];
@@ -37,5 +40,64 @@ export class IdTable<T> {
     this.free.length = 0;
     this.count = 0;
     return entries;
+  }
+}
+
+/** How far beyond those in use an id may be to go into the array. */
+const NEAR = 1024;
+
+/**
+ * A table whose ids the peer chooses: answers, imports. Peers choose small ids, too; what is far off goes into a map, so
+ * that nobody can make the table larger than what is in it by much.
+ */
+export class PeerIdTable<T extends object> {
+  private near: (T | undefined)[] = [];
+  private readonly far = new Map<number, T>();
+  private count = 0;
+
+  get size(): number {
+    return this.count;
+  }
+
+  has(id: number): boolean {
+    return this.get(id) !== undefined;
+  }
+
+  get(id: number): T | undefined {
+    return id < this.near.length ? this.near[id] : this.far.get(id);
+  }
+
+  /** Makes the entry, or replaces it. */
+  set(id: number, entry: T): void {
+    if (!this.has(id)) this.count++;
+    const { near } = this;
+    if (id > near.length + NEAR) {
+      this.far.set(id, entry);
+      return;
+    }
+    while (near.length <= id) {
+      // What was far off is near now.
+      const moved = this.far.get(near.length);
+      if (moved !== undefined) this.far.delete(near.length);
+      near.push(moved);
+    }
+    near[id] = entry;
+  }
+
+  delete(id: number): void {
+    if (!this.has(id)) return;
+    this.count--;
+    if (id < this.near.length) this.near[id] = undefined;
+    else this.far.delete(id);
+  }
+
+  clear(): void {
+    this.near = [];
+    this.far.clear();
+    this.count = 0;
+  }
+
+  values(): T[] {
+    return [...this.near.filter((entry) => entry !== undefined), ...this.far.values()];
   }
 }

@@ -30,6 +30,8 @@ export class Import implements RemoteTarget {
   private resolution: Resolution | undefined;
   /** The capability that stands for it here; undefined once that is resolved or released. */
   hook: ImportHook | undefined;
+  /** How many promises, each of which turned into the next, led to this one. */
+  steps = 0;
 
   /** `isPromise`: the peer will send a Resolve. */
   constructor(

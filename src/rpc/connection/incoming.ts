@@ -6,7 +6,8 @@
  * that.
  */
 import { BrokenHook, NULL_HOOK } from "../capability/broken.js";
-import type { Hook } from "../capability/hook.js";
+import { FieldHook } from "../capability/field.js";
+import { type Hook, shortest } from "../capability/hook.js";
 import { CallRequest } from "../capability/request.js";
 import { type Executor, ResultPromise } from "../capability/result.js";
 import { RpcError } from "../errors.js";
@@ -121,7 +122,7 @@ export class Incoming {
     const wire = checkedPayload(call.payload);
     // Found before the call gets an entry: it cannot be addressed to its own answer.
     const deliver = this.target(call.target);
-    const result = new ResultPromise();
+    const result = new ResultPromise(this.depth(call.target));
     const bytes = wire.content?.byteLength ?? 0;
     this.addAnswer(call.question, result, sendResultsTo === SEND_RESULTS_TO.yourself, bytes);
     const hooks = this.importAll(wire.capabilities);
@@ -138,7 +139,10 @@ export class Incoming {
     protocol.answers.set(id, answer);
     protocol.callStarted(bytes);
     result.listen(answer);
-    const { callsInFlight, callBytesInFlight } = protocol.limits;
+    const { callsInFlight, callBytesInFlight, unfinishedAnswers } = protocol.limits;
+    if (protocol.answers.size - protocol.callsInFlight > unfinishedAnswers) {
+      throw overLimit("unfinished answers", unfinishedAnswers);
+    }
     if (protocol.callsInFlight > callsInFlight) throw overLimit("calls in flight", callsInFlight);
     if (protocol.callBytesInFlight > callBytesInFlight) {
       throw overLimit("bytes of calls in flight", callBytesInFlight);
@@ -164,6 +168,25 @@ export class Incoming {
       hook.call(request);
       hook.release();
     };
+  }
+
+  /** The depth of the result of a call on `target`. */
+  private depth({ kind, id }: WireTarget): number {
+    const { protocol } = this;
+    let awaited: ResultPromise | undefined;
+    if (kind === "answer") {
+      awaited = protocol.answers.get(id)?.result;
+    } else {
+      const hook = protocol.exports.get(id)?.hook;
+      const end = hook && shortest(hook);
+      if (end instanceof FieldHook) awaited = end.result;
+    }
+    if (awaited === undefined || awaited.isSettled) return 0;
+    const { pipelining } = protocol.limits;
+    if (awaited.depth >= pipelining) {
+      throw overLimit("calls that wait for each other's answers", pipelining);
+    }
+    return awaited.depth + 1;
   }
 
   private return(body: StructReader): void {
@@ -265,9 +288,15 @@ export class Incoming {
       return;
     }
     this.checkResolvable(entry);
+    const { promiseSteps } = this.protocol.limits;
+    if (entry.steps >= promiseSteps) throw overLimit("promises for promises", promiseSteps);
     const path = entry.used ? entry : undefined;
     // Nobody here uses the promise itself any more: only what it was resolved to matters, to those who forward to it.
     const target = this.import(descriptor, entry.hook === undefined ? undefined : path);
+    if (descriptor.tag === DESCRIPTOR.senderPromise) {
+      const next = this.protocol.imports.get(descriptor.id);
+      if (next !== undefined) next.steps = Math.max(next.steps, entry.steps + 1);
+    }
     entry.resolve(this.resolutionOf(descriptor), target);
   }
 

@@ -23,7 +23,7 @@ import {
 import type { Answer } from "./answer.js";
 import { Embargo, type LoopTarget } from "./embargo.js";
 import { Export } from "./export.js";
-import { IdTable } from "./ids.js";
+import { IdTable, PeerIdTable } from "./ids.js";
 import type { Import } from "./import.js";
 import { Question } from "./question.js";
 import type { RemoteTarget } from "./remote.js";
@@ -41,8 +41,9 @@ export class Protocol {
   readonly questions = new IdTable<Question>();
   readonly exports = new IdTable<Export>();
   readonly embargoes = new IdTable<Embargo>();
-  readonly answers = new Map<number, Answer>();
-  readonly imports = new Map<number, Import>();
+  readonly answers = new PeerIdTable<Answer>();
+  readonly imports = new PeerIdTable<Import>();
+  /** The exports of hooks that were exported on another connection before: the others know their entry. */
   private readonly exportsByHook = new Map<Hook, Export>();
   /** Broken capabilities that the message being written mentions: their Resolve goes out behind it. */
   private brokenMentions: Export[] = [];
@@ -193,7 +194,7 @@ export class Protocol {
     entry.mentions -= mentions;
     if (entry.mentions > 0) return true;
     this.exports.delete(id);
-    if (this.exportsByHook.get(entry.hook) === entry) this.exportsByHook.delete(entry.hook);
+    this.forgetExport(entry);
     entry.dispose();
     return true;
   }
@@ -225,7 +226,7 @@ export class Protocol {
     if (end === NULL_HOOK) return NO_CAPABILITY;
     const remote = end.remote(this) as RemoteTarget | undefined;
     if (remote !== undefined && (isForNow || remote.isLasting)) return remote.descriptor;
-    let entry = this.exportsByHook.get(end);
+    let entry = this.exportOf(end);
     if (entry === undefined) entry = this.export(end);
     else entry.mentions++;
     const tag = entry.isPromise ? DESCRIPTOR.senderPromise : DESCRIPTOR.senderHosted;
@@ -235,15 +236,16 @@ export class Protocol {
   private export(hook: Hook): Export {
     const { error, isPromise } = hook;
     const entry = this.exports.add(
-      (id) => new Export(id, hook.addRef(), isPromise || error !== undefined),
+      (id) => new Export(this, id, hook.addRef(), isPromise || error !== undefined),
     );
     if (error !== undefined) {
       // There is no descriptor for a broken capability: it is a promise that breaks right after. As it must not be mentioned again after
       // that, it is not remembered either.
       this.brokenMentions.push(entry);
     } else {
-      this.exportsByHook.set(hook, entry);
-      if (isPromise) this.watchExport(entry, hook);
+      if (hook.exported === undefined) hook.exported = entry;
+      else this.exportsByHook.set(hook, entry);
+      if (isPromise) entry.watch(hook);
     }
     if (this.exports.size > this.limits.exports) {
       this.host.abortLater(overLimit("exports", this.limits.exports));
@@ -251,19 +253,31 @@ export class Protocol {
     return entry;
   }
 
-  private watchExport(entry: Export, hook: Hook): void {
-    entry.unwatch = hook.watch((next) => {
-      const end = shortest(next);
-      const target = this.lastingTarget(end);
-      // Another promise of ours: what matters to the peer is what comes of it in the end.
-      if (end.isPromise && target === undefined) this.watchExport(entry, end);
-      else this.resolveExport(entry, end, target);
-    });
+  /** The entry under which `hook` is to be mentioned, if it was before. */
+  private exportOf(hook: Hook): Export | undefined {
+    const { exported } = hook;
+    if (exported instanceof Export && exported.protocol === this) return exported;
+    return this.exportsByHook.get(hook);
+  }
+
+  /** The hook is not to be mentioned under `entry` any more. */
+  private forgetExport(entry: Export): void {
+    const { hook } = entry;
+    if (hook.exported === entry) hook.exported = undefined;
+    else if (this.exportsByHook.get(hook) === entry) this.exportsByHook.delete(hook);
+  }
+
+  /** The promise behind `entry` has turned into `next`. */
+  exportTurned(entry: Export, next: Hook): void {
+    const end = shortest(next);
+    const target = this.lastingTarget(end);
+    // Another promise of ours: what matters to the peer is what comes of it in the end.
+    if (end.isPromise && target === undefined) entry.watch(end);
+    else this.resolveExport(entry, end, target);
   }
 
   private resolveExport(entry: Export, end: Hook, target: RemoteTarget | undefined): void {
-    entry.unwatch = undefined;
-    this.exportsByHook.delete(entry.hook);
+    this.forgetExport(entry);
     if (this.error !== undefined) return;
     if (end.error !== undefined && end !== NULL_HOOK) {
       this.writer.resolveException(entry.id, toWire(end.error));
@@ -310,7 +324,10 @@ export class Protocol {
       hook.release();
     }
     for (const answer of answers) answer.lose();
-    for (const entry of exports) entry.dispose();
+    for (const entry of exports) {
+      this.forgetExport(entry);
+      entry.dispose();
+    }
   }
 }
 

@@ -12,8 +12,8 @@ import { SegmentMessage } from "./message.js";
 const NO_HOOKS: readonly Hook[] = [];
 
 export class Payload {
-  /** In place in a received message until `keep` is called. */
-  private source: Content | FramePointer | undefined;
+  /** In place in a received message until `keep` is called; a string of its bytes from `pack` until it is used again. */
+  private source: Content | FramePointer | string | undefined;
   /** The typed view on the content, which it may have changed in form. */
   private message: SegmentMessage | undefined;
   private isShared = false;
@@ -36,7 +36,9 @@ export class Payload {
   }
 
   get content(): Content | FramePointer | undefined {
-    return this.message === undefined ? this.source : this.message.content;
+    if (this.message !== undefined) return this.message.content;
+    if (typeof this.source === "string") this.source = Content.unpack(this.source);
+    return this.source;
   }
 
   get capabilities(): readonly Hook[] {
@@ -50,6 +52,18 @@ export class Payload {
     const kept = content.toContent();
     this.source = kept;
     return kept;
+  }
+
+  /**
+   * Puts the content into its smallest form, for a payload that has to wait: it unfolds when it is used again. What `as` gave is
+   * not valid any more. Only after `keep`.
+   */
+  pack(): void {
+    const { content } = this;
+    if (!(content instanceof Content) || content === ROOT_CAPABILITY) return;
+    this.source = content.pack();
+    this.message = undefined;
+    this.isShared = false;
   }
 
   /** The message that it came in has been handled: content that was not kept is gone. */

@@ -82,6 +82,20 @@ export class Content {
     return new FramePointer(frame, 0, frame.root).check().toContent(mapCapability) ?? this;
   }
 
+  /**
+   * Its bytes as a string of as many characters: one small object, where a buffer is several large ones, and nothing that
+   * a garbage collection has to look into.
+   */
+  pack(): string {
+    return Buffer.from(this.buffer, 0, this.byteLength).toString("latin1");
+  }
+
+  static unpack(packed: string): Content {
+    const buffer = new ArrayBuffer(packed.length + READER_SLACK);
+    Buffer.from(buffer).write(packed, "latin1");
+    return new Content(buffer, packed.length);
+  }
+
   copy(): Content {
     return new Content(this.buffer.slice(0), this.byteLength);
   }

@@ -18,6 +18,9 @@ import { type ListReader, type StructReader, WireError } from "./reader.js";
 /** Longest path of a promised answer: each step is a nested struct. */
 const MAX_PATH = 64;
 
+/** Most capabilities in a message: more than any interface asks for. Each takes a microsecond, a full message of them seconds. */
+const MAX_CAPABILITIES = 16_384;
+
 export interface WirePayload {
   readonly content: FramePointer | undefined;
   readonly capabilities: readonly WireDescriptor[];
@@ -85,6 +88,11 @@ function readTable(list: ListReader): WireDescriptor[] {
   // An element without content costs the sender nothing, and describes nothing.
   if (length > 0 && list.dataBytes + list.pointerCount === 0) {
     throw new WireError("empty capability descriptors");
+  }
+  if (length > MAX_CAPABILITIES) {
+    throw new WireError(
+      `${length} capabilities in a message are over the limit of ${MAX_CAPABILITIES}`,
+    );
   }
   const descriptors = new Array<WireDescriptor>(length);
   for (let i = 0; i < length; i++) descriptors[i] = readDescriptor(list.struct(i));

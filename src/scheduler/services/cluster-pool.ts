@@ -1,7 +1,7 @@
 /**
  * A pool and who is connected to it: jobs come in from clients and go out to workers.
  */
-import { Job, type Registration, Ticket } from "../../api/index.js";
+import { type Registration, Ticket } from "../../api/index.js";
 import type { Logger } from "../../cli/log.js";
 import { quoted } from "../../obuilder/sexp/quoting.js";
 import {
@@ -17,6 +17,7 @@ import { Pool } from "../pool.js";
 import { INACTIVE } from "../reasons.js";
 import type { Clock, PoolStore } from "../types.js";
 import type { Chores } from "./chores.js";
+import { ClientTicket } from "./client-ticket.js";
 import type { QueueAccount, TicketAccount } from "./guard-rails.js";
 import { jobTraits, QueuedJob } from "./queued-job.js";
 import { type Outcome, WorkerSession } from "./worker-session.js";
@@ -79,23 +80,11 @@ export class ClusterPool {
       ticketAccount.enter();
     } catch (error) {
       job.break(RpcError.from(error));
-      job.releaseJob();
+      job.releaseReference();
       throw error;
     }
     const ticket = this.pool.client(client).submit(job, { urgent });
-    return Ticket.local({
-      job: job.job,
-      cancel: async () => {
-        if (ticket.cancel()) job.break(new RpcError("failed", "Ticket cancelled"));
-        else await Job.cancel(job.job);
-      },
-      release: () =>
-        chores.add(() => {
-          if (ticket.cancel()) job.break(new RpcError("failed", "Ticket released (cancelled)"));
-          job.releaseJob();
-          ticketAccount.leave();
-        }),
-    });
+    return Ticket.local(new ClientTicket(ticket, ticketAccount, chores));
   }
 
   /**

@@ -7,9 +7,8 @@
 import { cacheHintOf } from "../../api/index.js";
 import {
   type Capability,
-  type CapabilityPromise,
   type DetachedPointer,
-  promiseCapability,
+  PendingCapability,
   type RpcError,
 } from "../../rpc/index.js";
 import type { JobTraits } from "../types.js";
@@ -17,7 +16,7 @@ import type { QueueAccount } from "./guard-rails.js";
 
 export class QueuedJob {
   readonly hint: string;
-  private readonly promise: CapabilityPromise;
+  private readonly promise = new PendingCapability();
   private readonly bytes: number;
 
   /**
@@ -33,16 +32,16 @@ export class QueuedJob {
     try {
       this.hint = cacheHintOf(descr);
       account.enter(this.bytes);
+      descr.pack();
     } catch (error) {
       descr.release();
       throw error;
     }
-    this.promise = promiseCapability();
   }
 
-  /** The `Job`; stays this object's, until `releaseJob`. */
-  get job(): Capability {
-    return this.promise.capability;
+  /** A reference to the `Job` for the caller. Not after `releaseReference`. */
+  reference(): Capability {
+    return this.promise.reference();
   }
 
   /** A worker takes it, and `job` is how the worker runs it (taken). Returns the description, the caller's from now on. */
@@ -53,8 +52,8 @@ export class QueuedJob {
   }
 
   /** Gives up our own reference to the `Job`: its client has no further use for it, unless it has got one itself. */
-  releaseJob(): void {
-    this.promise.capability.release();
+  releaseReference(): void {
+    this.promise.release();
   }
 
   /** Nobody will run it. */

@@ -1,0 +1,40 @@
+/**
+ * What a client holds of a job, from its submission until it wants to know no more of it.
+ */
+import { Job, type Ticket as TicketApi } from "../../api/index.js";
+import { type Capability, RpcError } from "../../rpc/index.js";
+import type { Ticket } from "../ticket.js";
+import type { Chores } from "./chores.js";
+import type { TicketAccount } from "./guard-rails.js";
+import type { QueuedJob } from "./queued-job.js";
+
+export class ClientTicket implements TicketApi.TicketService {
+  constructor(
+    private readonly ticket: Ticket<QueuedJob>,
+    private readonly account: TicketAccount,
+    private readonly chores: Chores,
+  ) {}
+
+  job(): Capability {
+    return this.ticket.job.reference();
+  }
+
+  async cancel(): Promise<void> {
+    const { job } = this.ticket;
+    if (this.ticket.cancel()) {
+      job.break(new RpcError("failed", "Ticket cancelled"));
+      return;
+    }
+    using running = job.reference();
+    await Job.cancel(running);
+  }
+
+  release(): void {
+    this.chores.add(() => {
+      const { job } = this.ticket;
+      if (this.ticket.cancel()) job.break(new RpcError("failed", "Ticket released (cancelled)"));
+      job.releaseReference();
+      this.account.leave();
+    });
+  }
+}
