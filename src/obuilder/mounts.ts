@@ -3,7 +3,9 @@
  */
 
 import { readFile } from "node:fs/promises";
+import type { Duplex } from "node:stream";
 import type { OverlayMount } from "./contracts.js";
+import { StoreError } from "./errors.js";
 import { kernelAtLeast } from "./kernel.js";
 import { run } from "./process.js";
 
@@ -17,7 +19,7 @@ const MOUNT_ENV = { ...process.env, LIBMOUNT_FORCE_MOUNT2: "always" };
 export const VOLATILE = kernelAtLeast(5, 10) ? "volatile" : "rw";
 
 // Arguments: what to unmount ("" for nothing), then a directory ("" for no overlay), options and
-// target, then the command. Complaints go to file descriptor 3, which the command does not get.
+// target, then the command, which does not get file descriptor 3.
 const PREPARE = `
 unmount=$1 cwd=$2 options=$3 target=$4
 shift 4
@@ -25,6 +27,7 @@ if [ "$unmount" ]; then umount -i -n "$unmount" 2>&3 || exit; fi
 if [ "$cwd" ]; then
   cd "$cwd" 2>&3 && mount -i -n -t overlay -o "$options" overlay "$target" 2>&3 || exit
 fi
+echo >&3 && read -r go <&3 || exit
 exec "$@" 3>&-
 `;
 
@@ -36,14 +39,38 @@ export interface OwnMounts {
 }
 
 /**
- * A command line that runs `argv` with mounts of its own, which end with its last process. Needs file descriptor 3:
- * if anything is written there, the mounts could not be made and `argv` was not run.
+ * A command line that runs `argv` with mounts of its own, which end with its last process. Needs a socket as file
+ * descriptor 3, for `ownMountsMade`.
  */
 export function withOwnMounts(argv: readonly string[], { overlay, unmount }: OwnMounts): string[] {
   // Unmounting by others must take effect here too, else this would pin what they unmount.
   const unshare = ["unshare", "--mount", "--propagation", "slave", "--"];
   const mounts = [unmount ?? "", overlay?.cwd ?? "", overlay?.options ?? "", overlay?.target ?? ""];
   return [...unshare, "sh", "-c", PREPARE, "sh", ...mounts, ...argv];
+}
+
+/**
+ * Waits until the mounts of a process with `withOwnMounts` are made, calls `prepare` with the path by which we can see
+ * them, then lets the command begin. Throws `StoreError` if they could not be made; the process then ends.
+ */
+export async function ownMountsMade(
+  pid: number,
+  socket: Duplex,
+  prepare: (root: string) => void,
+): Promise<void> {
+  let said = "";
+  try {
+    for await (const chunk of socket.iterator({ destroyOnReturn: false })) {
+      said += String(chunk);
+      if (said !== "\n") continue;
+      prepare(`/proc/${pid}/root`);
+      socket.write("go\n");
+      return;
+    }
+    throw new StoreError(`Cannot set up the root: ${said.trim()}`);
+  } finally {
+    socket.end().resume(); // it waits no longer than that
+  }
 }
 
 /** The environment for commands of `withOwnMounts`. */

@@ -7,15 +7,17 @@
  */
 
 import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
-import { mkdir, readdir, rm } from "node:fs/promises";
+import { mkdir, readdir, readFile, rm } from "node:fs/promises";
+import type { Socket } from "node:net";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 import type { LayerDir, Sandbox, SandboxIo, SandboxStep } from "../contracts.js";
-import { BuildCancelled, BuildError, StoreError } from "../errors.js";
-import { mountEnv, withOwnMounts } from "../mounts.js";
+import { BuildCancelled, BuildError } from "../errors.js";
+import { mountEnv, ownMountsMade, withOwnMounts } from "../mounts.js";
 import { PipePool } from "../pipe.js";
 import { endingText, run, start } from "../process.js";
+import { makeMountPoints } from "./mount-points.js";
 import { HOSTS, hasLimits, type Limits, ociConfig, secretFile } from "./oci-config.js";
 import { isBrokenPipe, send } from "./standard-input.js";
 
@@ -58,14 +60,28 @@ export class OciSandbox implements Sandbox {
     const id = `${process.pid}-${this.#nextId++}`;
     const configDir = join(privateDir(this.#options.stateDir), id);
     try {
-      this.#writeConfig(step, layer, configDir);
+      const command = this.#command(id, configDir);
+      const { hiddenMount } = this.#options;
+      const { overlay } = layer;
+      const ownMounts = overlay !== undefined || hiddenMount !== undefined;
+      const rootfs = join(layer.path, "rootfs");
+      this.#writeConfig(step, rootfs, configDir);
+      if (!ownMounts) makeMountPoints(rootfs, step);
       await this.#pipes.use(async (output) => {
-        const child = start(this.#command(id, configDir, layer), {
+        const argv = ownMounts
+          ? withOwnMounts(command, { overlay, unmount: hiddenMount })
+          : command;
+        const child = start(argv, {
           stdio: [io.input ? "pipe" : "ignore", output.writer, output.writer, "pipe"],
           env: mountEnv(),
         });
         output.started();
-        const complaints = gather(child.process.stdio[3] as Readable);
+        const prepared = ownMounts
+          ? ownMountsMade(child.process.pid!, child.process.stdio[3] as Socket, (root) =>
+              makeMountPoints(join(root, rootfs), step),
+            )
+          : Promise.resolve();
+        prepared.catch(() => {}); // to be awaited when the process has ended
         // Told to stop by the user, or because there is no room for the log.
         const stop = new AbortController();
         const signal = AbortSignal.any([io.signal, stop.signal]);
@@ -83,8 +99,7 @@ export class OciSandbox implements Sandbox {
         if (ending.signal) await this.#runtimeCommandQuietly("delete", "--force", id);
         if (io.signal.aborted) throw new BuildCancelled();
         if (logged) throw logged.error;
-        const complaint = (await complaints).trim();
-        if (complaint !== "") throw new StoreError(`Cannot set up the root: ${complaint}`);
+        await prepared;
         // If the reader of the archive failed, that is why writing it failed.
         const sendError = await sent;
         if (sendError && !isBrokenPipe(sendError)) throw sendError;
@@ -101,10 +116,10 @@ export class OciSandbox implements Sandbox {
   }
 
   /** Small files in a fresh directory: not worth a thread. */
-  #writeConfig(step: SandboxStep, layer: LayerDir, configDir: string): void {
+  #writeConfig(step: SandboxStep, rootfs: string, configDir: string): void {
     const { fastSync = false, limits = {} } = this.#options;
     const config = ociConfig(step, {
-      rootfs: join(layer.path, "rootfs"),
+      rootfs,
       configDir,
       fastSync,
       limits,
@@ -122,13 +137,11 @@ export class OciSandbox implements Sandbox {
     for (const [index, { value }] of step.secrets.entries()) readable(secretFile(index), value);
   }
 
-  #command(id: string, configDir: string, { overlay }: LayerDir): string[] {
-    const { limits = {}, hiddenMount, runtime } = this.#options;
+  #command(id: string, configDir: string): string[] {
+    const { limits = {}, runtime } = this.#options;
     // Without limits, a cgroup per step would serve for nothing; crun can do without (a third of its time).
     const manager = runtime === "crun" && !hasLimits(limits) ? ["--cgroup-manager=disabled"] : [];
-    const command = [...this.#runtime, ...manager, "run", "--bundle", configDir, id];
-    if (!overlay && hiddenMount === undefined) return command;
-    return withOwnMounts(command, { overlay, unmount: hiddenMount });
+    return [...this.#runtime, ...manager, "run", "--bundle", configDir, id];
   }
 
   /** Kills the step, again and again until it has ended, once the signal is aborted. */
@@ -156,6 +169,7 @@ export class OciSandbox implements Sandbox {
  * To be done before the store is opened: their mounts and files are in use until then.
  */
 export async function reapSteps(stateDir: string): Promise<void> {
+  await killProcessesWith(`${privateDir(stateDir)}/`);
   for (const runtime of ["runc", "crun"] as const) {
     const containers = runtimeStateDir(runtime, stateDir);
     await mkdir(containers, { recursive: true });
@@ -166,6 +180,20 @@ export async function reapSteps(stateDir: string): Promise<void> {
   }
   await rm(privateDir(stateDir), { recursive: true, force: true });
   await mkdir(privateDir(stateDir), { mode: 0o700 });
+}
+
+/** Kills runtimes of ours, which may still be setting a step up. They have an argument that begins like that. */
+async function killProcessesWith(argument: string): Promise<void> {
+  for (const pid of await readdir("/proc")) {
+    if (!/^\d+$/.test(pid) || Number(pid) === process.pid) continue;
+    const cmdline = await readFile(`/proc/${pid}/cmdline`, "latin1").catch(() => "");
+    if (!cmdline.split("\0").some((word) => word.startsWith(argument))) continue;
+    try {
+      process.kill(Number(pid), "SIGKILL");
+    } catch {
+      // It has ended meanwhile.
+    }
+  }
 }
 
 function runtimeCommand(runtime: RuntimeName, stateDir: string): string[] {
@@ -186,12 +214,6 @@ async function pump(output: Readable, io: SandboxIo): Promise<void> {
   for await (const chunk of output.iterator({ destroyOnReturn: false })) {
     await io.log.write(chunk as Buffer);
   }
-}
-
-async function gather(stream: Readable): Promise<string> {
-  const chunks: Buffer[] = [];
-  for await (const chunk of stream) chunks.push(chunk as Buffer);
-  return Buffer.concat(chunks).toString("utf8");
 }
 
 /** Resolves when the signal is aborted; the listener goes when `over` is. */

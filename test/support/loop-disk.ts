@@ -1,0 +1,35 @@
+/*
+ * File systems of a test's own, on a file.
+ */
+
+import { execFileSync } from "node:child_process";
+import { mkdirSync, rmSync } from "node:fs";
+
+/** How to make each kind. */
+const MAKE = {
+  btrfs: ["mkfs.btrfs", "-q"],
+  xfs: ["mkfs.xfs", "-q", "-m", "reflink=1"],
+  ext4: ["mkfs.ext4", "-q"],
+} as const;
+
+export class LoopDisk {
+  readonly path: string;
+  readonly #image: string;
+
+  /** Mounts a new file system of `size` (as truncate(1) has it) on the directory `path`. */
+  constructor(kind: keyof typeof MAKE, path: string, size: string) {
+    this.path = path;
+    this.#image = `${path}.img`;
+    mkdirSync(path);
+    execFileSync("truncate", ["-s", size, this.#image]);
+    const [program, ...args] = MAKE[kind];
+    execFileSync(program, [...args, this.#image], { stdio: ["ignore", "ignore", "inherit"] });
+    execFileSync("mount", ["-o", "loop", this.#image, path]);
+  }
+
+  remove(): void {
+    execFileSync("umount", [this.path]);
+    rmSync(this.path, { recursive: true });
+    rmSync(this.#image);
+  }
+}
