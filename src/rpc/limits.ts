@@ -21,6 +21,18 @@ export interface Limits {
   readonly callsInFlight: number;
   /** Most bytes that the params of these calls may hold. Four of the largest messages. */
   readonly callBytesInFlight: number;
+  /**
+   * Most answers that the peer has been given and has not finished. A peer finishes an answer as soon as it has it, so that these
+   * are what is under way to it; each costs us up to a kilobyte.
+   */
+  readonly unfinishedAnswers: number;
+  /**
+   * Most calls that wait one behind the other, each being on the answer to the one before: settling the first settles them
+   * all, on the stack. Programs that mean it go a handful deep.
+   */
+  readonly pipelining: number;
+  /** How often a promise of the peer's may turn into another one: each step is remembered until it is released. */
+  readonly promiseSteps: number;
   /** Most objects exported to the peer: a million queued jobs' tickets, with room. Each costs us about 200 bytes. */
   readonly exports: number;
   /** Most references to the peer's objects: as many as exports. Counts those that the peer makes us hold. */
@@ -48,6 +60,9 @@ export const DEFAULT_LIMITS: Limits = {
   emptyElements: 1 * MIB,
   callsInFlight: 262_144,
   callBytesInFlight: 256 * MIB,
+  unfinishedAnswers: 262_144,
+  pipelining: 256,
+  promiseSteps: 256,
   exports: 2 * MIB,
   imports: 2 * MIB,
   outboundPauseBytes: 4 * MIB,
