@@ -39,7 +39,8 @@ export function messages(bytes: Uint8Array): Uint8Array[] {
     starts.push(start);
     return true;
   }).push(bytes);
-  return starts.map((start, i) => bytes.slice(start, starts[i + 1] ?? bytes.byteLength));
+  // Copies: `slice` of a Buffer is none.
+  return starts.map((start, i) => new Uint8Array(bytes.subarray(start, starts[i + 1])));
 }
 
 /** Calls `visit` with the body of each message and its tag in `Message`. */
