@@ -21,8 +21,18 @@ export class Clone {
     const clone = new Clone(mkdtempSync(join(tmpdir(), "ocluster-clone-")));
     mkdirSync(clone.tmp);
     execFileSync("git", ["clone", "--quiet", "--no-hardlinks", ROOT, clone.root]);
-    execFileSync("cp", ["-al", join(ROOT, "node_modules"), clone.root]);
+    const modules = [join(ROOT, "node_modules"), clone.root];
+    try {
+      execFileSync("cp", ["-al", ...modules], { stdio: "ignore" });
+    } catch {
+      execFileSync("cp", ["-a", ...modules]); // Links do not reach another file system.
+    }
     return clone;
+  }
+
+  /** Builds it, which takes a moment on a busy machine. */
+  build(): void {
+    execFileSync(process.execPath, ["scripts/setup.mjs", "demo"], { cwd: this.root });
   }
 
   /** For programs that run in the clone. Its `TMPDIR` also marks them and their children. */

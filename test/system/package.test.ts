@@ -22,6 +22,9 @@ const PROGRAMS = [
   "ocluster-worker",
 ];
 
+/** For a build, an installation and the like on a busy machine, in ms. */
+const LIMIT = 300_000;
+
 let clone: Clone;
 let dir: string;
 let prefix: string;
@@ -48,7 +51,7 @@ beforeAll(() => {
     join(installed, "node_modules/better-sqlite3/build"),
     { recursive: true },
   );
-});
+}, LIMIT);
 
 afterAll(() => {
   clone.remove();
@@ -76,15 +79,20 @@ it("puts nothing else there", () => {
   expect(readdirSync(join(prefix, "bin")).sort()).toEqual(PROGRAMS);
 });
 
-it("has modules with types", () => {
-  const user = join(dir, "user");
-  mkdirSync(join(user, "node_modules/@types"), { recursive: true });
-  symlinkSync(installed, join(user, "node_modules/ocluster"));
-  symlinkSync(join(clone.root, "node_modules/@types/node"), join(user, "node_modules/@types/node"));
-  writeFileSync(join(user, "package.json"), '{ "type": "module" }');
-  writeFileSync(
-    join(user, "user.ts"),
-    `import { Submission } from "ocluster/api";
+it(
+  "has modules with types",
+  () => {
+    const user = join(dir, "user");
+    mkdirSync(join(user, "node_modules/@types"), { recursive: true });
+    symlinkSync(installed, join(user, "node_modules/ocluster"));
+    symlinkSync(
+      join(clone.root, "node_modules/@types/node"),
+      join(user, "node_modules/@types/node"),
+    );
+    writeFileSync(join(user, "package.json"), '{ "type": "module" }');
+    writeFileSync(
+      join(user, "user.ts"),
+      `import { Submission } from "ocluster/api";
      import * as obuilder from "ocluster/obuilder";
      import { type Capability, Vat } from "ocluster/rpc";
      import * as worker from "ocluster/worker";
@@ -93,25 +101,31 @@ it("has modules with types", () => {
      const wrong: number = Vat;
      console.log([submit, obuilder, Vat, worker, wrong].map((each) => typeof each).join(" "));
     `,
-  );
-  const options = ["--strict", "--module", "nodenext", "--target", "es2022", "--types", "node"];
-  const tsc = join(clone.root, "node_modules/typescript/bin/tsc");
-  const compiled = spawnSync(process.execPath, [tsc, ...options, "user.ts"], {
-    cwd: user,
-    encoding: "utf8",
-  });
-  expect(compiled.stdout).toBe("");
-  const output = execFileSync(process.execPath, ["user.js"], { cwd: user, encoding: "utf8" });
-  expect(output).toBe("function object function object function\n");
-});
+    );
+    const options = ["--strict", "--module", "nodenext", "--target", "es2022", "--types", "node"];
+    const tsc = join(clone.root, "node_modules/typescript/bin/tsc");
+    const compiled = spawnSync(process.execPath, [tsc, ...options, "user.ts"], {
+      cwd: user,
+      encoding: "utf8",
+    });
+    expect(compiled.stdout).toBe("");
+    const output = execFileSync(process.execPath, ["user.js"], { cwd: user, encoding: "utf8" });
+    expect(output).toBe("function object function object function\n");
+  },
+  LIMIT,
+);
 
-it("runs the demo from there", () => {
-  const { stdout, stderr, status } = spawnSync("npm", ["run", "--silent", "demo"], {
-    cwd: installed,
-    encoding: "utf8",
-    env: clone.env,
-  });
-  expect(status, stdout + stderr).toBe(0);
-  expect(stdout.match(/^Result: /gm)).toHaveLength(2);
-  expect(clone.remains()).toEqual({ processes: [], mounts: [], files: [] });
-});
+it(
+  "runs the demo from there",
+  () => {
+    const { stdout, stderr, status } = spawnSync("npm", ["run", "--silent", "demo"], {
+      cwd: installed,
+      encoding: "utf8",
+      env: clone.env,
+    });
+    expect(status, stdout + stderr).toBe(0);
+    expect(stdout.match(/^Result: /gm)).toHaveLength(2);
+    expect(clone.remains()).toEqual({ processes: [], mounts: [], files: [] });
+  },
+  LIMIT,
+);
