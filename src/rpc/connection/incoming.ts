@@ -135,14 +135,15 @@ export class Incoming {
   private addAnswer(id: number, result: ResultPromise, keepsResults: boolean, bytes: number): void {
     const { protocol } = this;
     if (protocol.answers.has(id)) throw new RpcError("failed", `question ${id} is in use already`);
+    const { unfinishedAnswers } = protocol.limits;
+    if (protocol.answers.size - protocol.callsInFlight >= unfinishedAnswers) {
+      throw overLimit("unfinished answers", unfinishedAnswers);
+    }
     const answer = new Answer(protocol, id, result, keepsResults, bytes);
     protocol.answers.set(id, answer);
     protocol.callStarted(bytes);
     result.listen(answer);
-    const { callsInFlight, callBytesInFlight, unfinishedAnswers } = protocol.limits;
-    if (protocol.answers.size - protocol.callsInFlight > unfinishedAnswers) {
-      throw overLimit("unfinished answers", unfinishedAnswers);
-    }
+    const { callsInFlight, callBytesInFlight } = protocol.limits;
     if (protocol.callsInFlight > callsInFlight) throw overLimit("calls in flight", callsInFlight);
     if (protocol.callBytesInFlight > callBytesInFlight) {
       throw overLimit("bytes of calls in flight", callBytesInFlight);
