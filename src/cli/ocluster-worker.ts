@@ -3,6 +3,7 @@
  * `ocluster-worker`: joins a pool and builds what the scheduler hands out.
  */
 import type { RoomRule } from "../worker/docker/disk-gate.js";
+import { DEFAULT_SERVICE_IMAGE, UPDATE_MODES, type UpdateMode } from "../worker/update-options.js";
 import { BUILDER_OPTIONS, builderOptions, FAST_SYNC } from "./builder-options.js";
 import { command, connectOption, option, repeatedOption, runMain } from "./command.js";
 import {
@@ -12,6 +13,7 @@ import {
   list,
   namedUrls,
   nonEmpty,
+  oneOf,
   type Parser,
   percentage,
   size,
@@ -148,6 +150,24 @@ const worker = command("ocluster-worker", "Runs a build worker.", [
       namedUrls,
     ).default([]),
   )
+  .addOption(
+    option(
+      "--update-mode <MODE>",
+      "How to update when asked to: service (pull the image, update the Docker service), restart, or auto (service in a container).",
+      oneOf(UPDATE_MODES),
+    ).default("auto" as UpdateMode),
+  )
+  .addOption(
+    option("--update-repository <REPO>", "The image of the service.", nonEmpty).default(
+      DEFAULT_SERVICE_IMAGE.repository,
+    ),
+  )
+  .addOption(option("--update-tag <TAG>", "Its tag.", nonEmpty).default(DEFAULT_SERVICE_IMAGE.tag))
+  .addOption(
+    option("--update-service <NAME>", "The Docker service that this worker is.", nonEmpty).default(
+      DEFAULT_SERVICE_IMAGE.service,
+    ),
+  )
   .option("--once", "Take one job, then exit.", false)
   .option("--drain-on-sigterm", "On SIGTERM finish the running jobs, then exit.", false)
   .action(async (options) => {
@@ -179,7 +199,15 @@ const worker = command("ocluster-worker", "Runs a build worker.", [
                 healthcheckInterval: options.obuilderHealthcheck * 1000,
               },
       },
-      { drainOnSigterm: options.drainOnSigterm },
+      {
+        drainOnSigterm: options.drainOnSigterm,
+        updateMode: options.updateMode,
+        serviceImage: {
+          repository: options.updateRepository,
+          tag: options.updateTag,
+          service: options.updateService,
+        },
+      },
     );
   });
 

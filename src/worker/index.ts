@@ -22,5 +22,6 @@ export type { RoomRule } from "./docker/disk-gate.js";
 export { JobCancelled, JobFailed } from "./failure.js";
 export type { JobLog } from "./log/job-log.js";
 export type { SpecBuilderOptions } from "./spec-builder.js";
-export { restartOnly, type ServiceImage, serviceUpdater, type Updater } from "./update.js";
+export { restartOnly, serviceUpdater, type Updater } from "./update.js";
+export type { ServiceImage } from "./update-options.js";
 export { Worker, type WorkerOptions } from "./worker.js";

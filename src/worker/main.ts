@@ -6,8 +6,11 @@ import { logger } from "../cli/log.js";
 import { dieOf } from "../cli/signals.js";
 import { StoreError } from "../obuilder/index.js";
 import { CapFileError } from "../rpc/index.js";
+import { connectEngine } from "./docker/engine.js";
 import { notifyServiceManager } from "./service-manager.js";
 import { InitialHealthcheckFailed } from "./spec-builder.js";
+import { chooseUpdater } from "./update.js";
+import type { ServiceImage, UpdateMode } from "./update-options.js";
 import { Worker, type WorkerOptions } from "./worker.js";
 
 const log = logger("worker");
@@ -15,6 +18,9 @@ const log = logger("worker");
 export interface ProcessOptions {
   /** Finish the running jobs on SIGTERM instead of cancelling them. */
   readonly drainOnSigterm: boolean;
+  /** How the worker updates itself. */
+  readonly updateMode: UpdateMode;
+  readonly serviceImage: ServiceImage;
 }
 
 /**
@@ -24,9 +30,13 @@ export interface ProcessOptions {
  */
 export async function runWorker(
   options: WorkerOptions,
-  { drainOnSigterm }: ProcessOptions,
+  { drainOnSigterm, serviceImage, updateMode }: ProcessOptions,
 ): Promise<void> {
-  const worker = new Worker({ ...options, onRegistered: () => notifyServiceManager("READY=1") });
+  const worker = new Worker({
+    ...options,
+    updater: chooseUpdater(connectEngine(), updateMode, serviceImage),
+    onRegistered: () => notifyServiceManager("READY=1"),
+  });
   const stop = new AbortController();
   let draining = false;
   const onSignal = (name: NodeJS.Signals): void => {

@@ -6,31 +6,22 @@ import { existsSync } from "node:fs";
 import type { Readable } from "node:stream";
 import type Docker from "dockerode";
 import { logger } from "../cli/log.js";
-import { engineMessages } from "./docker/engine.js";
+import { engineFailure, engineMessages } from "./docker/engine.js";
+import type { ServiceImage, UpdateMode } from "./update-options.js";
 
 /** Prepares an update, while jobs still run; the result does it, once they have ended. Both may reject. */
 export type Updater = () => Promise<() => Promise<void>>;
-
-/** For a worker that is a Docker service: its image and its name. */
-export interface ServiceImage {
-  readonly repository: string;
-  readonly tag: string;
-  readonly service: string;
-}
-
-export const DEFAULT_SERVICE_IMAGE: ServiceImage = {
-  repository: "ocurrent/ocluster-worker",
-  tag: "live",
-  service: "builder_agent",
-};
 
 class UpdateFailed extends Error {
   override readonly name = "UpdateFailed";
 }
 
-/** The right one for where this process runs. */
-export function defaultUpdater(docker: Docker, image: ServiceImage): Updater {
-  return existsSync("/.dockerenv") ? serviceUpdater(docker, image) : restartOnly;
+/** The updater for a mode, here. */
+export function chooseUpdater(docker: Docker, mode: UpdateMode, image: ServiceImage): Updater {
+  const inContainer = () => existsSync("/.dockerenv");
+  return mode === "service" || (mode === "auto" && inContainer())
+    ? serviceUpdater(docker, image)
+    : restartOnly;
 }
 
 /** The new version was installed already; a restart is all it takes. */
@@ -43,7 +34,10 @@ export function serviceUpdater(
 ): Updater {
   return async () => {
     const name = `${repository}:${tag}`;
-    for await (const { error } of engineMessages((await docker.pull(name)) as Readable)) {
+    const pulling = await docker.pull(name).catch((error) => {
+      throw engineFailure(error);
+    });
+    for await (const { error } of engineMessages(pulling as Readable)) {
       if (error !== undefined) throw new UpdateFailed(`Cannot pull ${name}: ${error}`);
     }
     const { RepoDigests } = await docker.getImage(name).inspect();

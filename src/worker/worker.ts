@@ -29,7 +29,7 @@ import { WorkerMetrics } from "./metrics.js";
 import { type Gate, takeJobs } from "./session.js";
 import { SpecBuilder, type SpecBuilderOptions } from "./spec-builder.js";
 import { sleep, stopwatch } from "./time.js";
-import { DEFAULT_SERVICE_IMAGE, defaultUpdater, type Updater } from "./update.js";
+import { restartOnly, type Updater } from "./update.js";
 
 const log = logger("worker");
 
@@ -67,7 +67,7 @@ export interface WorkerOptions {
   readonly dockerRoom?: RoomRule | undefined;
   /** More sources of metrics for the scheduler, by name. */
   readonly additionalMetrics?: ReadonlyMap<string, URL>;
-  /** How to update when asked to. Default: as a Docker service in a container, else just restart. */
+  /** How to update when asked to. Default: just restart. */
   readonly updater?: Updater | undefined;
   /** Take one job, then drain. */
   readonly once?: boolean;
@@ -102,7 +102,7 @@ export class Worker {
       this.metrics.runningJobs.set(inUse),
     );
     this.#contexts = new Contexts(options);
-    this.#updater = options.updater ?? defaultUpdater(this.#docker, DEFAULT_SERVICE_IMAGE);
+    this.#updater = options.updater ?? restartOnly;
   }
 
   /** Takes no more jobs; `run` resolves when those that run have ended. */

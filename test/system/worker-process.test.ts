@@ -1,0 +1,173 @@
+/**
+ * The worker as a process: how it is started, told to stop, and supervised.
+ */
+import { chmodSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { Cluster } from "../support/cluster.js";
+import { busyboxRoot, withTemporaryRoot, writeOciLayout } from "../support/oci-layout.js";
+import { Program, run } from "../support/programs.js";
+
+let cluster: Cluster;
+
+beforeAll(async () => {
+  cluster = await Cluster.start();
+  withTemporaryRoot(busyboxRoot, (rootfs) =>
+    writeOciLayout(cluster.path("images/busybox"), { rootfs, env: ["PATH=/bin"], tag: "latest" }),
+  );
+});
+
+afterAll(() => cluster?.stop());
+
+/** Arguments of a worker that builds specs; its store is `name`'s own. */
+const specArgs = (name: string) => [
+  `--obuilder-store=overlayfs:${cluster.path(`store-${name}`)}`,
+  `--obuilder-image-dir=${cluster.path("images")}`,
+  "--obuilder-fetch=local",
+  "--obuilder-prune-threshold=0",
+];
+
+/** A spec with one step, which says that it has begun and then does the rest. */
+function specOf(word: string, rest: string): string {
+  const step = `echo ${word}-begun; ${rest}`;
+  const spec = `((from busybox) (shell /bin/sh -c) (run (shell "${step}")))`;
+  return cluster.write(`${word}.spec`, spec);
+}
+
+const endless = (word: string) => specOf(word, "exec sleep 1000000");
+const short = (word: string) => specOf(word, `sleep 1; echo ${word}-ended`);
+
+async function begun(client: Program, word: string): Promise<void> {
+  await client.sees("stdout", new RegExp(`^${word}-begun$`, "m"));
+}
+
+describe("SIGTERM", () => {
+  it("cancels the running jobs, and ends the worker well", async () => {
+    const worker = await cluster.worker("term", specArgs("term"));
+    const client = cluster.submitSpec(endless("term"));
+    await begun(client, "term");
+    const { code } = await worker.stop("SIGTERM");
+    expect(code).toBe(0);
+    const { stdout, code: clientCode } = await client.ended;
+    expect(stdout).toContain("Job cancelled\n");
+    expect(clientCode).toBe(1);
+    expect(readdirSync(cluster.path("worker-term/tmp"))).toEqual([]);
+  });
+
+  it("lets them finish, if so wished", async () => {
+    const worker = await cluster.worker("drain", [...specArgs("drain"), "--drain-on-sigterm"]);
+    const client = cluster.submitSpec(short("drain"));
+    await begun(client, "drain");
+    expect((await worker.stop("SIGTERM")).code).toBe(0);
+    const { code, stdout } = await client.ended;
+    expect(stdout).toContain("drain-ended\n");
+    expect(stdout).toContain("Job succeeded\n");
+    expect(code).toBe(0);
+  });
+
+  it("cancels them after all when it comes again", async () => {
+    const worker = await cluster.worker("twice", [...specArgs("twice"), "--drain-on-sigterm"]);
+    const client = cluster.submitSpec(endless("twice"));
+    await begun(client, "twice");
+    worker.signal("SIGTERM");
+    await worker.sees("stderr", /will finish the running jobs/);
+    expect((await worker.stop("SIGTERM")).code).toBe(0);
+    expect((await client.ended).stdout).toContain("Job cancelled\n");
+  });
+});
+
+describe("a worker for one job", () => {
+  it("ends after it", async () => {
+    const worker = await cluster.worker("once", [...specArgs("once"), "--once"]);
+    expect((await cluster.submitSpec(short("once")).ended).code).toBe(0);
+    expect((await worker.ended).code).toBe(0);
+  });
+});
+
+describe("an update", () => {
+  it("ends the worker with a status that has it started anew", async () => {
+    const args = [...specArgs("update"), "--update-mode=restart"];
+    const worker = await cluster.worker("update", args);
+    const updating = run("ocluster-admin", [
+      "-c",
+      cluster.cap("admin"),
+      "update",
+      "linux-x86_64",
+      "update",
+    ]);
+    expect((await worker.ended).code).toBe(1);
+    const again = await cluster.worker("update", args);
+    expect(await updating).toMatchObject({ code: 0, stdout: expect.stringContaining("Restarted") });
+    await again.stop();
+  });
+});
+
+describe("readiness", () => {
+  it("is told to the service manager that asks for it, as is the end", async () => {
+    // What would be systemd's own program writes down what it is told.
+    const bin = cluster.path("bin");
+    const told = cluster.write("told", "");
+    mkdirSync(bin);
+    writeFileSync(join(bin, "systemd-notify"), `#!/bin/sh\necho "$*" >> ${told}\n`);
+    chmodSync(join(bin, "systemd-notify"), 0o755);
+    const worker = await cluster.worker("notify", [], {
+      NOTIFY_SOCKET: cluster.path("notify.socket"),
+      PATH: `${bin}:${process.env.PATH}`,
+    });
+    while (!readFileSync(told, "utf8").includes("READY=1")) await nextTurn();
+    await worker.stop("SIGTERM");
+    while (!readFileSync(told, "utf8").includes("STOPPING=1")) await nextTurn();
+    expect(readFileSync(told, "utf8").split("\n")).toEqual([
+      `--pid=${worker.pid} READY=1`,
+      `--pid=${worker.pid} STOPPING=1`,
+      "",
+    ]);
+  });
+});
+
+describe("what cannot work", () => {
+  it("is a store of an unknown kind", async () => {
+    const worker = cluster.startWorker("bad", ["--obuilder-store=floppy:/disk"]);
+    const { code, stderr } = await worker.ended;
+    expect(stderr).toContain('"floppy:/disk" is not a store');
+    expect(code).not.toBe(0);
+  });
+
+  it("is a store without a base image for its self-test", async () => {
+    mkdirSync(cluster.path("no-images"));
+    const worker = cluster.startWorker("empty", [
+      `--obuilder-store=overlayfs:${cluster.path("store-empty")}`,
+      `--obuilder-image-dir=${cluster.path("no-images")}`,
+      "--obuilder-fetch=local",
+    ]);
+    const { code, stderr } = await worker.ended;
+    expect(stderr).toContain("Initial OBuilder healthcheck failed: ");
+    expect(code).toBe(1);
+  });
+
+  it.each([
+    [
+      "secret",
+      (uri: string) => `${uri.slice(0, -4)}AAAA`,
+      /does not know the secret in ".*"\. Replace/,
+    ],
+    [
+      "fingerprint",
+      (uri: string) => uri.replace(/sha-256:..../, "sha-256:AAAA"),
+      /is not the one that the file was made for/,
+    ],
+  ])("is a wrong %s, about which the worker says what to do", async (_what, alter, advice) => {
+    const good = cluster.read("capnp-secrets/pool-linux-x86_64.cap").trim();
+    const cap = cluster.write("capnp-secrets/altered.cap", `${alter(good)}\n`);
+    const worker = new Program("ocluster-worker", [
+      `--connect=${cap}`,
+      "--name=altered",
+      `--state-dir=${cluster.path("worker-altered")}`,
+      "--verbose",
+    ]);
+    await worker.sees("stderr", /Lost connection to scheduler \(.*\)\. Will retry in [\d.]+s…/);
+    await worker.sees("stderr", advice);
+    expect((await worker.stop("SIGTERM")).code).toBe(0);
+  });
+});
