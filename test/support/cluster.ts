@@ -10,15 +10,20 @@ export class Cluster {
   private constructor(
     readonly dir: string,
     readonly port: number,
+    private readonly schedulerArgs: readonly string[],
     private schedulerProgram: Program,
   ) {}
 
-  /** Starts a scheduler with one pool, `linux-x86_64`, and a client `test-user`; ready when it accepts connections. */
-  static async start(): Promise<Cluster> {
+  /**
+   * Starts a scheduler with one pool, `linux-x86_64`, and a client `test-user`; ready when it accepts connections.
+   * `schedulerArgs` are more options for it.
+   */
+  static async start(schedulerArgs: readonly string[] = []): Promise<Cluster> {
     const dir = mkdtempSync(join(tmpdir(), "ocluster-test-"));
     mkdirSync(join(dir, "capnp-secrets"));
     const port = await freePort();
-    const cluster = new Cluster(dir, port, Cluster.startScheduler(dir, port));
+    const scheduler = Cluster.startScheduler(dir, port, schedulerArgs);
+    const cluster = new Cluster(dir, port, schedulerArgs, scheduler);
     await cluster.schedulerReady();
     const added = await run("ocluster-admin", [
       "-c",
@@ -31,7 +36,7 @@ export class Cluster {
     return cluster;
   }
 
-  private static startScheduler(dir: string, port: number): Program {
+  private static startScheduler(dir: string, port: number, args: readonly string[]): Program {
     return new Program(
       "ocluster-scheduler",
       [
@@ -41,6 +46,7 @@ export class Cluster {
         `--secrets-dir=${join(dir, "capnp-secrets")}`,
         "--pools=linux-x86_64",
         "--verbose",
+        ...args,
       ],
       { cwd: dir },
     );
@@ -60,7 +66,7 @@ export class Cluster {
 
   /** Starts the scheduler anew on the same state, after it was stopped. */
   async restartScheduler(): Promise<void> {
-    this.schedulerProgram = Cluster.startScheduler(this.dir, this.port);
+    this.schedulerProgram = Cluster.startScheduler(this.dir, this.port, this.schedulerArgs);
     await this.schedulerReady();
   }
 
