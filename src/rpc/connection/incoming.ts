@@ -199,9 +199,10 @@ export class Incoming {
     if (message.releaseParamCaps) {
       for (const id of question.paramExports) protocol.releaseExport(id, 1);
     }
-    if (question.isCancelled) {
+    const { isCancelled } = question;
+    question.returned(message.noFinishNeeded);
+    if (isCancelled) {
       // The peer releases the answer's capabilities itself, as our Finish told it to.
-      question.returned();
       question.result.reject(CANCELLED);
       return;
     }
@@ -211,18 +212,15 @@ export class Incoming {
         return;
       case RETURN.exception: {
         const { kind, reason } = readException(body.struct(0));
-        question.returned();
         question.result.reject(new RpcError(kind, reason));
         break;
       }
       case RETURN.canceled:
-        question.returned();
         question.result.reject(CANCELLED);
         break;
       case RETURN.resultsSentElsewhere:
         if (!question.isTail) throw new RpcError("failed", "the results were sent nowhere");
         // The result stays open, and calls on it go on to be sent to this question.
-        question.returned();
         return;
       case RETURN.takeFromOtherQuestion:
         this.takeFrom(question, message.otherQuestion);
@@ -235,7 +233,6 @@ export class Incoming {
 
   private results(question: Question, wire: WirePayload): void {
     if (wire.capabilities.length === 0) {
-      question.returned();
       question.result.fulfill(new Payload(wire.content, []));
       question.unlink();
       return;
@@ -248,7 +245,6 @@ export class Incoming {
       if (index >= 0) paths.set(index, new AnswerTarget(question, path));
     }
     const hooks = this.importAll(wire.capabilities, paths);
-    question.returned();
     question.result.fulfill(new Payload(content, hooks));
     question.unlink();
   }
@@ -257,7 +253,6 @@ export class Incoming {
     const other = this.protocol.answers.get(id);
     if (other === undefined || !other.keepsResults) throw unknown("answer", id);
     const { result } = question;
-    question.returned();
     if (!question.hasUsedPaths || result.isAbandoned) {
       result.follow(other.result.addRef());
       question.unlink();
@@ -346,7 +341,7 @@ export class Incoming {
       const question = this.protocol.questions.get(body.u32(0));
       if (question === undefined || question.isReturned) throw unknown("question", body.u32(0));
       for (const id of question.paramExports) this.protocol.releaseExport(id, 1);
-      question.returned();
+      question.returned(true);
       question.result.reject(new RpcError("unimplemented", "the peer does not know this message"));
       question.unlink();
     } else if (tag === MESSAGE.resolve) {

@@ -4,7 +4,7 @@
  * States:
  * - waiting: sent. On Return: lingering. When the last reference goes: Finish is sent; cancelled.
  * - cancelled: the peer was told that nobody wants the answer. It may come nevertheless. On Return: complete.
- * - lingering: answered, but still addressed. When the last reference goes: Finish is sent; complete.
+ * - lingering: answered, but still addressed. When the last reference goes: Finish is sent, if the peer needs it; complete.
  * - complete: gone from the table; the id may be used again.
  *
  * References: one of the result, until it is settled or abandoned – or as long as it lives, when the peer keeps the answer (a tail
@@ -23,6 +23,8 @@ export class Question implements Executor {
   private isLinked = true;
   private state: "waiting" | "cancelled" | "lingering" | "complete" = "waiting";
   private usedPaths: Map<string, Path> | undefined;
+  /** The peer has forgotten the answer already, and waits for no Finish. */
+  private isFinal = false;
 
   constructor(
     private readonly protocol: Protocol,
@@ -56,8 +58,9 @@ export class Question implements Executor {
     this.usedPaths.set(path.join(), path);
   }
 
-  /** A Return came. */
-  returned(): void {
+  /** A Return came; `isFinal`: with `noFinishNeeded`. */
+  returned(isFinal: boolean): void {
+    this.isFinal = isFinal;
     if (this.state === "cancelled") {
       this.state = "complete";
       this.protocol.forgetQuestion(this.id);
@@ -111,7 +114,7 @@ export class Question implements Executor {
       this.protocol.sendFinish(this.id, true);
     } else if (this.state === "lingering") {
       this.state = "complete";
-      this.protocol.sendFinish(this.id, false);
+      if (!this.isFinal) this.protocol.sendFinish(this.id, false);
       this.protocol.forgetQuestion(this.id);
     }
   }
