@@ -1,0 +1,153 @@
+/** The scheduler as operators meet it: a process with files, a port, log lines and an exit status. */
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { SturdyRef } from "../../src/rpc/index.js";
+import { freePort, Program, run, stopAll } from "../support/programs.js";
+
+let dir: string;
+
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), "ocluster-process-"));
+  mkdirSync(join(dir, "capnp-secrets"));
+});
+
+afterEach(async () => {
+  await stopAll();
+  rmSync(dir, { recursive: true, force: true });
+});
+
+function args(port: number, ...more: readonly string[]): string[] {
+  return [
+    "--capnp-secret-key-file=capnp-secrets/key.pem",
+    `--capnp-listen-address=tcp:127.0.0.1:${port}`,
+    "--state-dir=state",
+    "--pools=a,b",
+    ...more,
+  ];
+}
+
+async function start(...more: readonly string[]): Promise<Program> {
+  const scheduler = new Program("ocluster-scheduler", args(await freePort(), ...more), {
+    cwd: dir,
+  });
+  await scheduler.sees("stderr", /pool-b\.cap/);
+  return scheduler;
+}
+
+function cap(name: string): string {
+  return readFileSync(join(dir, "capnp-secrets", `${name}.cap`), "utf8");
+}
+
+it("writes a capability file for each service, says so, and ends well when told to", async () => {
+  const scheduler = await start("--default-clients=alice", "--verbose");
+  const { code, stderr } = await scheduler.stop("SIGTERM");
+  expect(code).toBe(0);
+  for (const name of ["admin", "pool-a", "pool-b", "submit-alice"]) {
+    expect(cap(name)).toMatch(/^capnp:\/\/sha-256:[\w-]{43}@127\.0\.0\.1:\d+\/[\w-]+\n$/);
+    expect(statSync(join(dir, "capnp-secrets", `${name}.cap`)).mode & 0o777).toBe(0o600);
+    const path = `./capnp-secrets/${name}.cap`.replace("./", "");
+    expect(stderr).toMatch(
+      new RegExp(
+        `^[-0-9]{10} [0-9:.]{8}    application  Wrote capability reference to ".*${path}"$`,
+        "m",
+      ),
+    );
+  }
+  expect(stderr).toMatch(/ {6}capnp-rpc \[INFO\] Generating new private key…/);
+  expect(stderr).toContain("Waiting for (encrypted) connections on tcp:127.0.0.1:");
+});
+
+it("keeps keys, ids and clients over restarts", async () => {
+  const first = await start("--default-clients=alice");
+  await first.stop("SIGTERM");
+  const idsBefore = ["admin", "pool-a", "submit-alice"].map((name) =>
+    SturdyRef.parse(cap(name).trim()),
+  );
+  const again = await start("--default-clients=alice");
+  await again.stop("SIGTERM");
+  const idsAfter = ["admin", "pool-a", "submit-alice"].map((name) =>
+    SturdyRef.parse(cap(name).trim()),
+  );
+  expect(idsAfter.map(({ id }) => id)).toEqual(idsBefore.map(({ id }) => id));
+  expect(again.stderr).not.toContain("submit-alice.cap");
+});
+
+it("puts the public address into the files", async () => {
+  await start("--capnp-public-address=tcp:cluster.example.org:9000");
+  expect(cap("admin")).toContain("@cluster.example.org:9000/");
+});
+
+it("logs for machines", async () => {
+  const scheduler = await start("--log-format=json");
+  const [line] = scheduler.stderr.split("\n");
+  expect(JSON.parse(line!)).toMatchObject({
+    level: "info",
+    source: "application",
+    msg: expect.stringContaining("Wrote capability reference"),
+  });
+});
+
+it("shows its metrics and whether it is well", async () => {
+  const port = await freePort();
+  await start(`--listen-prometheus=127.0.0.1:${port}`);
+  const get = async (path: string) => {
+    const response = await fetch(`http://127.0.0.1:${port}${path}`);
+    return { status: response.status, body: await response.text() };
+  };
+  const { body, status } = await get("/metrics");
+  expect(status).toBe(200);
+  for (const metric of [
+    'ocluster_pool_jobs_submitted_total{pool="a"} 0',
+    'ocluster_pool_workers_connected{pool="b"} 0',
+    'ocluster_pool_queue_length{queue="incoming",pool="a",priority="high"} 0',
+    "capnp_net_connections 0",
+    "process_resident_memory_bytes",
+    "nodejs_eventloop_lag_seconds",
+  ]) {
+    expect(body).toContain(metric);
+  }
+  expect(await get("/healthz")).toEqual({ status: 200, body: "ok\n" });
+  expect(await get("/readyz")).toEqual({ status: 200, body: "ok\n" });
+  expect(await get("/pool/x/worker/w/metrics")).toEqual({ status: 400, body: "No such pool" });
+  expect(await get("/pool/a/worker/w/metrics")).toEqual({
+    status: 400,
+    body: "Worker not connected",
+  });
+  expect(await get("/other")).toEqual({ status: 400, body: "Bad request" });
+});
+
+describe("refuses to start", () => {
+  it("on a database that is damaged, and leaves it as it is", async () => {
+    mkdirSync(join(dir, "state"));
+    const rubbish = "this is no database".repeat(100);
+    writeFileSync(join(dir, "state/scheduler.db"), rubbish);
+    const { code, stderr } = await run("ocluster-scheduler", args(await freePort()), { cwd: dir });
+    expect(code).toBe(123);
+    expect(stderr).toContain('Cannot use the state database "state/scheduler.db"');
+    expect(readFileSync(join(dir, "state/scheduler.db"), "utf8")).toBe(rubbish);
+  });
+
+  it("where another process listens", async () => {
+    const port = await freePort();
+    const first = new Program("ocluster-scheduler", args(port), { cwd: dir });
+    await first.sees("stderr", /pool-b\.cap/);
+    const second = await run("ocluster-scheduler", args(port), { cwd: dir });
+    expect(second.code).toBe(1);
+    expect(second.stderr).toContain("another process listens there already");
+  });
+
+  it.each([
+    ["without a pool", ["--pools="], /--pools/],
+    ["with a pool that is no file name", ["--pools=a/b"], /must not contain '\/'/],
+    ["with a pool given twice", ["--pools=a,a"], /the name 'a' is given twice/],
+    ["without a directory for secrets", ["--secrets-dir=nowhere"], /no 'nowhere' directory/],
+  ])("%s", async (_, more, message) => {
+    const base = args(await freePort()).filter((arg) => !arg.startsWith("--pools"));
+    const pools = more.some((arg) => arg.startsWith("--pools")) ? [] : ["--pools=a"];
+    const ended = await run("ocluster-scheduler", [...base, ...pools, ...more], { cwd: dir });
+    expect(ended.code).toBe(124);
+    expect(ended.stderr).toMatch(message);
+  });
+});
