@@ -1,0 +1,321 @@
+/** What `ocluster-client` prints and how it ends, with a real scheduler and a worker that does as it is told. */
+import { readFileSync, writeFileSync } from "node:fs";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import {
+  Job,
+  type JobDescr,
+  Queue,
+  Registration,
+  readJobDescr,
+  Worker,
+} from "../../src/api/index.js";
+import { type Capability, RpcError, readCapFile, Vat } from "../../src/rpc/index.js";
+import { Cluster } from "../support/cluster.js";
+import { type Deferred, deferred } from "../support/deferred.js";
+import { type Ended, Program, run } from "../support/programs.js";
+
+const POOL = "linux-x86_64";
+const HASH = "ac619d2083bb15e0c408e4cd0e3ef7135670cfd5";
+
+let cluster: Cluster;
+let worker: ScriptedWorker;
+
+beforeAll(async () => {
+  cluster = await Cluster.start();
+  cluster.write("hello.spec", "((from busybox) (run (shell date)))");
+  cluster.write("Dockerfile", "FROM busybox\n");
+});
+
+afterEach(() => worker?.close());
+afterAll(() => cluster.stop());
+
+/** A job as the test has it: it writes the log and says how it ends. */
+class ScriptedJob {
+  descr!: JobDescr;
+  readonly cancelled: Deferred<void> = deferred();
+  private text = Buffer.alloc(0);
+  private ended = false;
+  private readonly outcome: Deferred<string> = deferred();
+  private more: Deferred<void> = deferred();
+
+  capability(): Capability {
+    this.outcome.promise.catch(() => {});
+    return Job.local({
+      log: async (start) => {
+        while (start >= this.text.length && !this.ended) await this.more.promise;
+        const data = this.text.subarray(start);
+        return { data, next: start + data.length };
+      },
+      result: () => this.outcome.promise,
+      cancel: () => this.cancelled.resolve(),
+      release: () => this.cancelled.resolve(),
+    });
+  }
+
+  write(text: string | Uint8Array): void {
+    this.text = Buffer.concat([this.text, Buffer.from(text)]);
+    this.wake();
+  }
+
+  succeed(output: string): void {
+    this.ended = true;
+    this.outcome.resolve(output);
+    this.wake();
+  }
+
+  fail(reason: string): void {
+    this.ended = true;
+    this.outcome.reject(new RpcError("failed", reason));
+    this.wake();
+  }
+
+  private wake(): void {
+    const { more } = this;
+    this.more = deferred();
+    more.resolve();
+  }
+}
+
+class ScriptedWorker {
+  private constructor(
+    private readonly vat: Vat,
+    private readonly queue: Capability,
+  ) {}
+
+  static async connect(): Promise<ScriptedWorker> {
+    const vat = new Vat();
+    using registration = await vat.import(readCapFile(cluster.cap(`pool-${POOL}`)));
+    const queue = Registration.register(registration, {
+      name: "w1",
+      capacity: 1,
+      worker: Worker.local({
+        metrics: async () => ({ contentType: "text/plain", data: "" }),
+        additionalMetric: async () => null,
+        selfUpdate: async () => {},
+      }),
+    });
+    await queue.whenResolved();
+    return new ScriptedWorker(vat, queue);
+  }
+
+  async pop(): Promise<ScriptedJob> {
+    const job = new ScriptedJob();
+    using descr = await Queue.pop(this.queue, job.capability());
+    job.descr = readJobDescr(descr);
+    return job;
+  }
+
+  async close(): Promise<void> {
+    this.queue.release();
+    await this.vat.close();
+  }
+}
+
+function client(command: string, ...args: readonly string[]): Program {
+  return new Program(
+    "ocluster-client",
+    [command, "-c", cluster.cap("submission"), `--pool=${POOL}`, ...args],
+    { cwd: cluster.dir },
+  );
+}
+
+const obuilder = (...args: readonly string[]) =>
+  client("submit-obuilder", "--local-file=hello.spec", ...args);
+
+describe("a job", () => {
+  it("that succeeds: its log as it comes, then the result", async () => {
+    worker = await ScriptedWorker.connect();
+    const program = obuilder("--cache-hint=tutorial", "--urgent");
+    const job = await worker.pop();
+    expect(job.descr).toMatchObject({
+      action: { kind: "obuilder", spec: "((from busybox) (run (shell date)))" },
+      cacheHint: "tutorial",
+    });
+    job.write("Building on w1\n");
+    await program.sees("stdout", /^Tailing log:\nBuilding on w1\n$/);
+    job.write("Job succeeded\n");
+    job.succeed("the-layer");
+    const { code, stdout, stderr } = await program.ended;
+    expect({ code, stdout }).toEqual({
+      code: 0,
+      stdout: 'Tailing log:\nBuilding on w1\nJob succeeded\nResult: "the-layer"\n',
+    });
+    expect(stderr).toBe(`Connecting to tcp:127.0.0.1:${cluster.port}... OK\n`);
+  });
+
+  it("that has no result says nothing of it", async () => {
+    worker = await ScriptedWorker.connect();
+    const program = obuilder("--quiet");
+    (await worker.pop()).succeed("");
+    expect(await program.ended).toMatchObject({ code: 0, stdout: "Tailing log:\n", stderr: "" });
+  });
+
+  it("that fails: the reason, and status 1", async () => {
+    worker = await ScriptedWorker.connect();
+    const program = obuilder();
+    const job = await worker.pop();
+    job.write("no such file\n");
+    job.fail("Build failed");
+    const { code, stdout } = await program.ended;
+    expect({ code, stdout }).toEqual({
+      code: 1,
+      stdout: "Tailing log:\nno such file\nFailed: Build failed.\n",
+    });
+  });
+
+  it("is reported to programs as JSON, and its log to a file", async () => {
+    worker = await ScriptedWorker.connect();
+    const program = obuilder("--json", "--log-file=job.log");
+    const job = await worker.pop();
+    job.write(Uint8Array.of(0xff, 0x00, 0x0a));
+    job.succeed("x");
+    expect(await program.ended).toMatchObject({ code: 0, stdout: '{"ok":true,"output":"x"}\n' });
+    expect([...readFileSync(cluster.path("job.log"))]).toEqual([0xff, 0x00, 0x0a]);
+    const again = obuilder("--json");
+    (await worker.pop()).fail("Build failed");
+    expect(await again.ended).toMatchObject({
+      code: 1,
+      stdout: '{"ok":false,"kind":"failed","reason":"Build failed"}\n',
+    });
+  });
+});
+
+describe("what is submitted", () => {
+  it("a Docker build with everything", async () => {
+    worker = await ScriptedWorker.connect();
+    cluster.write("password", "s3cret\nmore\n");
+    writeFileSync(cluster.path("token"), Uint8Array.of(0x00, 0xff, 0x0a));
+    const program = client(
+      "submit-docker",
+      "--local-dockerfile=Dockerfile",
+      "--push-to=org/image:tag",
+      "--push-user=me",
+      "--push-password=password",
+      "--build-arg=A=1",
+      "--build-arg=B=2",
+      "--squash",
+      "--buildkit",
+      "--include-git",
+      "--secret=tok:token",
+      "https://host/repo.git",
+      HASH,
+    );
+    const job = await worker.pop();
+    job.succeed("");
+    await program.ended;
+    expect(job.descr).toEqual({
+      action: {
+        kind: "docker",
+        dockerfile: { contents: "FROM busybox\n" },
+        push: { target: "org/image:tag", auth: { user: "me", password: "s3cret" } },
+        buildArgs: ["A=1", "B=2"],
+        squash: true,
+        buildkit: true,
+        includeGit: true,
+      },
+      cacheHint: "",
+      source: { repository: "https://host/repo.git", commits: [HASH] },
+      // A byte that is no UTF-8 is kept as a byte string has it.
+      secrets: [{ id: "tok", value: "\u0000\udcff\n" }],
+    });
+  });
+
+  it("the Dockerfile of the context, by default", async () => {
+    worker = await ScriptedWorker.connect();
+    const program = client("submit-docker", "https://host/repo.git", HASH);
+    const job = await worker.pop();
+    job.succeed("");
+    await program.ended;
+    expect(job.descr.action).toMatchObject({ dockerfile: { path: "Dockerfile" }, squash: false });
+  });
+});
+
+describe("what cannot be", () => {
+  const refused = (...args: readonly string[]): Promise<Ended> =>
+    run(
+      "ocluster-client",
+      ["submit-docker", "-c", cluster.cap("submission"), `--pool=${POOL}`, ...args],
+      { cwd: cluster.dir },
+    );
+
+  it("two Dockerfiles", async () => {
+    const ended = await refused("--local-dockerfile=Dockerfile", "--context-dockerfile=x");
+    expect(ended.code).toBe(124);
+    expect(ended.stderr).toContain(
+      "Can't use --local-dockerfile and --context-dockerfile together!",
+    );
+  });
+
+  it("a repository without a commit", async () => {
+    const ended = await refused("https://host/repo.git");
+    expect(ended).toMatchObject({
+      code: 1,
+      stderr: 'No commits requested from repository "https://host/repo.git"!\n',
+    });
+  });
+
+  it("an account without a place to push to", async () => {
+    expect((await refused("--push-user=me")).code).toBe(124);
+  });
+
+  it("a pool that does not exist", async () => {
+    const ended = await run("ocluster-client", [
+      "submit-obuilder",
+      "-c",
+      cluster.cap("submission"),
+      "--pool=nope",
+      `--local-file=${cluster.path("hello.spec")}`,
+    ]);
+    expect(ended.code).toBe(1);
+    expect(ended.stderr).toContain(`Failed: Pool ID "nope" not one of {${POOL}}`);
+  });
+});
+
+describe("who goes away", () => {
+  it("an interrupted client cancels its job and dies of the signal", async () => {
+    worker = await ScriptedWorker.connect();
+    const program = obuilder();
+    const job = await worker.pop();
+    job.write("started\n");
+    await program.sees("stdout", /started/);
+    const ended = await program.stop("SIGINT");
+    expect(ended.signal).toBe("SIGINT");
+    expect(ended.stderr).toContain("Interrupted: cancelling the job.");
+    await job.cancelled.promise;
+    job.fail("Build cancelled");
+  });
+
+  it("a client that is killed cancels its job", async () => {
+    worker = await ScriptedWorker.connect();
+    const program = obuilder();
+    const job = await worker.pop();
+    job.write("started\n");
+    await program.sees("stdout", /started/);
+    await program.stop("SIGKILL");
+    await job.cancelled.promise;
+    job.fail("Build cancelled");
+  });
+
+  it("a worker that is lost is told of, with status 1", async () => {
+    worker = await ScriptedWorker.connect();
+    const program = obuilder();
+    const job = await worker.pop();
+    job.write("started\n");
+    await program.sees("stdout", /started/);
+    await worker.close();
+    const { code, stderr } = await program.ended;
+    expect(code).toBe(1);
+    expect(stderr).toContain("Lost the worker that ran the job: Disconnected: ");
+  });
+
+  it("a scheduler that ends is told of, with status 1", async () => {
+    const program = obuilder();
+    await program.sees("stdout", /Tailing log:/);
+    await expect.poll(() => cluster.show()).toContain("test-user");
+    await cluster.scheduler.stop("SIGTERM");
+    const { code, stderr } = await program.ended;
+    expect(code).toBe(1);
+    expect(stderr).toContain("Lost connection to the scheduler: Disconnected: ");
+    await cluster.restartScheduler();
+  });
+});
