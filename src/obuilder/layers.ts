@@ -218,6 +218,7 @@ export class Layers {
       return "found";
     }
     this.#misses++;
+    if (this.#db.has(id)) await this.#forgetLost(id);
     await this.#store.build(id, base, async (layer) => {
       const log = await StepLog.create(await this.#store.logFile(id));
       setLog(log);
@@ -232,6 +233,16 @@ export class Layers {
     });
     this.#db.add(id, base, new Date());
     return "made";
+  }
+
+  /** One known layer is gone from the store without our doing, so others may be, too. */
+  async #forgetLost(id: LayerId): Promise<void> {
+    this.#db.delete(id);
+    const there = new Set((await this.#store.list()).map((layer) => layer.id));
+    for (const row of this.#db.rows()) {
+      // One that is being made or was made meanwhile is pinned.
+      if (!there.has(row.id) && !this.#pins.has(row.id)) this.#db.delete(row.id);
+    }
   }
 
   async #remove(id: LayerId): Promise<void> {

@@ -39,7 +39,7 @@ export class DockerEngine {
     return join(this.dir, "data");
   }
 
-  static async start(): Promise<DockerEngine> {
+  static async start(storageDriver: "overlay2" | "vfs" = "overlay2"): Promise<DockerEngine> {
     const dir = mkdtempSync(join(tmpdir(), "ocluster-docker-"));
     writeFileSync(join(dir, "config.json"), "{}");
     const child = spawn(
@@ -54,7 +54,7 @@ export class DockerEngine {
         "--iptables=false",
         "--ip6tables=false",
         "--ip-forward=false",
-        "--storage-driver=overlay2",
+        `--storage-driver=${storageDriver}`,
         "--experimental", // for --squash
       ],
       { stdio: ["ignore", "ignore", "pipe"] },

@@ -71,13 +71,30 @@ export async function readIndex(layout: string): Promise<Index | undefined> {
   return index;
 }
 
-/** Unpacks the image into the empty directory `rootfs`; resolves with its variables. `tmp` is for small files. */
+export interface UnpackOptions {
+  /** For small files. */
+  readonly tmp: string;
+  readonly signal: AbortSignal;
+}
+
+/** Unpacks the image into the empty directory `rootfs`; resolves with its variables. */
 export async function unpackImage(
   layout: string,
   image: Descriptor,
   rootfs: string,
-  { tmp, signal }: { readonly tmp: string; readonly signal: AbortSignal },
+  options: UnpackOptions,
 ): Promise<Env> {
+  const { config } = await unpackRoot(layout, image, rootfs, options);
+  return (config?.Env ?? []).map((variable): KeyValue => parseVariable(variable));
+}
+
+/** The same, whatever its variables are. */
+export async function unpackRoot(
+  layout: string,
+  image: Descriptor,
+  rootfs: string,
+  { tmp, signal }: UnpackOptions,
+): Promise<ImageConfig> {
   const descriptor = await forThisPlatform(layout, image);
   const manifest = parseJson<ImageManifest>(await readBlob(layout, descriptor), descriptor.digest);
   const config = parseJson<ImageConfig>(
@@ -91,7 +108,7 @@ export async function unpackImage(
   } finally {
     await rm(view, { recursive: true, force: true });
   }
-  return (config.config?.Env ?? []).map((variable): KeyValue => parseVariable(variable));
+  return config;
 }
 
 /** A layout that borrows the other's blobs and has just this image, by the name that umoci is given. */

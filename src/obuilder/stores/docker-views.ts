@@ -13,7 +13,7 @@ import { pipeline } from "node:stream/promises";
 import type { Lease } from "../contracts.js";
 import type { DockerEngine, ImageInfo } from "../docker-engine.js";
 import { StoreError } from "../errors.js";
-import { readIndex, unpackImage } from "../fetchers/oci-layout.js";
+import { readIndex, unpackRoot } from "../fetchers/oci-layout.js";
 import { mountOverlay, unmount } from "../mounts.js";
 import { run } from "../process.js";
 import { removeTree } from "./files.js";
@@ -62,7 +62,7 @@ export class DockerViews {
       const found = (await readIndex(layout!))?.manifests[0];
       if (!found) throw new StoreError(`skopeo has left no image in ${layout}`);
       const signal = new AbortController().signal;
-      await unpackImage(layout!, found, rootfs!, { tmp: dir, signal });
+      await unpackRoot(layout!, found, rootfs!, { tmp: dir, signal });
       return { path: rootfs!, release };
     } catch (error) {
       await release();
