@@ -11,6 +11,11 @@ export function getByteText(struct: Struct, index: number): string {
   return fromBytes(bytes.subarray(0, Math.max(0, bytes.length - 1)));
 }
 
+/** Its length in bytes, without reading it. */
+export function byteTextLength(struct: Struct, index: number): number {
+  return Math.max(0, utils.getData(index, struct).length - 1);
+}
+
 export function setByteText(struct: Struct, index: number, text: string): void {
   const bytes = toBytes(text);
   const field = utils.initData(index, bytes.length + 1, struct);

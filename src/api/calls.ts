@@ -1,8 +1,8 @@
 /**
- * What the interfaces' callers have in common: waiting for an answer, and taking a capability out of one to come.
+ * What the interfaces have in common: waiting for an answer, taking a capability out of one to come, and out of params.
  */
-import type { Struct } from "capnp-es";
-import type { Capability, PendingCall } from "../rpc/index.js";
+import { type Struct, utils } from "capnp-es";
+import { type Capability, type PendingCall, RpcError, type ServerCall } from "../rpc/index.js";
 
 /** Options of every call that is waited for. */
 export interface CallOptions {
@@ -25,6 +25,19 @@ export async function resultOf<R extends Struct, T>(
 /** Waits for an answer that says nothing. Rejects with the call's `RpcError`. */
 export function done(call: PendingCall<Struct>): Promise<void> {
   return resultOf(call, () => undefined);
+}
+
+/**
+ * A new reference to the capability at pointer `index` of the params, owned by the handler. Throws an `RpcError` (failed) with
+ * `complaint` if the caller has left it out.
+ */
+export function requiredCapability(
+  call: ServerCall<Struct, Struct>,
+  index: number,
+  complaint: string,
+): Capability {
+  if (utils.isNull(utils.getPointer(index, call.params))) throw new RpcError("failed", complaint);
+  return call.capability(index);
 }
 
 /** The capability that the answer will hold at pointer `index`, usable at once and owned by the caller. */

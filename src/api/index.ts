@@ -16,7 +16,7 @@ export type {
   Secret,
   Source,
 } from "./job-descr.js";
-export { cacheHintOf, readJobDescr } from "./job-descr.js";
+export { cacheHintBytes, cacheHintOf, readJobDescr } from "./job-descr.js";
 export * as Persistent from "./persistent.js";
 export * as PoolAdmin from "./pool-admin.js";
 export * as Progress from "./progress.js";

@@ -6,7 +6,7 @@
  */
 import type { Pointer } from "capnp-es";
 import { type DetachedPointer, RpcError } from "../rpc/index.js";
-import { getByteText, setByteText } from "./byte-text.js";
+import { byteTextLength, getByteText, setByteText } from "./byte-text.js";
 import {
   DockerBuild_Dockerfile_Which,
   JobDescr_Action_Which,
@@ -88,6 +88,11 @@ export function readJobDescr(pointer: DetachedPointer): JobDescr {
 /** The cache hint of a description that is otherwise not looked into. */
 export function cacheHintOf(pointer: DetachedPointer): string {
   return pointer.as(WireJobDescr).cacheHint;
+}
+
+/** Its size, without reading it. */
+export function cacheHintBytes(pointer: DetachedPointer): number {
+  return byteTextLength(pointer.as(WireJobDescr), 1);
 }
 
 /** Fills a description in. */

@@ -2,7 +2,7 @@
  * A registered worker's end of the scheduler's queue. Giving it up is to disconnect.
  */
 import { type Capability, type DetachedPointer, method, serve } from "../rpc/index.js";
-import { type CallOptions, done } from "./calls.js";
+import { type CallOptions, done, requiredCapability } from "./calls.js";
 import { Queue$Client } from "./generated/ocluster.js";
 
 const [POP, SET_ACTIVE] = Queue$Client.methods;
@@ -24,7 +24,7 @@ export function local(service: QueueService): Capability {
     "Queue",
     [
       method(POP, async (call) => {
-        const descr = await service.pop(call.capability(0), call.signal);
+        const descr = await service.pop(requiredCapability(call, 0, "Missing job!"), call.signal);
         try {
           call.results();
           call.setPointer(0, descr);

@@ -2,7 +2,7 @@
  * What a pool's capability file leads to: the right to join the pool as a worker.
  */
 import { type Capability, method, serve } from "../rpc/index.js";
-import { capabilityOf } from "./calls.js";
+import { capabilityOf, requiredCapability } from "./calls.js";
 import { Registration$Client } from "./generated/ocluster.js";
 
 const [REGISTER] = Registration$Client.methods;
@@ -24,7 +24,7 @@ export function local(service: RegistrationService): Capability {
   return serve("Registration", [
     method(REGISTER, async (call) => {
       const { name, capacity } = call.params;
-      const worker = call.capability(1);
+      const worker = requiredCapability(call, 1, "Missing worker argument!");
       const queue = await service.register({ name, capacity, worker }, call.signal);
       call.results();
       call.setCapability(0, queue);

@@ -1,5 +1,6 @@
 /** Stories of the scheduler's services, with workers and clients that reach it over the network. */
 import { afterEach, describe, expect, it } from "vitest";
+import { Queue$Client, Registration$Client } from "../../src/api/generated/ocluster.js";
 import { Admin, Job, Persistent, PoolAdmin, Queue, Ticket, Worker } from "../../src/api/index.js";
 import { RpcError } from "../../src/rpc/index.js";
 import { deferred } from "../support/deferred.js";
@@ -391,5 +392,58 @@ describe("guard rails", () => {
     await expect(bobs[3]!.result).rejects.toThrow("the limit is 3");
     await expect(Job.result(bobs[3]!.job)).rejects.toMatchObject({ kind: "overloaded" });
     for (const each of [tooLarge, ...submitted, ...bobs]) each.release();
+  });
+
+  it("limit cache hints and workers' names, which are kept for long", async () => {
+    await start();
+    const alice = await network.client("alice");
+    const longest = alice.submit("one", { hint: "é".repeat(2048) });
+    await longest.queued();
+    const tooLong = alice.submit("two", { hint: "é".repeat(2049) });
+    await expect(tooLong.result).rejects.toEqual(
+      new RpcError("overloaded", "The cache hint has 4098 bytes; the limit is 4096"),
+    );
+    const worker = await network.unregisteredWorker("w".repeat(1025));
+    await expect(worker.queue.whenResolved()).rejects.toThrow(
+      "The worker's name is longer than 1024 characters",
+    );
+    longest.release();
+    tooLong.release();
+  });
+
+  it("cut a pool's name short that is as long as a message", async () => {
+    await start();
+    const alice = await network.client("alice");
+    const submitted = alice.submit("one", { pool: "\n".repeat(10_000_000) });
+    await expect(submitted.result).rejects.toEqual(
+      new RpcError("failed", `Pool ID "${"\\n".repeat(256)}" not one of {pool}`),
+    );
+    submitted.release();
+  });
+});
+
+describe("params that lack their capability", () => {
+  const [POP] = Queue$Client.methods;
+  const [REGISTER] = Registration$Client.methods;
+
+  it("do not cost a job", async () => {
+    await start();
+    const alice = await network.client("alice");
+    const worker = await network.worker("w1");
+    const submitted = alice.submit("one");
+    await submitted.queued();
+    using call = worker.queue.call(POP);
+    await expect(call.response).rejects.toEqual(new RpcError("failed", "Missing job!"));
+    expect((await worker.pop()).spec).toBe("one");
+    submitted.release();
+  });
+
+  it("do not register a worker", async () => {
+    await start();
+    const registration = network.own((await network.dial(network.ref("pool-pool"))).service);
+    using call = registration.call(REGISTER, (params) => {
+      params.name = "w1";
+    });
+    await expect(call.response).rejects.toEqual(new RpcError("failed", "Missing worker argument!"));
   });
 });

@@ -50,6 +50,9 @@ export interface Submitting {
   readonly ticketAccount: TicketAccount;
 }
 
+/** Longest name of a worker, in characters: a host name has 255 at most. It is logged, shown, counted and kept for ever. */
+const NAME_LENGTH = 1024;
+
 export class ClusterPool {
   readonly pool: Pool<QueuedJob>;
   private readonly sessions = new Map<string, WorkerSession>();
@@ -97,6 +100,9 @@ export class ClusterPool {
   ): Promise<Capability> {
     const { name, worker } = registering;
     try {
+      if (name.length > NAME_LENGTH) {
+        throw new RpcError("failed", `The worker's name is longer than ${NAME_LENGTH} characters`);
+      }
       for (let other = this.sessions.get(name); other; other = this.sessions.get(name)) {
         await this.evict(other, connection);
       }

@@ -26,6 +26,19 @@ export const DEFAULT_GUARD_RAILS: GuardRails = {
   tickets: 1_500_000,
 };
 
+/**
+ * Bytes that a cache hint may have: it is the name of something. The pools keep those of tens of thousands of jobs in memory
+ * and in the database, long after the jobs.
+ */
+const HINT_BYTES = 4096;
+
+/** Throws an `RpcError` (overloaded) if a hint of this size is too long to be one. */
+export function checkHint(bytes: number): void {
+  if (bytes > HINT_BYTES) {
+    throw overloaded(`The cache hint has ${bytes} bytes; the limit is ${HINT_BYTES}`);
+  }
+}
+
 /** What one client has queued at present. */
 export class QueueAccount {
   private jobs = 0;

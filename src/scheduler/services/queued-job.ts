@@ -4,7 +4,7 @@
  * Its description is kept as it came: a worker understands it, we only look at the cache hint. What the client gets is a
  * promise of a `Job`, which becomes the worker's own `Job`: log and result then pass through without being looked at.
  */
-import { cacheHintOf } from "../../api/index.js";
+import { cacheHintBytes, cacheHintOf } from "../../api/index.js";
 import {
   type Capability,
   type DetachedPointer,
@@ -12,7 +12,7 @@ import {
   type RpcError,
 } from "../../rpc/index.js";
 import type { JobTraits } from "../types.js";
-import type { QueueAccount } from "./guard-rails.js";
+import { checkHint, type QueueAccount } from "./guard-rails.js";
 
 export class QueuedJob {
   readonly hint: string;
@@ -30,6 +30,7 @@ export class QueuedJob {
   ) {
     this.bytes = descr.byteLength;
     try {
+      checkHint(cacheHintBytes(descr));
       this.hint = cacheHintOf(descr);
       account.enter(this.bytes);
       descr.pack();

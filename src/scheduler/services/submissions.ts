@@ -41,5 +41,7 @@ function accessRevoked(): RpcError {
 
 function unknownPool(name: string, pools: ReadonlyMap<string, unknown>): RpcError {
   const known = [...pools.keys()].join(", ");
-  return new RpcError("failed", `Pool ID ${quoted(name)} not one of {${known}}`);
+  // It may be as long as a message: quoting all of it would keep everybody else waiting.
+  const shown = quoted(name.slice(0, 256));
+  return new RpcError("failed", `Pool ID ${shown} not one of {${known}}`);
 }
