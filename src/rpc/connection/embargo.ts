@@ -5,15 +5,7 @@
  */
 import type { Hook } from "../capability/hook.js";
 import type { PromiseHook } from "../capability/promise.js";
-import type { Path } from "../wire/messages.js";
-import type { Answer } from "./answer.js";
-import type { Export } from "./export.js";
-import type { RemoteTarget } from "./remote.js";
-
-/** What of ours the peer said that its promise is. */
-export type LoopTarget =
-  | { readonly export: Export }
-  | { readonly answer: Answer; readonly path: Path };
+import type { Loop, LoopTarget } from "./remote.js";
 
 export class Embargo {
   constructor(
@@ -26,12 +18,12 @@ export class Embargo {
   ) {}
 
   /**
-   * The Disembargo is back, and all calls have reached what the peer resolved its promise to. If that is itself something of the
-   * peer's which has come back to us, they have been sent on: then another Disembargo must follow them.
+   * The Disembargo is back, and all calls have reached what the peer resolved its promise to. If that is itself something of
+   * the peer's which leads back to us, they have been sent on: then another Disembargo must follow them, on this way.
    */
-  get nextPath(): RemoteTarget | undefined {
+  get next(): Loop | undefined {
     const { source } = this;
     const target = "export" in source ? source.export.target : source.answer.targetAt(source.path);
-    return target?.embargoPath;
+    return target?.loop;
   }
 }

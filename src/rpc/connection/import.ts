@@ -17,10 +17,10 @@ import type { RpcError } from "../errors.js";
 import { DESCRIPTOR } from "../wire/layout.js";
 import { NO_PATH, type WireDescriptor, type WireTarget } from "../wire/messages.js";
 import type { Protocol } from "./protocol.js";
-import type { RemoteTarget } from "./remote.js";
+import type { Loop, LoopTarget, RemoteTarget } from "./remote.js";
 
 /** What the peer resolved a promise to: something of ours, another import (held), or nothing that calls come back from. */
-type Resolution = "local" | "nowhere" | Import;
+type Resolution = LoopTarget | Import | "nowhere";
 
 export class Import implements RemoteTarget {
   readonly isLasting = true;
@@ -64,14 +64,15 @@ export class Import implements RemoteTarget {
     return this.isUsed;
   }
 
-  get embargoPath(): RemoteTarget | undefined {
-    return this.isUsed ? this.loopPath : undefined;
+  get loop(): Loop | undefined {
+    return this.isUsed ? this.anyLoop : undefined;
   }
 
-  /** `embargoPath`, of something that calls were forwarded to this from. */
-  get loopPath(): RemoteTarget | undefined {
-    if (this.resolution === "local") return this;
-    return this.resolution instanceof Import ? this.resolution.loopPath : undefined;
+  /** `loop`, for calls that were forwarded to this by the peer. */
+  private get anyLoop(): Loop | undefined {
+    const { resolution } = this;
+    if (resolution === undefined || resolution === "nowhere") return undefined;
+    return resolution instanceof Import ? resolution.anyLoop : { path: this, source: resolution };
   }
 
   /** The peer mentioned it again. Gives a reference to its hook. */

@@ -37,7 +37,7 @@ import { Answer } from "./answer.js";
 import { Import } from "./import.js";
 import { overLimit, type Protocol } from "./protocol.js";
 import { AnswerTarget, CANCELLED, type Question } from "./question.js";
-import type { RemoteTarget } from "./remote.js";
+import type { LoopTarget, RemoteTarget } from "./remote.js";
 
 /** Looks up a service for a peer. Gives a reference to it. Throws to refuse. */
 export type Restore = (objectId: Uint8Array) => Hook;
@@ -321,9 +321,9 @@ export class Incoming {
       case DISEMBARGO.receiverLoopback: {
         const embargo = protocol.embargoes.get(id);
         if (embargo === undefined) throw unknown("embargo", id);
-        const { promise, source, hook, nextPath } = embargo;
+        const { promise, hook, next } = embargo;
         protocol.embargoes.delete(id);
-        promise.resolve(nextPath === undefined ? hook : protocol.embargo(nextPath, source, hook));
+        promise.resolve(next === undefined ? hook : protocol.embargo(next.path, next.source, hook));
         promise.release();
         return true;
       }
@@ -423,15 +423,21 @@ export class Incoming {
   }
 
   /** Where calls lead that were sent to something which turned out to be `descriptor`. Holds the import, if it is one. */
-  private resolutionOf({ tag, id }: WireDescriptor): "local" | "nowhere" | Import {
+  private resolutionOf({ tag, id, path }: WireDescriptor): LoopTarget | Import | "nowhere" {
+    const { protocol } = this;
     switch (tag) {
-      case DESCRIPTOR.receiverHosted:
-      case DESCRIPTOR.receiverAnswer:
-        return "local";
+      case DESCRIPTOR.receiverHosted: {
+        const entry = protocol.exports.get(id);
+        return entry === undefined ? "nowhere" : { export: entry };
+      }
+      case DESCRIPTOR.receiverAnswer: {
+        const answer = protocol.answers.get(id);
+        return answer === undefined ? "nowhere" : { answer, path };
+      }
       case DESCRIPTOR.senderHosted:
       case DESCRIPTOR.senderPromise:
       case DESCRIPTOR.thirdPartyHosted:
-        return this.protocol.imports.get(id)?.addRef() ?? "nowhere";
+        return protocol.imports.get(id)?.addRef() ?? "nowhere";
       default:
         return "nowhere";
     }

@@ -21,12 +21,12 @@ import {
   type WireException,
 } from "../wire/messages.js";
 import type { Answer } from "./answer.js";
-import { Embargo, type LoopTarget } from "./embargo.js";
+import { Embargo } from "./embargo.js";
 import { Export } from "./export.js";
 import { IdTable, PeerIdTable } from "./ids.js";
 import type { Import } from "./import.js";
 import { Question } from "./question.js";
-import type { RemoteTarget } from "./remote.js";
+import type { LoopTarget, RemoteTarget } from "./remote.js";
 
 /** What the tables need to know of the connection that they belong to. */
 export interface ProtocolHost {

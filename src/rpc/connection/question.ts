@@ -141,7 +141,7 @@ export class AnswerTarget implements RemoteTarget {
   }
 
   /** Where the capabilities of such an answer lead is the peer's business. */
-  get embargoPath(): undefined {
+  get loop(): undefined {
     return undefined;
   }
 

@@ -2,7 +2,22 @@
  * What a message can be addressed to at the peer: an import, or a capability in the answer to a question. Either is held
  * by counted references, so that its id stays valid as long as we may still use it.
  */
-import type { WireDescriptor, WireTarget } from "../wire/messages.js";
+import type { Path, WireDescriptor, WireTarget } from "../wire/messages.js";
+import type { Answer } from "./answer.js";
+import type { Export } from "./export.js";
+
+/** Something of ours that the peer has said a promise of its own to be. */
+export type LoopTarget =
+  | { readonly export: Export }
+  | { readonly answer: Answer; readonly path: Path };
+
+/** A way back to us through the peer. */
+export interface Loop {
+  /** Where it begins: a Disembargo must be sent here to follow the calls. */
+  readonly path: RemoteTarget;
+  /** Where it ends. */
+  readonly source: LoopTarget;
+}
 
 export interface RemoteTarget {
   /** How messages are addressed to it. */
@@ -13,11 +28,8 @@ export interface RemoteTarget {
   readonly isLasting: boolean;
   /** Notes that a call was sent to it: if it resolves to something here, that call is still on its way back. */
   markUsed(): void;
-  /**
-   * If calls that were sent to it may still come back to us, as it has resolved to something here: where a Disembargo must be
-   * sent to follow them.
-   */
-  readonly embargoPath: RemoteTarget | undefined;
+  /** If calls that were sent to it may still come back to us, as it has resolved to something here: the way they take. */
+  readonly loop: Loop | undefined;
   addRef(): this;
   release(): void;
 }
