@@ -223,6 +223,7 @@ export class Layers {
       const log = await StepLog.create(await this.#store.logFile(id));
       setLog(log);
       try {
+        if (signal.aborted) throw new BuildCancelled(); // all have left while the layer was set up
         await fill(layer, { log, signal });
       } catch (error) {
         // To be looked at now: the store is about to remove what the step has written.
