@@ -110,7 +110,9 @@ export class Content {
     const view = new DataView(this.buffer, 0, this.byteLength);
     const low = view.getUint32(0, true);
     const high = view.getUint32(4, true);
-    if ((low & 3) === POINTER.other || (low === 0 && high === 0)) return [low, high];
+    // Null, a capability, or an empty struct, which points at itself.
+    if ((low & 3) === POINTER.other || ((low & 3) === POINTER.struct && high === 0))
+      return [low, high];
     return [(((body - at - WORD) / WORD + (low >> 2)) << 2) | (low & 3), high];
   }
 

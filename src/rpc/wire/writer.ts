@@ -53,9 +53,10 @@ export class SegmentWriter {
     this.bytes.set(bytes, this.base + at);
   }
 
-  /** Sets the pointer at `at` to a struct at `target`. */
+  /** Sets the pointer at `at` to a struct at `target`. One without content points at itself: with an offset of 0 it would be null. */
   setStruct(at: number, target: number, dataWords: number, pointers: number): void {
-    this.setWord(at, ((target - at - WORD) / WORD) << 2, dataWords | (pointers << 16));
+    const offset = dataWords + pointers === 0 ? -1 : (target - at - WORD) / WORD;
+    this.setWord(at, offset << 2, dataWords | (pointers << 16));
   }
 
   /** Sets the pointer at `at` to a list at `target`. `length`: elements, or content words of a composite list. */
