@@ -38,6 +38,10 @@ export interface SpecBuilderOptions extends BuilderOptions {
   readonly pruneItemThreshold?: number | undefined;
   /** ms between health checks; 0: none but the one at the start. Default: 10 minutes. */
   readonly healthcheckInterval?: number;
+  /** ms until the next health check after one that failed. Default: a minute. */
+  readonly unhealthyRetry?: number;
+  /** ms between looks at the free space. Default: half a minute. */
+  readonly spaceCheckInterval?: number;
 }
 
 const SPACE_CHECK_MS = 30_000;
@@ -140,8 +144,9 @@ export class SpecBuilder {
   };
 
   async #recover(queue: QueueSwitch, signal: AbortSignal): Promise<void> {
+    const { unhealthyRetry = UNHEALTHY_RETRY_MS } = this.options;
     await queue.setActive(false);
-    do await sleep(UNHEALTHY_RETRY_MS, signal);
+    do await sleep(unhealthyRetry, signal);
     while (!(await this.#isHealthy(signal)));
     log.info("System is healthy again; unpausing");
     await queue.setActive(true);
@@ -176,13 +181,14 @@ export class SpecBuilder {
   /** Looks at the space from time to time until the builder is closed. */
   async #watchSpace(): Promise<void> {
     const { signal } = this.#closing;
+    const { spaceCheckInterval = SPACE_CHECK_MS } = this.options;
     while (!signal.aborted) {
       try {
         await this.#makeRoom(signal);
       } catch (error) {
         log.warn(`Cannot prune OBuilder's store: ${(error as Error).message}`);
       }
-      await sleep(SPACE_CHECK_MS, signal).catch(() => {});
+      await sleep(spaceCheckInterval, signal).catch(() => {});
     }
   }
 
