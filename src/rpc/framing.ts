@@ -6,6 +6,9 @@ import type { Limits } from "./limits.js";
 import { WORD } from "./wire/layout.js";
 import { WireError } from "./wire/reader.js";
 
+/** Looked at with the header of each message. */
+export type FramingLimits = Pick<Limits, "messageBytes" | "segments">;
+
 /** Given the bytes of one message, from `start` on; valid only during the call. Returns false to stop. */
 type OnMessage = (bytes: Uint8Array, view: DataView, start: number) => boolean;
 
@@ -19,7 +22,7 @@ export class MessageSplitter {
   private need = 0;
 
   constructor(
-    private readonly limits: Limits,
+    private readonly limits: FramingLimits,
     private readonly onMessage: OnMessage,
   ) {}
 
@@ -97,7 +100,12 @@ const MAX_HEADER_START = 64;
 /**
  * Length in bytes of the message that starts at `at`, header included; 0 when too little of it is here to say.
  */
-function messageLength(view: DataView, at: number, available: number, limits: Limits): number {
+function messageLength(
+  view: DataView,
+  at: number,
+  available: number,
+  limits: FramingLimits,
+): number {
   if (available < 4) return 0;
   const segments = view.getUint32(at, true) + 1;
   if (segments > limits.segments) {

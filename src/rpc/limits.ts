@@ -5,6 +5,11 @@
 export interface Limits {
   /** Largest message in bytes, header excluded. 64 MiB is what the C++ implementation reads by default. */
   readonly messageBytes: number;
+  /**
+   * The same for a peer that has shown no right to anything yet: it was given no capability and was asked nothing. Who can reach
+   * us can be such a peer, on as many connections as there are files. Enough for a first call that is sent along with the `Bootstrap`.
+   */
+  readonly strangerMessageBytes: number;
   /** Most segments in a message. 512 is what the C++ implementation accepts; ours are one or two. */
   readonly segments: number;
   /** Deepest nesting of pointers in a payload. 64 is the limit of the other implementations. */
@@ -55,6 +60,7 @@ const MIB = 1024 * 1024;
 
 export const DEFAULT_LIMITS: Limits = {
   messageBytes: 64 * MIB,
+  strangerMessageBytes: 1 * MIB,
   segments: 512,
   nesting: 64,
   emptyElements: 1 * MIB,

@@ -110,6 +110,28 @@ test("more capabilities in a message than anybody needs", async () => {
   );
 });
 
+test("a large message of a peer that was refused, or has not asked yet", async () => {
+  const limits = { strangerMessageBytes: 1000, messageBytes: 3000 };
+  const large = (peer: Hostile) => peer.write.bootstrap(1, new Uint8Array(2000));
+  const stranger = new Hostile(refuse, limits);
+  stranger.write.bootstrap(0, Uint8Array.of(1));
+  large(stranger);
+  await stranger.send();
+  expect(stranger.connection.error?.message).toMatch(/^a message of 20.. bytes is over .* 1000$/);
+
+  const friend = new Hostile(keeper, limits);
+  friend.write.bootstrap(0, Uint8Array.of(1));
+  large(friend);
+  await friend.send();
+  expect(friend.connection.error).toBeUndefined();
+
+  const asked = new Hostile(refuse, limits);
+  using _ = asked.connection.bootstrap();
+  large(asked);
+  await asked.send();
+  expect(asked.connection.error).toBeUndefined();
+});
+
 const next = boxMethod(0);
 
 /** Makes a call on the answer to a call on the answer… Gives all that is held then. */

@@ -77,6 +77,8 @@ export class Connection {
   /** Messages written since the last flush. */
   private unsent = 0;
   private received = 0;
+  /** The peer was given no capability and was asked nothing, ever. */
+  private isStranger = true;
 
   constructor(
     private readonly transport: Transport,
@@ -101,7 +103,15 @@ export class Connection {
     );
     this.incoming = new Incoming(this.protocol, (id) => takeHook(options.bootstrap(id, this)));
     this.frame = new FrameReader(this.limits);
-    this.splitter = new MessageSplitter(this.limits, this.onMessage);
+    this.splitter = new MessageSplitter(
+      {
+        segments: this.limits.segments,
+        get messageBytes() {
+          return connection.messageBytes;
+        },
+      },
+      this.onMessage,
+    );
     transport.start({
       onData: (chunk) => this.onData(chunk),
       onDrain: () => this.updateReading(),
@@ -163,6 +173,15 @@ export class Connection {
 
   private get outboundBytes(): number {
     return this.writer.pendingBytes + this.transport.bufferedBytes;
+  }
+
+  /** Largest message that the peer may send now. */
+  private get messageBytes(): number {
+    const { exports, questions } = this.protocol;
+    this.isStranger &&= exports.size === 0 && questions.size === 0;
+    return this.isStranger
+      ? Math.min(this.limits.strangerMessageBytes, this.limits.messageBytes)
+      : this.limits.messageBytes;
   }
 
   private onData(chunk: Uint8Array): void {
