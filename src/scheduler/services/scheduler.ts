@@ -81,7 +81,7 @@ export class Scheduler {
     if (service) return service(connection);
     const access = this.clients.find(id);
     if (access) return this.submission(access, id, connection);
-    throw new RpcError("failed", "Unknown persistent service ID");
+    throw UNKNOWN_SERVICE;
   }
 
   /** Makes a client and returns where its `Submission` is found. Throws an `RpcError` (failed) if the id is taken. */
@@ -145,6 +145,9 @@ export class Scheduler {
     this.services.set(digest(id), service);
   }
 }
+
+/** One for all, as anybody may ask, as often as they like, and each that is kept has its stack. */
+const UNKNOWN_SERVICE = new RpcError("failed", "Unknown persistent service ID");
 
 /** Ids are looked up by their hash, so that how long it takes says nothing about them. */
 function digest(id: Uint8Array): string {
