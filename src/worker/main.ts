@@ -15,6 +15,8 @@ import { Worker, type WorkerOptions } from "./worker.js";
 
 const log = logger("worker");
 
+const STOP_SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+
 export interface ProcessOptions {
   /** Finish the running jobs on SIGTERM instead of cancelling them. */
   readonly drainOnSigterm: boolean;
@@ -24,7 +26,7 @@ export interface ProcessOptions {
 }
 
 /**
- * Runs a worker until it is told to stop. SIGINT and SIGTERM cancel the running jobs; with `drainOnSigterm`, a first
+ * Runs a worker until it is told to stop. SIGINT, SIGTERM and SIGHUP cancel the running jobs; with `drainOnSigterm`, a first
  * SIGTERM lets them finish and a second one cancels them. One more signal ends the process at once. Throws
  * `CommandFailed` if the worker cannot start, or must be restarted after an update.
  */
@@ -53,7 +55,7 @@ export async function runWorker(
       stop.abort();
     }
   };
-  for (const name of ["SIGINT", "SIGTERM"] as const) process.on(name, onSignal);
+  for (const name of STOP_SIGNALS) process.on(name, onSignal);
   try {
     const how = await worker.run(stop.signal);
     // So that a supervisor sees a reason to start it again. What there was to say is in the log.
@@ -62,7 +64,7 @@ export async function runWorker(
     if (stop.signal.aborted) return;
     throw isExpected(error) ? new CommandFailed(error.message, { cause: error }) : error;
   } finally {
-    for (const name of ["SIGINT", "SIGTERM"] as const) process.off(name, onSignal);
+    for (const name of STOP_SIGNALS) process.off(name, onSignal);
   }
 }
 

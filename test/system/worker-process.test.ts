@@ -103,6 +103,68 @@ describe("an update", () => {
   });
 });
 
+describe("a scheduler that goes away", () => {
+  it("takes the running jobs with it, and is found again", async () => {
+    const worker = await cluster.worker("alone", specArgs("alone"));
+    const client = cluster.submitSpec(endless("alone"));
+    await begun(client, "alone");
+    await cluster.scheduler.stop("SIGKILL");
+    expect(await client.ended).toMatchObject({ code: 1 });
+    await worker.sees("stderr", /Job cancelled/);
+    await worker.sees("stderr", /Lost connection to scheduler \(.*\)\. Will retry in [\d.]+s…/);
+    expect(readdirSync(cluster.path("worker-alone/tmp"))).toEqual([]);
+    worker.stderr = "";
+    await cluster.restartScheduler();
+    await worker.sees("stderr", /Requesting a new job/);
+    expect((await cluster.submitSpec(short("alone")).ended).code).toBe(0);
+    await worker.stop();
+  });
+});
+
+describe("the command line", () => {
+  it("takes all that the reference's takes, in its ways", async () => {
+    const worker = new Program(
+      "ocluster-worker",
+      [
+        cluster.cap("pool-linux-x86_64"),
+        ...["--name", "options", "--capacity", "3"],
+        `--state-dir=${cluster.path("worker-options")}`,
+        "--allow-push=org/staging,org/other",
+        "--prune-threshold=0",
+        "--docker-max-df-size=1000.5",
+        "--additional-metrics=a:http://127.0.0.1:1/metrics,b:http://127.0.0.1:2/",
+        ...specArgs("options"),
+        ...["--obuilder-prune-limit=10", "--obuilder-healthcheck=0", "--fast-sync"],
+        ...["--docker-cpus=1.5", "--docker-memory=1g", "--docker-network=host"],
+        ...["--qemu-cpus=2", "--qemu-memory=2", "--qemu-guest-os=linux", "--qemu-boot-time=30"],
+        "--verbosity=info",
+      ],
+      // So that no engine of the host is meddled with.
+      { env: { DOCKER_HOST: `unix://${cluster.path("no-engine.sock")}` } },
+    );
+    await worker.sees("stderr", /Requesting a new job… \(0 running\)/);
+    expect(await cluster.show()).toMatch(/options/);
+    expect((await worker.stop()).code).toBe(0);
+  });
+
+  it.each([
+    [["--name=x"], "--state-dir"],
+    [["--name=x", "--state-dir=/nonexistent/dir", "--capacity=none"], "option '--capacity'"],
+    [["--name=x", "--state-dir=/nonexistent/dir", "--job-weight=nonsense"], "expected REGEX=N"],
+    [["--name=x", "--state-dir=/nonexistent/dir", "--job-weight=(=2"], "option '--job-weight'"],
+    [["--name=x", "--state-dir=/nonexistent/dir", "--prune-threshold=101"], "percentage"],
+    [
+      ["--name=x", "--state-dir=/nonexistent/dir", "--additional-metrics=a:http://h/,a:http://i/"],
+      "the name 'a' is given twice",
+    ],
+  ])("says what is wrong with %j", async (args, message) => {
+    const cap = `--connect=${cluster.cap("pool-linux-x86_64")}`;
+    const { code, stderr } = await run("ocluster-worker", [cap, ...args]);
+    expect(stderr).toContain(message);
+    expect(code).toBe(124);
+  });
+});
+
 describe("readiness", () => {
   it("is told to the service manager that asks for it, as is the end", async () => {
     // What would be systemd's own program writes down what it is told.
