@@ -21,8 +21,12 @@ import {
 import type { Path, WireDescriptor, WireException, WireTarget } from "./messages.js";
 import { SegmentWriter } from "./writer.js";
 
-/** Messages are written into buffers of this size, each of which goes out in as many pieces as there are flushes. */
-const SLAB_BYTES = 64 * 1024;
+/**
+ * Messages are written into slabs, each of which goes out in as many pieces as there are flushes. A busy connection gets large ones,
+ * an idle one, of which there may be thousands, keeps no more than a small one.
+ */
+const MIN_SLAB_BYTES = 2 * 1024;
+const MAX_SLAB_BYTES = 64 * 1024;
 
 /** From this size on, a payload becomes a segment of its own, so that it need not be copied. */
 const OWN_SEGMENT_BYTES = 16 * 1024;
@@ -40,12 +44,13 @@ export class MessageWriter extends SegmentWriter {
   private sent = 0;
   private frameStart = 0;
   private extraSegment: Uint8Array | undefined;
+  private slabBytes = MIN_SLAB_BYTES;
   /** Messages written so far. */
   count = 0;
 
   /** `onMessage` is called after each message. */
   constructor(private readonly onMessage: () => void) {
-    super(new Uint8Array(new ArrayBuffer(SLAB_BYTES)));
+    super(new Uint8Array(new ArrayBuffer(MIN_SLAB_BYTES)));
   }
 
   /** Bytes written and not taken yet. */
@@ -319,15 +324,23 @@ export class MessageWriter extends SegmentWriter {
   protected override grow(bytes: number): void {
     const used = this.end - this.frameStart;
     const header = this.base - this.frameStart;
-    const slab = new Uint8Array(
-      new ArrayBuffer(Math.max(SLAB_BYTES, (used + bytes + SLAB_BYTES - 1) & -SLAB_BYTES)),
-    );
+    this.adaptSlab();
+    const { slabBytes } = this;
+    const slab = new Uint8Array(new ArrayBuffer((used + bytes + slabBytes - 1) & -slabBytes));
     slab.set(this.bytes.subarray(this.frameStart, this.end));
     this.end = this.frameStart;
     this.cut();
     this.replace(slab, header, used);
     this.frameStart = 0;
     this.sent = 0;
+  }
+
+  /** Sees to it that a slab lasts for some flushes of the present size. */
+  private adaptSlab(): void {
+    const { pendingBytes, slabBytes } = this;
+    if (pendingBytes > slabBytes / 2) this.slabBytes = Math.min(2 * slabBytes, MAX_SLAB_BYTES);
+    else if (pendingBytes < slabBytes / 16)
+      this.slabBytes = Math.max(slabBytes / 2, MIN_SLAB_BYTES);
   }
 
   /** Makes a chunk of the finished messages in the slab. */
