@@ -20,6 +20,11 @@ export interface Limits {
    */
   readonly emptyElements: number;
   /**
+   * Most pointers in a payload, null or not. Looking at one takes some ten nanoseconds, and a large message has room for eight
+   * million: everybody else would have to wait.
+   */
+  readonly pointers: number;
+  /**
    * Most calls of the peer that are being worked on. A client that waits for each of 100,000 jobs has one or two calls
    * open per job, and each costs us about a kilobyte.
    */
@@ -64,6 +69,7 @@ export const DEFAULT_LIMITS: Limits = {
   segments: 512,
   nesting: 64,
   emptyElements: 1 * MIB,
+  pointers: 1 * MIB,
   callsInFlight: 262_144,
   callBytesInFlight: 256 * MIB,
   unfinishedAnswers: 262_144,

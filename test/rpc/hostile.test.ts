@@ -110,6 +110,23 @@ test("more capabilities in a message than anybody needs", async () => {
   );
 });
 
+test("more pointers in a message than anybody has time for", async () => {
+  const pointers = (count: number) => {
+    const words = new Uint32Array(2 * (1 + count));
+    words.set([1, 6 | (count << 3)]); // a list of pointers, all null
+    return new Content(words.buffer, words.byteLength);
+  };
+  const peer = new Hostile(keeper, { pointers: 1000 });
+  peer.write.bootstrap(0, new Uint8Array(0));
+  const target = { kind: "answer", id: 0, path: NO_PATH } as const;
+  peer.write.call(1, target, 0, 0, 0, pointers(1000), [], false);
+  await peer.send();
+  expect(peer.connection.error).toBeUndefined();
+  peer.write.call(2, target, 0, 0, 0, pointers(1001), [], false);
+  await peer.send();
+  expect(peer.connection.error?.message).toBe("too many pointers");
+});
+
 test("a large message of a peer that was refused, or has not asked yet", async () => {
   const limits = { strangerMessageBytes: 1000, messageBytes: 3000 };
   const large = (peer: Hostile) => peer.write.bootstrap(1, new Uint8Array(2000));

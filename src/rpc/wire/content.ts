@@ -133,7 +133,11 @@ export class Content {
 }
 
 /** Our own contents were checked when they came in; those made here may nest as they like. */
-const TRUSTED = { nesting: 10_000, emptyElements: Number.POSITIVE_INFINITY };
+const TRUSTED = {
+  nesting: 10_000,
+  emptyElements: Number.POSITIVE_INFINITY,
+  pointers: Number.POSITIVE_INFINITY,
+};
 
 /** Room left behind content that is copied out for a reader, which writes defaults for absent lists and structs into it. */
 export const READER_SLACK = 256;

@@ -52,6 +52,7 @@ function measurePointers(
   count: number,
   depth: number,
 ): number {
+  frame.spendPointers(count);
   let bytes = 0;
   for (let i = 0; i < count; i++) bytes += measurePointer(frame, segment, at + i * WORD, depth + 1);
   return bytes;

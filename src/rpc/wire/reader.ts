@@ -110,6 +110,7 @@ export class FrameReader {
   /** Bytes of content that may still be followed: no more than there are, as pointers must not overlap. */
   private budget = 0;
   private emptyBudget = 0;
+  private pointerBudget = 0;
 
   /** What `follow` found. `kind` is one of `POINTER`, or -1 for null; `at` is the byte position of the content. */
   kind = -1;
@@ -122,7 +123,7 @@ export class FrameReader {
   elementSize = 0;
   length = 0;
 
-  constructor(readonly limits: Pick<Limits, "nesting" | "emptyElements">) {}
+  constructor(readonly limits: Pick<Limits, "nesting" | "emptyElements" | "pointers">) {}
 
   /** Takes the message whose header is at `start`. The caller has checked that all of it is there (framing.ts). */
   reset(bytes: Uint8Array, view: DataView, start: number): void {
@@ -138,6 +139,7 @@ export class FrameReader {
     this.segments = segments;
     this.budget = at - this.bounds[0]!;
     this.emptyBudget = this.limits.emptyElements;
+    this.pointerBudget = this.limits.pointers;
   }
 
   /** Takes a message of one segment that has no header. */
@@ -149,6 +151,7 @@ export class FrameReader {
     this.segments = 1;
     this.budget = bytes.byteLength;
     this.emptyBudget = this.limits.emptyElements;
+    this.pointerBudget = this.limits.pointers;
   }
 
   /** Bytes of all segments. */
@@ -198,6 +201,12 @@ export class FrameReader {
     this.emptyBudget -= emptyElements;
     if (this.budget < 0) throw new WireError("the message's pointers overlap");
     if (this.emptyBudget < 0) throw new WireError("too many empty list elements");
+  }
+
+  /** Counts `count` pointers as seen. Fails when the message has too many. */
+  spendPointers(count: number): void {
+    this.pointerBudget -= count;
+    if (this.pointerBudget < 0) throw new WireError("too many pointers");
   }
 
   /** Decodes the pointer at byte position `at` of `segment`, through far pointers, and checks what it points to. */
