@@ -38,6 +38,11 @@ export class FieldHook extends Hook {
     else this.target.call(request);
   }
 
+  override onLeak(): void {
+    if (this.target === undefined) this.result.onLeak();
+    else this.target.onLeak();
+  }
+
   /** Calls on this go to another place than before, though what it is in the end is not known yet. */
   moved(): void {
     this.notifyWatchers(this);

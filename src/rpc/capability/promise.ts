@@ -34,6 +34,10 @@ export class PromiseHook extends Hook {
     this.queue.add(NO_PATH, request);
   }
 
+  override onLeak(): void {
+    this.target?.onLeak();
+  }
+
   /** Decides it. Takes `target`. Without effect, but for releasing `target`, when it is decided or nobody holds it any more. */
   resolve(target: Hook): void {
     if (this.target !== undefined || !this.isReferenced) {

@@ -31,6 +31,8 @@ export interface Executor {
   readonly blocker?: Hook | ResultPromise | undefined;
   /** See `Hook.remote`. */
   remote?(connection: object, path: Path): unknown;
+  /** See `Hook.onLeak`. */
+  onLeak?(): void;
 }
 
 /** Told once, when a result is settled – also one that was abandoned before. */
@@ -213,6 +215,11 @@ export class ResultPromise {
   /** See `Hook.remote`. */
   remote(connection: object, path: Path): unknown {
     return this.executor?.remote?.(connection, path);
+  }
+
+  /** See `Hook.onLeak`. */
+  onLeak(): void {
+    this.executor?.onLeak?.();
   }
 
   /** The last reference to the capability at `path` is gone. */
