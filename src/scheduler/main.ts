@@ -94,6 +94,9 @@ async function serveWith(
     limits: {
       // A client asks for the log and the result of a job as soon as it has submitted it, and waits for both.
       callsInFlight: Math.max(DEFAULT_LIMITS.callsInFlight, 2 * guardRails.tickets),
+      // Of each it holds the ticket, the promise of the job and the job itself, and may keep the answers they came in.
+      exports: Math.max(DEFAULT_LIMITS.exports, 3 * guardRails.tickets),
+      unfinishedAnswers: Math.max(DEFAULT_LIMITS.unfinishedAnswers, 2 * guardRails.tickets),
       outboundAbortBytes: config.relayBytes,
       outboundCallBytes: Math.min(DEFAULT_LIMITS.outboundCallBytes, config.relayBytes / 2),
     },
