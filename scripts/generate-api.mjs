@@ -6,6 +6,7 @@ import { mkdtempSync, renameSync, rmSync } from "node:fs";
 const SCHEMAS = {
   "schema/ocluster": "src/api/generated/ocluster",
   "test/interop/test": "test/interop/generated/test",
+  "examples/rpc-hello": "examples/generated/rpc-hello",
 };
 
 for (const [schema, output] of Object.entries(SCHEMAS)) {
