@@ -205,7 +205,7 @@ async function submitAll(client: NullClient, count: number): Promise<Capability[
 
 /** Waits until nothing is queued. */
 async function empties(pool: Capability): Promise<void> {
-  while (!(await PoolAdmin.show(pool)).includes("queue: (backlog) []")) await pass(0.05);
+  while (!(await PoolAdmin.show(pool)).includes("queue: (backlog) []")) await pass(1);
 }
 
 function pass(seconds: number): Promise<void> {

@@ -25,6 +25,7 @@ import {
   SturdyRef,
   Vat,
 } from "../../src/rpc/index.js";
+import type { PoolEvents } from "../../src/scheduler/services/cluster-pool.js";
 import { DEFAULT_GUARD_RAILS, type GuardRails } from "../../src/scheduler/services/guard-rails.js";
 import { Scheduler } from "../../src/scheduler/services/scheduler.js";
 import { Store } from "../../src/scheduler/store.js";
@@ -36,6 +37,7 @@ export interface NetworkOptions {
   readonly guardRails?: Partial<GuardRails>;
   readonly liveness?: LivenessOptions;
   readonly store?: Store;
+  readonly events?: PoolEvents;
   readonly identity?: Identity;
 }
 
@@ -69,7 +71,7 @@ export class Network {
       guardRails: { ...DEFAULT_GUARD_RAILS, ...options.guardRails },
       // By default nobody is probed during a test.
       liveness: options.liveness ?? { intervalMs: 1_000_000, timeoutMs: 1_000_000 },
-      events: {
+      events: options.events ?? {
         started: () => {},
         finished: (_, outcome) => void finished.push(outcome),
       },

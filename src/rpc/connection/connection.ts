@@ -275,7 +275,10 @@ export class Connection {
     const waiting = this.outboundBytes;
     if (waiting > outboundAbortBytes) {
       this.fail(
-        new RpcError("overloaded", `${waiting} bytes wait for the peer, which does not read`),
+        new RpcError(
+          "overloaded",
+          `${waiting} bytes wait for the peer, which does not read; the limit is ${outboundAbortBytes}`,
+        ),
       );
     } else if (this.stallTimer === undefined) {
       if (waiting > outboundPauseBytes) this.pause();

@@ -115,7 +115,10 @@ export class Protocol {
     if (this.error !== undefined) return this.error;
     const { outboundCallBytes, messageBytes } = this.limits;
     if (this.host.outboundBytes > outboundCallBytes) {
-      return new RpcError("overloaded", "the peer does not read what it is sent");
+      return new RpcError(
+        "overloaded",
+        `the peer does not read what it is sent: more than ${outboundCallBytes} bytes wait for it`,
+      );
     }
     const bytes = payload.content?.byteLength ?? 0;
     if (bytes > messageBytes) {
