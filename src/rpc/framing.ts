@@ -54,7 +54,7 @@ export class MessageSplitter {
     this.have = chunk.byteLength - at;
     this.need = need;
     const room = need === 0 ? MAX_HEADER_START : Math.min(need, FIRST_BUFFER_BYTES);
-    this.partial = new Uint8Array(Math.max(room, this.have));
+    this.partial = allocate(Math.max(room, this.have));
     this.partial.set(chunk.subarray(at));
   }
 
@@ -85,13 +85,18 @@ export class MessageSplitter {
   private append(chunk: Uint8Array, from: number, bytes: number, total: number): void {
     const length = this.have + bytes;
     if (this.partial!.byteLength < length) {
-      const grown = new Uint8Array(Math.max(length, Math.min(total, 2 * this.partial!.byteLength)));
+      const grown = allocate(Math.max(length, Math.min(total, 2 * this.partial!.byteLength)));
       grown.set(this.partial!.subarray(0, this.have));
       this.partial = grown;
     }
     this.partial!.set(chunk.subarray(from, from + bytes), this.have);
     this.have = length;
   }
+}
+
+/** Bytes that are not cleared: they are only looked at where they have been written. */
+function allocate(bytes: number): Uint8Array {
+  return Buffer.allocUnsafeSlow(bytes);
 }
 
 /** Room for the header of a message of a few segments. */

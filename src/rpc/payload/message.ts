@@ -7,23 +7,35 @@ import { Content, READER_SLACK } from "../wire/content.js";
 import { WORD } from "../wire/layout.js";
 
 type Segment = ReturnType<Message["getSegment"]>;
+type SegmentClass = new (
+  id: number,
+  message: Message,
+  buffer: ArrayBuffer,
+  used: number,
+) => Segment;
 type Arena = Exclude<
   ConstructorParameters<typeof Message>[0],
   ArrayBuffer | ArrayBufferView | undefined
 >;
 
-/** capnp-es' `ArenaKind.SINGLE_SEGMENT`, which it does not export. */
-const SINGLE_SEGMENT = 0;
+/** capnp-es' `ArenaKind.MULTI_SEGMENT`, which it does not export. */
+const MULTI_SEGMENT = 1;
+
+/** An arena without segments, with which a message costs little to make. */
+const NO_SEGMENTS = { kind: MULTI_SEGMENT, buffers: [] } as unknown as Arena;
+
+/** capnp-es' `Segment`, which it does not export. */
+const SegmentOf = new Message().getSegment(0).constructor as SegmentClass;
 
 export class SegmentMessage extends Message {
+  /** The only segment; a field of its own, as it is looked at all the time. */
+  readonly segment: Segment;
+
   /** A message in `buffer`, of which `used` bytes are taken; the rest is zero. */
   constructor(buffer: ArrayBuffer, used: number) {
-    super({ kind: SINGLE_SEGMENT, buffer } as unknown as Arena, false);
-    this.segment.byteLength = used;
-  }
-
-  get segment(): Segment {
-    return this._capnp.segments[0]!;
+    super(NO_SEGMENTS, false);
+    this.segment = new SegmentOf(0, this, buffer, used);
+    this._capnp.segments = [this.segment];
   }
 
   /** What is in the message now. Reading moves things about: see `READER_SLACK`. */
