@@ -21,10 +21,7 @@ import { dirname, join } from "node:path";
 
 const CACHE = join(import.meta.dirname, "../../node_modules/.cache/debian-base");
 
-/**
- * What the Dockerfiles install, so that they find it there and need not download it each time. (Not skopeo: debootstrap
- * does not understand its dependencies.)
- */
+/** What the Dockerfiles install, so that they find it there and need not download it each time. */
 const PACKAGES = ["ca-certificates", "g++", "git", "make", "python3", "runc", "tini", "umoci"];
 
 /** The path of a tar archive of the root. */

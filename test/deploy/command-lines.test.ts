@@ -1,0 +1,83 @@
+/** The files in `deploy/` start our programs with options that they have, and the image files agree with each other. */
+import { spawnSync } from "node:child_process";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+
+const ROOT = join(import.meta.dirname, "../..");
+const read = (path: string): string => readFileSync(join(ROOT, path), "utf8");
+
+/** The file of what an image, or a program of that name, runs. */
+function entryPoint(name: string): string[] {
+  return name === "ocluster-stress"
+    ? ["scripts/run-ts.mjs", "bench/stress.ts"]
+    : [`dist/cli/${name}.js`];
+}
+
+/** Command lines of the services of a compose file, by a line reader that knows just enough of YAML. */
+function composeCommands(path: string): { readonly name: string; readonly args: string[] }[] {
+  const services = read(path).split(/^ {2}(?=\w[\w-]*:$)/m);
+  return services.flatMap((service) => {
+    const image = /^ {4}image: (?:\S*\/)?(ocluster-\w+)/m.exec(service)?.[1];
+    const args = [...service.matchAll(/^ {6}- (--\S+)$/gm)].map(([, arg]) => arg!);
+    return image === undefined || args.length === 0 ? [] : [{ name: image, args }];
+  });
+}
+
+function unitCommand(path: string): { readonly name: string; readonly args: string[] } {
+  const [program, ...args] = /^ExecStart=(.*)$/m.exec(read(path))![1]!.split(" ");
+  return { name: program!.replace("/usr/local/bin/", ""), args };
+}
+
+const commands = [
+  ...["deploy/compose.yml", "deploy/stack.yml", "deploy/stack.worker.yml"].flatMap((path) =>
+    composeCommands(path).map((command) => ({ path, ...command })),
+  ),
+  ...readdirSync(join(ROOT, "deploy/systemd")).map((name) => {
+    const path = `deploy/systemd/${name}`;
+    return { path, ...unitCommand(path) };
+  }),
+];
+
+it("finds all of them", () => {
+  expect(commands.map(({ path, name }) => `${path} ${name}`)).toEqual([
+    "deploy/compose.yml ocluster-scheduler",
+    "deploy/compose.yml ocluster-worker",
+    "deploy/compose.yml ocluster-stress",
+    "deploy/stack.yml ocluster-scheduler",
+    "deploy/stack.worker.yml ocluster-worker",
+    "deploy/systemd/ocluster-scheduler.service ocluster-scheduler",
+    "deploy/systemd/ocluster-worker.service ocluster-worker",
+  ]);
+});
+
+it.each(commands)("$path, $name: knows its options", ({ name, args }) => {
+  // With --help, options are looked at, and nothing is done. What systemd fills in are more options.
+  const known = args.filter((arg) => arg !== "$OCLUSTER_ARGS");
+  const { status, stderr } = spawnSync(
+    process.execPath,
+    [...entryPoint(name), ...known, "--help"],
+    {
+      cwd: ROOT,
+      encoding: "utf8",
+    },
+  );
+  expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+});
+
+describe("the image files", () => {
+  const [scheduler, worker] = ["Dockerfile", "Dockerfile.worker"].map((path) =>
+    read(path).replaceAll(/^#.*\n/gm, ""),
+  );
+
+  it("build the programs in the same way, so that it is done once", () => {
+    const programs =
+      /^ARG BASE=.*?(?=^FROM build AS (?!programs)|^FROM \$\{BASE\}(?: AS scheduler)?$)/ms;
+    expect(programs.exec(scheduler!)![0]).toContain("npm prune");
+    expect(programs.exec(worker!)![0].trim()).toBe(programs.exec(scheduler!)![0].trim());
+  });
+
+  it("name a base with its exact version", () => {
+    expect(scheduler).toMatch(/^ARG BASE=\S+:\d+\.\d+\.\d+-\S+$/m);
+  });
+});
