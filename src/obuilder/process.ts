@@ -6,6 +6,7 @@ import { type SpawnOptions, spawn } from "node:child_process";
 import type { Readable } from "node:stream";
 import type { LogSink } from "./contracts.js";
 import { StoreError } from "./errors.js";
+import { marked } from "./orphans.js";
 
 /** A program that could not be started or did not succeed. */
 export class ProgramError extends StoreError {
@@ -110,7 +111,8 @@ export interface Started {
 }
 
 export function start(argv: readonly string[], options: SpawnOptions): Started {
-  const child = spawn(argv[0]!, argv.slice(1), options);
+  const env = marked(options.env ?? process.env);
+  const child = spawn(argv[0]!, argv.slice(1), { ...options, env });
   const ended = new Promise<Ending>((resolve, reject) => {
     child.on("error", (error) => reject(startFailure(argv, error)));
     child.on("close", (status, signal) =>

@@ -2,12 +2,29 @@
  * Base images for tests, made from what the host has: no registry, no engine.
  */
 import { execFileSync } from "node:child_process";
-import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import {
+  chmodSync,
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { busyboxRoot } from "../../scripts/lib/oci-layout.mjs";
 
 // The demonstration makes its base image in the same way.
 export { busyboxRoot, writeOciLayout } from "../../scripts/lib/oci-layout.mjs";
+
+/** Busybox with all that a runtime or an engine mounts something on, so that no store needs to make it. */
+export function busyboxWithMountPoints(rootfs: string): void {
+  busyboxRoot(rootfs);
+  chmodSync(join(rootfs, "tmp"), 0o1777);
+  for (const file of ["hosts", "hostname", "resolv.conf"])
+    writeFileSync(join(rootfs, "etc", file), "");
+}
 
 /** Adds the host's bash, GNU tar and the libraries they need. */
 export function addBashAndTar(rootfs: string): void {

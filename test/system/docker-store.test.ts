@@ -290,9 +290,11 @@ it("a layer is read from whatever the engine keeps it on", async () => {
   const context = workshop.path("source");
   mkdirSync(join(context, "d"));
   writeFileSync(join(context, "d/f"), "f\n");
-  const spec = readSpec(`((build parts ((from busybox) (shell /bin/sh -c) (copy (src d) (dst /))
+  const spec = readSpec(`((build base ((from busybox)))
+    (build parts ((from busybox) (shell /bin/sh -c) (copy (src d) (dst /))
       (run (shell "echo 2 > /d/2; rm /d/f")) (run (shell "ln -s 2 /d/l"))))
-    (from busybox) (copy (from (build parts)) (src /d /etc) (dst /got/)))`);
+    (from busybox) (copy (from (build parts)) (src /d /etc) (dst /got/))
+    (copy (from (build base)) (src bin) (dst /got/)))`);
   const id = await builder.build({ spec, sourceDir: context, log: new TextLog() });
   const other = await DockerEngine.start("vfs");
   try {

@@ -10,7 +10,7 @@ import { inspectStore, parseStoreSpec } from "../../src/obuilder/stores/open-sto
 import { TextLog, Workshop } from "../support/builder.js";
 import { DockerEngine } from "../support/docker-engine.js";
 import { LoopDisk } from "../support/loop-disk.js";
-import { busyboxRoot } from "../support/oci-layout.js";
+import { busyboxWithMountPoints } from "../support/oci-layout.js";
 import { describeTree } from "../support/tree.js";
 import { TWELVE_BUILDS } from "../support/twelve-builds.js";
 
@@ -32,7 +32,7 @@ beforeAll(async () => {
   engine = await DockerEngine.start();
   process.env.DOCKER_HOST = `unix://${engine.socket}`;
   workshop = new Workshop();
-  workshop.image("busybox", "latest", rootWithMountPoints, ["PATH=/bin:/usr/bin"]);
+  workshop.image("busybox", "latest", busyboxWithMountPoints, ["PATH=/bin:/usr/bin"]);
   const source = workshop.path("source");
   mkdirSync(join(source, "sub/skipped"), { recursive: true });
   writeFileSync(join(source, "plain"), "plain\n");
@@ -48,14 +48,6 @@ afterAll(async () => {
   workshop.remove();
   await engine.stop();
 });
-
-/** Busybox with all that a runtime or an engine mounts something on, so that no store needs to make it. */
-function rootWithMountPoints(rootfs: string): void {
-  busyboxRoot(rootfs);
-  chmodSync(join(rootfs, "tmp"), 0o1777);
-  for (const file of ["hosts", "hostname", "resolv.conf"])
-    writeFileSync(join(rootfs, "etc", file), "");
-}
 
 async function outcomesOn(options: Options): Promise<Map<string, Outcome>> {
   const ids = new Map<string, string>();

@@ -7,7 +7,7 @@
  */
 
 import { createWriteStream } from "node:fs";
-import { mkdir, readFile, rmdir } from "node:fs/promises";
+import { mkdir, readFile, realpath, rmdir } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import type { Lease } from "../contracts.js";
@@ -35,7 +35,7 @@ export class DockerViews {
     if (layers === undefined) return await this.#unpack(image);
     const [top, ...others] = layers.names;
     if (others.length === 0) {
-      return { path: join(layers.dir, top!), release: async () => {} };
+      return { path: await realpath(join(layers.dir, top!)), release: async () => {} };
     }
     const target = join(this.#dir, String(this.#next++));
     await mkdir(target);

@@ -79,7 +79,7 @@ export async function openStore(
     throw new StoreError("Layers belong to many users: run this as root");
   }
   const stateDir = await makeStateDir({ kind, path });
-  const unlock = lockStore(stateDir);
+  const unlock = await lockStore(stateDir);
   try {
     await reapSteps(stateDir);
     const store = await openKind(kind, path, rsyncMode);

@@ -1,35 +1,65 @@
 /*
  * Keeps a second process out of a store: opening one removes what is in the making there.
  *
- * The lock is SQLite's on an otherwise empty database, which the kernel takes back from a process that dies.
+ * The lock is SQLite's on an otherwise empty database, which the kernel takes back from a process that dies. The file
+ * beside it says who has the lock; if it is there although nobody has, its writer was killed, and programs that it started
+ * may still be at work in the store.
  */
 
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import Database from "better-sqlite3";
 import { StoreError } from "../errors.js";
+import { endOrphans, OWNER_MARK } from "../orphans.js";
 
-/** Takes the lock; the result gives it back. Throws `StoreError` if another process has it. */
-export function lockStore(stateDir: string): () => void {
+/**
+ * Takes the lock, and ends what its last owner may have left running; the result gives it back. Throws `StoreError` if
+ * another process has it.
+ */
+export async function lockStore(stateDir: string): Promise<() => void> {
   const ownerFile = join(stateDir, "lock-owner");
   const db = new Database(join(stateDir, "lock.sqlite"), { timeout: 0 });
   try {
     db.exec("BEGIN EXCLUSIVE");
   } catch (error) {
+    const owner = readOwner(ownerFile);
     db.close();
     if ((error as { code?: string }).code !== "SQLITE_BUSY") throw error;
     throw new StoreError(
-      `The store is in use by ${readOwner(ownerFile)} (${stateDir}); stop that process, or use another store`,
+      `The store is in use by ${owner ? `process ${owner.pid}` : "another process"} (${stateDir}); stop that process, or use another store`,
     );
   }
-  writeFileSync(ownerFile, `${process.pid}\n`);
-  return () => db.close();
+  try {
+    const last = readOwner(ownerFile);
+    if (last?.mark !== undefined && last.mark !== OWNER_MARK) await endOrphans(last.mark);
+    // Not before: if we are killed, too, the next one must know of those that are left.
+    writeOwner(ownerFile);
+  } catch (error) {
+    db.close();
+    throw error;
+  }
+  return () => {
+    rmSync(ownerFile, { force: true });
+    db.close();
+  };
 }
 
-function readOwner(ownerFile: string): string {
+/** On a full disk a store must open nevertheless, or nobody could make room. */
+function writeOwner(ownerFile: string): void {
   try {
-    return `process ${readFileSync(ownerFile, "utf8").trim()}`;
-  } catch {
-    return "another process";
+    writeFileSync(ownerFile, `${process.pid} ${OWNER_MARK}\n`);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ENOSPC") throw error;
+  }
+}
+
+/** Who wrote the file; undefined if it is not there or empty, as a full disk may leave it. */
+function readOwner(ownerFile: string): { pid: string; mark: string | undefined } | undefined {
+  try {
+    const [pid, mark] = readFileSync(ownerFile, "utf8").trim().split(" ");
+    return pid ? { pid, mark } : undefined;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw error;
   }
 }

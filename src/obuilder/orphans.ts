@@ -1,0 +1,52 @@
+/*
+ * What becomes of the programs that a process has started when it is killed: they go on, and write to where the next
+ * process on the same store works. So each is marked in its environment, which all that it starts inherits (steps have
+ * environments of their own, and are known to the runtime), and the next process ends those with its predecessor's mark.
+ */
+
+import { randomUUID } from "node:crypto";
+import { readdir, readFile } from "node:fs/promises";
+import { setTimeout as delay } from "node:timers/promises";
+
+const VARIABLE = "OBUILDER_OWNER";
+
+/** This process's mark. */
+export const OWNER_MARK = randomUUID();
+
+/** How long to wait before looking again whether a killed program is gone, in ms. */
+const LOOK_AGAIN = 5;
+
+/** The environment with the mark. */
+export function marked(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return { ...env, [VARIABLE]: OWNER_MARK };
+}
+
+/** Kills all programs with that mark; resolves when they are gone. */
+export async function endOrphans(mark: string): Promise<void> {
+  const variable = Buffer.from(`${VARIABLE}=${mark}\0`);
+  for (;;) {
+    const orphans = await withEnvironment(variable);
+    if (orphans.length === 0) return;
+    for (const pid of orphans) {
+      try {
+        process.kill(pid, "SIGKILL");
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+      }
+    }
+    await delay(LOOK_AGAIN);
+  }
+}
+
+/** The processes in whose environment that is. Those that have ended have none. */
+async function withEnvironment(variable: Buffer): Promise<number[]> {
+  const pids = (await readdir("/proc")).filter((name) => /^\d+$/.test(name));
+  const found = await Promise.all(
+    pids.map(async (pid) => {
+      // It may be gone by now.
+      const environment = await readFile(`/proc/${pid}/environ`).catch(() => Buffer.alloc(0));
+      return environment.includes(variable);
+    }),
+  );
+  return pids.filter((_, index) => found[index]).map(Number);
+}
