@@ -310,6 +310,8 @@ describe("the end of a worker", () => {
     const job = submit({ text: "running" });
     await started("running");
     worker.drain();
+    // Until the scheduler knows, it may still hand a job out.
+    while (!(await network.show()).includes("w1 (0): (inactive: worker pause)"));
     const later = submit({ text: "later" });
     await later.queued();
     end("running");

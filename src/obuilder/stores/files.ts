@@ -2,7 +2,7 @@
  * Small operations on directories that stores share.
  */
 
-import { chmod, lstat, mkdir, readdir, rename, rm, statfs } from "node:fs/promises";
+import { chmod, lstat, mkdir, readdir, rename, statfs } from "node:fs/promises";
 import { join } from "node:path";
 import { StoreError } from "../errors.js";
 import { run } from "../process.js";
@@ -59,11 +59,6 @@ export async function discard(path: string, trash: string): Promise<void> {
 }
 
 let discarded = 0;
-
-/** Removes a directory with few entries. */
-export async function removeSmallDir(path: string): Promise<void> {
-  await rm(path, { recursive: true, force: true });
-}
 
 /** The numbers for chown(2). Throws `BuildError` if they are out of range. */
 export function owner({ uid, gid }: UnixUser): [uid: number, gid: number] {
