@@ -17,6 +17,7 @@ import { promisify } from "node:util";
 import { type Builder, openBuilder, type RuntimeChoice, readSpec } from "../src/obuilder/index.js";
 import { DockerEngine } from "../test/support/docker-engine.js";
 import { busyboxRoot, withTemporaryRoot, writeOciLayout } from "../test/support/oci-layout.js";
+import { median } from "./statistics.js";
 
 const STEPS = 10;
 const ROUNDS = Number(process.argv[2] ?? 5);
@@ -118,10 +119,6 @@ async function timed(work: () => Promise<void>): Promise<number> {
   const start = performance.now();
   await work();
   return performance.now() - start;
-}
-
-function median(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)]!;
 }
 
 async function compare(contestants: readonly Contestant[]): Promise<void> {

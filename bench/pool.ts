@@ -12,6 +12,7 @@ import type { PoolWorker } from "../src/scheduler/pool-worker.js";
 import { INACTIVE } from "../src/scheduler/reasons.js";
 import { Store } from "../src/scheduler/store.js";
 import type { Ticket } from "../src/scheduler/ticket.js";
+import { median } from "./statistics.js";
 
 interface Job {
   readonly name: string;
@@ -173,10 +174,6 @@ function shuffle<T>(items: T[]): T[] {
     [items[i], items[j]] = [items[j]!, items[i]!];
   }
   return items;
-}
-
-function median(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[values.length >> 1]!;
 }
 
 function report(title: string, figures: Figures): void {

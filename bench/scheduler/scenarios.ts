@@ -3,6 +3,7 @@
  */
 import { Admin, PoolAdmin, Ticket } from "../../src/api/index.js";
 import { type Capability, Vat } from "../../src/rpc/index.js";
+import { percentile } from "../statistics.js";
 import { NullClient, type NullLog, NullWorker } from "./load.js";
 import { POOL, SchedulerProcess } from "./process.js";
 
@@ -210,9 +211,4 @@ async function empties(pool: Capability): Promise<void> {
 
 function pass(seconds: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, seconds * 1000));
-}
-
-function percentile(values: readonly number[], share: number): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))]!;
 }
