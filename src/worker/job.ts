@@ -16,8 +16,7 @@ import { JobLog, type JobLogOptions } from "./log/job-log.js";
 import { uncaughtException } from "./log/notes.js";
 
 /** How jobs end, as the metrics count them. "error": for no reason of the job's. */
-export const JOB_ENDS = ["ok", "fail", "cancelled", "error"] as const;
-export type JobEnd = (typeof JOB_ENDS)[number];
+export type JobEnd = "ok" | "fail" | "cancelled" | "error";
 
 export class Job {
   readonly log: JobLog;

@@ -3,7 +3,7 @@
  */
 import { Counter, collectDefaultMetrics, Gauge, Registry, Summary } from "prom-client";
 import type { Metrics } from "../api/worker.js";
-import { JOB_ENDS, type JobEnd } from "./job.js";
+import type { JobEnd } from "./job.js";
 
 export class WorkerMetrics {
   readonly registry = new Registry();
@@ -48,8 +48,6 @@ export class WorkerMetrics {
     this.spaceFree = new Gauge(
       named("obuilder_space_free", "Free space of OBuilder's store, in %"),
     );
-    // So that rates have a start: 0 is another thing than "never seen".
-    for (const result of JOB_ENDS) this.jobTime.labels({ result });
   }
 
   jobEnded(end: JobEnd, seconds: number): void {
