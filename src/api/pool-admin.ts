@@ -1,7 +1,8 @@
 /**
  * An administrator's view of one pool.
  */
-import { type Capability, method, serve } from "../rpc/index.js";
+import type { Struct } from "capnp-es";
+import { type Capability, type Method, method, serve } from "../rpc/index.js";
 import { type CallOptions, capabilityOf, done, resultOf } from "./calls.js";
 import { PoolAdmin$Client } from "./generated/ocluster.js";
 import * as Progress from "./progress.js";
@@ -134,15 +135,7 @@ export function drain(
   report: (status: string) => void,
   options?: CallOptions,
 ): Promise<void> {
-  const call = pool.call(
-    DRAIN,
-    (params, payload) => {
-      params.worker = name;
-      payload.setCapability(1, Progress.local(report));
-    },
-    options,
-  );
-  return done(call);
+  return reported(DRAIN, pool, name, report, options);
 }
 
 /** See `PoolAdminService.update`. */
@@ -152,8 +145,19 @@ export function update(
   report: (status: string) => void,
   options?: CallOptions,
 ): Promise<void> {
+  return reported(UPDATE, pool, name, report, options);
+}
+
+/** An operation on a worker that tells how it goes. */
+function reported<P extends Struct & { worker: string }>(
+  operation: Method<P, Struct>,
+  pool: Capability,
+  name: string,
+  report: (status: string) => void,
+  options?: CallOptions,
+): Promise<void> {
   const call = pool.call(
-    UPDATE,
+    operation,
     (params, payload) => {
       params.worker = name;
       payload.setCapability(1, Progress.local(report));
