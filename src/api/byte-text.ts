@@ -1,9 +1,9 @@
 /**
  * Text fields whose bytes count: specs, Dockerfiles and secrets are whatever is in a user's file, not always UTF-8. In
- * memory they are byte strings (../obuilder/bytes.ts); on the wire a Text is a list of bytes that ends with a NUL.
+ * memory they are byte strings (../text/bytes.ts); on the wire a Text is a list of bytes that ends with a NUL.
  */
 import { type Struct, utils } from "capnp-es";
-import { fromBytes, toBytes } from "../obuilder/bytes.js";
+import { fromBytes, toBytes } from "../text/bytes.js";
 
 /** The byte string in text field number `index` of the pointers of `struct`; "" if there is none. */
 export function getByteText(struct: Struct, index: number): string {

@@ -33,7 +33,7 @@ export interface Source {
 /** A secret value by the name under which the build asks for it. */
 export interface Secret {
   readonly id: string;
-  /** A byte string: `toBytes` of obuilder/bytes.ts gives the bytes. */
+  /** A byte string: `toBytes` of ../text/bytes.ts gives the bytes. */
   readonly value: string;
 }
 

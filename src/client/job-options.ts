@@ -5,8 +5,8 @@ import { readFileSync } from "node:fs";
 import type { Action, Push, Secret, Source } from "../api/index.js";
 import { CommandFailed, UsageError } from "../cli/errors.js";
 import type { SecretFile } from "../cli/values.js";
-import { fromBytes } from "../obuilder/bytes.js";
-import { quoted } from "../obuilder/sexp/quoting.js";
+import { fromBytes } from "../text/bytes.js";
+import { quoted } from "../text/quoting.js";
 
 export interface DockerOptions {
   readonly localDockerfile?: string | undefined;

@@ -6,8 +6,8 @@
  *     --json         log on standard error (unless in a file), result on standard output, as one line of JSON
  */
 import { closeSync, openSync, writeSync } from "node:fs";
-import { quoted } from "../obuilder/sexp/quoting.js";
 import type { RpcError } from "../rpc/index.js";
+import { quoted } from "../text/quoting.js";
 
 export interface OutputOptions {
   readonly logFile?: string | undefined;

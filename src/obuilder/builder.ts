@@ -5,6 +5,7 @@
  * layer that is there, or that somebody is just making, gets it (`layers.ts`).
  */
 
+import { quoted } from "../text/quoting.js";
 import { type ArchiveContent, writeArchive } from "./archive.js";
 import { BaseImages } from "./base-images.js";
 import {
@@ -31,7 +32,6 @@ import { copyKey, type RunInput, runKey } from "./ids.js";
 import { type CacheStats, type Fill, Layers, type PruneOptions } from "./layers.js";
 import { copyManifests } from "./manifest.js";
 import { unixUser } from "./sandboxes/oci-config.js";
-import { quoted } from "./sexp/quoting.js";
 import { type CopyOp, type Op, ROOT, type RunOp, type Secret, type Spec } from "./spec.js";
 
 export interface BuilderParts {

@@ -2,7 +2,7 @@
  * How builds end badly.
  */
 
-import { quoted } from "./sexp/quoting.js";
+import { quoted } from "../text/quoting.js";
 
 /** A step failed; the message is what the user is told, in the words of the facts this project keeps to. */
 export class BuildError extends Error {

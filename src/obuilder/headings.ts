@@ -3,9 +3,9 @@
  * these texts, so they are the reference's to the byte.
  */
 
+import { quoted } from "../text/quoting.js";
 import { Layout } from "./sexp/layout.js";
 import { layHuman } from "./sexp/printer.js";
-import { quoted } from "./sexp/quoting.js";
 import { atom } from "./sexp/sexp.js";
 import type { Op } from "./spec.js";
 import { layOp } from "./spec-printer.js";

@@ -8,7 +8,7 @@
  */
 
 import { createHash } from "node:crypto";
-import { fromBytes, toBytes } from "./bytes.js";
+import { fromBytes, toBytes } from "../text/bytes.js";
 import type { Manifest } from "./manifest.js";
 import { toMachine } from "./sexp/printer.js";
 import { type List, list } from "./sexp/sexp.js";

@@ -6,8 +6,8 @@
 import { createHash } from "node:crypto";
 import { closeSync, readSync } from "node:fs";
 import { setImmediate as immediate } from "node:timers/promises";
+import { quoted } from "../text/quoting.js";
 import { BuildError } from "./errors.js";
-import { quoted } from "./sexp/quoting.js";
 import { SourceDir } from "./source-dir.js";
 
 /** Paths are relative to the source's top directory, without empty or `.` components; `""` is itself. */

@@ -6,7 +6,6 @@
  */
 import type { Secret } from "../api/index.js";
 import { logger } from "../cli/log.js";
-import { toBytes } from "../obuilder/bytes.js";
 import {
   BuildCancelled,
   BuildError,
@@ -18,6 +17,7 @@ import {
   readSpec,
   StoreError,
 } from "../obuilder/index.js";
+import { toBytes } from "../text/bytes.js";
 import type { BuildIo } from "./build.js";
 import { Condition } from "./condition.js";
 import { JobFailed } from "./failure.js";

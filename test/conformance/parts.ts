@@ -6,7 +6,6 @@ import { mkdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { Writable } from "node:stream";
 import { promisify } from "node:util";
-import { fromBytes } from "../../src/obuilder/bytes.js";
 import type {
   FetchedImage,
   Fetcher,
@@ -20,6 +19,7 @@ import type {
   StoredLayer,
 } from "../../src/obuilder/contracts.js";
 import { BuildError } from "../../src/obuilder/errors.js";
+import { fromBytes } from "../../src/text/bytes.js";
 import { DEFAULT_SHELL, type Image, pairsOf, writeListing } from "../support/obuilder-cases.js";
 import { type TarListing, tarEntries } from "../support/tar-entries.js";
 

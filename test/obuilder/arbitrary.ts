@@ -1,9 +1,9 @@
 /* Generators for property tests: byte strings, S-expressions, specs. */
 
 import fc from "fast-check";
-import { fromBytes } from "../../src/obuilder/bytes.js";
 import type { Sexp } from "../../src/obuilder/sexp/sexp.js";
 import type { Cache, Op, Spec, User } from "../../src/obuilder/spec.js";
+import { fromBytes } from "../../src/text/bytes.js";
 
 /** Byte strings in which what readers and writers treat specially is frequent. */
 export const byteString: fc.Arbitrary<string> = fc

@@ -21,11 +21,11 @@ import { Writable } from "node:stream";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { archiveName, writeArchive } from "../../src/obuilder/archive.js";
-import { fromBytes } from "../../src/obuilder/bytes.js";
 import { BuildError, SourceChanged } from "../../src/obuilder/errors.js";
 import { copyManifests, type Manifest } from "../../src/obuilder/manifest.js";
 import { ROOT, type User } from "../../src/obuilder/spec.js";
 import { tarHeader } from "../../src/obuilder/tar-header.js";
+import { fromBytes } from "../../src/text/bytes.js";
 import type { JsonBytes } from "../support/obuilder-cases.js";
 import { goldenJson } from "../support/oci-layout.js";
 

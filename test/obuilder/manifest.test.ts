@@ -12,12 +12,12 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { fromBytes } from "../../src/obuilder/bytes.js";
 import { BuildError } from "../../src/obuilder/errors.js";
 import { copyKey } from "../../src/obuilder/ids.js";
 import { copyManifests, type Manifest } from "../../src/obuilder/manifest.js";
 import { SourceDir } from "../../src/obuilder/source-dir.js";
 import { ROOT } from "../../src/obuilder/spec.js";
+import { fromBytes } from "../../src/text/bytes.js";
 
 let top: string;
 let root: string;

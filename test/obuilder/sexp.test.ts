@@ -1,10 +1,10 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { compareBytes, fromBytes, toBytes } from "../../src/obuilder/bytes.js";
 import { SexpError } from "../../src/obuilder/sexp/errors.js";
 import { toHuman, toMachine } from "../../src/obuilder/sexp/printer.js";
 import { readSexp } from "../../src/obuilder/sexp/reader.js";
 import { isAtom, type Sexp } from "../../src/obuilder/sexp/sexp.js";
+import { compareBytes, fromBytes, toBytes } from "../../src/text/bytes.js";
 import { bytesOf, type JsonBytes, textOf } from "../support/obuilder-cases.js";
 import { byteString, sexp } from "./arbitrary.js";
 import { goldenJson } from "./golden.js";

@@ -1,11 +1,11 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { fromBytes } from "../../src/obuilder/bytes.js";
 import { SexpError } from "../../src/obuilder/sexp/errors.js";
 import { toMachine } from "../../src/obuilder/sexp/printer.js";
 import type { Spec } from "../../src/obuilder/spec.js";
 import { formatSpec, sexpOfSpec } from "../../src/obuilder/spec-printer.js";
 import { readSpec } from "../../src/obuilder/spec-reader.js";
+import { fromBytes } from "../../src/text/bytes.js";
 import { bytesOf, type ErrorCase, textOf } from "../support/obuilder-cases.js";
 import { spec as anySpec } from "./arbitrary.js";
 import { buildCases, goldenJson } from "./golden.js";

@@ -5,7 +5,7 @@
 
 import { chmodSync, lutimesSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { fromBytes } from "../../src/obuilder/bytes.js";
+import { fromBytes } from "../../src/text/bytes.js";
 
 /** Text, or bytes that are no UTF-8. */
 export type JsonBytes = string | { readonly base64: string };

@@ -3,7 +3,7 @@
  * nothing with what writes archives.
  */
 
-import { fromBytes } from "../../src/obuilder/bytes.js";
+import { fromBytes } from "../../src/text/bytes.js";
 
 export interface TarListing {
   readonly name: string;

@@ -2,8 +2,8 @@
  * Variables in the configuration of images.
  */
 
+import { quoted } from "../../text/quoting.js";
 import { failure } from "../errors.js";
-import { quoted } from "../sexp/quoting.js";
 import type { KeyValue } from "../spec.js";
 
 /** Splits `K=V` at the first `=`. */

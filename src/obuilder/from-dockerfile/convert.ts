@@ -9,7 +9,7 @@
  * assumed; their variables can be told. `.dockerignore` is not looked at.
  */
 
-import { fromBytes } from "../bytes.js";
+import { fromBytes } from "../../text/bytes.js";
 import type { ChildBuild, DataSource, Spec } from "../spec.js";
 import { convertCopy } from "./copy.js";
 import { DockerfileError, InstructionError, type Problem } from "./errors.js";

@@ -4,9 +4,9 @@
  */
 
 import { join } from "node:path";
+import { quoted } from "../../text/quoting.js";
 import type { SandboxStep } from "../contracts.js";
 import { BuildError, failure } from "../errors.js";
-import { quoted } from "../sexp/quoting.js";
 import { isUnixUser, type UnixUser, type User } from "../spec.js";
 
 /** What a step may use at most; absent: no limit. */

@@ -3,8 +3,8 @@
  * files and messages that people read.
  */
 
+import { escaped, mustQuote, quoted } from "../../text/quoting.js";
 import { Layout } from "./layout.js";
-import { escaped, mustQuote, quoted } from "./quoting.js";
 import { isAtom, type List, type Sexp } from "./sexp.js";
 
 /**

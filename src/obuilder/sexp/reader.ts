@@ -6,7 +6,7 @@
  * of a text it is fed a space. Of a file's rest, as the reference has it, it is not.
  */
 
-import { fromBytes } from "../bytes.js";
+import { fromBytes } from "../../text/bytes.js";
 import { SexpError } from "./errors.js";
 import { scan } from "./scanner.js";
 import type { Sexp } from "./sexp.js";

@@ -15,9 +15,9 @@ import type { Registry } from "prom-client";
 import { Worker } from "../../api/index.js";
 import { CommandFailed } from "../../cli/errors.js";
 import type { Logger } from "../../cli/log.js";
-import { quoted } from "../../obuilder/sexp/quoting.js";
 import { formatHostPort } from "../../rpc/address.js";
 import type { Capability } from "../../rpc/index.js";
+import { quoted } from "../../text/quoting.js";
 import type { ClusterPool } from "../services/cluster-pool.js";
 
 /** A worker that takes longer than this to give its metrics is not waited for: Prometheus' own default is 10 s. */

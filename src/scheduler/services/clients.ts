@@ -2,8 +2,8 @@
  * Who may submit jobs: the clients, by the secrets in their capability files. Of a secret only the hash is kept.
  */
 import { createHash } from "node:crypto";
-import { quoted } from "../../obuilder/sexp/quoting.js";
 import { freshId, RpcError } from "../../rpc/index.js";
+import { quoted } from "../../text/quoting.js";
 import type { SturdyRefs } from "../sturdy-refs.js";
 import { type GuardRails, QueueAccount } from "./guard-rails.js";
 

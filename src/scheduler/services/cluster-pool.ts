@@ -3,7 +3,6 @@
  */
 import { type Registration, Ticket } from "../../api/index.js";
 import type { Logger } from "../../cli/log.js";
-import { quoted } from "../../obuilder/sexp/quoting.js";
 import {
   answers,
   type Capability,
@@ -13,6 +12,7 @@ import {
   RpcError,
   watchLiveness,
 } from "../../rpc/index.js";
+import { quoted } from "../../text/quoting.js";
 import { Pool } from "../pool.js";
 import { INACTIVE } from "../reasons.js";
 import type { Clock, PoolStore } from "../types.js";

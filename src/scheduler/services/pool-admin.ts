@@ -4,8 +4,8 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { type PoolAdmin, Worker } from "../../api/index.js";
 import type { Logger } from "../../cli/log.js";
-import { quoted } from "../../obuilder/sexp/quoting.js";
 import { RpcError } from "../../rpc/index.js";
+import { quoted } from "../../text/quoting.js";
 import type { PoolWorker } from "../pool-worker.js";
 import { INACTIVE } from "../reasons.js";
 import type { ClusterPool } from "./cluster-pool.js";

@@ -10,7 +10,6 @@
 import { createHash } from "node:crypto";
 import { Admin, PoolAdmin, Registration } from "../../api/index.js";
 import type { Logger } from "../../cli/log.js";
-import { quoted } from "../../obuilder/sexp/quoting.js";
 import {
   brokenCapability,
   type Capability,
@@ -19,6 +18,7 @@ import {
   RpcError,
   type SturdyRef,
 } from "../../rpc/index.js";
+import { quoted } from "../../text/quoting.js";
 import { compareNames } from "../names.js";
 import type { Store } from "../store.js";
 import { Chores } from "./chores.js";

@@ -2,8 +2,8 @@
  * What a client's secret opens: jobs are submitted here.
  */
 import { Submission } from "../../api/index.js";
-import { quoted } from "../../obuilder/sexp/quoting.js";
 import { brokenCapability, type Capability, RpcError, type SturdyRef } from "../../rpc/index.js";
+import { quoted } from "../../text/quoting.js";
 import type { Access } from "./clients.js";
 import type { ClusterPool } from "./cluster-pool.js";
 import type { TicketAccount } from "./guard-rails.js";

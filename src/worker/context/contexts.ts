@@ -6,7 +6,7 @@
  */
 import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { quoted } from "../../obuilder/sexp/quoting.js";
+import { quoted } from "../../text/quoting.js";
 import { JobFailed } from "../failure.js";
 import { isLeftover, makePrivateDirectory, removeTree, temporaryName } from "../files.js";
 import { NamedMutex } from "../mutex.js";

@@ -7,7 +7,7 @@
  */
 import { createHash } from "node:crypto";
 import { posix } from "node:path";
-import { quoted } from "../../obuilder/sexp/quoting.js";
+import { quoted } from "../../text/quoting.js";
 import { JobFailed } from "../failure.js";
 
 const SCHEMES = ["git", "http", "https"];

@@ -7,7 +7,7 @@
  */
 import { cp, mkdir, readdir, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { quoted } from "../../obuilder/sexp/quoting.js";
+import { quoted } from "../../text/quoting.js";
 import { JobFailed } from "../failure.js";
 import { makePrivateDirectory, removeTree, temporaryName } from "../files.js";
 import { Git, GitFailed, type LineLog } from "./git.js";

@@ -1,7 +1,7 @@
 /**
  * Where an image is pushed to: `REPO:TAG`, and the registry that REPO is in.
  */
-import { quoted } from "../../obuilder/sexp/quoting.js";
+import { quoted } from "../../text/quoting.js";
 import { JobFailed } from "../failure.js";
 
 export class PushTarget {

@@ -3,7 +3,7 @@
  */
 import type Docker from "dockerode";
 import { logger } from "../../cli/log.js";
-import { quoted } from "../../obuilder/sexp/quoting.js";
+import { quoted } from "../../text/quoting.js";
 import type { BuildIo } from "../build.js";
 import { JobFailed } from "../failure.js";
 import { sleep } from "../time.js";

@@ -3,7 +3,7 @@
  * reference's.
  */
 import { SexpError } from "../../obuilder/sexp/errors.js";
-import { quoted } from "../../obuilder/sexp/quoting.js";
+import { quoted } from "../../text/quoting.js";
 
 /** A step's heading: a blank line, then the text in bold blue. */
 export function heading(text: string): string {

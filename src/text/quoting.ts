@@ -3,7 +3,7 @@
  * The result is always ASCII.
  */
 
-import { toBytes } from "../bytes.js";
+import { toBytes } from "./bytes.js";
 
 // Characters that need quotes: blank and control, DEL and all beyond ASCII, the reader's own, and
 // the two marks of block comments.
