@@ -5,26 +5,64 @@ import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type ProgramName, run } from "../support/programs.js";
-import { commandsIn, programsIn } from "./blocks.js";
+import { commandLinesIn, commandsIn, fencesIn, inlineCommandsIn } from "./blocks.js";
 import { Machine } from "./machine.js";
+import { problemsOf, REASONS } from "./not-run.js";
 
 const ROOT = join(import.meta.dirname, "../..");
 
+/** For what builds the project, on a machine with more to do, in ms. */
+const LIMIT = 180_000;
+
 const documents = execFileSync(
   "git",
-  ["ls-files", "--cached", "--others", "--exclude-standard", "README.md", "docs/*.md"],
-  {
-    cwd: ROOT,
-    encoding: "utf8",
-  },
+  [
+    ...["ls-files", "--cached", "--others", "--exclude-standard"],
+    ...["README.md", "CONTRIBUTING.md", "docs/*.md"],
+  ],
+  { cwd: ROOT, encoding: "utf8" },
 )
   .trim()
   .split("\n")
-  .map((path) => ({ path, blocks: commandsIn(readFileSync(join(ROOT, path), "utf8")) }))
-  .filter(({ blocks }) => blocks.length > 0);
+  .map((path) => {
+    const text = readFileSync(join(ROOT, path), "utf8");
+    return {
+      path,
+      blocks: commandsIn(text),
+      fences: fencesIn(text),
+      inline: inlineCommandsIn(text),
+    };
+  });
 
-describe.each(documents)("$path", ({ blocks }) => {
+describe("a document", () => {
+  /** What is not to be typed into a shell: code and configuration of these kinds, and other text. */
+  const OTHERS = ["capnp", "ini", "json", "promql", "scheme", "text", "ts"];
+
+  it.each(documents)("has its commands where they are tested: $path", ({ blocks, fences }) => {
+    expect(fences.filter(({ language }) => !["sh", ...OTHERS].includes(language))).toEqual([]);
+    expect(fences.filter(({ language }) => language === "sh")).toHaveLength(blocks.length);
+    const commands = fences
+      .filter(({ language }) => language === "text")
+      .flatMap(({ text }) => commandLinesIn(text))
+      .filter(([program]) => /^(ocluster-\w+|obuilder|docker|npm|node|git)$/.test(program!));
+    expect(commands).toEqual([]);
+  });
+
+  it.each(documents.filter(({ inline }) => inline.length > 0))(
+    "names only options that there are, also in its text: $path",
+    async ({ inline }) => {
+      const found = await Promise.all(
+        inline.map(async (span) => ({
+          span,
+          problems: await problemsOf(span.replaceAll("…", "")),
+        })),
+      );
+      expect(found.filter(({ problems }) => problems.length > 0)).toEqual([]);
+    },
+  );
+});
+
+describe.each(documents.filter(({ blocks }) => blocks.length > 0))("$path", ({ blocks }) => {
   let machine: Machine;
 
   beforeAll(async () => {
@@ -33,21 +71,25 @@ describe.each(documents)("$path", ({ blocks }) => {
 
   afterAll(() => machine?.stop());
 
-  it.each(blocks)("line $line: $commands", async ({ commands, mode, prints }) => {
-    switch (mode) {
-      case "runs on":
-        return machine.start(commands, prints!);
-      case "not run":
-        for (const [name, ...args] of programsIn(commands)) {
-          // With --help, options are looked at, and nothing is done.
-          expect(await run(name as ProgramName, [...args, "--help"])).toMatchObject({ code: 0 });
+  it.each(blocks)(
+    "line $line: $commands",
+    async ({ commands, mode, prints, reason }) => {
+      switch (mode) {
+        case "runs on":
+          return machine.start(commands, prints!);
+        case "not run":
+          expect([...REASONS.keys()]).toContain(reason);
+          expect(await problemsOf(commands)).toEqual([]);
+          return;
+        default: {
+          const { status, output } = await machine.run(commands);
+          expect({ succeeds: status === 0, output }).toMatchObject({
+            succeeds: mode === "succeeds",
+          });
+          if (prints) expect(output).toMatch(prints);
         }
-        return;
-      default: {
-        const { status, output } = await machine.run(commands);
-        expect({ succeeds: status === 0, output }).toMatchObject({ succeeds: mode === "succeeds" });
-        if (prints) expect(output).toMatch(prints);
       }
-    }
-  });
+    },
+    LIMIT,
+  );
 });

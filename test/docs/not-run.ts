@@ -1,0 +1,84 @@
+/**
+ * Commands that are in the documentation and cannot be run by a test: why, and how much of them is checked all the same.
+ */
+import { spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { type ProgramName, run } from "../support/programs.js";
+import { commandLinesIn } from "./blocks.js";
+
+const ROOT = join(import.meta.dirname, "../..");
+
+/** The reasons that a block may give, in `<!-- test: not run: REASON -->`. */
+export const REASONS: ReadonlyMap<string, string> = new Map([
+  ["itself", "The test would run itself."],
+  [
+    "systemd",
+    "It takes a service manager, as process 1 of a machine. The units are checked by test/deploy.",
+  ],
+  ["swarm", "Swarm wants a network with bridges, which would be the host's."],
+  [
+    "compose",
+    "Its images come from registries. Ours are built and run by test/system/images.test.ts.",
+  ],
+  ["reference", "It takes a machine with the reference's programs."],
+  ["machines", "It takes more machines than one, and ssh between them."],
+]);
+
+/**
+ * What looks at the arguments of a program without doing anything, by the program's name. A program is known here, or
+ * must not be in a block that is not run. Each returns what is wrong, or nothing.
+ */
+const CHECKS: Readonly<Record<string, (args: string[]) => Promise<string> | string>> = {
+  "ocluster-scheduler": ours("ocluster-scheduler"),
+  "ocluster-worker": ours("ocluster-worker"),
+  "ocluster-client": ours("ocluster-client"),
+  "ocluster-admin": ours("ocluster-admin"),
+  obuilder: ours("obuilder"),
+  npm: ([command, script]) => {
+    const { scripts } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
+    const name = command === "run" ? script! : command!;
+    return name in scripts ? "" : `no script ${name}`;
+  },
+  // These look at options in their order, and end at --help.
+  docker: (args) => status("/usr/bin/docker", [...args, "--help"]),
+  systemctl: ([verb, ...args]) =>
+    status("systemctl", [verb!, ...args, "--help"]) ||
+    (new RegExp(`^  ${verb} `, "m").test(helpOf("systemctl")) ? "" : `no command ${verb}`),
+  useradd: (args) => status("useradd", [...args, "--help"]),
+  install: (args) => status("install", [...args, "--help"]),
+  cp: (args) => status("cp", [...args, "--help"]),
+  eval: () => "", // What it is given are commands of their own.
+  // What follows the host is a command line of its own.
+  ssh: ([, ...command]) => check(command),
+};
+
+function ours(name: ProgramName): (args: string[]) => Promise<string> {
+  return async (args) => {
+    // With --help, options are looked at, and nothing is done.
+    const { code, stderr } = await run(name, [...args, "--help"]);
+    return code === 0 ? "" : stderr;
+  };
+}
+
+function status(program: string, args: string[]): string {
+  const { error, status, stderr } = spawnSync(program, args, { encoding: "utf8" });
+  return status === 0 ? "" : `${program}: ${error ?? stderr}`;
+}
+
+function helpOf(program: string): string {
+  return spawnSync(program, ["--help"], { encoding: "utf8" }).stdout;
+}
+
+/** What is wrong with a command, as far as it can be told; "" if nothing is. */
+async function check([program, ...args]: string[]): Promise<string> {
+  const checked = CHECKS[program!];
+  return checked ? checked(args) : `${program}: nothing is known here to check it`;
+}
+
+/** What is wrong with the commands of a block. */
+export async function problemsOf(commands: string): Promise<string[]> {
+  const { status, stderr } = spawnSync("bash", ["-n"], { input: commands, encoding: "utf8" });
+  const found = await Promise.all(commandLinesIn(commands).map(check));
+  return [status === 0 ? "" : stderr, ...found].filter((problem) => problem !== "");
+}
