@@ -77,10 +77,11 @@ export interface CustomBuild {
 export function readJobDescr(pointer: DetachedPointer): JobDescr {
   const descr = pointer.as(WireJobDescr);
   const { repository } = descr;
+  const commits = descr.commits.toArray();
   return {
     action: readAction(descr),
     cacheHint: descr.cacheHint,
-    source: repository === "" ? undefined : { repository, commits: descr.commits.toArray() },
+    source: repository === "" && commits.length === 0 ? undefined : { repository, commits },
     secrets: descr.secrets.map((secret) => ({ id: secret.id, value: getByteText(secret, 1) })),
   };
 }

@@ -4,9 +4,11 @@
 import type { Pointer, Struct, StructCtor } from "capnp-es";
 import type { JobDescr, Secret } from "../api/index.js";
 import { logger } from "../cli/log.js";
+import { readSpec } from "../obuilder/index.js";
+import { quoted } from "../text/quoting.js";
 import type { Contexts } from "./context/contexts.js";
 import type { DockerBuilder } from "./docker/docker-builder.js";
-import { JobFailed } from "./failure.js";
+import { InvalidJob, JobFailed } from "./failure.js";
 import type { JobLog } from "./log/job-log.js";
 import type { SpecBuilder } from "./spec-builder.js";
 
@@ -43,10 +45,13 @@ export interface Builders {
   readonly custom: ReadonlyMap<string, CustomHandler>;
 }
 
-/** Builds a job; the result is its output. Throws `JobFailed`, and the signal's reason. */
-export function build(descr: JobDescr, io: BuildIo, builders: Builders): Promise<string> {
+/** Builds a job; the result is its output. Throws `InvalidJob`, `SexpError` for a bad spec, `JobFailed`, and the signal's reason. */
+export async function build(descr: JobDescr, io: BuildIo, builders: Builders): Promise<string> {
   const { action, secrets } = descr;
   log.info(announcement(descr));
+  // What is not worth fetching a source for.
+  const push =
+    action.kind === "docker" && action.push ? builders.docker.checkPush(action.push) : undefined;
   const source = {
     repository: descr.source?.repository ?? "",
     commits: descr.source?.commits ?? [],
@@ -56,12 +61,14 @@ export function build(descr: JobDescr, io: BuildIo, builders: Builders): Promise
   return builders.contexts.withSource(source, gitIo, async (src) => {
     switch (action.kind) {
       case "docker":
-        return builders.docker.build({ ...action, secrets, src }, io);
-      case "obuilder":
+        return builders.docker.build({ ...action, push, secrets, src }, io);
+      case "obuilder": {
+        const spec = readSpec(action.spec);
         if (!builders.specs) {
-          throw new JobFailed("This worker is not configured for use with OBuilder!");
+          throw new InvalidJob("This worker is not configured for use with OBuilder!");
         }
-        return builders.specs.build(action.spec, { secrets, src }, io);
+        return builders.specs.build(spec, { secrets, src }, io);
+      }
       case "custom": {
         const handler = builders.custom.get(action.name);
         if (!handler) {
@@ -85,10 +92,10 @@ function announcement({ action, cacheHint }: JobDescr): string {
     case "docker":
       return "contents" in action.dockerfile
         ? `Got request to build (${cacheHint}):\n${action.dockerfile.contents.trim()}`
-        : `Got request to build ${JSON.stringify(action.dockerfile.path)} (${cacheHint})`;
+        : `Got request to build ${quoted(action.dockerfile.path)} (${cacheHint})`;
     case "obuilder":
       return `Got request to build (${cacheHint}):\n${action.spec.trim()}`;
     case "custom":
-      return `Got request to build a job of kind ${JSON.stringify(action.name)}`;
+      return `Got request to build a job of kind ${quoted(action.name)}`;
   }
 }

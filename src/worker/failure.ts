@@ -7,6 +7,14 @@ export class JobFailed extends Error {
   override readonly name = "JobFailed";
 }
 
+/**
+ * The job's description cannot be a job, or not one of this worker's: no URL, no push target, no store. Its client sees what
+ * the reference makes of that: an exception in the log, and "Internal error" as the result.
+ */
+export class InvalidJob extends Error {
+  override readonly name = "InvalidJob";
+}
+
 /** The client, or the worker's operator, does not want the job any more. The reason of a job's signal. */
 export class JobCancelled extends Error {
   override readonly name = "JobCancelled";

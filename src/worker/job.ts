@@ -13,9 +13,9 @@ import { Job as JobApi } from "../api/index.js";
 import { type Capability, RpcError } from "../rpc/index.js";
 import { JobCancelled, JobFailed } from "./failure.js";
 import { JobLog, type JobLogOptions } from "./log/job-log.js";
-import { uncaughtException } from "./log/notes.js";
+import { exceptionText } from "./log/notes.js";
 
-/** How jobs end, as the metrics count them. "error": for no reason of the job's. */
+/** How jobs end, as the metrics count them. "error": neither well nor by a build that failed. */
 export type JobEnd = "ok" | "fail" | "cancelled" | "error";
 
 export class Job {
@@ -94,9 +94,10 @@ export class Job {
         this.#end(new RpcError("failed", "Build failed"));
         return { end: "fail", why: cause.message };
       }
-      this.log.append(uncaughtException(cause));
+      const why = exceptionText(cause);
+      this.log.append(`Uncaught exception: ${why}`);
       this.#end(new RpcError("failed", "Internal error"));
-      return { end: "error", why: String(cause) };
+      return { end: "error", why };
     }
   }
 

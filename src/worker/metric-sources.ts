@@ -2,6 +2,9 @@
  * Metrics that this worker fetches over HTTP and passes on: of its host, and of what else its operator names.
  */
 import type { Metrics } from "../api/worker.js";
+import { logger } from "../cli/log.js";
+
+const log = logger("worker");
 
 /** Where Prometheus' node exporter listens. */
 export const NODE_EXPORTER = new URL("http://127.0.0.1:9100/metrics");
@@ -36,7 +39,14 @@ export async function fetchMetrics(name: string, url: URL): Promise<Metrics> {
     }
     return { contentType, data: Buffer.concat(parts).toString() };
   } catch (error) {
-    if (error instanceof MetricSourceFailed) throw error;
-    throw new MetricSourceFailed(`Failed to connect to ${name}`, { cause: error });
+    if (error instanceof MetricSourceFailed) {
+      log.warn(error.message);
+      throw error;
+    }
+    // What there was to say is one level down in errors of `fetch`.
+    const { cause, message } = error as Error;
+    const text = `Failed to connect to ${name}`;
+    log.warn(`${text}: ${cause instanceof Error ? cause.message : message}`);
+    throw new MetricSourceFailed(text, { cause: error });
   }
 }

@@ -13,11 +13,12 @@ export class WorkerMetrics {
   readonly jobTime: Summary<"result">;
   readonly pushTime: Summary;
   readonly pruneTime: Summary;
+  /** Seconds. Not reported before there was one. */
   readonly healthcheckTime: Gauge;
   readonly unhealthy: Gauge;
   readonly cacheHits: Gauge;
   readonly cacheMisses: Gauge;
-  /** Per cent. */
+  /** Per cent. Not reported by a worker without a store, which 0 would make one without room. */
   readonly spaceFree: Gauge;
 
   constructor() {
@@ -48,6 +49,7 @@ export class WorkerMetrics {
     this.spaceFree = new Gauge(
       named("obuilder_space_free", "Free space of OBuilder's store, in %"),
     );
+    for (const gauge of [this.healthcheckTime, this.spaceFree]) gauge.remove();
   }
 
   jobEnded(end: JobEnd, seconds: number): void {

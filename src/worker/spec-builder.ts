@@ -14,7 +14,7 @@ import {
   type BuildLog,
   healthcheck,
   openBuilder,
-  readSpec,
+  type Spec,
   StoreError,
 } from "../obuilder/index.js";
 import { toBytes } from "../text/bytes.js";
@@ -104,13 +104,12 @@ export class SpecBuilder {
     await this.builder.close();
   }
 
-  /** Builds a spec; the result is the layer's id. Throws `JobFailed`, `SexpError` for a bad spec, and the signal's reason. */
+  /** Builds a spec; the result is the layer's id. Throws `JobFailed`, and the signal's reason. */
   async build(
-    text: string,
+    spec: Spec,
     { secrets, src }: SpecSources,
     { log, signal }: BuildIo,
   ): Promise<string> {
-    const spec = readSpec(text);
     while (this.#pruning) await this.#pruned.wait(signal);
     try {
       return await this.builder.build({

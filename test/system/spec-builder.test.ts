@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { readSpec } from "../../src/obuilder/index.js";
 import { JobCancelled } from "../../src/worker/failure.js";
 import { Job } from "../../src/worker/job.js";
 import { WorkerMetrics } from "../../src/worker/metrics.js";
@@ -52,7 +53,7 @@ async function open(options: Partial<SpecBuilderOptions> = {}): Promise<SpecBuil
 /** Builds a spec as a job; how it ended and what its log says. */
 async function run(spec: string, job = new Job({ directory: dir })) {
   const { end } = await job.run(() =>
-    builder!.build(spec, { secrets: [], src: join(dir, "src") }, job),
+    builder!.build(readSpec(spec), { secrets: [], src: join(dir, "src") }, job),
   );
   let log = "";
   for (let from = 0; ; ) {

@@ -287,6 +287,35 @@ describe("hostile requests", () => {
   });
 });
 
+describe("a Git that ends as it should not", () => {
+  /** Has `git` be a script that does `what` when asked to merge, and is the real one otherwise. */
+  async function withGit<T>(what: string, body: () => Promise<T>): Promise<T> {
+    const bin = mkdtempSync(join(tmpdir(), "ocluster-git-"));
+    const real = execFileSync("which", ["git"], { encoding: "utf8" }).trim();
+    const script = `#!/bin/sh\ncase " $* " in *" merge "*) ${what};; *) exec ${real} "$@";; esac\n`;
+    writeFileSync(join(bin, "git"), script, { mode: 0o755 });
+    const { PATH } = process.env;
+    process.env.PATH = `${bin}:${PATH}`;
+    try {
+      return await body();
+    } finally {
+      process.env.PATH = PATH;
+      rmSync(bin, { recursive: true });
+    }
+  }
+
+  it.each([
+    ["kill -9 $$", "git-merge was killed by a signal"],
+    ["exit 7", "git-merge failed with exit-code 7"],
+  ])("fails the job: %s", async (what, message) => {
+    const base = server.create("repo.git", { "a.txt": "A" });
+    const side = server.branch("repo.git", "side", base, { "b.txt": "B" });
+    const request = { repository: server.url("repo.git"), commits: [base, side] };
+    await withGit(what, () => expect(source(request, names)).rejects.toThrow(message));
+    expect(await source(request, names)).toEqual(["a.txt", "b.txt"]);
+  });
+});
+
 describe("several jobs", () => {
   it("of one repository take turns; another repository does not wait for them", async () => {
     const commit = server.create("slow.git", { "a.txt": "A" });

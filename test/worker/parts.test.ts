@@ -7,7 +7,7 @@ import { Capacity, weigh } from "../../src/worker/capacity.js";
 import { BuildKitProgress } from "../../src/worker/docker/buildkit-progress.js";
 import { DockerIgnore } from "../../src/worker/docker/dockerignore.js";
 import { encodeMessage, Message } from "../../src/worker/docker/protobuf.js";
-import { heading, note, uncaughtException } from "../../src/worker/log/notes.js";
+import { exceptionText, heading, note } from "../../src/worker/log/notes.js";
 import { NamedMutex } from "../../src/worker/mutex.js";
 import { deferred } from "../support/deferred.js";
 
@@ -127,12 +127,10 @@ describe("notes in a log", () => {
   });
 
   it("print exceptions as OCaml does", () => {
-    expect(uncaughtException(new SexpError("Failure", "Invalid spec: hush"))).toBe(
-      'Uncaught exception: Failure("Invalid spec: hush")',
+    expect(exceptionText(new SexpError("Failure", "Invalid spec: hush"))).toBe(
+      'Failure("Invalid spec: hush")',
     );
-    expect(uncaughtException(new Error('a "quoted"\nthing'))).toBe(
-      'Uncaught exception: Failure("a \\"quoted\\"\\nthing")',
-    );
+    expect(exceptionText(new Error('a "quoted"\nthing'))).toBe('Failure("a \\"quoted\\"\\nthing")');
   });
 });
 

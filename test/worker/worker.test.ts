@@ -233,11 +233,52 @@ describe("a job", () => {
     });
   });
 
-  it("with a spec is refused by a worker without a store", async () => {
-    await start();
-    expect(await outcome(client.submit("((from busybox))"))).toEqual({
-      log: "Building on w1\nThis worker is not configured for use with OBuilder!\n",
-      result: "Failed: Build failed",
+  describe("that cannot be one", () => {
+    const docker = {
+      kind: "docker",
+      dockerfile: { path: "Dockerfile" },
+      buildArgs: [],
+      squash: false,
+      buildkit: false,
+      includeGit: false,
+    } as const;
+    const spec = (text: string) => ({ kind: "obuilder", spec: text }) as const;
+    const push = (target: string) => ({ ...docker, push: { target } });
+    const source = (repository: string, commit = "0".repeat(40)) => ({
+      repository,
+      commits: [commit],
+    });
+
+    it.each<[string, Partial<JobDescr>, string]>([
+      [
+        "a spec for a worker without a store",
+        { action: spec("((from busybox))") },
+        "This worker is not configured for use with OBuilder!",
+      ],
+      ["a bad spec, store or not", { action: spec("hush") }, "Invalid spec: hush"],
+      ["a push without a tag", { action: push("org/x") }, `Missing ':TAG' in target "org/x"`],
+      ["a push without a repository", { action: push(":1") }, `Repository empty in ":1"`],
+      ["a push with an empty tag", { action: push("org/x:") }, `Tag empty in "org/x:"`],
+      ["commits of no repository", { source: source("") }, "Missing scheme in URL "],
+      ["a URL without a scheme", { source: source("/etc") }, "Missing scheme in URL /etc"],
+      [
+        "a URL with another scheme",
+        { source: source("ssh://host/repo") },
+        'Unsupported scheme "ssh" in URL ssh://host/repo',
+      ],
+      [
+        "a commit that is no hash",
+        { source: source("http://127.0.0.1/repo", "master") },
+        'Invalid commit "master": expected a full hash',
+      ],
+    ])("is an internal error: %s", async (_what, descr, message) => {
+      await start({ custom: { test: async () => "" } });
+      expect(await outcome(submit(descr))).toEqual({
+        log: expect.stringContaining(
+          `Building on w1\nUncaught exception: Failure(${JSON.stringify(message)})\n`,
+        ),
+        result: "Failed: Internal error",
+      });
     });
   });
 
@@ -386,14 +427,25 @@ describe("metrics", () => {
       "ocluster_worker_docker_push_time_seconds_count 0",
       "ocluster_worker_docker_prune_time_seconds_count 0",
       "ocluster_worker_running_jobs 0",
-      "ocluster_worker_healthcheck_time_seconds 0",
       "ocluster_worker_unhealthy 0",
       "ocluster_worker_cache_hits 0",
       "ocluster_worker_cache_misses 0",
-      "ocluster_worker_obuilder_space_free 0",
       "capnp_net_connections 1",
     ];
     expect(data.split("\n")).toEqual(expect.arrayContaining(values));
+  });
+
+  it("of a store are not made up by a worker without one: a full disk looks like that", async () => {
+    const worker = await start();
+    const { data } = await worker.metrics.report();
+    for (const name of ["obuilder_space_free", "healthcheck_time_seconds"]) {
+      expect(data).toContain(`# TYPE ocluster_worker_${name} gauge\n`);
+      expect(data).not.toMatch(new RegExp(`^ocluster_worker_${name} `, "m"));
+    }
+    worker.metrics.spaceFree.set(12.5);
+    expect((await worker.metrics.report()).data).toContain(
+      "\nocluster_worker_obuilder_space_free 12.5\n",
+    );
   });
 
   it("of other sources are passed on, and their faults told", async () => {

@@ -7,7 +7,7 @@
 import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { quoted } from "../../text/quoting.js";
-import { JobFailed } from "../failure.js";
+import { InvalidJob } from "../failure.js";
 import { isLeftover, makePrivateDirectory, removeTree, temporaryName } from "../files.js";
 import { NamedMutex } from "../mutex.js";
 import type { LineLog } from "./git.js";
@@ -54,7 +54,7 @@ export class Contexts {
   /**
    * Runs `body` with the path of a directory that holds the source, and removes it afterwards. What Git says goes to
    * `log`. `signal` ends waiting for another job of the same repository, but Git, once started, is left to finish, as
-   * killing it can damage the clone. Throws `JobFailed` and `signal`'s reason.
+   * killing it can damage the clone. Throws `InvalidJob`, `JobFailed` and `signal`'s reason.
    */
   async withSource<T>(
     request: SourceRequest,
@@ -80,7 +80,7 @@ export class Contexts {
   ): Promise<void> {
     const invalid = commits.find((commit) => !/^([0-9a-f]{40}|[0-9a-f]{64})$/i.test(commit));
     if (invalid !== undefined) {
-      throw new JobFailed(`Invalid commit ${quoted(invalid)}: expected a full hash`);
+      throw new InvalidJob(`Invalid commit ${quoted(invalid)}: expected a full hash`);
     }
     const url = new RepositoryUrl(repository);
     await this.#locks.hold(url.id, signal, () =>

@@ -117,7 +117,7 @@ export class Git {
   ): Promise<void> {
     const { credentialFile } = this.options;
     const lowSpeedTime = Math.ceil((options.timeout?.block ?? 0) / 1000);
-    let failure: GitFailed | undefined;
+    let failure: JobFailed | undefined;
     const git = simpleGit({
       ...options,
       baseDir: this.directory,
@@ -132,11 +132,13 @@ export class Git {
           ? []
           : ["credential.helper=", `credential.helper=store --file=${credentialFile}`]),
       ],
-      // Left to itself it takes a command that failed without a word for a success.
+      // Left to itself it takes a command that failed without a word, or was killed, for a success.
       errors: (error, { exitCode, stdErr, stdOut }) => {
-        if (!exitCode) return error;
+        if (exitCode === 0 || error instanceof GitPluginError) return error;
         const output = Buffer.concat([...stdOut, ...stdErr]).toString();
-        failure = new GitFailed(label, exitCode, redact(output.slice(-KEPT_OUTPUT)));
+        failure = Number.isInteger(exitCode)
+          ? new GitFailed(label, exitCode, redact(output.slice(-KEPT_OUTPUT)))
+          : new JobFailed(`${label} was killed by a signal`);
         return failure;
       },
     });

@@ -8,7 +8,7 @@
 import { createHash } from "node:crypto";
 import { posix } from "node:path";
 import { quoted } from "../../text/quoting.js";
-import { JobFailed } from "../failure.js";
+import { InvalidJob } from "../failure.js";
 
 const SCHEMES = ["git", "http", "https"];
 
@@ -24,17 +24,17 @@ export class RepositoryUrl {
   /** The name of the local clone's directory, `BASENAME-SHA1(url)`: another password is another clone. */
   readonly id: string;
 
-  /** Throws `JobFailed`. */
+  /** Throws `InvalidJob`. */
   constructor(text: string) {
     const shown = redact(text);
     const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(text)?.[1]?.toLowerCase();
-    if (scheme === undefined) throw new JobFailed(`Missing scheme in URL ${shown}`);
+    if (scheme === undefined) throw new InvalidJob(`Missing scheme in URL ${shown}`);
     if (!SCHEMES.includes(scheme)) {
-      throw new JobFailed(`Unsupported scheme ${quoted(scheme)} in URL ${shown}`);
+      throw new InvalidJob(`Unsupported scheme ${quoted(scheme)} in URL ${shown}`);
     }
     const url = /[\u0000- \u007f\\]/.test(text) || !URL.canParse(text) ? undefined : new URL(text);
     if (!url?.hostname || !/^[a-z]+:\/\/[^/]/i.test(text)) {
-      throw new JobFailed(`Invalid URL ${quoted(shown)}: expected ${scheme}://HOST/PATH`);
+      throw new InvalidJob(`Invalid URL ${quoted(shown)}: expected ${scheme}://HOST/PATH`);
     }
     this.host = url.hostname;
     this.plain = redact(text);

@@ -76,6 +76,7 @@ export class DiskGate implements Gate {
     const stop = metrics.pruneTime.startTimer();
     try {
       await docker.pruneContainers();
+      await docker.pruneNetworks();
       await docker.pruneImages({ filters: { dangling: ["false"] } });
       const query = { all: "true" };
       const pruning = await postForStream(docker, { path: "/build/prune", query, signal });

@@ -6,7 +6,7 @@
  */
 import type { Readable } from "node:stream";
 import type Docker from "dockerode";
-import type { DockerBuild, Secret } from "../../api/index.js";
+import type { DockerBuild, Push, Secret } from "../../api/index.js";
 import type { BuildIo } from "../build.js";
 import { JobFailed } from "../failure.js";
 import type { WorkerMetrics } from "../metrics.js";
@@ -38,7 +38,13 @@ export interface DockerBuilderOptions {
   readonly metrics: WorkerMetrics;
 }
 
-export interface DockerJob extends DockerBuild {
+/** Where an image may be pushed to, and as whom. */
+export interface PushOrder extends Omit<Push, "target"> {
+  readonly target: PushTarget;
+}
+
+export interface DockerJob extends Omit<DockerBuild, "push"> {
+  readonly push?: PushOrder | undefined;
   readonly secrets: readonly Secret[];
   /** The build context. A Dockerfile may be written to it. */
   readonly src: string;
@@ -49,23 +55,29 @@ export class DockerBuilder {
 
   constructor(private readonly options: DockerBuilderOptions) {}
 
-  /** Builds, and pushes. The result is the RepoId of what was pushed, or "". Throws `JobFailed`, and the signal's reason. */
-  async build(job: DockerJob, io: BuildIo): Promise<string> {
-    const { docker, allowPush, metrics } = this.options;
-    const target = job.push && PushTarget.parse(job.push.target);
+  /** Looks at where a job wants to push to, before work is done for it. Throws `InvalidJob`, and `JobFailed` if it may not. */
+  checkPush({ auth, target: text }: Push): PushOrder {
+    const target = PushTarget.parse(text);
     // To push an image, the engine has to be told its new name first. Whoever may not push must not name images either:
     // this worker's own image has a name, too.
-    if (target && !allowPush.includes(target.repo)) {
+    if (!this.options.allowPush.includes(target.repo)) {
       throw new JobFailed(
         `To allow pushing to this repository, start the worker with --allow-push "${target.repo}"`,
       );
     }
+    return { target, auth };
+  }
+
+  /** Builds, and pushes. The result is the RepoId of what was pushed, or "". Throws `JobFailed`, and the signal's reason. */
+  async build(job: DockerJob, io: BuildIo): Promise<string> {
+    const { docker, metrics } = this.options;
+    const { push } = job;
     const image = await this.#buildImage(job, io);
-    if (!target) return "";
+    if (!push) return "";
     return this.#pushes.hold("push", io.signal, async () => {
       const stop = metrics.pushTime.startTimer();
       try {
-        return await pushImage(docker, { image, target, auth: job.push?.auth }, io);
+        return await pushImage(docker, { image, ...push }, io);
       } finally {
         stop();
       }

@@ -2,7 +2,7 @@
  * Where an image is pushed to: `REPO:TAG`, and the registry that REPO is in.
  */
 import { quoted } from "../../text/quoting.js";
-import { JobFailed } from "../failure.js";
+import { InvalidJob } from "../failure.js";
 
 export class PushTarget {
   private constructor(
@@ -10,13 +10,13 @@ export class PushTarget {
     readonly tag: string,
   ) {}
 
-  /** Throws `JobFailed`. */
+  /** Throws `InvalidJob`. */
   static parse(text: string): PushTarget {
     const colon = text.lastIndexOf(":");
-    if (colon < 0) throw new JobFailed(`Missing ':TAG' in target ${quoted(text)}`);
+    if (colon < 0) throw new InvalidJob(`Missing ':TAG' in target ${quoted(text)}`);
     const [repo, tag] = [text.slice(0, colon), text.slice(colon + 1)];
-    if (repo === "") throw new JobFailed(`Repository empty in ${quoted(text)}`);
-    if (tag === "") throw new JobFailed(`Tag empty in ${quoted(text)}`);
+    if (repo === "") throw new InvalidJob(`Repository empty in ${quoted(text)}`);
+    if (tag === "") throw new InvalidJob(`Tag empty in ${quoted(text)}`);
     return new PushTarget(repo, tag);
   }
 

@@ -63,7 +63,8 @@ export async function pushImage(
     try {
       return `${target.repo}@${await attemptPush(docker, target, login, io)}`;
     } catch (error) {
-      if (!(error instanceof JobFailed)) throw error;
+      if (io.signal.aborted) say(`Push was canceled after ${attempt} attempts.`);
+      if (io.signal.aborted || !(error instanceof JobFailed)) throw error;
       if (attempt > RETRIES || FINAL.test(error.message)) {
         if (attempt > RETRIES) say(`Push exhausted retries after ${attempt} attempts.`);
         throw new JobFailed(`docker-push failed: ${error.message}`, { cause: error });

@@ -22,14 +22,14 @@ function timestamp(time: Date): string {
 }
 
 /**
- * An unexpected failure of a job, the way that OCaml prints exceptions: `Uncaught exception: Failure("…")`. For a spec that
- * cannot be read, what is known about the place follows.
+ * An error the way that OCaml prints exceptions: `Failure("…")`. For a spec that cannot be read, what is known about the
+ * place follows.
  */
-export function uncaughtException(error: unknown): string {
+export function exceptionText(error: unknown): string {
   if (error instanceof SexpError) {
     const place = error.explain().slice(error.message.length);
-    return `Uncaught exception: ${error.kind}(${quoted(error.message)})${place}`;
+    return `${error.kind}(${quoted(error.message)})${place}`;
   }
   const message = error instanceof Error ? error.message : String(error);
-  return `Uncaught exception: Failure(${quoted(message)})`;
+  return `Failure(${quoted(message)})`;
 }
