@@ -1,11 +1,14 @@
 /**
  * Options for building specs, which the worker and `obuilder` share:
  *
- *     command(…).addOption(BUILDER_OPTIONS.rsyncMode)…option(...FAST_SYNC)
- *       .action((options) => openBuilder({ store, ...builderOptions(options) }))
+ *     const build = command(…).addOption(BUILDER_OPTIONS.rsyncMode)…option(...FAST_SYNC)
+ *       .action((options) => openBuilder({ store, ...builderOptions(options) }));
+ *     for (const each of WITHOUT_EFFECT) build.addOption(each);
  */
 import { resolve } from "node:path";
 import {
+  DOCKER_ISOLATIONS,
+  type DockerIsolation,
   FETCHER_NAMES,
   type FetcherName,
   RSYNC_MODES,
@@ -15,7 +18,16 @@ import {
 } from "../obuilder/choices.js";
 import type { BuilderOptions } from "../obuilder/open-builder.js";
 import { option } from "./command.js";
-import { decimal, duration, existingDirectory, integer, list, oneOf, size } from "./values.js";
+import {
+  decimal,
+  duration,
+  existingDirectory,
+  integer,
+  list,
+  nonEmpty,
+  oneOf,
+  size,
+} from "./values.js";
 
 export const BUILDER_OPTIONS = {
   rsyncMode: option(
@@ -46,7 +58,34 @@ export const BUILDER_OPTIONS = {
     "Look up tags of base images again after that time (default: never).",
     duration,
   ),
+  dockerCpus: option(
+    "--docker-cpus <N>",
+    "Processors for a step in a docker store.",
+    decimal({ min: 0.01 }),
+  ),
+  dockerMemory: option("--docker-memory <SIZE>", "Memory for a step in a docker store.", size()),
+  dockerIsolation: option(
+    "--docker-isolation <KIND>",
+    "Isolation of steps in a docker store.",
+    oneOf(DOCKER_ISOLATIONS),
+  ),
 } as const;
+
+/** `--docker-network NAME`; what it is the network of depends on the program. */
+export function dockerNetworkOption(description: string) {
+  return option("--docker-network <NAME>", description, nonEmpty);
+}
+
+/** The reference's options for sandboxes that there are none of here: old service files and scripts still start. */
+export const WITHOUT_EFFECT = [
+  "--qemu-boot-time <SECONDS>",
+  "--qemu-cpus <N>",
+  "--qemu-guest-arch <ARCH>",
+  "--qemu-guest-os <OS>",
+  "--qemu-memory <GB>",
+  "--hcs-ctr-path <PATH>",
+  "--hcs-hcn-namespace-path <PATH>",
+].map((flags) => option(flags, "Without effect: there is no such sandbox.", String).hideHelp());
 
 /** A flag: `command(…).option(...FAST_SYNC)`. */
 export const FAST_SYNC = [
@@ -66,6 +105,10 @@ interface Parsed {
   readonly obuilderMemory?: number | undefined;
   readonly obuilderPids?: number | undefined;
   readonly obuilderBaseRefresh?: number | undefined;
+  readonly dockerCpus?: number | undefined;
+  readonly dockerMemory?: number | undefined;
+  readonly dockerNetwork?: string | undefined;
+  readonly dockerIsolation?: DockerIsolation | undefined;
 }
 
 /** The same for the builder. */
@@ -80,6 +123,12 @@ export function builderOptions(options: Parsed): Omit<BuilderOptions, "store"> {
       ...(options.obuilderCpus === undefined ? {} : { cpus: options.obuilderCpus }),
       ...(options.obuilderMemory === undefined ? {} : { memory: options.obuilderMemory }),
       ...(options.obuilderPids === undefined ? {} : { pids: options.obuilderPids }),
+    },
+    docker: {
+      cpus: options.dockerCpus,
+      memory: options.dockerMemory,
+      network: options.dockerNetwork,
+      isolation: options.dockerIsolation,
     },
     baseRefresh:
       options.obuilderBaseRefresh === undefined ? undefined : options.obuilderBaseRefresh * 1000,

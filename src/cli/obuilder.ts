@@ -2,7 +2,13 @@
 /**
  * `obuilder`: builds specs on this machine, without a cluster, and looks after a store.
  */
-import { BUILDER_OPTIONS, builderOptions, FAST_SYNC } from "./builder-options.js";
+import {
+  BUILDER_OPTIONS,
+  builderOptions,
+  dockerNetworkOption,
+  FAST_SYNC,
+  WITHOUT_EFFECT,
+} from "./builder-options.js";
 import { argument, command, option, program, repeatedOption, runMain } from "./command.js";
 import { UsageError } from "./errors.js";
 import {
@@ -12,9 +18,22 @@ import {
   integer,
   nonEmpty,
   oneOf,
+  type Parser,
   percentage,
   secretFile,
+  ValueError,
 } from "./values.js";
+
+/** A file, or `-` for standard input. */
+const input: Parser<string> = (text) => (text === "-" ? text : existingFile(text));
+
+/** A layer's id becomes part of a path. */
+const layerId: Parser<string> = (text) => {
+  if (/^[\w-]+$/.test(text)) return text;
+  throw new ValueError(
+    `invalid value '${text}', expected the id of a layer, 64 hexadecimal digits`,
+  );
+};
 
 const storeOption = () =>
   option(
@@ -23,7 +42,8 @@ const storeOption = () =>
     nonEmpty,
   ).makeOptionMandatory();
 
-const specOption = () => option("-f <FILE>", "The spec.", existingFile).makeOptionMandatory();
+const specOption = () =>
+  option("-f <FILE>", "The spec; - for standard input.", input).makeOptionMandatory();
 
 const secretOption = () =>
   repeatedOption("--secret <ID:FILE>", "A file whose content the spec knows as ID.", secretFile);
@@ -35,6 +55,7 @@ function storeCommand(name: string, summary: string, examples: readonly string[]
     summary,
     examples.map((line) => `obuilder ${line} --store=overlayfs:/var/cache/obuilder`),
   );
+  for (const each of WITHOUT_EFFECT) result.addOption(each);
   return result
     .addOption(storeOption())
     .addOption(BUILDER_OPTIONS.rsyncMode)
@@ -45,6 +66,10 @@ function storeCommand(name: string, summary: string, examples: readonly string[]
     .addOption(BUILDER_OPTIONS.memory)
     .addOption(BUILDER_OPTIONS.pids)
     .addOption(BUILDER_OPTIONS.baseRefresh)
+    .addOption(dockerNetworkOption("The network of steps in a docker store (default: none)."))
+    .addOption(BUILDER_OPTIONS.dockerCpus)
+    .addOption(BUILDER_OPTIONS.dockerMemory)
+    .addOption(BUILDER_OPTIONS.dockerIsolation)
     .option(...FAST_SYNC);
 }
 
@@ -84,7 +109,7 @@ const healthcheck = storeCommand("healthcheck", "Try a build.", ["healthcheck"])
 const deleteLayer = storeCommand("delete", "Remove a layer and all that were made from it.", [
   "delete 4ea035d1f0cfdda7660f299954022c3a974ec9e1ba5d06b3a9aa2bca24fdcfb7",
 ])
-  .addArgument(argument("<ID>", "The layer.", nonEmpty))
+  .addArgument(argument("<ID>", "The layer.", layerId))
   .action(async (id, options) => {
     const { deleteLayer } = await import("../obuilder/main.js");
     await deleteLayer(id, { store: options.store, ...builderOptions(options) });

@@ -2,10 +2,15 @@
 /**
  * `ocluster-worker`: joins a pool and builds what the scheduler hands out.
  */
-import { DOCKER_ISOLATIONS } from "../obuilder/choices.js";
 import type { RoomRule } from "../worker/docker/disk-gate.js";
 import { DEFAULT_SERVICE_IMAGE, UPDATE_MODES, type UpdateMode } from "../worker/update-options.js";
-import { BUILDER_OPTIONS, builderOptions, FAST_SYNC } from "./builder-options.js";
+import {
+  BUILDER_OPTIONS,
+  builderOptions,
+  dockerNetworkOption,
+  FAST_SYNC,
+  WITHOUT_EFFECT,
+} from "./builder-options.js";
 import { command, connectOption, option, repeatedOption, runMain } from "./command.js";
 import {
   decimal,
@@ -42,11 +47,6 @@ function roomRule(
 ): RoomRule | undefined {
   if (minFreePercent !== undefined) return { minFreePercent };
   return maxImagesGb === undefined ? undefined : { maxImagesGb };
-}
-
-/** The reference's options for a sandbox that there is none of here: old service files still start. */
-function qemuOption<F extends string>(flags: F) {
-  return option(flags, "Without effect: there is no QEMU sandbox.", String).hideHelp();
 }
 
 const milliseconds = (seconds: number | undefined) =>
@@ -106,24 +106,10 @@ const worker = command("ocluster-worker", "Runs a build worker.", [
       decimal({ min: 0 }),
     ),
   )
-  .addOption(
-    option(
-      "--docker-network <NAME>",
-      "The network of Docker builds, and of steps in a docker store.",
-      nonEmpty,
-    ),
-  )
-  .addOption(
-    option("--docker-cpus <N>", "Processors for a step in a docker store.", decimal({ min: 0.01 })),
-  )
-  .addOption(option("--docker-memory <SIZE>", "Memory for a step in a docker store.", size()))
-  .addOption(
-    option(
-      "--docker-isolation <KIND>",
-      "Isolation of steps in a docker store.",
-      oneOf(DOCKER_ISOLATIONS),
-    ),
-  )
+  .addOption(dockerNetworkOption("The network of Docker builds, and of steps in a docker store."))
+  .addOption(BUILDER_OPTIONS.dockerCpus)
+  .addOption(BUILDER_OPTIONS.dockerMemory)
+  .addOption(BUILDER_OPTIONS.dockerIsolation)
   .addOption(
     option(
       "--obuilder-store <STORE>",
@@ -191,11 +177,6 @@ const worker = command("ocluster-worker", "Runs a build worker.", [
       DEFAULT_SERVICE_IMAGE.service,
     ),
   )
-  .addOption(qemuOption("--qemu-boot-time <SECONDS>"))
-  .addOption(qemuOption("--qemu-cpus <N>"))
-  .addOption(qemuOption("--qemu-guest-arch <ARCH>"))
-  .addOption(qemuOption("--qemu-guest-os <OS>"))
-  .addOption(qemuOption("--qemu-memory <GB>"))
   .option("--once", "Take one job, then exit.", false)
   .option("--drain-on-sigterm", "On SIGTERM finish the running jobs, then exit.", false)
   .action(async (options) => {
@@ -220,12 +201,6 @@ const worker = command("ocluster-worker", "Runs a build worker.", [
             ? undefined
             : {
                 ...builderOptions(options),
-                docker: {
-                  cpus: options.dockerCpus,
-                  memory: options.dockerMemory,
-                  network: options.dockerNetwork,
-                  isolation: options.dockerIsolation,
-                },
                 store: options.obuilderStore,
                 pruneThreshold: options.obuilderPruneThreshold,
                 pruneLimit: options.obuilderPruneLimit,
@@ -244,5 +219,7 @@ const worker = command("ocluster-worker", "Runs a build worker.", [
       },
     );
   });
+
+for (const each of WITHOUT_EFFECT) worker.addOption(each);
 
 await runMain(worker);

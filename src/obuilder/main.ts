@@ -12,7 +12,7 @@ import type { SecretFile } from "../cli/values.js";
 import { toBytes } from "../text/bytes.js";
 import type { Builder, Secrets } from "./builder.js";
 import type { BuildLog, LayerId, Store } from "./contracts.js";
-import { LayerDatabase } from "./database.js";
+import { readRows } from "./database.js";
 import { type DockerfileStyle, dockerfileOf } from "./dockerfile.js";
 import { BuildCancelled, BuildError } from "./errors.js";
 import { specFromDockerfile } from "./from-dockerfile/convert.js";
@@ -30,7 +30,7 @@ import { readSpec } from "./spec-reader.js";
 import { inspectStore, parseStoreSpec } from "./stores/open-store.js";
 
 export interface BuildOptions extends BuilderOptions {
-  /** Path of the spec. */
+  /** Path of the spec, or `-` for standard input. */
   readonly file: string;
   readonly secret: readonly SecretFile[];
   readonly color: ColorChoice;
@@ -139,12 +139,7 @@ export async function diskUsage(options: Pick<BuilderOptions, "store">): Promise
     const layers = await store.list();
     const sizes = await store.sizes(layers.map(({ id }) => id));
     const path = join(store.stateDir, "db", "db.sqlite");
-    const database = new LayerDatabase(path, { readOnly: true });
-    try {
-      await print(layerTable(layers, sizes, database.rows(), new Date()));
-    } finally {
-      database.close();
-    }
+    await print(layerTable(layers, sizes, readRows(path), new Date()));
     await print(`${(await store.freePercent()).toFixed(1)}% of the space is free`);
   });
 }
@@ -209,14 +204,22 @@ async function withInspected(text: string, use: (store: Store) => Promise<void>)
 
 /** Reads a spec; what is wrong with one is reported on standard output, where people look for it. */
 function loadSpec(file: string): Spec {
+  const name = file === "-" ? "standard input" : file;
   try {
-    return readSpec(readFileSync(file), file);
+    return readSpec(readInput(file), name);
   } catch (error) {
     if (!(error instanceof SexpError)) throw error;
-    process.stdout.write(`${error.explain(file)}\n`);
+    process.stdout.write(toBytes(`${error.explain(name)}\n`));
     throw new CommandFailed("");
   }
 }
+
+function readInput(file: string): Buffer {
+  return readFileSync(file === "-" ? STDIN : file);
+}
+
+/** Its descriptor. */
+const STDIN = 0;
 
 function loadSecrets(files: readonly SecretFile[]): Secrets {
   return files.map(({ id, file }) => [id, readFileSync(file)] as const);
