@@ -3,7 +3,7 @@
  */
 
 import { once } from "node:events";
-import { readFileSync, statSync } from "node:fs";
+import { existsSync, readFileSync, statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { CommandFailed } from "../cli/errors.js";
 import { interruptible } from "../cli/signals.js";
@@ -14,7 +14,7 @@ import type { Builder, Secrets } from "./builder.js";
 import type { BuildLog, LayerId, Store } from "./contracts.js";
 import { readRows } from "./database.js";
 import { type DockerfileStyle, dockerfileOf } from "./dockerfile.js";
-import { BuildCancelled, BuildError } from "./errors.js";
+import { BuildCancelled, BuildError, StoreError } from "./errors.js";
 import { specFromDockerfile } from "./from-dockerfile/convert.js";
 import { DockerfileError } from "./from-dockerfile/errors.js";
 import { healthcheck } from "./healthcheck.js";
@@ -51,7 +51,6 @@ export async function build(dir: string, options: BuildOptions): Promise<void> {
       const id = await builder.build({ spec, sourceDir: resolve(dir), log, secrets, signal });
       await print(`Got: "${id}"`);
     } catch (error) {
-      if (error instanceof BuildCancelled) throw new CommandFailed("Cancelled at user's request");
       if (!(error instanceof BuildError)) throw error;
       throw new CommandFailed(`Build step failed: ${error.message}`);
     }
@@ -136,9 +135,10 @@ function plannedLayer({ id, cached }: PlannedLayer): string {
 /** Prints the layers as a table, the longest unused first. */
 export async function diskUsage(options: Pick<BuilderOptions, "store">): Promise<void> {
   await withInspected(options.store, async (store) => {
+    const path = join(store.stateDir, "db", "db.sqlite");
+    if (!existsSync(path)) throw new StoreError(`There is no store ${options.store} yet`);
     const layers = await store.list();
     const sizes = await store.sizes(layers.map(({ id }) => id));
-    const path = join(store.stateDir, "db", "db.sqlite");
     await print(layerTable(layers, sizes, readRows(path), new Date()));
     await print(`${(await store.freePercent()).toFixed(1)}% of the space is free`);
   });
@@ -178,7 +178,7 @@ export async function fromDockerfile(
   }
 }
 
-/** Opens a builder for `use`, which is told when the user wants to stop. */
+/** Opens a builder for `use`, which is told when the user wants to stop and then throws `BuildCancelled`. */
 async function withBuilder(
   options: BuilderOptions,
   use: (builder: Builder, signal: AbortSignal) => Promise<void>,
@@ -187,6 +187,9 @@ async function withBuilder(
     const builder = await openBuilder(options);
     try {
       await use(builder, signal);
+    } catch (error) {
+      if (!(error instanceof BuildCancelled)) throw error;
+      throw new CommandFailed("Cancelled at user's request");
     } finally {
       await builder.close();
     }
