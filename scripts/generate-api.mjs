@@ -5,6 +5,7 @@ import { mkdtempSync, renameSync, rmSync } from "node:fs";
 
 const SCHEMAS = {
   "schema/ocluster": "src/api/generated/ocluster",
+  "schema/extensions": "src/api/generated/extensions",
   "test/interop/test": "test/interop/generated/test",
   "examples/rpc-hello": "examples/generated/rpc-hello",
 };

@@ -19,6 +19,7 @@ export type {
 export { cacheHintBytes, cacheHintOf, readJobDescr } from "./job-descr.js";
 export * as Persistent from "./persistent.js";
 export * as PoolAdmin from "./pool-admin.js";
+export * as PoolMonitor from "./pool-monitor.js";
 export * as Progress from "./progress.js";
 export * as Queue from "./queue.js";
 export * as Registration from "./registration.js";

@@ -5,6 +5,7 @@ import type { Struct } from "capnp-es";
 import { type Capability, type Method, method, serve } from "../rpc/index.js";
 import { type CallOptions, capabilityOf, done, resultOf } from "./calls.js";
 import { PoolAdmin$Client } from "./generated/ocluster.js";
+import { type PoolState, stateMethod } from "./pool-monitor.js";
 import * as Progress from "./progress.js";
 
 const [SHOW, WORKERS, SET_ACTIVE, WORKER, UPDATE, SET_RATE, FORGET, DRAIN] =
@@ -38,6 +39,8 @@ export interface PoolAdminService {
   setRate(client: string, rate: number): void;
   /** Forgets a worker that is not connected. */
   forget(name: string): void;
+  /** The pool in numbers. */
+  state(): PoolState;
 }
 
 export function local(service: PoolAdminService): Capability {
@@ -74,6 +77,7 @@ export function local(service: PoolAdminService): Capability {
       const name = call.params.worker;
       return withReport(call.capability(1), (report) => service.drain(name, report, call.signal));
     }),
+    stateMethod(service),
   ]);
 }
 

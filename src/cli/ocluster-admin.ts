@@ -3,8 +3,9 @@
  * `ocluster-admin`: administers a scheduler.
  */
 import type { Capability } from "../rpc/types.js";
-import { argument, command, connectOption, program, runMain } from "./command.js";
-import { decimal, nonEmpty } from "./values.js";
+import { argument, command, connectOption, option, program, runMain } from "./command.js";
+import { interruptible } from "./signals.js";
+import { decimal, duration, integer, nonEmpty, type Parser, ValueError } from "./values.js";
 
 /** A command that has the scheduler's `admin.cap`. */
 function adminCommand(name: string, summary: string, examples: readonly string[]) {
@@ -19,9 +20,10 @@ function adminCommand(name: string, summary: string, examples: readonly string[]
 async function withAdmin(
   { connect, verbosity }: { readonly connect: string; readonly verbosity: string },
   use: (admin: Capability) => Promise<void>,
+  signal?: AbortSignal,
 ): Promise<void> {
   const { withService } = await import("./session.js");
-  await withService(connect, use, { quiet: verbosity === "quiet" });
+  await withService(connect, use, { quiet: verbosity === "quiet", ...(signal && { signal }) });
 }
 
 const show = adminCommand("show", "Show information about a scheduler, pool or worker.", [
@@ -38,6 +40,38 @@ const show = adminCommand("show", "Show information about a scheduler, pool or w
       const { show } = await import("../admin/show.js");
       await show(admin, pool, worker, options);
     }),
+  );
+
+/** A pause that is long enough not to be one look after the other. */
+const interval: Parser<number> = (text) => {
+  const seconds = duration(text);
+  if (seconds < 0.1) throw new ValueError(`invalid value '${text}', expected at least 100ms`);
+  return seconds;
+};
+
+const top = adminCommand("top", "Watch a pool: its workers, its queue, its clients.", [
+  "top linux-x86_64",
+  "top --json --count=10 --interval=5 linux-x86_64",
+])
+  .addOption(option("--interval <TIME>", "Pause between two looks.", interval).default(1))
+  .addOption(
+    option("--count <N>", "Print this many looks; without a terminal: 1.", integer({ min: 1 })),
+  )
+  .option("--once", "The same as --count=1.", false)
+  .option("--json", "Print JSON, one line for each look.", false)
+  .argument("<POOL>", "The pool.")
+  .action((pool, options) =>
+    interruptible((signal) =>
+      withAdmin(
+        options,
+        async (admin) => {
+          const { top } = await import("../admin/top.js");
+          const count = options.once ? 1 : options.count;
+          await top(admin, pool, { ...options, count }, signal);
+        },
+        signal,
+      ),
+    ),
   );
 
 const addClient = adminCommand("add-client", "Register a client and print its capability.", [
@@ -159,7 +193,19 @@ await runMain(
   program(
     "ocluster-admin",
     "Administers a scheduler.",
-    [show, addClient, removeClient, listClients, setRate, pause, unpause, update, forget, exec],
+    [
+      show,
+      top,
+      addClient,
+      removeClient,
+      listClients,
+      setRate,
+      pause,
+      unpause,
+      update,
+      forget,
+      exec,
+    ],
     [
       "ocluster-admin -c admin.cap show",
       "ocluster-admin -c admin.cap add-client alice > alice.cap",

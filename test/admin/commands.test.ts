@@ -1,8 +1,7 @@
 /** What `ocluster-admin` prints and how it ends, command by command, against a real scheduler. */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { Registration, Worker } from "../../src/api/index.js";
-import { type Capability, RpcError, readCapFile, Vat } from "../../src/rpc/index.js";
 import { Cluster } from "../support/cluster.js";
+import { IdleWorkers } from "../support/idle-workers.js";
 import { type Ended, run } from "../support/programs.js";
 
 const POOL = "linux-x86_64";
@@ -27,45 +26,6 @@ async function transcript(...args: readonly string[]) {
 
 const ok = (stdout: string) => ({ code: 0, stdout, stderr: "" });
 const failed = (stderr: string) => ({ code: 1, stdout: "", stderr });
-
-/** Workers that have registered and do nothing. */
-class Workers {
-  private readonly vats: Vat[] = [];
-  private readonly queues: Capability[] = [];
-
-  async add(name: string, selfUpdate?: () => Promise<void>): Promise<void> {
-    const vat = new Vat();
-    this.vats.push(vat);
-    using registration = await vat.import(readCapFile(cluster.cap(`pool-${POOL}`)));
-    const queue = Registration.register(registration, {
-      name,
-      capacity: 1,
-      worker: Worker.local({
-        metrics: async () => ({ contentType: "text/plain", data: "" }),
-        additionalMetric: async () => null,
-        selfUpdate:
-          selfUpdate ??
-          (async () => {
-            throw new RpcError("failed", "cannot");
-          }),
-      }),
-    });
-    this.queues.push(queue);
-    await queue.whenResolved();
-  }
-
-  /** Hangs up. */
-  async removeAllNow(): Promise<void> {
-    for (const queue of this.queues.splice(0)) queue.release();
-    await Promise.all(this.vats.splice(0).map((vat) => vat.close()));
-  }
-
-  /** Hangs up, and waits until the scheduler knows. */
-  async removeAll(): Promise<void> {
-    await this.removeAllNow();
-    await expect.poll(() => cluster.show()).toMatch(/registered:\ndisconnected:/);
-  }
-}
 
 it("says where it connects, on standard error", async () => {
   expect((await admin("show")).stderr).toBe(`Connecting to tcp:127.0.0.1:${cluster.port}... OK\n`);
@@ -127,9 +87,10 @@ describe("a pool", () => {
 });
 
 describe("workers", () => {
-  const workers = new Workers();
+  let workers: IdleWorkers;
 
   beforeEach(async () => {
+    workers = new IdleWorkers(cluster);
     for (const name of ["a", "b"]) await workers.add(name);
     return async () => {
       await workers.removeAll();
@@ -199,12 +160,11 @@ describe("workers", () => {
 });
 
 describe("updates", () => {
-  const workers = new Workers();
-
   it("restart one worker first, then the others, and tell of those that are away", async () => {
+    const workers = new IdleWorkers(cluster);
     /** A worker that restarts when it is told to: it hangs up and comes back. */
     const restarting = async (name: string): Promise<void> => {
-      const own = new Workers();
+      const own = new IdleWorkers(cluster);
       await own.add(name, async () => {
         await own.removeAllNow();
         await workers.add(name);

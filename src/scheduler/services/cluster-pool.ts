@@ -1,7 +1,7 @@
 /**
  * A pool and who is connected to it: jobs come in from clients and go out to workers.
  */
-import { type Registration, Ticket } from "../../api/index.js";
+import { type PoolMonitor, type Registration, Ticket } from "../../api/index.js";
 import type { Logger } from "../../cli/log.js";
 import {
   answers,
@@ -19,6 +19,7 @@ import type { Clock, PoolStore } from "../types.js";
 import type { Chores } from "./chores.js";
 import { ClientTicket } from "./client-ticket.js";
 import type { QueueAccount, TicketAccount } from "./guard-rails.js";
+import { poolState } from "./pool-state.js";
 import { jobTraits, QueuedJob } from "./queued-job.js";
 import { type Outcome, WorkerSession } from "./worker-session.js";
 
@@ -111,6 +112,11 @@ export class ClusterPool {
       throw error;
     }
     return this.admit(registering, connection).queue;
+  }
+
+  /** The pool in numbers, now. Costs a little for each worker and client. */
+  state(): PoolMonitor.PoolState {
+    return poolState(this.pool, this.options.clock());
   }
 
   /** Calls `listener` with each worker that joins from now on. Returns how to stop that. */

@@ -2,7 +2,7 @@
  * What administrators can do with a pool.
  */
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { type PoolAdmin, Worker } from "../../api/index.js";
+import { type PoolAdmin, type PoolMonitor, Worker } from "../../api/index.js";
 import type { Logger } from "../../cli/log.js";
 import { RpcError } from "../../rpc/index.js";
 import { quoted } from "../../text/quoting.js";
@@ -106,6 +106,10 @@ export class ClusterPoolAdmin implements PoolAdmin.PoolAdminService {
       case "unknown worker":
         throw new RpcError("failed", `Worker ${quoted(name)} not known in this pool`);
     }
+  }
+
+  state(): PoolMonitor.PoolState {
+    return this.options.pool.state();
   }
 
   private session(name: string): WorkerSession {

@@ -1,0 +1,189 @@
+/**
+ * How `top` shows a pool: lines of text, for a terminal of a size or for any.
+ */
+import type { PoolMonitor } from "../api/index.js";
+import { paint } from "../cli/terminal.js";
+import { visible } from "../text/visible.js";
+import type { PoolReport, WorkerReport } from "./pool-report.js";
+
+/** A report and when it was made. */
+export interface Sample {
+  readonly report: PoolReport;
+  /** In ms since the Unix epoch. */
+  readonly time: number;
+}
+
+export interface ViewOptions {
+  readonly pool: string;
+  readonly color: boolean;
+  /** The size of the terminal; Infinity where there is none. */
+  readonly columns: number;
+  readonly rows: number;
+}
+
+/** @param before an earlier sample, to see how fast things go; null at the beginning */
+export function topView(now: Sample, before: Sample | null, options: ViewOptions): string[] {
+  const { report } = now;
+  const { color, columns } = options;
+  const workers = report.workers.toSorted((a, b) => Number(b.connected) - Number(a.connected));
+  // Who waits for most comes first.
+  const clients = report.clients.toSorted((a, b) => total(b.queued) - total(a.queued));
+  const summary = summaryLines(now, before, options.pool);
+  // Blank lines and headings take four more.
+  const room = Math.max(2, options.rows - summary.length - 4);
+  const half = Math.floor(room / 2);
+  const forWorkers = Math.max(half, room - clients.length);
+  const forClients = Math.max(room - half, room - workers.length);
+  const cut = ({ text, look }: Line) =>
+    paint(color && look !== undefined, look ?? "bold", [...text].slice(0, columns).join(""));
+  return [
+    ...summary,
+    blank,
+    ...table(WORKER_HEADS, workers.map(workerRow), forWorkers),
+    blank,
+    ...table(CLIENT_HEADS, clients.map(clientRow), forClients),
+  ].map(cut);
+}
+
+interface Line {
+  readonly text: string;
+  readonly look?: Parameters<typeof paint>[1] | undefined;
+}
+
+const blank: Line = { text: "" };
+
+function summaryLines({ report, time }: Sample, before: Sample | null, pool: string): Line[] {
+  const { backlog, capacity, clients, ready, workers } = report;
+  const connected = workers.filter((worker) => worker.connected);
+  const paused = connected.filter((worker) => !isActive(worker)).length;
+  const running = sum(connected.map((worker) => worker.running));
+  const ofWorkers = connected.map(({ queue }) => queue);
+  const queued = total(backlog) + sum(ofWorkers.map(total));
+  const urgent = backlog.urgent + sum(ofWorkers.map((queue) => queue.urgent));
+  const use = capacity > 0 ? ` (${Math.round((100 * running) / capacity)}%)` : "";
+  return [
+    { text: `${visible(pool)}  ${timeOfDay(time)}`, look: "bold" },
+    {
+      text: `Workers: ${connected.length} connected, ${paused} paused, ${workers.length - connected.length} disconnected`,
+    },
+    { text: `Running: ${running} of ${capacity}${use}, ${ready} more asked for` },
+    {
+      text:
+        `Queued:  ${queued} (${urgent} urgent), ${queued - total(backlog)} of them with workers, ` +
+        `from ${clients.filter((client) => total(client.queued) > 0).length} clients`,
+    },
+    { text: `Rates:   ${rates({ report, time }, before)}` },
+  ];
+}
+
+/** `2.0/s submitted, 1.5/s started, 1.5/s finished, 0.0/s cancelled` */
+function rates({ report, time }: Sample, before: Sample | null): string {
+  const { totals } = report;
+  if (!totals) return "not told by this scheduler";
+  const earlier = before?.report.totals;
+  const words = ["submitted", "started", "finished", "cancelled"] as const;
+  if (!before || !earlier) return words.map((word) => `${totals[word]} ${word}`).join(", ");
+  const seconds = Math.max(0.001, (time - before.time) / 1000);
+  return words
+    .map((word) => `${((totals[word] - earlier[word]) / seconds).toFixed(1)}/s ${word}`)
+    .join(", ");
+}
+
+const WORKER_HEADS = ["WORKER", "STATE", "RUNNING", "QUEUED", "WORK"];
+
+function workerRow(worker: WorkerReport): Row {
+  const { capacity, connected, name, queue, running, work } = worker;
+  const load = capacity === null ? `${running}` : `${running}/${capacity}`;
+  return {
+    cells: [
+      visible(name),
+      stateOf(worker),
+      ...(connected ? [load, `${total(queue)}`, duration(work)] : ["-", "-", "-"]),
+    ],
+    look: connected ? (isActive(worker) ? undefined : "yellow") : "red",
+  };
+}
+
+const CLIENT_HEADS = ["CLIENT", "", "RATE", "QUEUED", "URGENT", "DUE IN"];
+
+function clientRow({ delay, id, queued, rate }: PoolMonitor.ClientState): Row {
+  const due = delay > 0 ? duration(delay) : "now";
+  return {
+    cells: [
+      visible(id),
+      "",
+      `${Number(rate.toPrecision(4))}`,
+      `${total(queued)}`,
+      `${queued.urgent}`,
+      due,
+    ],
+  };
+}
+
+interface Row {
+  readonly cells: readonly string[];
+  readonly look?: Line["look"];
+}
+
+/** Columns of which the first two are words, the others numbers. At most `room` lines below the heading. */
+function table(heads: readonly string[], rows: readonly Row[], room: number): Line[] {
+  const shown = rows.length > room ? rows.slice(0, room - 1) : rows;
+  const widths = heads.map((head, i) =>
+    Math.max(head.length, ...shown.map(({ cells }) => Math.min(NAME_WIDTH, cells[i]!.length))),
+  );
+  const layOut = (cells: readonly string[]): string =>
+    cells
+      .map((cell, i) => (i < 2 ? clip(cell, widths[i]!) : cell.padStart(widths[i]!)))
+      .filter((_, i) => widths[i]! > 0)
+      .join("  ")
+      .trimEnd();
+  const lines: Line[] = shown.map(({ cells, look }) => ({ text: layOut(cells), look }));
+  if (rows.length > shown.length) lines.push({ text: `… ${rows.length - shown.length} more` });
+  return [{ text: layOut(heads), look: "bold" }, ...lines];
+}
+
+/** Longer names are cut, lest they push the numbers off the screen. */
+const NAME_WIDTH = 40;
+
+function clip(text: string, width: number): string {
+  return text.length > width ? `${text.slice(0, width - 1)}…` : text.padEnd(width);
+}
+
+function isActive({ adminPause, shuttingDown, workerPause }: WorkerReport): boolean {
+  return !(adminPause || shuttingDown || workerPause);
+}
+
+/** `running`, `paused`, `paused by itself`, `restarting`, `disconnected`, `disconnected, paused` */
+function stateOf({ adminPause, connected, shuttingDown, workerPause }: WorkerReport): string {
+  const notes = [
+    ...(connected ? [] : ["disconnected"]),
+    ...(adminPause ? ["paused"] : []),
+    ...(workerPause ? ["paused by itself"] : []),
+    ...(shuttingDown ? ["restarting"] : []),
+  ];
+  return notes.length === 0 ? "running" : notes.join(", ");
+}
+
+/** `45s`, `12m`, `3h05m`, `4d02h` */
+function duration(seconds: number): string {
+  const minutes = Math.floor(seconds / 60);
+  const hours = Math.floor(minutes / 60);
+  const two = (n: number) => String(n).padStart(2, "0");
+  if (minutes < 2) return `${Math.round(seconds)}s`;
+  if (hours < 1) return `${minutes}m`;
+  if (hours < 48) return `${hours}h${two(minutes % 60)}m`;
+  return `${Math.floor(hours / 24)}d${two(hours % 24)}h`;
+}
+
+/** Local time, `16:28:30`. */
+function timeOfDay(time: number): string {
+  return new Date(time).toTimeString().slice(0, 8);
+}
+
+function total({ other, urgent }: PoolMonitor.JobCount): number {
+  return urgent + other;
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((a, b) => a + b, 0);
+}

@@ -1,0 +1,49 @@
+/**
+ * A pool in numbers, for administrators who watch it live: it costs nothing for queued jobs, so that it may be asked for
+ * every second.
+ */
+import type { PoolMonitor } from "../../api/index.js";
+import { compareNames } from "../names.js";
+import type { Pool } from "../pool.js";
+import type { ByPriority } from "../pool-metrics.js";
+import { INACTIVE } from "../reasons.js";
+
+/** @param now in seconds of the pool's clock */
+export function poolState<J>(pool: Pool<J>, now: number): PoolMonitor.PoolState {
+  const { clients, counters, incoming, workerQueues, workersCapacity, workersReady } =
+    pool.metrics();
+  const { submitted, accepted: started, cancelled, finished } = counters;
+  return {
+    capacity: workersCapacity,
+    ready: workersReady,
+    backlog: jobCount(incoming),
+    workers: pool.knownWorkers().map(({ name, connected, active }) => {
+      const worker = pool.workers.get(name);
+      const reasons = worker?.reasons ?? (active ? 0 : INACTIVE.adminPause);
+      return {
+        name,
+        connected,
+        workerPause: (reasons & INACTIVE.worker) !== 0,
+        adminPause: (reasons & INACTIVE.adminPause) !== 0,
+        shuttingDown: (reasons & INACTIVE.shutdown) !== 0,
+        capacity: worker?.capacity ?? 0,
+        running: worker?.running ?? 0,
+        queue: jobCount(workerQueues.get(name)),
+        work: worker?.workload ?? 0,
+      };
+    }),
+    clients: [...pool.clients.values()]
+      .sort((a, b) => compareNames(a.id, b.id))
+      .map(({ id, rate, nextStart }) => ({
+        id,
+        rate,
+        delay: nextStart - now,
+        queued: jobCount(clients.get(id)),
+      })),
+    totals: { submitted, started, cancelled, finished },
+  };
+}
+
+function jobCount({ high, low }: ByPriority = { high: 0, low: 0 }): PoolMonitor.JobCount {
+  return { urgent: high, other: low };
+}
