@@ -196,6 +196,39 @@ describe.each([
     expect(found.filter((name) => !/docker/i.test(name))).toEqual(["./dir/also", "./keep"]);
   });
 
+  it("minds the ignore file of the one Dockerfile, if it is BuildKit", async () => {
+    const list = "cd /ctx; find . -type f | sort | tr '\\n' ' '";
+    write({
+      ".dockerignore": "for-one\n",
+      "deep/One.dockerignore": "for-all\n",
+      "deep/One": `FROM ${busybox}\nCOPY . /ctx\nRUN ${list} # ${Math.random()}`,
+      "for-one": "",
+      "for-all": "",
+    });
+    await build({ buildkit, dockerfile: { path: "deep/One" } });
+    const found = [...(await logText()).matchAll(/\.\/for-\w+/g)].map(([name]) => name);
+    expect(found).toEqual([buildkit ? "./for-one" : "./for-all"]);
+  });
+
+  describe.each<[string, (config: LoginConfig) => object]>([
+    ["in the configuration", ({ auth, host }) => ({ auths: { [host]: { auth } } })],
+    [
+      "as old clients wrote it",
+      ({ auth, host }) => ({ auths: { [`https://${host}/v1/`]: { auth } } }),
+    ],
+    ["with the registry's helper", ({ host }) => ({ credHelpers: { [host]: "ocluster-test" } })],
+    ["with the helper for all", () => ({ credsStore: "ocluster-test" })],
+  ])("with the operator's password %s", (_where, config) => {
+    it("pulls a base image that is not for everybody", async () => {
+      await withLogin(config, async (base) => {
+        const marker = `marker-${Math.random()}`;
+        const dockerfile = { contents: `FROM ${base}\nRUN echo "${marker}" | tr a-z A-Z` };
+        await build({ buildkit, dockerfile });
+        expect(await logText()).toContain(marker.toUpperCase());
+      });
+    });
+  });
+
   it("is stopped by a cancellation, with its container", async () => {
     const building = build({ buildkit, ...contents("RUN echo started; sleep 1000000") });
     building.catch(() => {});
@@ -206,6 +239,55 @@ describe.each([
     while ((await engine.containers()).length > 0 || running("sleep 1000000"));
   });
 });
+
+interface LoginConfig {
+  /** The registry's address. */
+  readonly host: string;
+  /** As in Docker's configuration. */
+  readonly auth: string;
+}
+
+/**
+ * Runs `body` with the name of an image for which the registry wants a password, and which the engine has not. The
+ * operator's configuration is what `config` makes of it, with a helper `ocluster-test` on the path.
+ */
+async function withLogin(
+  config: (login: LoginConfig) => object,
+  body: (base: string) => Promise<void>,
+): Promise<void> {
+  const [user, password] = ["operator", "pa:ss"];
+  const dir = mkdtempSync(join(tmpdir(), "ocluster-login-"));
+  const { host } = registry;
+  const base = `${host}/private-${Math.random().toString(36).slice(2)}:1`;
+  const { DOCKER_CONFIG, PATH } = process.env;
+  try {
+    const auth = Buffer.from(`${user}:${password}`).toString("base64");
+    writeFileSync(join(dir, "config.json"), JSON.stringify(config({ host, auth })));
+    const credentials = JSON.stringify({ ServerURL: host, Username: user, Secret: password });
+    writeFileSync(
+      join(dir, "docker-credential-ocluster-test"),
+      `#!/bin/sh
+      case $1 in
+        list) echo '${JSON.stringify({ [host]: user })}';;
+        get) read registry
+             if [ "$registry" = "${host}" ]; then echo '${credentials}'
+             else echo "credentials not found in native keychain"; exit 1; fi;;
+      esac\n`,
+      { mode: 0o755 },
+    );
+    await engine.pushBusybox(base);
+    await engine.docker.getImage(base).remove();
+    registry.credentials = `${user}:${password}`;
+    process.env.DOCKER_CONFIG = dir;
+    process.env.PATH = `${dir}:${PATH}`;
+    await body(base);
+  } finally {
+    if (DOCKER_CONFIG === undefined) delete process.env.DOCKER_CONFIG;
+    else process.env.DOCKER_CONFIG = DOCKER_CONFIG;
+    process.env.PATH = PATH;
+    rmSync(dir, { recursive: true });
+  }
+}
 
 /** Whether a process with this command line exists. */
 function running(command: string): boolean {

@@ -73,7 +73,7 @@ async function buildImage(dockerfile: string, name: string, target?: string): Pr
   const { docker } = engine;
   const session = await openSession(docker, {
     secrets: new Map([["npmrc", npmConfiguration()]]),
-    registryAuth: () => undefined,
+    registryAuth: async () => undefined,
   });
   const progress = new BuildKitProgress();
   let output = "";
@@ -89,7 +89,7 @@ async function buildImage(dockerfile: string, name: string, target?: string): Pr
         buildargs: JSON.stringify({ BASE }),
         ...(target !== undefined && { target }),
       },
-      body: await packContext(ROOT, dockerfile),
+      body: await packContext(ROOT, dockerfile, [".dockerignore"]),
       signal: AbortSignal.timeout(BUILD_TIMEOUT_MS),
     });
     for await (const { id, aux, error } of engineMessages(response)) {

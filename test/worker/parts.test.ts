@@ -168,6 +168,11 @@ describe(".dockerignore", () => {
   });
 });
 
+it("refuses patterns of .dockerignore that would keep all others waiting", () => {
+  const rules = new DockerIgnore(`${"**/".repeat(20_000)}x`);
+  expect(() => rules.ignores("a/".repeat(2000))).toThrow("too complex");
+});
+
 describe("BuildKit's progress", () => {
   const bytes = (number: number, value: string | Uint8Array) => encodeMessage({ [number]: value });
   /** A varint field. */

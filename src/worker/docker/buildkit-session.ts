@@ -23,7 +23,7 @@ export interface SessionSources {
   /** By their ids. */
   readonly secrets: ReadonlyMap<string, string>;
   /** What to log in to a registry with, if anything. */
-  registryAuth(host: string): RegistryAuth | undefined;
+  registryAuth(host: string): Promise<RegistryAuth | undefined>;
 }
 
 /** A session that a build can name by its id, until it is closed. */
@@ -68,15 +68,17 @@ function sessionMethods({ secrets, registryAuth }: SessionSources): Record<strin
         callback(null, encodeMessage({ 1: value }));
       }
     },
-    "/moby.filesync.v1.Auth/Credentials": ({ request }, callback) => {
-      const auth = registryAuth(new Message(request).text(1));
-      callback(
-        null,
-        auth ? encodeMessage({ 1: auth.username, 2: auth.password }) : Buffer.alloc(0),
-      );
+    "/moby.filesync.v1.Auth/Credentials": async ({ request }, callback) => {
+      const auth = await registryAuth(new Message(request).text(1));
+      callback(null, auth ? encodeMessage(credentials(auth)) : Buffer.alloc(0));
     },
     "/grpc.health.v1.Health/Check": (_call, callback) => callback(null, SERVING),
   };
+}
+
+/** moby.filesync.v1.CredentialsResponse; a secret without a name is a token. */
+function credentials({ identitytoken, password, username }: RegistryAuth): Record<number, string> {
+  return identitytoken === undefined ? { 1: username, 2: password } : { 2: identitytoken };
 }
 
 /** grpc.health.v1.HealthCheckResponse { status: SERVING } */

@@ -2,7 +2,7 @@
  * A build context as the archive that the engine takes: everything in a directory but what `.dockerignore` leaves out.
  * All belongs to root in there, as when Docker's own client sends it; whose it is on this machine is nobody's business.
  */
-import { createReadStream } from "node:fs";
+import { constants, createReadStream } from "node:fs";
 import { lstat, open, readdir, readlink } from "node:fs/promises";
 import { join } from "node:path";
 import { Readable } from "node:stream";
@@ -10,12 +10,29 @@ import { END_OF_ARCHIVE, padding, tarHeader } from "../../obuilder/tar-header.js
 import { JobFailed } from "../failure.js";
 import { DockerIgnore } from "./dockerignore.js";
 
-/** Packs `src`; `dockerfile` (relative to it) is always in. Throws `JobFailed`, early, if the ignore file is not usable. */
-export async function packContext(src: string, dockerfile: string): Promise<Readable> {
-  const ignoreFile = await readPlainFile(src, ".dockerignore");
-  const ignore = new DockerIgnore(ignoreFile ?? "");
+/** More than anybody writes by hand; what it takes to match a path grows with it. */
+const MAX_IGNORE_FILE = 64 * 1024;
+
+/**
+ * Packs `src`; `dockerfile` (relative to it) is always in. The first of `ignoreFiles` that exists counts. Throws
+ * `JobFailed`, early, if that is not usable.
+ */
+export async function packContext(
+  src: string,
+  dockerfile: string,
+  ignoreFiles: readonly string[],
+): Promise<Readable> {
+  const ignore = new DockerIgnore(await firstOf(src, ignoreFiles));
   const needed = [dockerfile, ".dockerignore"];
   return Readable.from(entries(src, ignore, needed), { objectMode: false });
+}
+
+async function firstOf(src: string, names: readonly string[]): Promise<string> {
+  for (const name of names) {
+    const text = await readPlainFile(src, name);
+    if (text !== undefined) return text;
+  }
+  return "";
 }
 
 /** A file of the context, unless there is none; a link, which could lead out of it, is refused. */
@@ -24,7 +41,10 @@ async function readPlainFile(src: string, name: string): Promise<string | undefi
   const stat = await lstat(path).catch(() => undefined);
   if (!stat) return undefined;
   if (!stat.isFile()) throw new JobFailed(`${name} is not a regular file`);
-  const file = await open(path);
+  if (stat.size > MAX_IGNORE_FILE) {
+    throw new JobFailed(`${name} is longer than ${MAX_IGNORE_FILE} bytes`);
+  }
+  const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW);
   try {
     return await file.readFile("utf8");
   } finally {

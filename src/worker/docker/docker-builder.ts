@@ -24,7 +24,7 @@ import {
 } from "./engine.js";
 import { DOCKER_HUB, PushTarget } from "./image-name.js";
 import { pushImage } from "./push.js";
-import { operatorAuths } from "./registry-auth.js";
+import { OperatorLogins } from "./registry-auth.js";
 
 /** What BuildKit calls Docker Hub. */
 const HUB_HOST = "registry-1.docker.io";
@@ -91,11 +91,11 @@ export class DockerBuilder {
     // Only BuildKit knows of secrets.
     const buildkit = job.buildkit || secrets.length > 0;
     const dockerfile = await placeDockerfile(src, job.dockerfile);
-    const auths = await operatorAuths();
+    const logins = await OperatorLogins.read();
     const session = buildkit
       ? await openSession(docker, {
           secrets: new Map(secrets.map(({ id, value }) => [id, value])),
-          registryAuth: (host) => auths.get(host === HUB_HOST ? DOCKER_HUB : host),
+          registryAuth: (host) => logins.get(host === HUB_HOST ? DOCKER_HUB : host),
         })
       : undefined;
     try {
@@ -112,8 +112,9 @@ export class DockerBuilder {
           ...(session && { session: session.id }),
           buildargs: JSON.stringify(Object.fromEntries(buildArgs.map(buildArg))),
         },
-        body: await packContext(src, dockerfile),
-        auths,
+        body: await packContext(src, dockerfile, ignoreFiles(dockerfile, buildkit)),
+        // BuildKit asks by way of the session.
+        ...(!buildkit && { auths: await logins.all() }),
         signal: io.signal,
       });
       return await followBuild(response, io);
@@ -121,6 +122,11 @@ export class DockerBuilder {
       session?.close();
     }
   }
+}
+
+/** What may say which files are left out. An ignore file for one Dockerfile is BuildKit's invention, and comes first. */
+function ignoreFiles(dockerfile: string, buildkit: boolean): string[] {
+  return buildkit ? [`${dockerfile}.dockerignore`, ".dockerignore"] : [".dockerignore"];
 }
 
 /** `K=V`, or `K` for an argument without a value: the worker's environment is not the job's to see. */

@@ -7,6 +7,7 @@
  * https://docs.docker.com/build/concepts/context/#syntax
  */
 import { posix } from "node:path";
+import { JobFailed } from "../failure.js";
 
 type Token =
   /** This character. */
@@ -23,6 +24,12 @@ interface Rule {
   readonly exception: boolean;
 }
 
+/**
+ * How many positions may be looked at for one path. Other work of the process waits meanwhile; a thousand rules of the usual
+ * kind and the longest path there can be take a fraction of this.
+ */
+const MAX_STEPS = 20_000_000;
+
 export class DockerIgnore {
   readonly #rules: readonly Rule[];
   /** Whether something in an ignored directory may be needed after all. */
@@ -36,11 +43,12 @@ export class DockerIgnore {
     this.hasExceptions = this.#rules.some(({ exception }) => exception);
   }
 
-  /** Whether the file or directory at `path`, relative to the context and without `.` segments, is left out. */
+  /** Whether the file or directory at `path`, relative to the context and without `.` segments, is left out. Throws `JobFailed`. */
   ignores(path: string): boolean {
     let ignored = false;
+    const work = { steps: 0 };
     for (const { tokens, exception } of this.#rules) {
-      if (ignored === exception && matches(tokens, path)) {
+      if (ignored === exception && matches(tokens, path, work)) {
         ignored = !exception;
       }
     }
@@ -100,12 +108,15 @@ function charClass(body: string): (char: string) => boolean {
 }
 
 /** Whether the tokens match the whole of `path`, or of the path of a directory it is in. */
-function matches(tokens: readonly Token[], path: string): boolean {
+function matches(tokens: readonly Token[], path: string, work: { steps: number }): boolean {
   /** The tokens that a match may be in front of. */
   let at = new Set<number>([0]);
   skipEmpty(tokens, at);
   for (const char of path) {
     if (char === "/" && at.has(tokens.length)) return true;
+    work.steps += at.size;
+    if (work.steps > MAX_STEPS)
+      throw new JobFailed("The patterns of .dockerignore are too complex");
     const next = new Set<number>();
     for (const index of at) {
       const token = tokens[index];
@@ -119,6 +130,7 @@ function matches(tokens: readonly Token[], path: string): boolean {
         next.add(index);
       }
     }
+    if (next.size === 0) return false;
     skipEmpty(tokens, next);
     at = next;
   }
