@@ -2,7 +2,7 @@
 #
 #     docker build -t ocluster-scheduler .
 #
-# and a testbed of simulated workers and clients (deploy/compose.stress.yml):
+# and a testbed of simulated workers and clients (the profile "stress" of deploy/compose.yml):
 #
 #     docker build -t ocluster-stress --target=stress .
 #

@@ -43,6 +43,7 @@ const TEST = [
   program("mkfs.xfs", "xfsprogs"),
   program("rsync"),
   program("git"),
+  program("curl"),
   program("sqlite3"),
   program("debootstrap"),
   program("zsh"),

@@ -3,6 +3,8 @@ import { spawnSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { composeServices } from "../support/compose.js";
+import { unpackedPackage } from "../support/debian-package.js";
 
 const ROOT = join(import.meta.dirname, "../..");
 const read = (path: string): string => readFileSync(join(ROOT, path), "utf8");
@@ -14,13 +16,13 @@ function entryPoint(name: string): string[] {
     : [`dist/cli/${name}.js`];
 }
 
-/** Command lines of the services of a compose file, by a line reader that knows just enough of YAML. */
+/** Command lines of the services of a compose file that are ours. */
 function composeCommands(path: string): { readonly name: string; readonly args: string[] }[] {
-  const services = read(path).split(/^ {2}(?=\w[\w-]*:$)/m);
-  return services.flatMap((service) => {
-    const image = /^ {4}image: (?:\S*\/)?(ocluster-\w+)/m.exec(service)?.[1];
-    const args = [...service.matchAll(/^ {6}- (--\S+)$/gm)].map(([, arg]) => arg!);
-    return image === undefined || args.length === 0 ? [] : [{ name: image, args }];
+  const services = Object.entries(composeServices(path)).sort();
+  return services.flatMap(([, { image, command }]) => {
+    const name = /(?:^|\/)(ocluster-\w+)(?::\w+)?$/.exec(image as string)?.[1];
+    const args = (command ?? []) as string[];
+    return name === undefined || args.length === 0 ? [] : [{ name, args }];
   });
 }
 
@@ -42,8 +44,8 @@ const commands = [
 it("finds all of them", () => {
   expect(commands.map(({ path, name }) => `${path} ${name}`)).toEqual([
     "deploy/compose.yml ocluster-scheduler",
-    "deploy/compose.yml ocluster-worker",
     "deploy/compose.yml ocluster-stress",
+    "deploy/compose.yml ocluster-worker",
     "deploy/stack.yml ocluster-scheduler",
     "deploy/stack.worker.yml ocluster-worker",
     "deploy/systemd/ocluster-scheduler.service ocluster-scheduler",
@@ -64,6 +66,44 @@ it.each(commands)("$path, $name: knows its options", ({ name, args }) => {
   );
   expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
 });
+
+/** What `systemd-analyze` is linked with, and a small system may not have. */
+const SYSTEMD_LIBRARIES = [
+  "libsystemd-shared",
+  "libapparmor1",
+  "libip4tc2",
+  "libkmod2",
+  "libseccomp2",
+];
+
+it("has units that systemd understands", () => {
+  const root = unpackedPackage("systemd", SYSTEMD_LIBRARIES);
+  const units = readdirSync(join(ROOT, "deploy/systemd")).map((name) => `deploy/systemd/${name}`);
+  const { stdout, stderr } = spawnSync(
+    join(root, "usr/bin/systemd-analyze"),
+    ["verify", "--man=no", ...units],
+    {
+      cwd: ROOT,
+      encoding: "utf8",
+      env: { ...process.env, LD_LIBRARY_PATH: libraries(root) },
+    },
+  );
+  // The programs are where whoever uses the units puts them.
+  const problems = `${stdout}${stderr}`
+    .split("\n")
+    .filter((line) => !/Command \/usr\/local\/bin\/ocluster-\w+ is not executable/.test(line));
+  expect(problems).toEqual([""]);
+});
+
+/** Directories of libraries in an unpacked package, for the dynamic linker. */
+function libraries(root: string): string {
+  const isLibrary = (name: string) => /\.so(\.\d+)*$/.test(name);
+  return readdirSync(root, { recursive: true, withFileTypes: true })
+    .filter(({ name }) => isLibrary(name))
+    .map(({ parentPath }) => parentPath)
+    .filter((path, index, all) => all.indexOf(path) === index)
+    .join(":");
+}
 
 describe("the image files", () => {
   const [scheduler, worker] = ["Dockerfile", "Dockerfile.worker"].map((path) =>

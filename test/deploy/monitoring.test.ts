@@ -89,6 +89,16 @@ afterAll(async () => {
 const page = async (path: string) =>
   (await fetch(`http://127.0.0.1:${metricsPort}/${path}`)).text();
 
+/** The metrics that the scheduler and a worker have: their types by their names. */
+async function exported(): Promise<Map<string, string>> {
+  const pages = [await page("metrics"), await page("pool/linux-x86_64/worker/my-host/metrics")];
+  return new Map(
+    pages.flatMap((text) =>
+      [...text.matchAll(/^# TYPE (\w+) (\w+)$/gm)].map(([, name, type]) => [name!, type!] as const),
+    ),
+  );
+}
+
 describe("the dashboard", () => {
   it("is for the data source that is set up", () => {
     const source = readFileSync(
@@ -113,14 +123,46 @@ describe("the dashboard", () => {
 
   it("shows every metric that a scheduler and a worker have", async () => {
     const shown = ourMetrics(queries.map(([, expr]) => expr).join("\n"));
-    const pages = [await page("metrics"), await page("pool/linux-x86_64/worker/my-host/metrics")];
-    const families = pages
-      .flatMap((text) => [...text.matchAll(/^# TYPE (\w+)/gm)].map(([, name]) => name!))
-      .filter((name) => /^(ocluster|capnp)_/.test(name));
+    const families = [...(await exported()).keys()].filter((name) =>
+      /^(ocluster|capnp)_/.test(name),
+    );
     expect(families.length).toBeGreaterThan(20);
     const isShown = (family: string) =>
       ["", "_bucket", "_sum", "_count"].some((suffix) => shown.has(family + suffix));
     expect(families.filter((family) => !isShown(family))).toEqual([]);
+  });
+});
+
+describe("the documentation", () => {
+  const text = readFileSync(join(DEPLOY, "../docs/monitoring.md"), "utf8");
+  const section = (heading: string): string =>
+    text.split(/^## /m).find((part) => part.startsWith(`${heading}\n`))!;
+
+  it("explains every metric, and none that there is not", async () => {
+    // Rows of the tables: names, type, unit, meaning.
+    const rows = [
+      ...text.matchAll(/^\| (`\w+_\w+`(?:, `\w+`)*) \| (gauge|counter|histogram|summary) \|/gm),
+    ];
+    const explained = rows.flatMap(([, names, type]) =>
+      [...names!.matchAll(/\w+/g)].map(([name]) => [name, type!] as const),
+    );
+    expect(new Set(explained.map(([name]) => name)).size).toBe(explained.length);
+    expect(Object.fromEntries(explained)).toEqual(Object.fromEntries(await exported()));
+  });
+
+  it("explains every alert, and none that there is not", async () => {
+    const explained = [...section("Alerts").matchAll(/`([A-Z]\w+)`/g)].map(([, name]) => name!);
+    const rules = (await prometheus.rules()).map(({ name }) => name);
+    expect(explained.sort()).toEqual(rules.sort());
+  });
+
+  it("names panels of the dashboard", () => {
+    const named = [...section("What to look at when").matchAll(/\*([^*]+)\*/g)].map(
+      ([, title]) => title!,
+    );
+    expect(named.length).toBeGreaterThan(5);
+    const titles = panels.map(({ title }) => title);
+    expect(named.filter((title) => !titles.includes(title))).toEqual([]);
   });
 });
 

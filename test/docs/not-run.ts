@@ -4,6 +4,7 @@
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { compose } from "../support/compose.js";
 import { type ProgramName, run } from "../support/programs.js";
 import { commandLinesIn } from "./blocks.js";
 
@@ -41,7 +42,10 @@ const CHECKS: Readonly<Record<string, (args: string[]) => Promise<string> | stri
     return name in scripts ? "" : `no script ${name}`;
   },
   // These look at options in their order, and end at --help.
-  docker: (args) => status("/usr/bin/docker", [...args, "--help"]),
+  docker: ([command, ...args]) => {
+    if (command !== "compose") return status("/usr/bin/docker", [command!, ...args, "--help"]);
+    return problemWithCompose(args);
+  },
   systemctl: ([verb, ...args]) =>
     status("systemctl", [verb!, ...args, "--help"]) ||
     (new RegExp(`^  ${verb} `, "m").test(helpOf("systemctl")) ? "" : `no command ${verb}`),
@@ -64,6 +68,16 @@ function ours(name: ProgramName): (args: string[]) => Promise<string> {
 function status(program: string, args: string[]): string {
   const { error, status, stderr } = spawnSync(program, args, { encoding: "utf8" });
   return status === 0 ? "" : `${program}: ${error ?? stderr}`;
+}
+
+/** Its first version does not look at options any more when it sees --help. */
+function problemWithCompose(args: string[]): string {
+  const general = compose(["--help"]).stdout;
+  const at = args.findIndex((arg) => new RegExp(`^ +${arg} `, "m").test(general));
+  const { status, stdout, stderr } = compose([...args.slice(0, at + 1), "--help"]);
+  if (at < 0 || status !== 0) return `compose: ${stderr || "no command"}`;
+  const known = (option: string) => `${general}${stdout}`.includes(option.replace(/=.*/, ""));
+  return args.filter((arg) => arg.startsWith("--") && !known(arg)).join(" ");
 }
 
 function helpOf(program: string): string {

@@ -7,26 +7,38 @@ import { join } from "node:path";
 
 const CACHE = join(import.meta.dirname, "../../node_modules/.cache/debian-packages");
 
-/** The path of a directory with the package's files. It is fetched once, from where apt gets its packages. */
-export function unpackedPackage(name: string): string {
+/**
+ * The path of a directory with the files of a package, and of others that it needs and apt knows of. They are fetched once,
+ * from where apt gets its packages.
+ */
+export function unpackedPackage(name: string, needed: readonly string[] = []): string {
   const dir = join(CACHE, name);
   if (existsSync(dir)) return dir;
   mkdirSync(CACHE, { recursive: true });
   const work = mkdtempSync(join(CACHE, "unpacking-"));
   try {
     const download = () =>
-      execFileSync("apt-get", ["-qq", "download", name], { cwd: work, stdio: "pipe" });
+      execFileSync("apt-get", ["-qq", "download", name, ...needed.filter(isKnown)], {
+        cwd: work,
+        stdio: "pipe",
+      });
     try {
       download();
     } catch {
       execFileSync("apt-get", ["-qq", "update"], { stdio: "pipe" }); // It may not know of any packages yet.
       download();
     }
-    const archive = readdirSync(work).find((file) => file.endsWith(".deb"))!;
-    execFileSync("dpkg-deb", ["--extract", join(work, archive), join(work, "files")]);
+    for (const archive of readdirSync(work).filter((file) => file.endsWith(".deb"))) {
+      execFileSync("dpkg-deb", ["--extract", join(work, archive), join(work, "files")]);
+    }
     renameSync(join(work, "files"), dir);
   } finally {
     rmSync(work, { recursive: true, force: true });
   }
   return dir;
+}
+
+function isKnown(name: string): boolean {
+  const found = execFileSync("apt-cache", ["policy", name], { encoding: "utf8" });
+  return /Candidate: (?!\(none\))/.test(found);
 }
