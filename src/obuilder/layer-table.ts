@@ -57,7 +57,8 @@ function aligned(table: readonly (readonly string[])[]): string[] {
   );
 }
 
-function formatSize(bytes: number): string {
+/** `1.5 MiB` */
+export function formatSize(bytes: number): string {
   let unit = 0;
   let size = bytes;
   for (; size >= 1024 && unit < UNITS.length - 1; unit++) size /= 1024;

@@ -15,11 +15,11 @@
  * pins every layer from before it asks for it until its own end, and a step in progress its base.
  */
 
-import { statfs } from "node:fs/promises";
 import type { BuildLog, LayerDir, LayerId, LogSink, Store } from "./contracts.js";
 import type { LayerDatabase } from "./database.js";
 import { BuildCancelled, BuildError, SourceChanged } from "./errors.js";
 import { cachedNote, savedNote, WAITING_NOTE } from "./headings.js";
+import { fullDisk, isNoSpace, NoSpaceError } from "./no-space.js";
 import { StepLog } from "./step-log.js";
 
 /** A layer somebody needs. */
@@ -57,9 +57,6 @@ export interface CacheStats {
   readonly hits: number;
   readonly misses: number;
 }
-
-/** With fewer free bytes than that a disk counts as full. */
-const DISK_FULL = 1024 * 1024;
 
 interface InProgress {
   users: number;
@@ -192,11 +189,20 @@ export class Layers {
     const log = new Promise<StepLog | undefined>((resolve) => {
       setLog = resolve;
     });
-    const outcome = this.#findOrMake(id, base, cancel.signal, setLog, fill).finally(() => {
-      this.#inProgress.delete(id);
-      for (const layer of pinned) this.unpin(layer);
-      setLog(undefined); // in case it was not even tried
-      log.then((opened) => opened?.close()).catch(ignore);
+    const make = async () => {
+      try {
+        return await this.#findOrMake(id, base, cancel.signal, setLog, fill);
+      } finally {
+        this.#inProgress.delete(id);
+        for (const layer of pinned) this.unpin(layer);
+        setLog(undefined); // in case it was not even tried
+        await (await log)?.close();
+      }
+    };
+    const outcome = make().catch(async (error: unknown) => {
+      // What was filled shall be free again for whoever is told that. The log was in it.
+      if (error instanceof NoSpaceError) await this.#store.completeDeletes();
+      throw error;
     });
     outcome.catch(ignore); // the askers may all be gone
     const layer = { users: 0, cancel, log, outcome };
@@ -219,21 +225,43 @@ export class Layers {
     }
     this.#misses++;
     if (this.#db.has(id)) await this.#forgetLost(id);
-    await this.#store.build(id, base, async (layer) => {
+    await this.#make(id, base, async (layer) => {
       const log = await StepLog.create(await this.#store.logFile(id));
       setLog(log);
       try {
         if (signal.aborted) throw new BuildCancelled(); // all have left while the layer was set up
         await fill(layer, { log, signal });
-      } catch (error) {
-        // To be looked at now: the store is about to remove what the step has written.
-        throw await withDiskState(error, this.#store.stateDir);
       } finally {
         log.finish();
       }
     });
     this.#db.add(id, base, new Date());
     return "made";
+  }
+
+  /** Has the store make a layer. Rejects with `NoSpaceError` if that is why it fails. */
+  async #make(
+    id: LayerId,
+    base: LayerId | undefined,
+    fill: (layer: LayerDir) => Promise<void>,
+  ): Promise<void> {
+    const { root, stateDir } = this.#store;
+    let left: string | undefined;
+    try {
+      await this.#store.build(id, base, async (layer) => {
+        try {
+          await fill(layer);
+        } catch (error) {
+          // To be looked at now: the store is about to remove what the step has written.
+          const other = error instanceof BuildCancelled || error instanceof SourceChanged;
+          if (!other) left = fullDisk(stateDir);
+          throw error;
+        }
+      });
+    } catch (error) {
+      if (left === undefined && !isNoSpace(error, stateDir)) throw error;
+      throw new NoSpaceError((error as Error).message, root, left);
+    }
   }
 
   /** One known layer is gone from the store without our doing, so others may be, too. */
@@ -254,14 +282,6 @@ export class Layers {
     this.#deleting.set(id, settled);
     await removal;
   }
-}
-
-/** Adds to a step's failure that there is no space left, which few programs say as clearly. */
-async function withDiskState(error: unknown, path: string): Promise<unknown> {
-  if (!(error instanceof BuildError)) return error;
-  const { bsize, bfree, files, ffree } = await statfs(path);
-  if (bfree * bsize >= DISK_FULL && (files === 0 || ffree > 0)) return error;
-  return new BuildError(`${error.message}\nNo space left on device: the store's disk is full`);
 }
 
 /** The layer's log to its end, then its outcome. */

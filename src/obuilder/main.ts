@@ -3,7 +3,7 @@
  */
 
 import { once } from "node:events";
-import { existsSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { CommandFailed } from "../cli/errors.js";
 import { interruptible } from "../cli/signals.js";
@@ -15,16 +15,21 @@ import type { BuildLog, LayerId, Store } from "./contracts.js";
 import { readRows } from "./database.js";
 import { type DockerfileStyle, dockerfileOf } from "./dockerfile.js";
 import { BuildCancelled, BuildError, StoreError } from "./errors.js";
-import { specFromDockerfile } from "./from-dockerfile/convert.js";
+import { imageEnv } from "./fetchers/docker-fetcher.js";
+import { DirectoryContext } from "./from-dockerfile/build-context.js";
+import { imagesAskedFor, specFromDockerfile } from "./from-dockerfile/convert.js";
 import { DockerfileError } from "./from-dockerfile/errors.js";
+import { IgnoreFile } from "./from-dockerfile/ignore-file.js";
 import { healthcheck } from "./healthcheck.js";
+import { baseKey } from "./ids.js";
+import { readImageEnv } from "./image-env.js";
 import { layerTable } from "./layer-table.js";
 import { type BuilderOptions, openBuilder } from "./open-builder.js";
 import { type PlannedLayer, planBuild } from "./plan.js";
 import { pruneUntil, type Room } from "./prune.js";
 import { DEFAULT_SHELL } from "./sandboxes/oci-sandbox.js";
 import { SexpError } from "./sexp/errors.js";
-import type { Spec } from "./spec.js";
+import type { Env, Spec } from "./spec.js";
 import { formatSpec } from "./spec-printer.js";
 import { readSpec } from "./spec-reader.js";
 import { inspectStore, parseStoreSpec } from "./stores/open-store.js";
@@ -149,33 +154,63 @@ export async function dockerfile(file: string, style: DockerfileStyle): Promise<
   await print(dockerfileOf(loadSpec(file), style));
 }
 
-export interface FromDockerfileOptions {
+export interface FromDockerfileCommand {
   readonly buildArg: readonly { readonly key: string; readonly value: string }[];
   readonly target?: string | undefined;
+  /** The directory that COPY copies from; by default the Dockerfile's own. */
+  readonly context?: string | undefined;
+  /** A store whose base images' variables are known. */
+  readonly store?: string | undefined;
 }
 
-/** Prints a Dockerfile as a spec. The directory it is in is taken for the build context. */
+/** Prints a Dockerfile as a spec. */
 export async function fromDockerfile(
   file: string,
-  { buildArg, target }: FromDockerfileOptions,
+  { buildArg, target, context, store }: FromDockerfileCommand,
 ): Promise<void> {
-  const context = dirname(resolve(file));
+  const text = readInput(file);
+  const name = file === "-" ? "standard input" : file;
+  const ignoreFile = (path: string) => (existsSync(path) ? [readFileSync(path, "utf8")] : []);
+  const root = resolve(context ?? dirname(file));
+  const [ignored = ""] = [`${file}.dockerignore`, join(root, ".dockerignore")].flatMap(ignoreFile);
+  const options = {
+    buildArgs: new Map(buildArg.map(({ key, value }) => [key, value])),
+    context: new DirectoryContext(root, new IgnoreFile(ignored)),
+    ...(target === undefined ? {} : { target }),
+  };
   try {
-    const { spec, warnings } = specFromDockerfile(readFileSync(file), {
-      buildArgs: new Map(buildArg.map(({ key, value }) => [key, value])),
-      isDirectory: (path) =>
-        statSync(join(context, path), { throwIfNoEntry: false })?.isDirectory(),
-      ...(target === undefined ? {} : { target }),
+    const imageEnv = await knownImageEnv(imagesAskedFor(text, options), store);
+    const { spec, warnings } = specFromDockerfile(text, {
+      ...options,
+      imageEnv: (image) => imageEnv.get(image),
     });
     for (const { line, message } of warnings) {
-      process.stderr.write(`${file}:${line}: warning: ${message}\n`);
+      process.stderr.write(`${name}:${line}: warning: ${message}\n`);
     }
     await print(formatSpec(spec));
   } catch (error) {
     if (!(error instanceof DockerfileError)) throw error;
-    const lines = error.problems.map(({ line, message }) => `${file}:${line}: ${message}`);
+    const lines = error.problems.map(({ line, message }) => `${name}:${line}: ${message}`);
     throw new CommandFailed(lines.join("\n"));
   }
+}
+
+/** The variables of those of the images that a store or, if there is none, the Docker engine has. */
+async function knownImageEnv(
+  images: readonly string[],
+  store: string | undefined,
+): Promise<Map<string, Map<string, string>>> {
+  const known = new Map<string, Map<string, string>>();
+  const note = (image: string, env: Env | undefined) => env && known.set(image, new Map(env));
+  if (store !== undefined && images.length > 0) {
+    await withInspected(store, async (opened) => {
+      for (const image of images) note(image, await readImageEnv(opened, baseKey(image).id));
+    });
+  }
+  for (const image of store === undefined ? images : []) {
+    note(image, await imageEnv(image).catch(() => undefined));
+  }
+  return known;
 }
 
 /** Opens a builder for `use`, which is told when the user wants to stop and then throws `BuildCancelled`. */

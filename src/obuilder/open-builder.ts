@@ -14,12 +14,14 @@ import {
 } from "./choices.js";
 import type { Sandbox, Store } from "./contracts.js";
 import { LayerDatabase } from "./database.js";
+import { StoreError } from "./errors.js";
 import { createFetcher } from "./fetchers/choose-fetcher.js";
+import { isOutOfSpace, noSpaceText } from "./no-space.js";
 import { chooseRuntime } from "./sandboxes/choose-runtime.js";
 import { DockerSandbox } from "./sandboxes/docker-sandbox.js";
 import type { Limits } from "./sandboxes/oci-config.js";
 import { DockerStore } from "./stores/docker-store.js";
-import { openStore, parseStoreSpec } from "./stores/open-store.js";
+import { openStore, parseStoreSpec, type StoreSpec } from "./stores/open-store.js";
 
 export interface BuilderOptions {
   /** `overlayfs:/path`, `rsync:/path`, `btrfs:/path`, `xfs:/path`, `zfs:pool` or `docker:/path`. */
@@ -50,9 +52,22 @@ export interface DockerOptions {
   readonly isolation?: DockerIsolation | undefined;
 }
 
-/** Opens the store and gets everything ready to build. Throws `StoreError`. */
+/**
+ * Opens the store and gets everything ready to build. Throws `StoreError`. One that is on a full disk is opened, too, so
+ * that layers can be removed.
+ */
 export async function openBuilder(options: BuilderOptions): Promise<Builder> {
-  const { store, close } = await openStore(parseStoreSpec(options.store), options);
+  const spec = parseStoreSpec(options.store);
+  try {
+    return await open(spec, options);
+  } catch (error) {
+    if (!isOutOfSpace(error)) throw error;
+    throw new StoreError(noSpaceText((error as Error).message, spec.path, undefined));
+  }
+}
+
+async function open(spec: StoreSpec, options: BuilderOptions): Promise<Builder> {
+  const { store, close } = await openStore(spec, options);
   try {
     const { stateDir } = store;
     mkdirSync(join(stateDir, "db"), { recursive: true });

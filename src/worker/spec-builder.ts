@@ -85,6 +85,7 @@ export class SpecBuilder {
   ): Promise<SpecBuilder> {
     const self = new SpecBuilder(await openBuilder(options), options, metrics);
     try {
+      await self.#lookAtSpace(signal); // on a full disk the test would fail
       log.info("Performing OBuilder self-test…");
       await self.#healthcheck(signal);
       log.info("OBuilder self-test passed");
@@ -182,12 +183,16 @@ export class SpecBuilder {
     const { signal } = this.#closing;
     const { spaceCheckInterval = SPACE_CHECK_MS } = this.options;
     while (!signal.aborted) {
-      try {
-        await this.#makeRoom(signal);
-      } catch (error) {
-        log.warn(`Cannot prune OBuilder's store: ${(error as Error).message}`);
-      }
+      await this.#lookAtSpace(signal);
       await sleep(spaceCheckInterval, signal).catch(() => {});
+    }
+  }
+
+  async #lookAtSpace(signal: AbortSignal): Promise<void> {
+    try {
+      await this.#makeRoom(signal);
+    } catch (error) {
+      log.warn(`Cannot prune OBuilder's store: ${(error as Error).message}`);
     }
   }
 

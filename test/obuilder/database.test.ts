@@ -6,7 +6,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { LayerDatabase } from "../../src/obuilder/database.js";
+import { LayerDatabase, readRows } from "../../src/obuilder/database.js";
 
 let dir: string;
 let db: LayerDatabase;
@@ -34,6 +34,26 @@ function family(): void {
   db.add("b", "base", at(2));
   db.add("c", "a", at(3));
 }
+
+describe("readers", () => {
+  it("see what was recorded so far, while it is open and afterwards", () => {
+    const path = join(dir, "db.sqlite");
+    expect(readRows(path)).toEqual([]);
+    family();
+    expect(readRows(path)).toEqual(db.rows());
+    db.delete("c");
+    expect(readRows(path)).toEqual(db.rows());
+    const rows = db.rows();
+    db.close();
+    expect(readRows(path)).toEqual(rows);
+    db = new LayerDatabase(path);
+    expect(db.rows()).toEqual(rows);
+  });
+
+  it("see nothing where there is no database", () => {
+    expect(readRows(join(dir, "none.sqlite"))).toEqual([]);
+  });
+});
 
 describe("children", () => {
   it("are counted as they come and go", () => {

@@ -1,26 +1,32 @@
 /*
- * File systems of a test's own, on a file.
+ * File systems of a test's own, on a file or in memory.
  */
 
 import { execFileSync } from "node:child_process";
 import { mkdirSync, rmSync } from "node:fs";
 
-/** How to make each kind. */
+/** How to make each kind on a file. */
 const MAKE = {
   btrfs: ["mkfs.btrfs", "-q"],
   xfs: ["mkfs.xfs", "-q", "-m", "reflink=1"],
   ext4: ["mkfs.ext4", "-q"],
 } as const;
 
+export type DiskKind = keyof typeof MAKE | "tmpfs";
+
 export class LoopDisk {
   readonly path: string;
   readonly #image: string;
 
   /** Mounts a new file system of `size` (as truncate(1) has it) on the directory `path`. */
-  constructor(kind: keyof typeof MAKE, path: string, size: string) {
+  constructor(kind: DiskKind, path: string, size: string) {
     this.path = path;
     this.#image = `${path}.img`;
     mkdirSync(path);
+    if (kind === "tmpfs") {
+      execFileSync("mount", ["-t", "tmpfs", "-o", `size=${size}`, "tmpfs", path]);
+      return;
+    }
     execFileSync("truncate", ["-s", size, this.#image]);
     const [program, ...args] = MAKE[kind];
     execFileSync(program, [...args, this.#image], { stdio: ["ignore", "ignore", "inherit"] });
@@ -30,6 +36,6 @@ export class LoopDisk {
   remove(): void {
     execFileSync("umount", [this.path]);
     rmSync(this.path, { recursive: true });
-    rmSync(this.#image);
+    rmSync(this.#image, { force: true });
   }
 }

@@ -13,7 +13,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { build } from "esbuild";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { LayerId, Store } from "../../src/obuilder/contracts.js";
-import { LayerDatabase } from "../../src/obuilder/database.js";
+import { readRows } from "../../src/obuilder/database.js";
 import { type BuilderOptions, readSpec } from "../../src/obuilder/index.js";
 import { listMounts } from "../../src/obuilder/mounts.js";
 import { inspectStore, parseStoreSpec } from "../../src/obuilder/stores/open-store.js";
@@ -140,9 +140,7 @@ async function verify(options: Options): Promise<void> {
   await withStore(options, async (store) => {
     const layers = await layersOf(store);
     for (const [id, layer] of layers) expect({ id, ...layer }).toEqual({ id, ...expected.get(id) });
-    const database = new LayerDatabase(join(store.stateDir, "db/db.sqlite"), { readOnly: true });
-    const rows = database.rows();
-    database.close();
+    const rows = readRows(join(store.stateDir, "db/db.sqlite"));
     expect(rows.map(({ id }) => id).sort()).toEqual([...layers.keys()].sort());
     for (const { id, children } of rows) {
       const made = rows.filter(({ parent }) => parent === id).length;

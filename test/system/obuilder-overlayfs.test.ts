@@ -1,13 +1,10 @@
 /*
- * What overlayfs is not made for, and what happens when its disk is full.
+ * What overlayfs is not made for.
  */
 
-import { rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { readSpec } from "../../src/obuilder/index.js";
 import { TextLog, Workshop } from "../support/builder.js";
-import { LoopDisk } from "../support/loop-disk.js";
 
 let workshop: Workshop;
 
@@ -50,49 +47,5 @@ describe("200 layers on top of each other", () => {
       await builder.close();
     }
     expect(log.text).toBe(`${LAYERS - 1}\n`);
-  });
-});
-
-describe("a full disk", () => {
-  let disk: LoopDisk;
-
-  beforeAll(() => {
-    disk = new LoopDisk("ext4", workshop.path("small"), "40M");
-  });
-
-  afterAll(() => disk.remove());
-
-  it("fails the step that fills it, clearly, and leaves the store usable", async () => {
-    const builder = await workshop.open({ store: `overlayfs:${disk.path}/store` });
-    try {
-      await workshop.build(builder, '(run (shell "echo small > /f"))');
-      const fill = '(run (shell "cat /dev/zero > /fill"))';
-      await expect(workshop.build(builder, fill)).rejects.toThrow(
-        /failed with exit status 1\nNo space left on device: the store's disk is full$/,
-      );
-      const print = '(run (shell "yes | head -c 100000000"))';
-      await expect(workshop.build(builder, print)).rejects.toThrow(/[Nn]o space left on device/);
-      const log = new TextLog();
-      await workshop.build(builder, '(run (shell "echo small > /f")) (run (shell "cat /f"))', {
-        log,
-      });
-      expect(log.text).toBe("small\n");
-    } finally {
-      await builder.close();
-    }
-  });
-
-  it("does not take a copy for complete that had no room", async () => {
-    const builder = await workshop.open({ store: `overlayfs:${disk.path}/store` });
-    const large = join(workshop.path("source"), "large");
-    writeFileSync(large, Buffer.alloc(60_000_000));
-    try {
-      await expect(workshop.build(builder, "(copy (src large) (dst /large))")).rejects.toThrow(
-        /[Nn]o space left on device/,
-      );
-    } finally {
-      rmSync(large);
-      await builder.close();
-    }
   });
 });

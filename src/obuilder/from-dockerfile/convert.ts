@@ -6,14 +6,16 @@
  * no counterpart is an error, not left out, and all errors are reported at once.
  *
  * Nothing is known here of the images. That they are run by root, in `/`, with `/bin/sh -c` is
- * assumed; their variables can be told. `.dockerignore` is not looked at.
+ * assumed; their variables can be told, and so can what is in the build context.
  */
 
 import { fromBytes } from "../../text/bytes.js";
 import type { ChildBuild, DataSource, Spec } from "../spec.js";
+import { type BuildContext, UNKNOWN_CONTEXT } from "./build-context.js";
 import { convertCopy } from "./copy.js";
 import { DockerfileError, InstructionError, type Problem } from "./errors.js";
 import { type Instruction, parseDockerfile } from "./parser.js";
+import { type Platform, platformArgs, platformName, thisPlatform } from "./platform.js";
 import { convertRun } from "./run.js";
 import { Stage } from "./stage.js";
 import { parseUser } from "./user.js";
@@ -22,12 +24,14 @@ import { expandWord, parseJsonWords, splitWords, type WordRules } from "./words.
 export interface FromDockerfileOptions {
   /** Values for ARG, as `docker build --build-arg` has them. */
   readonly buildArgs?: ReadonlyMap<string, string>;
-  /** The variables that an image sets, if known. */
+  /** The variables that an image sets, if known. Asked only when it matters. */
   readonly imageEnv?: (image: string) => ReadonlyMap<string, string> | undefined;
-  /** Whether a path in the build context is a directory, if known. */
-  readonly isDirectory?: (path: string) => boolean | undefined;
+  /** What COPY copies from, if known. */
+  readonly context?: BuildContext;
   /** The stage wanted, if not the last one. */
   readonly target?: string;
+  /** What is built for, and on; by default this machine. */
+  readonly platform?: Platform;
 }
 
 export interface FromDockerfile {
@@ -44,6 +48,30 @@ export function specFromDockerfile(
   return new Converter(typeof text === "string" ? text : fromBytes(text), options).convert();
 }
 
+/** Bytes. Docker's own builder takes less. */
+const MAX_TEXT = 4 * 1024 * 1024;
+
+/** Operations that stages take over from those that they continue. */
+const MAX_REPEATED = 100_000;
+
+/** The images whose variables the conversion would ask for. */
+export function imagesAskedFor(
+  text: Uint8Array | string,
+  options: Omit<FromDockerfileOptions, "imageEnv">,
+): string[] {
+  const images = new Set<string>();
+  const imageEnv = (image: string) => {
+    images.add(image);
+    return new Map<string, string>();
+  };
+  try {
+    specFromDockerfile(text, { ...options, imageEnv });
+  } catch (error) {
+    if (!(error instanceof DockerfileError)) throw error;
+  }
+  return [...images];
+}
+
 interface NamedStage {
   readonly name: string;
   readonly stage: Stage;
@@ -57,16 +85,25 @@ class Converter {
   readonly #instructions: readonly Instruction[];
   readonly #globalArgs = new Map<string, string | undefined>();
   readonly #stages: NamedStage[] = [];
+  readonly #stagesByName = new Map<string, NamedStage>();
+  readonly #platform: Platform;
+  #repeated = 0;
   /** Builds of nothing but an image, for `COPY --from=IMAGE`. */
   readonly #images = new Set<string>();
   readonly #problems: Problem[] = [];
   readonly #warnings: Problem[] = [];
 
   constructor(text: string, options: FromDockerfileOptions) {
+    if (text.length > MAX_TEXT) {
+      const message = `this is longer than ${MAX_TEXT} bytes, which no Dockerfile is`;
+      throw new DockerfileError([{ line: 1, message }]);
+    }
     const { escape: escapeWith, instructions } = parseDockerfile(text);
     this.#escape = escapeWith;
     this.#instructions = instructions;
     this.#options = options;
+    this.#platform = options.platform ?? thisPlatform();
+    for (const [name, value] of platformArgs(this.#platform)) this.#globalArgs.set(name, value);
   }
 
   convert(): FromDockerfile {
@@ -128,7 +165,7 @@ class Converter {
       case "COPY":
         convertCopy(instruction, stage, rules, {
           sourceNamed: (name) => this.#sourceNamed(name, uses),
-          isDirectory: (path) => this.#options.isDirectory?.(path),
+          context: this.#options.context ?? UNKNOWN_CONTEXT,
           warn: (message) => this.#warnings.push({ line: instruction.line, message }),
         });
         break;
@@ -143,28 +180,44 @@ class Converter {
     const rules: WordRules = { escape: this.#escape, lookup: (name) => this.#globalArgs.get(name) };
     const words = splitWords(text, this.#escape).map((word) => expandWord(word, rules));
     const [image, as, alias, ...more] = words;
-    const index = this.#stages.length.toString();
-    const name = alias?.toLowerCase() ?? index;
     // The stage begins even if it is not well, so that what follows is not blamed for it.
-    const parent = this.#stages.find((stage) => stage.name === image?.toLowerCase());
-    const duplicate = this.#stages.some((stage) => stage.name === name);
-    const stage = parent?.stage.continued() ?? this.#newStage(image ?? "");
-    this.#stages.push({ name, stage, uses: new Set(parent?.uses) });
+    const parent = image === undefined ? undefined : this.#stagesByName.get(image.toLowerCase());
+    const name = alias?.toLowerCase() ?? this.#stages.length.toString();
+    const duplicate = alias !== undefined && this.#stagesByName.has(name);
+    const stage = this.#beginStage(image ?? "", parent);
+    const named = { name, stage, uses: new Set(parent?.uses) };
+    this.#stages.push(named);
+    if (alias !== undefined) this.#stagesByName.set(name, named);
     if (!image) throw new InstructionError("FROM needs an image");
     if (words.length === 2 || more.length > 0 || (as && as.toLowerCase() !== "as")) {
       throw new InstructionError("FROM needs the form IMAGE or IMAGE AS NAME");
     }
     if (duplicate) throw new InstructionError(`there is a stage ${name} already`);
-    const [flag] = flags;
-    if (flag) throw new InstructionError(`FROM --${flag.name} has no counterpart`);
+    for (const { name: flag, value } of flags) {
+      if (flag !== "platform") throw new InstructionError(`FROM --${flag} has no counterpart`);
+      const wanted = expandWord(value ?? "", rules);
+      const own = platformName(this.#platform);
+      if (wanted !== own) {
+        throw new InstructionError(
+          `--platform=${wanted} has no counterpart: builds are for their machine's own, ${own}`,
+        );
+      }
+    }
+    if (this.#repeated > MAX_REPEATED) {
+      throw new InstructionError(
+        `stages that continue others repeat more than ${MAX_REPEATED} operations`,
+      );
+    }
     if (image === "scratch") {
       throw new InstructionError("FROM scratch has no counterpart: a build begins with an image");
     }
   }
 
-  #newStage(image: string): Stage {
+  #beginStage(image: string, parent: NamedStage | undefined): Stage {
+    this.#repeated += parent?.stage.ops.length ?? 0;
+    if (parent && this.#repeated <= MAX_REPEATED) return parent.stage.continued();
     const defaultShell = this.#isWindows ? ["cmd", "/S", "/C"] : ["/bin/sh", "-c"];
-    return new Stage({ image, imageEnv: this.#options.imageEnv?.(image), defaultShell });
+    return new Stage({ image, imageEnv: () => this.#options.imageEnv?.(image), defaultShell });
   }
 
   /** Paths are full of backslashes there, so the escape character is another. */
@@ -188,9 +241,10 @@ class Converter {
 
   /** A stage by its name or number, else an image. */
   #sourceNamed(name: string, uses: Set<string>): DataSource {
-    const earlier = this.#stages.slice(0, -1);
-    const byNumber = /^\d+$/.test(name) ? earlier[Number(name)] : undefined;
-    const stage = earlier.find((other) => other.name === name.toLowerCase()) ?? byNumber;
+    const current = this.#stages.length - 1;
+    const named = this.#stagesByName.get(name.toLowerCase());
+    const byNumber = /^\d+$/.test(name) && Number(name) < current && this.#stages[Number(name)];
+    const stage = named && named !== this.#stages[current] ? named : byNumber || undefined;
     if (name === "") throw new InstructionError("--from needs the name of a stage or image");
     if (!stage) this.#images.add(name);
     uses.add(stage?.name ?? name);
@@ -201,7 +255,8 @@ class Converter {
     const { target } = this.#options;
     if (target === undefined) return this.#stages.at(-1);
     return (
-      this.#stages.find(({ name }) => name === target.toLowerCase()) ?? this.#stages[Number(target)]
+      this.#stagesByName.get(target.toLowerCase()) ??
+      (/^\d+$/.test(target) ? this.#stages[Number(target)] : undefined)
     );
   }
 

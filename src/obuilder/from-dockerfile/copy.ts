@@ -1,11 +1,12 @@
 /*
  * COPY. Docker and the spec agree on files; of a directory, Docker copies the contents, a spec the
  * directory itself, under the name of a destination without a slash at its end. So a directory's
- * destination loses its slash. Which sources are directories can be seen by a slash at their end,
- * or be told; if neither, the source is taken for a file, with a warning where that matters.
+ * destination loses its slash. Which sources are directories can be seen in the build context or by
+ * a slash at their end; if neither, the source is taken for a file, with a warning where that matters.
  */
 
 import { type DataSource, ROOT, type User } from "../spec.js";
+import { type BuildContext, UNKNOWN_CONTEXT } from "./build-context.js";
 import { InstructionError } from "./errors.js";
 import type { Instruction } from "./parser.js";
 import type { Stage } from "./stage.js";
@@ -15,8 +16,7 @@ import { expandWord, parseJsonWords, splitWords, type WordRules } from "./words.
 export interface CopyEnvironment {
   /** Where `--from=NAME` points. */
   readonly sourceNamed: (name: string) => DataSource;
-  /** Whether a path in the build context is a directory, if known. */
-  readonly isDirectory: (path: string) => boolean | undefined;
+  readonly context: BuildContext;
   readonly warn: (message: string) => void;
 }
 
@@ -39,12 +39,12 @@ export function convertCopy(
   if (sources.length > 1 && !into) {
     throw new InstructionError(`COPY of several sources needs a / at the end of ${dst}`);
   }
-  for (const { src, dir } of grouped(sources.reverse(), from, environment)) {
+  const context = from.from === "context" ? environment.context : UNKNOWN_CONTEXT;
+  for (const { src, dir } of grouped(sources.reverse(), context)) {
     const path = dir ? destinationOfDirectory(src[0]!, dst) : into ? withSlash(dst) : dst;
-    stage.copy({ from, src, dst: path, exclude: [] }, owner);
-    const known = (source: string) =>
-      from.from === "context" && environment.isDirectory(source) !== undefined;
-    if (into && !dir && !src.every(known)) {
+    const exclude = dir ? context.excludes(src[0]!, environment.warn) : [];
+    stage.copy({ from, src, dst: path, exclude }, owner);
+    if (into && !dir && !src.every((source) => context.kindOf(source))) {
       environment.warn(
         `if one of ${src.join(", ")} is a directory, it is copied as a whole into ${dst}, not its ` +
           "contents; end its name with / to copy these",
@@ -72,21 +72,37 @@ function convertFlags(
 /** Sources in order, directories each on its own. */
 function grouped(
   sources: readonly string[],
-  from: DataSource,
-  environment: CopyEnvironment,
+  context: BuildContext,
 ): { src: string[]; dir: boolean }[] {
   const groups: { src: string[]; dir: boolean }[] = [];
   for (const source of sources) {
-    if (/[*?[]/.test(source)) {
-      throw new InstructionError(`the pattern ${source} has no counterpart; name the files`);
-    }
-    const known = from.from === "context" ? environment.isDirectory(source) : undefined;
-    const dir = known ?? isDirectoryByName(source);
+    const dir = isDirectory(source, context);
     const last = groups.at(-1);
     if (!dir && last && !last.dir) last.src.push(source);
     else groups.push({ src: [source], dir });
   }
   return groups;
+}
+
+/** Throws `InstructionError` for a source that a spec cannot copy as Docker does. */
+function isDirectory(source: string, context: BuildContext): boolean {
+  if (/[*?[]/.test(source)) {
+    throw new InstructionError(`the pattern ${source} has no counterpart; name the files`);
+  }
+  if (source.split("/").includes("..")) {
+    throw new InstructionError(`${source} leads out of the source, which a spec does not allow`);
+  }
+  const ignored = context.leavesOut(source);
+  if (ignored) {
+    throw new InstructionError(`${source} is left out by .dockerignore:${ignored.line}`);
+  }
+  const kind = context.kindOf(source);
+  if (kind === "symlink") {
+    throw new InstructionError(
+      `${source} is a symbolic link: Docker copies what it points to, a spec the link; name the former`,
+    );
+  }
+  return kind === undefined ? isDirectoryByName(source) : kind === "dir";
 }
 
 function isDirectoryByName(path: string): boolean {

@@ -16,7 +16,7 @@ import type { Lookup } from "./words.js";
 export interface StageBase {
   readonly image: string;
   /** The image's variables, if known. */
-  readonly imageEnv: ReadonlyMap<string, string> | undefined;
+  readonly imageEnv: () => ReadonlyMap<string, string> | undefined;
   /** Docker's, when there is no SHELL. */
   readonly defaultShell: readonly string[];
 }
@@ -70,7 +70,8 @@ export class Stage {
   readonly lookup: Lookup = (name) => {
     if (this.#env.has(name)) return this.#env.get(name);
     if (this.#args.has(name)) return this.#args.get(name);
-    const { image, imageEnv } = this.#base;
+    const { image } = this.#base;
+    const imageEnv = this.#base.imageEnv();
     if (imageEnv) return imageEnv.get(name);
     throw new InstructionError(
       `$${name} is set by no ARG or ENV before, so it would be what the image ${image} sets, ` +

@@ -7,37 +7,82 @@ import { lstatSync, mkdirSync, readlinkSync, symlinkSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { RuntimeChoice } from "../choices.js";
-import type { CacheMount } from "../contracts.js";
+import type { CacheMount, LayerDir, Sandbox, SandboxIo, SandboxStep } from "../contracts.js";
 import { StoreError } from "../errors.js";
 import { listMounts } from "../mounts.js";
+import { Mutex } from "../mutex.js";
+import { isNoSpace } from "../no-space.js";
 import { ROOT } from "../spec.js";
-import { OciSandbox, type OciSandboxOptions, type RuntimeName } from "./oci-sandbox.js";
+import {
+  DEFAULT_SHELL,
+  OciSandbox,
+  type OciSandboxOptions,
+  type RuntimeName,
+  UNPACK,
+} from "./oci-sandbox.js";
 
 const BY_SPEED: readonly RuntimeName[] = ["crun", "runc"];
 
-/** A sandbox with the runtime asked for. Throws `StoreError` if there is to be a choice and none works. */
+type Options = Omit<OciSandboxOptions, "runtime" | "hiddenMount">;
+
+/**
+ * A sandbox with the runtime asked for. Throws `StoreError` if there is to be a choice and none works. If the disk is too
+ * full for trying, the choice is made when there is a step to be run.
+ */
 export async function chooseRuntime(
   choice: RuntimeChoice,
-  options: Omit<OciSandboxOptions, "runtime" | "hiddenMount">,
-): Promise<OciSandbox> {
-  if (choice !== "auto") return await withRuntime(choice, options);
+  options: Options,
+): Promise<Sandbox & { close(): void }> {
+  const choose = () => (choice === "auto" ? fastestRuntime(options) : withRuntime(choice, options));
+  try {
+    return await choose();
+  } catch (error) {
+    if (!isNoSpace(error, options.stateDir)) throw error;
+    return new UnchosenSandbox(choose);
+  }
+}
+
+class UnchosenSandbox implements Sandbox {
+  readonly shell = DEFAULT_SHELL;
+  readonly tar = UNPACK;
+  readonly #choose: () => Promise<OciSandbox>;
+  #chosen: OciSandbox | undefined;
+  readonly #choice = new Mutex();
+
+  constructor(choose: () => Promise<OciSandbox>) {
+    this.#choose = choose;
+  }
+
+  async run(step: SandboxStep, layer: LayerDir, io: SandboxIo): Promise<void> {
+    const sandbox = await this.#choice.run(async () => (this.#chosen ??= await this.#choose()));
+    await sandbox.run(step, layer, io);
+  }
+
+  close(): void {
+    this.#chosen?.close();
+  }
+}
+
+async function fastestRuntime(options: Options): Promise<OciSandbox> {
   const failures: string[] = [];
   for (const runtime of BY_SPEED) {
     const sandbox = await withRuntime(runtime, options);
-    const failure = await selfTest(sandbox, options.stateDir);
-    if (failure === undefined) return sandbox;
+    try {
+      const failure = await selfTest(sandbox, options.stateDir);
+      if (failure === undefined) return sandbox;
+      failures.push(`${runtime}: ${failure}`);
+    } catch (error) {
+      sandbox.close();
+      throw error;
+    }
     sandbox.close();
-    failures.push(`${runtime}: ${failure}`);
   }
   throw new StoreError(
     `No container runtime works here; install runc or crun.\n${failures.join("\n")}`,
   );
 }
 
-async function withRuntime(
-  runtime: RuntimeName,
-  options: Omit<OciSandboxOptions, "runtime" | "hiddenMount">,
-): Promise<OciSandbox> {
+async function withRuntime(runtime: RuntimeName, options: Options): Promise<OciSandbox> {
   const hiddenMount = runtime === "crun" ? await unifiedBesideV1() : undefined;
   return new OciSandbox({ ...options, runtime, hiddenMount });
 }
@@ -49,7 +94,7 @@ async function unifiedBesideV1(): Promise<string | undefined> {
   return cgroups.some(({ type }) => type === "cgroup") ? unified?.target : undefined;
 }
 
-/** Runs `true` of the host in the sandbox; resolves with what went wrong. */
+/** Runs `true` of the host in the sandbox; resolves with what went wrong. Rejects if there is no space to try. */
 async function selfTest(sandbox: OciSandbox, stateDir: string): Promise<string | undefined> {
   const path = join(stateDir, "private", "self-test");
   const output: Buffer[] = [];
@@ -74,6 +119,7 @@ async function selfTest(sandbox: OciSandbox, stateDir: string): Promise<string |
     );
     return undefined;
   } catch (error) {
+    if (isNoSpace(error, stateDir)) throw error;
     const said = Buffer.concat(output).toString("utf8").trim();
     return said === "" ? (error as Error).message : said;
   } finally {

@@ -27,7 +27,7 @@ import {
   unixUser,
   unsupportedNetwork,
 } from "./oci-config.js";
-import { DEFAULT_SHELL, privateDir } from "./oci-sandbox.js";
+import { DEFAULT_SHELL, privateDir, UNPACK } from "./oci-sandbox.js";
 import { isBrokenPipe, send } from "./standard-input.js";
 
 export interface DockerSandboxOptions {
@@ -48,7 +48,7 @@ const WITHHELD_CAPABILITIES = ["NET_RAW", "NET_BIND_SERVICE"];
 
 export class DockerSandbox implements Sandbox {
   readonly shell = DEFAULT_SHELL;
-  readonly tar = ["tar", "-xf", "-"];
+  readonly tar = UNPACK;
 
   readonly #options: DockerSandboxOptions;
 

@@ -17,6 +17,7 @@ import { BuildCancelled, BuildError } from "../errors.js";
 import { mountEnv, ownMountsMade, withOwnMounts } from "../mounts.js";
 import { PipePool } from "../pipe.js";
 import { endingText, run, start } from "../process.js";
+import { emptyDir } from "../stores/files.js";
 import { makeMountPoints } from "./mount-points.js";
 import { HOSTS, hasLimits, type Limits, ociConfig, secretFile } from "./oci-config.js";
 import { isBrokenPipe, send } from "./standard-input.js";
@@ -37,13 +38,16 @@ export interface OciSandboxOptions {
 /** What runs commands if the spec does not say. */
 export const DEFAULT_SHELL: readonly string[] = ["/usr/bin/env", "bash", "-c"];
 
+/** What unpacks archives. */
+export const UNPACK: readonly string[] = ["tar", "-xf", "-"];
+
 /** How long to wait before telling a step again to stop, in ms. It cannot be told while it is being set up. */
 const KILL_RETRY = 50;
 const KILL_RETRY_MAX = 2000;
 
 export class OciSandbox implements Sandbox {
   readonly shell = DEFAULT_SHELL;
-  readonly tar = ["tar", "-xf", "-"];
+  readonly tar = UNPACK;
 
   readonly #options: OciSandboxOptions;
   readonly #runtime: readonly string[];
@@ -178,8 +182,9 @@ export async function reapSteps(stateDir: string): Promise<void> {
       await rm(join(containers, id), { recursive: true, force: true });
     }
   }
-  await rm(privateDir(stateDir), { recursive: true, force: true });
-  await mkdir(privateDir(stateDir), { mode: 0o700 });
+  // It stays: on a full disk it could not be made again.
+  await mkdir(privateDir(stateDir), { recursive: true, mode: 0o700 });
+  await emptyDir(privateDir(stateDir));
 }
 
 /** Kills runtimes of ours, which may still be setting a step up. They have an argument that begins like that. */

@@ -11,6 +11,12 @@ import { prefixedCacheName } from "./cache-name.js";
 import type { CloneEngine } from "./cloning-store.js";
 import { emptyDir, removeTree } from "./files.js";
 
+/**
+ * How long to wait for space that is given back in the background, in ms. A subvolume in which somebody still reads a file,
+ * such as a log, is not given back before that is closed.
+ */
+const FREEING = 10_000;
+
 export const btrfsEngine: CloneEngine = {
   cacheName: prefixedCacheName,
   create: (path) => subvolume("create", "--", path),
@@ -20,8 +26,16 @@ export const btrfsEngine: CloneEngine = {
     await remove(path);
   },
   discard: remove,
-  // Space is given back in the background.
-  completeDeletes: (root) => subvolume("sync", "--", root),
+  completeDeletes: async (root) => {
+    const signal = AbortSignal.timeout(FREEING);
+    try {
+      // Else it does not even begin before the next transaction, which may be half a minute off.
+      await run(["btrfs", "filesystem", "sync", root], { signal });
+      await run(["btrfs", "subvolume", "sync", "--", root], { signal });
+    } catch (error) {
+      if (!signal.aborted) throw error;
+    }
+  },
   freePercent: async (root) => {
     const usage = await run(["btrfs", "filesystem", "usage", "-b", "--", root]);
     const size = bytesOf(usage, "Device size");

@@ -20,6 +20,7 @@ export async function lockStore(stateDir: string): Promise<() => void> {
   const ownerFile = join(stateDir, "lock-owner");
   const db = new Database(join(stateDir, "lock.sqlite"), { timeout: 0 });
   try {
+    db.pragma("journal_mode = MEMORY"); // the lock must be had on a full disk, too, and nothing is ever written
     db.exec("BEGIN EXCLUSIVE");
   } catch (error) {
     const owner = readOwner(ownerFile);

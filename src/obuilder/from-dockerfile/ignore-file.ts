@@ -1,0 +1,152 @@
+/*
+ * `.dockerignore`: the paths of a build context that Docker's builder does not get to see, by the rules of Docker's own
+ * pattern matcher. Of several patterns that match, the last one decides; a pattern matches what is below, too.
+ *
+ * A pattern is matched in time that grows with its length times the path's, whatever it is made of.
+ */
+
+export interface IgnorePattern {
+  /** From 1. */
+  readonly line: number;
+  /** As written. */
+  readonly text: string;
+  /** Begins with `!`: what it matches is not left out after all. */
+  readonly isException: boolean;
+  /** What it matches if that is a name or path without wildcards, at the top or (`**` and a slash before) anywhere. */
+  readonly literal: { readonly path: string; readonly anywhere: boolean } | undefined;
+  readonly matches: (path: string) => boolean;
+}
+
+export class IgnoreFile {
+  readonly patterns: readonly IgnorePattern[];
+  readonly hasExceptions: boolean;
+
+  constructor(text: string) {
+    this.patterns = text
+      .replace(/^\ufeff/, "")
+      .split("\n")
+      .flatMap((line, i) => parsePattern(line, i + 1) ?? []);
+    this.hasExceptions = this.patterns.some(({ isException }) => isException);
+  }
+
+  /** The pattern that leaves the path out; undefined if it is not left out. The path has neither empty nor `.` components. */
+  leavesOut(path: string): IgnorePattern | undefined {
+    const paths = [path];
+    for (let at = path.lastIndexOf("/"); at >= 0; at = path.lastIndexOf("/", at - 1)) {
+      paths.push(path.slice(0, at));
+      if (at === 0) break;
+    }
+    const last = this.patterns.findLast(({ matches }) => paths.some(matches));
+    return last?.isException ? undefined : last;
+  }
+}
+
+function parsePattern(line: string, number: number): IgnorePattern | undefined {
+  if (line.startsWith("#")) return undefined;
+  const text = line.trim();
+  const isException = text.startsWith("!");
+  const components: string[] = [];
+  for (const component of (isException ? text.slice(1).trim() : text).split("/")) {
+    if (component === "..") components.pop();
+    else if (component !== "" && component !== ".") components.push(component);
+  }
+  const path = components.join("/");
+  if (path === "") return undefined;
+  const anywhere = path.startsWith("**/");
+  const rest = anywhere ? path.slice(3) : path;
+  const literal = /[*?[\\]/.test(rest) ? undefined : { path: rest, anywhere };
+  const matches =
+    literal === undefined
+      ? matcher(path)
+      : (name: string) => name === rest || (anywhere && name.endsWith(`/${rest}`));
+  return { line: number, text, isException, literal, matches };
+}
+
+/** What one element of a pattern takes: one character that suits, or any number of them. */
+type Element =
+  | { readonly takes: "one"; readonly suits: (char: string) => boolean }
+  /** `*`: any number, but no slash. */
+  | { readonly takes: "name" }
+  /** `**` before something else: nothing, or all up to some slash. */
+  | { readonly takes: "directories" }
+  /** `**` at the end. */
+  | { readonly takes: "rest" };
+
+function matcher(pattern: string): (path: string) => boolean {
+  const elements = parseElements(pattern);
+  return (path) => {
+    // All positions in the pattern that the path so far can have led to.
+    let positions = closure(new Set([0]), elements);
+    for (const char of path) {
+      const next = new Set<number>();
+      for (const at of positions) {
+        const element = elements[at];
+        if (element?.takes === "one" && element.suits(char)) next.add(at + 1);
+        else if (element?.takes === "name" && char !== "/") next.add(at);
+        else if (element?.takes === "rest") next.add(at);
+        else if (element?.takes === "directories") {
+          next.add(-at - 1); // within a directory's name
+        } else if (at < 0) {
+          next.add(at);
+        }
+        if (char === "/" && (at < 0 || element?.takes === "directories")) {
+          next.add((at < 0 ? -at - 1 : at) + 1);
+        }
+      }
+      if (next.size === 0) return false;
+      positions = closure(next, elements);
+    }
+    return positions.has(elements.length);
+  };
+}
+
+/** With the positions behind elements that may take nothing. */
+function closure(positions: Set<number>, elements: readonly Element[]): Set<number> {
+  for (const at of positions) {
+    const takes = elements[at]?.takes;
+    if (takes !== undefined && takes !== "one") positions.add(at + 1);
+  }
+  return positions;
+}
+
+function parseElements(pattern: string): Element[] {
+  const elements: Element[] = [];
+  const one = (suits: (char: string) => boolean) => elements.push({ takes: "one", suits });
+  const chars = [...pattern];
+  for (let i = 0; i < chars.length; i++) {
+    const char = chars[i]!;
+    if (char === "*" && chars[i + 1] === "*") {
+      i++;
+      if (chars[i + 1] === "/") i++;
+      elements.push({ takes: i + 1 === chars.length ? "rest" : "directories" });
+    } else if (char === "*") {
+      elements.push({ takes: "name" });
+    } else if (char === "?") {
+      one((c) => c !== "/");
+    } else if (char === "[" && chars.indexOf("]", i + 2) > 0) {
+      const end = chars.indexOf("]", i + 2);
+      one(characterClass(chars.slice(i + 1, end)));
+      i = end;
+    } else {
+      const literal = char === "\\" && i + 1 < chars.length ? chars[++i]! : char;
+      one((c) => c === literal);
+    }
+  }
+  return elements;
+}
+
+/** `a-z`, `^xyz`, … */
+function characterClass(chars: readonly string[]): (char: string) => boolean {
+  const isNegated = chars[0] === "^";
+  const ranges: [string, string][] = [];
+  for (let i = isNegated ? 1 : 0; i < chars.length; i++) {
+    const from = chars[i] === "\\" && i + 1 < chars.length ? chars[++i]! : chars[i]!;
+    if (chars[i + 1] === "-" && i + 2 < chars.length) {
+      ranges.push([from, chars[i + 2]!]);
+      i += 2;
+    } else {
+      ranges.push([from, from]);
+    }
+  }
+  return (char) => ranges.some(([from, to]) => from <= char && char <= to) !== isNegated;
+}
