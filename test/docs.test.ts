@@ -20,6 +20,26 @@ function anchors(text: string): string[] {
   );
 }
 
+describe("docs/protocol.md", () => {
+  const text = readFileSync(join(ROOT, "docs/protocol.md"), "utf8");
+  /** `Interface.method(param, …)` */
+  const methods = ["ocluster", "extensions"].flatMap((name) => {
+    const schema = readFileSync(join(ROOT, `schema/${name}.capnp`), "utf8").replaceAll(/#.*/g, "");
+    return [...schema.matchAll(/^interface (\w+) \{\n((?:.*\n)*?)^\}/gm)].flatMap(
+      ([, name, body]) =>
+        [...body!.matchAll(/(\w+) @\d+ \((.*?)\) ->/g)].map(([, method, params]) => {
+          const names = [...params!.matchAll(/(\w+) :/g)].map(([, param]) => param);
+          return `${name}.${method}(${names.join(", ")})`;
+        }),
+    );
+  });
+
+  it("names every call there is, as it is in the schema, and no other", () => {
+    const named = [...text.matchAll(/\b([A-Z]\w+\.[a-z]\w+\([\w, ]*\))/g)].map(([call]) => call);
+    expect([...new Set(named)].sort()).toEqual(methods.sort());
+  });
+});
+
 describe.each(documents)("%s", (document) => {
   const text = readFileSync(join(ROOT, document), "utf8");
   const links = [...text.matchAll(/\]\(([^)\s]+)\)/g)].map(([, target]) => target!);

@@ -43,7 +43,8 @@ const CHECKS: Readonly<Record<string, (args: string[]) => Promise<string> | stri
   },
   // These look at options in their order, and end at --help.
   docker: ([command, ...args]) => {
-    if (command !== "compose") return status("/usr/bin/docker", [command!, ...args, "--help"]);
+    // Before its other options: what follows the name of an image would be for what runs in it.
+    if (command !== "compose") return status("/usr/bin/docker", withHelp([command!, ...args]));
     return problemWithCompose(args);
   },
   systemctl: ([verb, ...args]) =>
@@ -68,6 +69,11 @@ function ours(name: ProgramName): (args: string[]) => Promise<string> {
 function status(program: string, args: string[]): string {
   const { error, status, stderr } = spawnSync(program, args, { encoding: "utf8" });
   return status === 0 ? "" : `${program}: ${error ?? stderr}`;
+}
+
+function withHelp(args: string[]): string[] {
+  const at = args.findIndex((arg) => arg.startsWith("-"));
+  return at < 0 ? [...args, "--help"] : [...args.slice(0, at), "--help", ...args.slice(at)];
 }
 
 /** Its first version does not look at options any more when it sees --help. */
