@@ -7,6 +7,8 @@ import type { Readable } from "node:stream";
 import type Docker from "dockerode";
 import { logger } from "../cli/log.js";
 import { engineFailure, engineMessages } from "./docker/engine.js";
+import { registryOf } from "./docker/image-name.js";
+import { OperatorLogins } from "./docker/registry-auth.js";
 import type { ServiceImage, UpdateMode } from "./update-options.js";
 
 /** Prepares an update, while jobs still run; the result does it, once they have ended. Both may reject. */
@@ -34,23 +36,26 @@ export function serviceUpdater(
 ): Updater {
   return async () => {
     const name = `${repository}:${tag}`;
-    const pulling = await docker.pull(name).catch((error) => {
-      throw engineFailure(error);
-    });
+    const authconfig = await (await OperatorLogins.read()).get(registryOf(repository));
+    const pulling = await docker.pull(name, { ...(authconfig && { authconfig }) }).catch(refuse);
     for await (const { error } of engineMessages(pulling as Readable)) {
       if (error !== undefined) throw new UpdateFailed(`Cannot pull ${name}: ${error}`);
     }
-    const { RepoDigests } = await docker.getImage(name).inspect();
+    const { RepoDigests } = await docker.getImage(name).inspect().catch(refuse);
     const id = (RepoDigests ?? []).find((digest) => digest.startsWith(`${repository}@`));
     if (id === undefined) throw new UpdateFailed(`No new image starts with "${repository}@"!`);
     logger("worker").info(`Latest service version is ${id}`);
     return async () => {
       const handle = docker.getService(service);
-      const { Spec, Version } = (await handle.inspect()) as ServiceState;
+      const { Spec, Version } = (await handle.inspect().catch(refuse)) as ServiceState;
       Spec.TaskTemplate.ContainerSpec.Image = id;
-      await handle.update({ ...Spec, version: Version.Index });
+      await handle.update({ ...Spec, version: Version.Index }).catch(refuse);
     };
   };
+}
+
+function refuse(error: unknown): never {
+  throw engineFailure(error);
 }
 
 /** What is needed of the engine's description of a service. */

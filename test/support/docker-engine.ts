@@ -71,6 +71,14 @@ export class DockerEngine {
     return new DockerEngine(dir, child);
   }
 
+  /** Makes the engine a Swarm of its own. Services must be gone when it is stopped. */
+  async startSwarm(): Promise<void> {
+    await this.docker.swarmInit({
+      AdvertiseAddr: "127.0.0.1",
+      ListenAddr: `127.0.0.1:${await freePort()}`,
+    });
+  }
+
   async stop(): Promise<void> {
     const ended = once(this.child, "close");
     this.child.kill("SIGTERM");
