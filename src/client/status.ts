@@ -1,7 +1,9 @@
 /**
  * The status line of somebody who waits for a job: what it is doing, and for how long.
  */
+import type { Ticket } from "../api/index.js";
 import type { Terminal } from "../cli/terminal.js";
+import { visible } from "../text/visible.js";
 
 /** The first line of a worker's log, which says who it is. */
 const BUILDING_ON = /^Building on ([^\n]*)\n/;
@@ -23,6 +25,18 @@ export class JobStatus {
     this.draw();
   }
 
+  /** Whether there is somebody to show it to. */
+  get isShown(): boolean {
+    return this.enabled && this.terminal.isTTY;
+  }
+
+  /** The job is queued there, or has left the queue (null). Once there is a log it knows better. */
+  queued(place: Ticket.QueuePlace | null, pool: string): void {
+    if (this.head !== "") return;
+    this.phase = place ? describePlace(place, pool) : "starting";
+    this.draw();
+  }
+
   /** Has `write` show a part of the log on the same terminal, and learns from it. */
   log(data: Uint8Array, write: () => void): void {
     if (this.head !== null) this.learn(data);
@@ -41,7 +55,7 @@ export class JobStatus {
   private learn(data: Uint8Array): void {
     this.head += Buffer.from(data.subarray(0, HEAD)).toString();
     const worker = BUILDING_ON.exec(this.head!)?.[1];
-    if (worker !== undefined) this.phase = `running on ${worker}`;
+    if (worker !== undefined) this.phase = `running on ${visible(worker)}`;
     else if (!this.head!.includes("\n") && this.head!.length < HEAD) return;
     else this.phase = "running";
     this.head = null;
@@ -52,6 +66,12 @@ export class JobStatus {
     if (!this.enabled || this.lineOpen) return;
     this.terminal.status(`[ ${this.phase} · ${elapsed(Date.now() - this.started)} ]`);
   }
+}
+
+/** `waiting (position 17 of 120 in linux-x86_64)`; jobs that are put aside for a worker wait `for` it. */
+function describePlace({ ahead, length, worker }: Ticket.QueuePlace, pool: string): string {
+  const queue = worker === null ? `in ${visible(pool)}` : `for ${visible(worker)}`;
+  return `waiting (position ${ahead + 1} of ${length} ${queue})`;
 }
 
 const NEWLINE = 10;

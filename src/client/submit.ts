@@ -1,6 +1,7 @@
 /**
  * Submits a job and sees it through: its log as it comes, then its result.
  */
+import { setTimeout as sleep } from "node:timers/promises";
 import { Job, type JobDescr, Submission, Ticket } from "../api/index.js";
 import { CommandFailed } from "../cli/errors.js";
 import { withService } from "../cli/session.js";
@@ -18,6 +19,9 @@ export interface SubmitOptions extends OutputOptions {
   readonly descr: JobDescr;
   readonly quiet: boolean;
 }
+
+/** How often somebody who waits is told their place in the queue. */
+const PLACE_INTERVAL_MS = 3000;
 
 /** How long an interrupted client waits to hear that its job was cancelled. */
 const CANCEL_TIMEOUT_MS = 1000;
@@ -56,8 +60,10 @@ async function seeThrough(
     (error: RpcError) => ({ error }),
   );
   const status = new JobStatus(stderrTerminal, !quiet);
+  const seen = new AbortController();
   try {
     output.start();
+    if (status.isShown) void followQueue(ticket, pool, status, seen.signal);
     await tail(job, output, status, signal);
     const outcome = await result;
     status.end();
@@ -71,8 +77,29 @@ async function seeThrough(
     if (signal.aborted) await cancel(ticket, quiet);
     signal.throwIfAborted();
     throw describeLoss(error, connection);
+  } finally {
+    seen.abort();
   }
   throw new CommandFailed("");
+}
+
+/** Shows the job's place in the queue until it has left it, if the scheduler tells; others know nothing of places. */
+async function followQueue(
+  ticket: Capability,
+  pool: string,
+  status: JobStatus,
+  signal: AbortSignal,
+): Promise<void> {
+  try {
+    for (let queued = true; queued; ) {
+      const place = await Ticket.place(ticket, { signal });
+      status.queued(place, pool);
+      queued = place !== null;
+      if (queued) await sleep(PLACE_INTERVAL_MS, undefined, { signal });
+    }
+  } catch {
+    // What went wrong with the job itself is told by its result.
+  }
 }
 
 async function tail(

@@ -13,7 +13,10 @@
 
 import { IndexedHeap } from "./heap.js";
 import { Lane } from "./lane.js";
-import { type Home, type Ticket, ticketBefore } from "./ticket.js";
+import { type Home, type Place, type Ticket, ticketBefore } from "./ticket.js";
+
+/** How many stragglers are counted to tell a ticket's place: there are seldom as many. */
+const COUNTED_STRAGGLERS = 1000;
 
 /** The tickets of a backlog at one moment, as lists that no longer change. */
 export interface BacklogSnapshot<J> {
@@ -39,6 +42,7 @@ export class Backlog<J> {
         this.stragglers.remove(ticket);
         this.left(ticket);
       },
+      place: (ticket) => this.place(ticket),
     };
   }
 
@@ -53,7 +57,10 @@ export class Backlog<J> {
 
   /** A lane of this backlog, for tickets of one client and one urgency. */
   openLane(): Lane<J> {
-    return new Lane(this.before, (lane, ticket) => this.removeFromLane(lane, ticket));
+    return new Lane(this.before, {
+      remove: (ticket, lane) => this.removeFromLane(lane, ticket),
+      place: (ticket) => this.place(ticket),
+    });
   }
 
   enqueue(ticket: Ticket<J>): void {
@@ -77,6 +84,12 @@ export class Backlog<J> {
     const ticket = straggler && (!waiting || this.before(straggler, waiting)) ? straggler : waiting;
     ticket?.home?.remove(ticket);
     return ticket;
+  }
+
+  private place(ticket: Ticket<J>): Place {
+    let ahead = this.stragglers.countBefore(ticket, COUNTED_STRAGGLERS);
+    for (const lane of this.lanes.toArray()) ahead += lane.countBefore(ticket);
+    return { worker: null, ahead: Math.min(ahead, this.size - 1), length: this.size };
   }
 
   /** Costs a copy of 8 bytes per ticket, which takes a few milliseconds for a million. */

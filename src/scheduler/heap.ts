@@ -45,6 +45,19 @@ export class IndexedHeap<T extends Slotted> {
     this.place(item, item.slot);
   }
 
+  /** How many members come before `item`, which need not be one; not more than `limit`. Costs O(limit). */
+  countBefore(item: T, limit: number): number {
+    let count = 0;
+    // Whatever is below a member that does not come before the item does not either.
+    const pending = [0];
+    for (let slot = pending.pop(); slot !== undefined && count < limit; slot = pending.pop()) {
+      if (slot >= this.items.length || !this.before(this.items[slot]!, item)) continue;
+      count++;
+      pending.push(2 * slot + 1, 2 * slot + 2);
+    }
+    return count;
+  }
+
   clear(): void {
     this.items.length = 0;
   }

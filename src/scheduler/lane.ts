@@ -3,7 +3,17 @@
  */
 
 import type { Slotted } from "./heap.js";
-import type { Home, Ticket } from "./ticket.js";
+import type { Home, Place, Ticket } from "./ticket.js";
+
+/** How many holes in a row are looked at in search of a ticket. */
+const HOLES = 16;
+
+/** What a lane is a part of. */
+export interface LaneOwner<J> {
+  /** Has `lane.drop` the ticket. */
+  remove(ticket: Ticket<J>, lane: Lane<J>): void;
+  place(ticket: Ticket<J>): Place;
+}
 
 /** Below this many entries an array is not worth tidying. */
 const MIN_TIDY = 64;
@@ -25,7 +35,7 @@ export class Lane<J> implements Slotted, Home<J> {
 
   constructor(
     private readonly before: (a: Ticket<J>, b: Ticket<J>) => boolean,
-    private readonly onRemove: (lane: Lane<J>, ticket: Ticket<J>) => void,
+    private readonly owner: LaneOwner<J>,
   ) {}
 
   /** Whether the ticket belongs after all that are here. */
@@ -44,7 +54,32 @@ export class Lane<J> implements Slotted, Home<J> {
 
   /** For whoever finds a ticket here; the backlog then calls `drop`. */
   remove(ticket: Ticket<J>): void {
-    this.onRemove(this, ticket);
+    this.owner.remove(ticket, this);
+  }
+
+  place(ticket: Ticket<J>): Place {
+    return this.owner.place(ticket);
+  }
+
+  /**
+   * How many tickets here come before `ticket`, which may be one of them. Exact if there are no holes; else it is taken
+   * that they are spread evenly.
+   */
+  countBefore(ticket: Ticket<J>): number {
+    const { entries, start } = this;
+    let low = start;
+    let high = entries.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      let probe = middle;
+      while (probe < high && entries[probe] === undefined && probe - middle < HOLES) probe++;
+      const found = entries[probe];
+      if (probe < high && found === undefined) low = high = middle;
+      else if (found !== undefined && probe < high && this.before(found, ticket)) low = probe + 1;
+      else high = middle;
+    }
+    const share = this.live / Math.max(1, entries.length - start);
+    return Math.ceil((low - start) * share);
   }
 
   /** Takes a ticket out of the array. */

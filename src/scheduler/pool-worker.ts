@@ -14,7 +14,7 @@ import { WorkerQueue } from "./worker-queue.js";
  */
 export class PoolWorker<J> {
   /** Its own queue; empty unless it is active. */
-  readonly queue = new WorkerQueue<J>();
+  readonly queue: WorkerQueue<J>;
   /** Its pops that are idle (while it is inactive) or in line (while it is active), in the order of their coming. */
   readonly pops = new Set<Pop<J>>();
   /** How many jobs it runs. */
@@ -32,6 +32,7 @@ export class PoolWorker<J> {
     reasons: number,
   ) {
     this.reasonSet = reasons;
+    this.queue = new WorkerQueue(name);
   }
 
   /** The reasons for it to be inactive, as a set of `INACTIVE` bits. */

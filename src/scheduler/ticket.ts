@@ -5,10 +5,22 @@
 import type { PoolClient } from "./client.js";
 import type { Slotted } from "./heap.js";
 
+/** Where a ticket is in a queue. */
+export interface Place {
+  /** The worker whose own queue it is; null for the backlog. */
+  readonly worker: string | null;
+  /** How many tickets of that queue come before it: an estimate when tickets in there were cancelled. */
+  readonly ahead: number;
+  /** How many tickets are in that queue, itself included. */
+  readonly length: number;
+}
+
 /** Whatever a queued ticket sits in: a lane or the stragglers of the backlog, or a worker's own queue. */
 export interface Home<J> {
   /** Takes the ticket out, with all that was counted for it. */
   remove(ticket: Ticket<J>): void;
+  /** Costs O(number of clients · log(number of tickets)) at most. */
+  place(ticket: Ticket<J>): Place;
 }
 
 /**
@@ -35,6 +47,11 @@ export class Ticket<J> implements Slotted {
 
   get queued(): boolean {
     return this.home !== null;
+  }
+
+  /** Where it is queued now; null if it is not. It may fall back when others come that are more entitled. */
+  place(): Place | null {
+    return this.home?.place(this) ?? null;
   }
 
   /**

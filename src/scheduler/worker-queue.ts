@@ -4,12 +4,15 @@
  */
 
 import { IndexedHeap } from "./heap.js";
-import { type Home, type Ticket, ticketBefore } from "./ticket.js";
+import { type Home, type Place, type Ticket, ticketBefore } from "./ticket.js";
 
 export class WorkerQueue<J> implements Home<J> {
   private readonly tickets = new IndexedHeap<Ticket<J>>(ticketBefore);
   private urgentTickets = 0;
   private work = 0;
+
+  /** @param worker the worker's name */
+  constructor(private readonly worker: string) {}
 
   get size(): number {
     return this.tickets.size;
@@ -46,6 +49,11 @@ export class WorkerQueue<J> implements Home<J> {
     if (ticket.urgent) this.urgentTickets--;
     ticket.home = null;
     ticket.cost = null;
+  }
+
+  place(ticket: Ticket<J>): Place {
+    const ahead = this.tickets.countBefore(ticket, this.size);
+    return { worker: this.worker, ahead, length: this.size };
   }
 
   /** Takes out all tickets, in no useful order. */

@@ -153,3 +153,56 @@ test("no job of a pool looks at the queue, or at more workers than hold its hint
   for (let i = 0; i < 1000; i++) worker.pop(() => {});
   expect(lookups.holders).toBe(11_000);
 });
+
+describe("a ticket's place", () => {
+  test("is how many come before it, whoever's they are", () => {
+    const step = fc.record({ client: fc.nat(3), urgent: fc.boolean(), back: fc.nat(30) });
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 200 }), fc.nat(50), (steps, taken) => {
+        const { backlog, ticket } = counted(4);
+        const sorted = steps.map(({ client, urgent, back }, i) => ticket(client, i - back, urgent));
+        for (const each of sorted) backlog.enqueue(each);
+        sorted.sort((a, b) => (ticketBefore(a, b) ? -1 : 1));
+        for (const each of sorted.splice(0, taken)) expect(backlog.dequeue()).toBe(each);
+        for (const [index, each] of sorted.entries()) {
+          expect(each.home!.place(each)).toEqual({
+            worker: null,
+            ahead: index,
+            length: sorted.length,
+          });
+        }
+      }),
+    );
+  });
+
+  test("is an estimate when jobs were cancelled, and never beyond the queue", () => {
+    fc.assert(
+      fc.property(fc.array(fc.boolean(), { minLength: 2, maxLength: 400 }), (kept) => {
+        const { backlog, ticket } = counted(1);
+        const all = kept.map((_, i) => ticket(0, i));
+        for (const each of all) backlog.enqueue(each);
+        for (const [i, each] of all.entries()) if (!kept[i]) each.home!.remove(each);
+        const left = all.filter((each) => each.queued);
+        for (const each of left) {
+          const { ahead, length } = each.home!.place(each);
+          expect(length).toBe(left.length);
+          expect(ahead).toBeGreaterThanOrEqual(0);
+          expect(ahead).toBeLessThan(length);
+        }
+        // Who is first, and who is not, is certain.
+        for (const each of left) {
+          expect(each.home!.place(each).ahead === 0).toBe(each === left[0]);
+        }
+      }),
+    );
+  });
+
+  test("is found by few comparisons in a long queue", () => {
+    const { backlog, counter, ticket } = counted(10);
+    const all = Array.from({ length: 200_000 }, (_, i) => ticket(i % 10, i));
+    for (const each of all) backlog.enqueue(each);
+    counter.comparisons = 0;
+    expect(all[123_456]!.home!.place(all[123_456]!)).toMatchObject({ ahead: 123_456 });
+    expect(counter.comparisons).toBeLessThan(10 * 20);
+  });
+});

@@ -50,6 +50,39 @@ describe("a job", () => {
     submitted.release();
   });
 
+  it("knows its place in the queue, until a worker has it", async () => {
+    await start();
+    const [alice, bob] = [await network.client("alice"), await network.client("bob")];
+    const first = alice.submit("one");
+    const last = alice.submit("two", { hint: "h" });
+    const others = bob.submit("three");
+    await others.queued();
+    // Both are due at once, and the second of alice's later than that.
+    expect(await Ticket.place(first.ticket)).toEqual({ worker: null, ahead: 0, length: 3 });
+    expect(await Ticket.place(others.ticket)).toEqual({ worker: null, ahead: 1, length: 3 });
+    expect(await Ticket.place(last.ticket)).toEqual({ worker: null, ahead: 2, length: 3 });
+    const urgent = alice.submit("four", { urgent: true });
+    expect(await Ticket.place(urgent.ticket)).toEqual({ worker: null, ahead: 0, length: 4 });
+    expect(await Ticket.place(first.ticket)).toEqual({ worker: null, ahead: 1, length: 4 });
+    const worker = await network.worker("w1");
+    const jobs = [await worker.pop(), await worker.pop(), await worker.pop(), await worker.pop()];
+    expect(await Ticket.place(last.ticket)).toBeNull();
+    // It holds the hint now, so that the next ones with it are put aside for it, once somebody asks.
+    const again = alice.submit("five", { hint: "h" });
+    const away = alice.submit("six", { hint: "h" });
+    await away.queued();
+    const other = await network.worker("w2");
+    const popped = other.pop();
+    await expect.poll(() => Ticket.place(away.ticket)).toMatchObject({ worker: "w1" });
+    expect(await Ticket.place(again.ticket)).toEqual({ worker: "w1", ahead: 0, length: 2 });
+    expect(await Ticket.place(away.ticket)).toEqual({ worker: "w1", ahead: 1, length: 2 });
+    for (const job of jobs) job.output.resolve("");
+    const refused = expect(popped).rejects.toThrow();
+    await other.disconnect();
+    await refused;
+    for (const job of [first, last, others, urgent, again, away]) job.release();
+  });
+
   it("is taken back by its ticket while it is queued", async () => {
     await start();
     const alice = await network.client("alice");

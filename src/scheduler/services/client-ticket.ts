@@ -29,6 +29,10 @@ export class ClientTicket implements TicketApi.TicketService {
     await Job.cancel(running);
   }
 
+  place(): TicketApi.QueuePlace | null {
+    return this.ticket.place();
+  }
+
   release(): void {
     this.chores.add(() => {
       const { job } = this.ticket;
