@@ -36,11 +36,6 @@ export interface Limits {
    * are what is under way to it; each costs us up to a kilobyte.
    */
   readonly unfinishedAnswers: number;
-  /**
-   * Most calls that wait one behind the other, each being on the answer to the one before: settling the first settles them
-   * all, on the stack. Programs that mean it go a handful deep.
-   */
-  readonly pipelining: number;
   /** How often a promise of the peer's may turn into another one: each step is remembered until it is released. */
   readonly promiseSteps: number;
   /** Most objects exported to the peer: a million queued jobs' tickets, with room. Each costs us about 200 bytes. */
@@ -73,7 +68,6 @@ export const DEFAULT_LIMITS: Limits = {
   callsInFlight: 262_144,
   callBytesInFlight: 256 * MIB,
   unfinishedAnswers: 262_144,
-  pipelining: 256,
   promiseSteps: 256,
   exports: 2 * MIB,
   imports: 2 * MIB,

@@ -1,5 +1,5 @@
 /**
- * A capability that fails every call with the same error. Never disposed of: it owns nothing.
+ * A capability that fails every call with the same error.
  */
 import { RpcError } from "../errors.js";
 import { Hook } from "./hook.js";
@@ -14,11 +14,12 @@ export class BrokenHook extends Hook {
     return this.reason;
   }
 
-  override call(request: CallRequest): void {
+  protected override deliver(request: CallRequest): void {
     request.fail(this.reason);
   }
 
-  protected override dispose(): void {}
+  /** It owns nothing. */
+  protected override abandon(): void {}
 }
 
 /** The absence of a capability. Goes over the wire as such, and not as an error. */

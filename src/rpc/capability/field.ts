@@ -5,10 +5,9 @@ import type { Path } from "../wire/messages.js";
 import { Hook } from "./hook.js";
 import type { CallRequest } from "./request.js";
 import type { ResultPromise } from "./result.js";
+import type { Waiting } from "./waiting.js";
 
 export class FieldHook extends Hook {
-  private target: Hook | undefined;
-
   /** Takes a reference to `result`. */
   constructor(
     readonly result: ResultPromise,
@@ -17,30 +16,29 @@ export class FieldHook extends Hook {
     super();
   }
 
-  override get next(): Hook | undefined {
-    return this.target;
-  }
-
   override get isPromise(): boolean {
-    return this.target === undefined;
+    return this.next === undefined;
   }
 
-  override get blocker(): Hook | ResultPromise | undefined {
-    return this.target === undefined ? this.result.blocker : this.target.blocker;
+  override get isUndecided(): boolean {
+    return this.next === undefined && !this.result.isRemote;
+  }
+
+  override get waitsFor(): Waiting {
+    return this.next ?? this.result;
   }
 
   override remote(connection: object): unknown {
-    return this.target === undefined ? this.result.remote(connection, this.path) : undefined;
+    return this.next === undefined ? this.result.remote(connection, this.path) : undefined;
   }
 
-  override call(request: CallRequest): void {
-    if (this.target === undefined) this.result.pipeline(this.path, request);
-    else this.target.call(request);
+  protected override deliver(request: CallRequest): void {
+    this.result.pipeline(this.path, request);
   }
 
   override onLeak(): void {
-    if (this.target === undefined) this.result.onLeak();
-    else this.target.onLeak();
+    if (this.next === undefined) this.result.onLeak();
+    else super.onLeak();
   }
 
   /** Calls on this go to another place than before, though what it is in the end is not known yet. */
@@ -50,13 +48,12 @@ export class FieldHook extends Hook {
 
   /** The answer is there, or known to be another one's. Takes `target`. */
   resolve(target: Hook): void {
-    this.target = target;
+    this.turnInto(target);
     this.notifyWatchers(target);
     this.result.release();
   }
 
-  protected override dispose(): void {
-    if (this.target === undefined) this.result.dropField(this.path);
-    else this.target.release();
+  protected override abandon(): void {
+    this.result.dropField(this);
   }
 }

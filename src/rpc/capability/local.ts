@@ -75,7 +75,7 @@ export class LocalHook<Self = unknown> extends Hook {
     super();
   }
 
-  override call(request: CallRequest): void {
+  protected override deliver(request: CallRequest): void {
     const found = this.type.find(request.interfaceHigh, request.interfaceLow);
     const entry = found?.methods.get(request.methodId);
     if (entry === undefined) {
@@ -86,7 +86,7 @@ export class LocalHook<Self = unknown> extends Hook {
     enqueueTurn(new LocalCall<Self>(this.addRef(), entry, request));
   }
 
-  protected override dispose(): void {
+  protected override abandon(): void {
     const { onRelease } = this.type;
     if (onRelease !== undefined) enqueueCallback(() => onRelease(this.self));
   }

@@ -1,60 +1,53 @@
 /**
  * A capability that is decided later. Calls wait here, in order, and go on when it is.
  */
-import { RpcError } from "../errors.js";
+import type { RpcError } from "../errors.js";
 import { NO_PATH } from "../wire/messages.js";
 import { BrokenHook } from "./broken.js";
 import { Hook, shortest } from "./hook.js";
 import { CallQueue } from "./queue.js";
 import type { CallRequest } from "./request.js";
+import { circle, type Waiting } from "./waiting.js";
 
 export class PromiseHook extends Hook {
-  private target: Hook | undefined;
   private queue: CallQueue | undefined;
 
-  override get next(): Hook | undefined {
-    return this.target;
-  }
-
   override get isPromise(): boolean {
-    return this.target === undefined;
+    return this.next === undefined;
   }
 
-  override get blocker(): Hook["blocker"] {
-    return this.target === undefined ? this : this.target.blocker;
+  override get isUndecided(): boolean {
+    return this.next === undefined;
   }
 
-  override call(request: CallRequest): void {
-    if (this.target !== undefined) {
-      this.target.call(request);
-      return;
-    }
-    this.addRef();
-    this.queue ??= new CallQueue(this);
-    this.queue.add(NO_PATH, request);
+  override get waitsFor(): Waiting {
+    return this.next ?? this;
   }
 
-  override onLeak(): void {
-    this.target?.onLeak();
+  protected override deliver(request: CallRequest): void {
+    this.openQueue().add(NO_PATH, request);
   }
 
   /** Decides it. Takes `target`. Without effect, but for releasing `target`, when it is decided or nobody holds it any more. */
   resolve(target: Hook): void {
-    if (this.target !== undefined || !this.isReferenced) {
+    if (this.next !== undefined || !this.isReferenced) {
       target.release();
       return;
     }
     let end = shortest(target).addRef();
     target.release();
-    if (end.blocker === this) {
+    const error = this.circleWith(end);
+    if (error !== undefined) {
       end.release();
-      end = new BrokenHook(new RpcError("failed", "the capability is a promise for itself"));
+      end = new BrokenHook(error);
     }
     this.addRef();
-    this.target = end;
-    for (const { request } of this.queue?.takeAll() ?? []) {
-      end.call(request);
-      this.release();
+    this.turnInto(end);
+    const { queue } = this;
+    this.queue = undefined;
+    if (queue !== undefined) {
+      if (end instanceof PromiseHook) queue.moveTo(end.openQueue());
+      else queue.drain((_, request) => end.call(request));
     }
     this.notifyWatchers(end);
     this.release();
@@ -64,7 +57,15 @@ export class PromiseHook extends Hook {
     this.resolve(new BrokenHook(error));
   }
 
-  protected override dispose(): void {
-    this.target?.release();
+  /** Only what waits in the queue can make another thing wait for this. */
+  private circleWith(end: Hook): RpcError | undefined {
+    return end === this || this.queue?.isEmpty === false ? circle(this, end) : undefined;
   }
+
+  private openQueue(): CallQueue {
+    this.queue ??= new CallQueue(this);
+    return this.queue;
+  }
+
+  protected override abandon(): void {}
 }

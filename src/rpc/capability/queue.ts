@@ -3,52 +3,71 @@
  */
 import { RpcError } from "../errors.js";
 import type { Path } from "../wire/messages.js";
-import type { Hook } from "./hook.js";
 import type { CallRequest } from "./request.js";
-import type { Executor, ResultPromise } from "./result.js";
+import type { Executor } from "./result.js";
+import type { Waiting } from "./waiting.js";
 
-/** What calls wait for; it holds a reference to itself for each of them, and is told when one leaves. */
-interface Waitable {
+/** What calls wait for. */
+interface Waitable extends Waiting {
+  addRef(): unknown;
   release(): void;
-  readonly blocker: Hook | ResultPromise | undefined;
 }
 
 /** A member of a queue, which is a linked list: most queues are short, and there can be a million of them. */
-export class QueuedCall implements Executor {
+class QueuedCall implements Executor {
   earlier: QueuedCall | undefined;
   later: QueuedCall | undefined;
   isQueued = true;
 
   constructor(
-    private readonly queue: CallQueue,
+    private queue: CallQueue,
     readonly path: Path,
     readonly request: CallRequest,
   ) {}
 
-  get blocker(): Hook | ResultPromise | undefined {
-    return this.queue.owner.blocker;
+  get waitsFor(): Waiting {
+    return this.currentQueue.owner;
   }
 
   cancel(): void {
-    this.queue.remove(this);
+    this.currentQueue.remove(this);
+  }
+
+  private get currentQueue(): CallQueue {
+    this.queue = this.queue.current;
+    return this.queue;
   }
 }
 
 export class CallQueue {
   private first: QueuedCall | undefined;
   private last: QueuedCall | undefined;
+  /** Where all that was in this queue has gone. */
+  private joined: CallQueue | undefined;
 
+  /** Holds a reference to `owner` while it is not empty. */
   constructor(readonly owner: Waitable) {}
 
-  /** Takes `request` to the end of the queue. The owner has counted a reference for it. */
+  get isEmpty(): boolean {
+    return this.first === undefined;
+  }
+
+  /** The queue that the calls of this one are in. */
+  get current(): CallQueue {
+    let at: CallQueue = this;
+    while (at.joined !== undefined) {
+      at.joined = at.joined.joined ?? at.joined;
+      at = at.joined;
+    }
+    return at;
+  }
+
+  /** Takes `request` to the end of the queue. */
   add(path: Path, request: CallRequest): void {
     request.payload.keep();
     request.payload.pack();
     const call = new QueuedCall(this, path, request);
-    call.earlier = this.last;
-    if (this.last === undefined) this.first = call;
-    else this.last.later = call;
-    this.last = call;
+    this.append(call, call);
     request.result.accept(call);
   }
 
@@ -60,19 +79,44 @@ export class CallQueue {
     if (call.later === undefined) this.last = call.earlier;
     else call.later.earlier = call.earlier;
     call.request.fail(new RpcError("failed", "the call was cancelled"));
+    if (this.isEmpty) this.owner.release();
+  }
+
+  /** Moves all calls to the end of `other`, in one step however many there are. Nothing may be added to this any more. */
+  moveTo(other: CallQueue): void {
+    const { first, last } = this;
+    if (first === undefined || last === undefined) return;
+    this.first = undefined;
+    this.last = undefined;
+    this.joined = other;
+    other.append(first, last);
     this.owner.release();
   }
 
-  /** Empties the queue. The caller delivers the calls, and gives back the owner's reference for each. */
-  takeAll(): QueuedCall[] {
+  /** Empties the queue: has each call delivered, which is taken. */
+  drain(deliver: (path: Path, request: CallRequest) => void): void {
     const calls: QueuedCall[] = [];
     for (let call = this.first; call !== undefined; call = call.later) calls.push(call);
+    if (calls.length === 0) return;
     this.first = undefined;
     this.last = undefined;
     for (const call of calls) {
       call.isQueued = false;
       call.request.result.unaccept();
     }
-    return calls;
+    for (const { path, request } of calls) deliver(path, request);
+    this.owner.release();
+  }
+
+  /** A chain of calls, from `first` to `last`. */
+  private append(first: QueuedCall, last: QueuedCall): void {
+    first.earlier = this.last;
+    if (this.last === undefined) {
+      this.owner.addRef();
+      this.first = first;
+    } else {
+      this.last.later = first;
+    }
+    this.last = last;
   }
 }

@@ -9,17 +9,22 @@
  * - abandoned: nobody holds it any more. If that happens while it is pending, the executor is told to cancel; what
  *   comes nevertheless is released.
  *
- * References: one of the caller, one of each pipelined capability in use, one of each pipelined call that waits here. So a call is
+ * References: one of the caller, one of each pipelined capability in use, one of the pipelined calls that wait here. So a call is
  * not cancelled while calls on its answer depend on it.
+ *
+ * Answers can wait for each other: whatever one does to the next is a step of its own (cascade.ts).
  */
 import { RpcError } from "../errors.js";
 import type { Payload } from "../payload/payload.js";
 import type { Path } from "../wire/messages.js";
 import { BrokenHook } from "./broken.js";
+import { cascade } from "./cascade.js";
+import { Counted } from "./counted.js";
 import { FieldHook } from "./field.js";
 import { type Hook, shortest } from "./hook.js";
-import { CallQueue, type QueuedCall } from "./queue.js";
+import { CallQueue } from "./queue.js";
 import type { CallRequest } from "./request.js";
+import { circle, WAITS_FOR_ITSELF, type Waiting } from "./waiting.js";
 
 /** Who works on a call. */
 export interface Executor {
@@ -27,8 +32,8 @@ export interface Executor {
   pipeline?(path: Path, request: CallRequest): void;
   /** The caller has lost interest. The result must still be settled, some time. */
   cancel(): void;
-  /** What the executor itself waits for, see `Hook.blocker`. */
-  readonly blocker?: Hook | ResultPromise | undefined;
+  /** What the executor itself waits for. */
+  readonly waitsFor?: Waiting;
   /** See `Hook.remote`. */
   remote?(connection: object, path: Path): unknown;
   /** See `Hook.onLeak`. */
@@ -40,8 +45,7 @@ export interface ResultListener {
   settled(result: ResultPromise): void;
 }
 
-export class ResultPromise {
-  private references = 1;
+export class ResultPromise extends Counted implements Waiting {
   private executor: Executor | undefined;
   private followed: ResultPromise | undefined;
   private fields: Map<string, FieldHook> | undefined;
@@ -61,31 +65,25 @@ export class ResultPromise {
    */
   answer: unknown;
 
-  /** `depth`: how many calls it waits for, one behind the other, as each is on the answer to another. */
-  constructor(readonly depth = 0) {}
-
   get isSettled(): boolean {
     return this.settled;
   }
 
   get isAbandoned(): boolean {
-    return this.references === 0;
+    return !this.isReferenced;
   }
 
-  /** See `Hook.blocker`: what must happen before this can settle; this itself, if it only depends on its executor. */
-  get blocker(): Hook | ResultPromise | undefined {
+  /** Whether it is up to a peer. */
+  get isRemote(): boolean {
+    return this.executor?.remote !== undefined;
+  }
+
+  get waitsFor(): Waiting | undefined {
     if (this.settled) return undefined;
-    if (this.followed !== undefined) return this.followed.blocker;
-    return this.executor?.blocker ?? this;
+    return this.followed ?? this.executor?.waitsFor ?? this;
   }
 
-  addRef(): this {
-    this.references++;
-    return this;
-  }
-
-  release(): void {
-    if (--this.references > 0) return;
+  protected override dispose(): void {
     const { executor, followed, payload } = this;
     this.executor = undefined;
     this.followed = undefined;
@@ -107,17 +105,19 @@ export class ResultPromise {
 
   /** Says who works on the call from now on. Pipelined calls that have waited for it go to it. */
   accept(executor: Executor): void {
+    if (executor.pipeline === undefined || !this.isAwaited) this.acceptNow(executor);
+    else cascade({ run: () => this.acceptNow(executor) });
+  }
+
+  private acceptNow(executor: Executor): void {
     if (this.settled) return;
-    if (this.references === 0) {
+    if (this.isAbandoned) {
       executor.cancel();
       return;
     }
     this.executor = executor;
     if (executor.pipeline === undefined) return;
-    for (const { path, request } of this.takeQueue()) {
-      executor.pipeline(path, request);
-      this.release();
-    }
+    this.drainQueue((path, request) => executor.pipeline!(path, request));
     if (this.fields !== undefined) for (const field of this.fields.values()) field.moved();
   }
 
@@ -128,24 +128,32 @@ export class ResultPromise {
 
   /** Takes `payload`. */
   fulfill(payload: Payload): void {
+    cascade({ run: () => this.fulfillNow(payload) });
+  }
+
+  private fulfillNow(payload: Payload): void {
     if (this.settled) {
       payload.release();
       return;
     }
-    if (this.references === 0) {
+    if (this.isAbandoned) {
       payload.release();
       this.settle();
       return;
     }
     if (payload.capabilities.length > 0) {
       payload.keep();
-      this.breakCycles(payload);
+      this.breakCircles(payload);
     }
     this.payload = payload;
     this.settle();
   }
 
   reject(error: RpcError): void {
+    cascade({ run: () => this.rejectNow(error) });
+  }
+
+  private rejectNow(error: RpcError): void {
     if (this.settled) return;
     this.error = error;
     this.settle();
@@ -156,38 +164,47 @@ export class ResultPromise {
    * that have waited here.
    */
   follow(other: ResultPromise): void {
-    if (other.blocker === this) {
-      other.release();
-      this.reject(new RpcError("failed", "the call would have to wait for its own answer"));
+    const end = other.followedEnd.addRef();
+    other.release();
+    const error = circle(this, end);
+    if (error !== undefined) {
+      end.release();
+      this.reject(error);
       return;
     }
     this.executor = undefined;
-    if (this.references === 0) {
-      other.release();
+    if (this.isAbandoned) {
+      end.release();
     } else {
-      this.followed = other;
-      for (const { path, request } of this.takeQueue()) {
-        callAndRelease(other.pipelined(path), request);
-        this.release();
-      }
-      this.resolveFields((path) => other.pipelined(path));
+      this.followed = end;
+      this.drainQueue((path, request) => callAndRelease(end.pipelined(path), request));
+      this.resolveFields((path) => end.pipelined(path));
     }
-    other.listen({
+    end.listen({
       settled: () => {
         const held = this.followed !== undefined;
         this.followed = undefined;
-        if (other.payload === undefined) this.reject(other.error ?? ABANDONED);
-        else this.fulfill(other.payload.share());
-        if (held) other.release();
+        if (end.payload === undefined) this.reject(end.error ?? ABANDONED);
+        else this.fulfill(end.payload.share());
+        if (held) end.release();
       },
     });
   }
 
   /** The capability that is, or will be, at `path` of the answer. Gives a reference. */
   pipelined(path: Path): Hook {
+    return this.followedEnd.ownPipelined(path);
+  }
+
+  private get followedEnd(): ResultPromise {
+    let at: ResultPromise = this;
+    while (at.followed !== undefined) at = at.followed;
+    return at;
+  }
+
+  private ownPipelined(path: Path): Hook {
     if (this.error !== undefined) return new BrokenHook(this.error);
     if (this.payload !== undefined) return this.payload.at(path).addRef();
-    if (this.followed !== undefined) return this.followed.pipelined(path);
     const key = path.join();
     const existing = this.fields?.get(key);
     if (existing !== undefined) return existing.addRef();
@@ -201,15 +218,19 @@ export class ResultPromise {
   pipeline(path: Path, request: CallRequest): void {
     if (this.settled) {
       callAndRelease(this.pipelined(path), request);
-    } else if (this.executor?.pipeline !== undefined) {
-      this.executor.pipeline(path, request);
-    } else if (this.blocker === request.result) {
-      request.fail(new RpcError("failed", "the call would have to wait for its own answer"));
-    } else {
-      this.queue ??= new CallQueue(this);
-      this.addRef();
-      this.queue.add(path, request);
+      return;
     }
+    if (this.executor?.pipeline !== undefined) {
+      this.executor.pipeline(path, request);
+      return;
+    }
+    const error = request.result.isAwaited ? circle(request.result, this) : undefined;
+    if (error !== undefined) {
+      request.fail(error);
+      return;
+    }
+    this.queue ??= new CallQueue(this);
+    this.queue.add(path, request);
   }
 
   /** See `Hook.remote`. */
@@ -222,29 +243,25 @@ export class ResultPromise {
     this.executor?.onLeak?.();
   }
 
-  /** The last reference to the capability at `path` is gone. */
-  dropField(path: Path): void {
-    this.fields?.delete(path.join());
+  /** The last reference to `field` is gone. */
+  dropField(field: FieldHook): void {
+    const key = field.path.join();
+    if (this.fields?.get(key) === field) this.fields.delete(key);
     this.release();
   }
 
   private settle(): void {
     this.settled = true;
     this.executor = undefined;
-    if (this.references > 0) {
-      // Holds the result while what it held alive is passed on.
-      this.references++;
-      this.notify();
-      for (const { path, request } of this.takeQueue()) {
-        callAndRelease(this.pipelined(path), request);
-        this.release();
-      }
-      this.resolveFields((path) => this.pipelined(path));
-      this.payload?.expire();
-      this.release();
-    } else {
-      this.notify();
-    }
+    // Holds the result while what it held alive is passed on.
+    const isWanted = !this.isAbandoned;
+    if (isWanted) this.addRef();
+    this.notify();
+    if (!isWanted) return;
+    this.drainQueue((path, request) => callAndRelease(this.pipelined(path), request));
+    this.resolveFields((path) => this.pipelined(path));
+    this.payload?.expire();
+    this.release();
   }
 
   private notify(): void {
@@ -255,11 +272,17 @@ export class ResultPromise {
     this.moreListeners = undefined;
   }
 
-  private takeQueue(): readonly QueuedCall[] {
+  /** Calls, capabilities or other answers may wait for it. */
+  private get isAwaited(): boolean {
+    return (
+      this.queue !== undefined || this.fields !== undefined || this.moreListeners !== undefined
+    );
+  }
+
+  private drainQueue(deliver: (path: Path, request: CallRequest) => void): void {
     const { queue } = this;
-    if (queue === undefined) return [];
     this.queue = undefined;
-    return queue.takeAll();
+    queue?.drain(deliver);
   }
 
   private resolveFields(target: (path: Path) => Hook): void {
@@ -276,22 +299,33 @@ export class ResultPromise {
    * An answer may hold one of its own capabilities-to-be, in another place: that is put in its place. One that leads back to itself is
    * broken.
    */
-  private breakCycles(payload: Payload): void {
+  private breakCircles(payload: Payload): void {
+    // What was found out, as many may lead through the same.
+    const ends = new Map<Hook, Hook>();
+    const replacements = new Map<number, Hook>();
     payload.capabilities.forEach((hook, index) => {
-      let target = shortest(hook);
-      const seen = new Set<Hook>();
-      while (target instanceof FieldHook && target.result === this) {
-        if (seen.has(target)) {
-          target = new BrokenHook(new RpcError("failed", "the capability is a promise for itself"));
-          break;
+      const start = shortest(hook);
+      const passed: Hook[] = [];
+      let end = start;
+      while (end instanceof FieldHook && end.result === this) {
+        const known = ends.get(end);
+        if (known !== undefined) {
+          end = known;
+        } else {
+          // Until it is known, whoever comes back here goes in a circle.
+          ends.set(end, CIRCLE);
+          passed.push(end);
+          end = shortest(payload.at(end.path));
         }
-        seen.add(target);
-        target = shortest(payload.at(target.path));
       }
-      if (seen.size > 0) payload.replace(index, target.addRef());
+      for (const field of passed) ends.set(field, end);
+      if (end !== start) replacements.set(index, end.addRef());
     });
+    payload.replace(replacements);
   }
 }
+
+const CIRCLE = new BrokenHook(WAITS_FOR_ITSELF);
 
 function callAndRelease(hook: Hook, request: CallRequest): void {
   hook.call(request);

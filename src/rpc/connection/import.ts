@@ -13,6 +13,7 @@
 import { BrokenHook } from "../capability/broken.js";
 import { Hook } from "../capability/hook.js";
 import type { CallRequest } from "../capability/request.js";
+import type { Waiting } from "../capability/waiting.js";
 import type { RpcError } from "../errors.js";
 import { DESCRIPTOR } from "../wire/layout.js";
 import { NO_PATH, type WireDescriptor, type WireTarget } from "../wire/messages.js";
@@ -116,33 +117,25 @@ export class Import implements RemoteTarget {
 
 /** The capability that stands for an import. */
 export class ImportHook extends Hook {
-  private target: Hook | undefined;
-
   constructor(private readonly entry: Import) {
     super();
   }
 
-  override get next(): Hook | undefined {
-    return this.target;
-  }
-
   override get isPromise(): boolean {
-    return this.target === undefined && this.entry.isPromise;
+    return this.next === undefined && this.entry.isPromise;
   }
 
-  override get blocker(): Hook["blocker"] {
-    if (this.target !== undefined) return this.target.blocker;
-    return this.entry.isPromise ? this : undefined;
+  override get waitsFor(): Waiting | undefined {
+    return this.next ?? (this.entry.isPromise ? this : undefined);
   }
 
   override remote(connection: object): unknown {
-    const isThere = this.target === undefined && connection === this.entry.protocol;
+    const isThere = this.next === undefined && connection === this.entry.protocol;
     return isThere ? this.entry : undefined;
   }
 
-  override call(request: CallRequest): void {
-    if (this.target !== undefined) this.target.call(request);
-    else this.entry.protocol.sendCall(this.entry, request);
+  protected override deliver(request: CallRequest): void {
+    this.entry.protocol.sendCall(this.entry, request);
   }
 
   override onLeak(): void {
@@ -151,18 +144,14 @@ export class ImportHook extends Hook {
 
   /** Takes `target`. */
   resolve(target: Hook): void {
-    this.target = target;
+    this.turnInto(target);
     this.entry.hook = undefined;
     this.notifyWatchers(target);
     this.entry.release();
   }
 
-  protected override dispose(): void {
-    if (this.target !== undefined) {
-      this.target.release();
-    } else {
-      this.entry.hook = undefined;
-      this.entry.release();
-    }
+  protected override abandon(): void {
+    this.entry.hook = undefined;
+    this.entry.release();
   }
 }

@@ -6,10 +6,10 @@
  * that.
  */
 import { BrokenHook, NULL_HOOK } from "../capability/broken.js";
-import { FieldHook } from "../capability/field.js";
-import { type Hook, shortest } from "../capability/hook.js";
+import type { Hook } from "../capability/hook.js";
 import { CallRequest } from "../capability/request.js";
 import { type Executor, ResultPromise } from "../capability/result.js";
+import type { Waiting } from "../capability/waiting.js";
 import { RpcError } from "../errors.js";
 import { Payload } from "../payload/payload.js";
 import { FramePointer } from "../wire/content.js";
@@ -31,7 +31,7 @@ import {
   RETURN,
   SEND_RESULTS_TO,
 } from "../wire/layout.js";
-import type { Path, WireDescriptor, WireTarget } from "../wire/messages.js";
+import type { WireDescriptor, WireTarget } from "../wire/messages.js";
 import { type FrameReader, type StructReader, WireError } from "../wire/reader.js";
 import { Answer } from "./answer.js";
 import { Import } from "./import.js";
@@ -122,7 +122,7 @@ export class Incoming {
     const wire = checkedPayload(call.payload);
     // Found before the call gets an entry: it cannot be addressed to its own answer.
     const deliver = this.target(call.target);
-    const result = new ResultPromise(this.depth(call.target));
+    const result = new ResultPromise();
     const bytes = wire.content?.byteLength ?? 0;
     this.addAnswer(call.question, result, sendResultsTo === SEND_RESULTS_TO.yourself, bytes);
     const hooks = this.importAll(wire.capabilities);
@@ -169,25 +169,6 @@ export class Incoming {
       hook.call(request);
       hook.release();
     };
-  }
-
-  /** The depth of the result of a call on `target`. */
-  private depth({ kind, id }: WireTarget): number {
-    const { protocol } = this;
-    let awaited: ResultPromise | undefined;
-    if (kind === "answer") {
-      awaited = protocol.answers.get(id)?.result;
-    } else {
-      const hook = protocol.exports.get(id)?.hook;
-      const end = hook && shortest(hook);
-      if (end instanceof FieldHook) awaited = end.result;
-    }
-    if (awaited === undefined || awaited.isSettled) return 0;
-    const { pipelining } = protocol.limits;
-    if (awaited.depth >= pipelining) {
-      throw overLimit("calls that wait for each other's answers", pipelining);
-    }
-    return awaited.depth + 1;
   }
 
   private return(body: StructReader): void {
@@ -462,8 +443,8 @@ class EmbargoedAnswer implements Executor {
     other.result.listen(this);
   }
 
-  get blocker(): Hook | ResultPromise | undefined {
-    return this.other.result.blocker;
+  get waitsFor(): Waiting {
+    return this.other.result;
   }
 
   cancel(): void {
@@ -483,23 +464,19 @@ class EmbargoedAnswer implements Executor {
       result.reject(error ?? CANCELLED);
     } else {
       const own = payload.share();
-      const embargoed = new Set<number>();
+      const embargoed = new Map<number, Hook>();
       for (const path of this.question.used) {
         const index = own.indexAt(path);
         if (index < 0 || embargoed.has(index)) continue;
-        embargoed.add(index);
-        this.embargo(own, index, path);
+        const via = new AnswerTarget(this.question, path);
+        const hook = own.capabilities[index]!.addRef();
+        embargoed.set(index, this.protocol.embargo(via, { answer: this.other, path }, hook));
       }
+      own.replace(embargoed);
       result.fulfill(own);
     }
     this.question.unlink();
     this.other.result.release();
-  }
-
-  private embargo(payload: Payload, index: number, path: Path): void {
-    const via = new AnswerTarget(this.question, path);
-    const hook = payload.capabilities[index]!.addRef();
-    payload.replace(index, this.protocol.embargo(via, { answer: this.other, path }, hook));
   }
 }
 

@@ -111,12 +111,12 @@ export class Payload {
     return new Payload(content, hooks);
   }
 
-  /** Puts `hook` in the place of capability `index`. Takes it. */
-  replace(index: number, hook: Hook): void {
-    const hooks = [...this.hooks];
-    hooks[index]!.release();
-    hooks[index] = hook;
-    this.hooks = hooks;
+  /** Puts hooks in the places of the capabilities with these numbers. Takes them. */
+  replace(replacements: ReadonlyMap<number, Hook>): void {
+    if (replacements.size === 0) return;
+    const { hooks } = this;
+    this.hooks = hooks.map((hook, index) => replacements.get(index) ?? hook);
+    for (const index of replacements.keys()) hooks[index]!.release();
   }
 
   /** Another owner of the same content and capabilities. */
