@@ -164,7 +164,21 @@ const fromDockerfile = command("from-dockerfile", "Print a Dockerfile as a spec.
 ])
   .addOption(repeatedOption("--build-arg <KEY=VALUE>", "A value for an ARG.", assignment))
   .addOption(option("--target <STAGE>", "The stage to build (default: the last one).", nonEmpty))
-  .addArgument(argument("<FILE>", "The Dockerfile.", existingFile))
+  .addOption(
+    option(
+      "--context <DIR>",
+      "The directory that COPY copies from (default: the Dockerfile's).",
+      existingDirectory,
+    ),
+  )
+  .addOption(
+    option(
+      "--store <STORE>",
+      "A store that knows the variables of images (default: ask the Docker engine).",
+      nonEmpty,
+    ),
+  )
+  .addArgument(argument("<FILE>", "The Dockerfile; - for standard input.", input))
   .action(async (file, options) => {
     const { fromDockerfile } = await import("../obuilder/main.js");
     await fromDockerfile(file, options);

@@ -179,10 +179,10 @@ export async function fromDockerfile(
     ...(target === undefined ? {} : { target }),
   };
   try {
-    const imageEnv = await knownImageEnv(imagesAskedFor(text, options), store);
+    const known = await knownImageEnv(imagesAskedFor(text, options), store);
     const { spec, warnings } = specFromDockerfile(text, {
       ...options,
-      imageEnv: (image) => imageEnv.get(image),
+      imageEnv: (image) => known.get(image),
     });
     for (const { line, message } of warnings) {
       process.stderr.write(`${name}:${line}: warning: ${message}\n`);

@@ -173,13 +173,8 @@ describe("COPY", () => {
     expect(made).toEqual(copies.map((copy) => `(copy${copy})`));
   });
 
-  test("knows a directory if told, and warns if it matters and is not known", () => {
-    const lines = "FROM a\nCOPY src lib file /app/";
-    const kinds: Record<string, boolean> = { src: true, lib: true, file: false };
-    const told = specFromDockerfile(lines, { isDirectory: (path) => kinds[path] });
-    expect(told.warnings).toEqual([]);
-    expect(told.spec.ops).toMatchObject([{ dst: "/app" }, { dst: "/app" }, { dst: "/app/" }]);
-    expect(specFromDockerfile(lines).warnings).toEqual([
+  test("warns if it matters whether a source is a directory, and that is not known", () => {
+    expect(specFromDockerfile("FROM a\nCOPY src lib file /app/").warnings).toEqual([
       { line: 2, message: expect.stringMatching(/src, lib, file is a directory/) },
     ]);
   });
@@ -189,6 +184,7 @@ describe("COPY", () => {
     ["--chmod=755 a /x", /--chmod has no counterpart/],
     ["--chown=app a /x", /user app has no counterpart/],
     ["--exclude=x a /x", /--exclude/],
+    ["../a /x", /leads out of the source/],
     ["a", /at least one source/],
     ["a b /x", /needs a \/ at the end/],
     ["<<EOF /x\ny\nEOF", /here-document/],
@@ -257,6 +253,27 @@ describe("variables", () => {
 
   test.each([`\${A`, `\${A/x/y}`, "'x", '"x', `\${A:?it is wanted}`])("%s is refused", (value) => {
     expect(problems(["FROM a", "ARG A", `WORKDIR ${value}`])).toHaveLength(1);
+  });
+});
+
+describe("the platform", () => {
+  const platform = { os: "linux", architecture: "arm64" };
+
+  test("is known to FROM, and to stages that ask", () => {
+    const lines = [
+      "FROM --platform=$BUILDPLATFORM a:$TARGETARCH",
+      "ARG TARGETPLATFORM",
+      "ENV X=$TARGETPLATFORM",
+    ];
+    expect(convert(lines, { platform })).toBe(
+      "((from a:arm64)\n (env TARGETPLATFORM linux/arm64)\n (env X linux/arm64)\n)",
+    );
+  });
+
+  test("is this machine's, and no other", () => {
+    expect(problems(["FROM --platform=linux/amd64 a"], { platform })).toEqual([
+      { line: 1, message: expect.stringMatching(/their machine's own, linux\/arm64$/) },
+    ]);
   });
 });
 
@@ -330,7 +347,7 @@ test("all problems are told at once, each with its line", () => {
       "ADD x y",
       "LABEL a=b",
       "FROM scratch",
-      "FROM --platform=x y",
+      "FROM --platform=plan9/vax y",
       "FROM",
     ]),
   ).toEqual([
@@ -339,7 +356,7 @@ test("all problems are told at once, each with its line", () => {
     { line: 8, message: expect.stringMatching(/^ADD has no counterpart; use COPY/) },
     { line: 9, message: "LABEL has no counterpart in a spec" },
     { line: 10, message: expect.stringMatching(/^FROM scratch/) },
-    { line: 11, message: "FROM --platform has no counterpart" },
+    { line: 11, message: expect.stringMatching(/^--platform=plan9\/vax has no counterpart/) },
     { line: 12, message: "FROM needs an image" },
   ]);
   expect(problems(["# nothing"])).toEqual([{ line: 1, message: "there is no FROM" }]);
@@ -383,4 +400,24 @@ test("hostile Dockerfiles take no time to speak of", () => {
   }
   expect(problems(["FROM a", `ENV A=${`\${A:-`.repeat(many)}`]).length).toBe(1);
   expect(problems(["FROM a", `COPY ${'"'.repeat(many + 1)} x`]).length).toBe(1);
+  for (const text of ['\\"', `"'`, "<<A ", "--a ", '--"\\"', "$" + "{", "<<-'"]) {
+    for (const keyword of ["RUN", "COPY", "ENV A=", "FROM"]) {
+      try {
+        specFromDockerfile(`FROM a\n${keyword} ${text.repeat(many)}`);
+      } catch (error) {
+        expect(error).toBeInstanceOf(DockerfileError);
+      }
+    }
+  }
+});
+
+test("thousands of stages that continue each other do not add up", () => {
+  const stages = Array.from({ length: 20_000 }, (_, i) => `FROM s${i} AS s${i + 1}\nRUN ${i}`);
+  expect(problems(["FROM a AS s0", ...stages])[0]!.message).toMatch(/repeat more than/);
+});
+
+test("a file as large as no Dockerfile is refused", () => {
+  expect(problems(["#".repeat(5_000_000)])).toEqual([
+    { line: 1, message: expect.stringMatching(/longer than/) },
+  ]);
 });

@@ -14,6 +14,7 @@ export interface IgnorePattern {
   readonly isException: boolean;
   /** What it matches if that is a name or path without wildcards, at the top or (`**` and a slash before) anywhere. */
   readonly literal: { readonly path: string; readonly anywhere: boolean } | undefined;
+  /** Whether it matches the path or a directory on the way to it. */
   readonly matches: (path: string) => boolean;
 }
 
@@ -31,12 +32,7 @@ export class IgnoreFile {
 
   /** The pattern that leaves the path out; undefined if it is not left out. The path has neither empty nor `.` components. */
   leavesOut(path: string): IgnorePattern | undefined {
-    const paths = [path];
-    for (let at = path.lastIndexOf("/"); at >= 0; at = path.lastIndexOf("/", at - 1)) {
-      paths.push(path.slice(0, at));
-      if (at === 0) break;
-    }
-    const last = this.patterns.findLast(({ matches }) => paths.some(matches));
+    const last = this.patterns.findLast(({ matches }) => matches(path));
     return last?.isException ? undefined : last;
   }
 }
@@ -58,7 +54,10 @@ function parsePattern(line: string, number: number): IgnorePattern | undefined {
   const matches =
     literal === undefined
       ? matcher(path)
-      : (name: string) => name === rest || (anywhere && name.endsWith(`/${rest}`));
+      : (name: string) => {
+          const at = `/${name}/`.indexOf(`/${rest}/`);
+          return anywhere ? at >= 0 : at === 0;
+        };
   return { line: number, text, isException, literal, matches };
 }
 
@@ -78,6 +77,7 @@ function matcher(pattern: string): (path: string) => boolean {
     // All positions in the pattern that the path so far can have led to.
     let positions = closure(new Set([0]), elements);
     for (const char of path) {
+      if (char === "/" && positions.has(elements.length)) return true;
       const next = new Set<number>();
       for (const at of positions) {
         const element = elements[at];

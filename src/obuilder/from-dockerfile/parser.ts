@@ -151,7 +151,33 @@ function readHeredocs(
   return { heredocs, end };
 }
 
-/** The text with quoted parts blanked, but for the quotes of `<<"EOF"`. */
+/** The text with quoted parts blanked, but for the quotes of `<<"EOF"`. A quote that is not closed is a character. */
 function withoutQuoted(text: string): string {
-  return text.replace(/(?<!<<-?)(?:"(?:\\.|[^"\\])*"|'[^']*')/g, (part) => " ".repeat(part.length));
+  const parts: string[] = [];
+  let start = 0; // of what is not copied yet
+  const unclosed = new Set<string>();
+  for (let i = 0; i < text.length; i++) {
+    const quote = text[i]!;
+    if ((quote !== '"' && quote !== "'") || unclosed.has(quote)) continue;
+    if (text.endsWith("<<", i) || text.endsWith("<<-", i)) continue;
+    const end = endOfQuoted(text, i);
+    if (end === undefined) {
+      unclosed.add(quote); // nor is any behind it
+      continue;
+    }
+    parts.push(text.slice(start, i), " ".repeat(end - i));
+    start = end;
+    i = end - 1;
+  }
+  return parts.join("") + text.slice(start);
+}
+
+/** The position behind the quote that closes the one at `start`. */
+function endOfQuoted(text: string, start: number): number | undefined {
+  const quote = text[start]!;
+  for (let i = start + 1; i < text.length; i++) {
+    if (text[i] === quote) return i + 1;
+    if (text[i] === "\\" && quote === '"') i++;
+  }
+  return undefined;
 }

@@ -1,0 +1,176 @@
+/*
+ * What a Dockerfile's COPYs find in the build context, and what `.dockerignore` leaves of it.
+ */
+
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import fc from "fast-check";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { DirectoryContext } from "../../src/obuilder/from-dockerfile/build-context.js";
+import { specFromDockerfile } from "../../src/obuilder/from-dockerfile/convert.js";
+import { DockerfileError } from "../../src/obuilder/from-dockerfile/errors.js";
+import { IgnoreFile } from "../../src/obuilder/from-dockerfile/ignore-file.js";
+import { toMachine } from "../../src/obuilder/sexp/printer.js";
+import { sexpOfOp } from "../../src/obuilder/spec-printer.js";
+
+describe("patterns", () => {
+  const leavesOut = (text: string, path: string) =>
+    new IgnoreFile(text).leavesOut(path) !== undefined;
+
+  test.each([
+    ["a", ["a", "a/b", "a/b/c"], ["b/a", "ab", "A"]],
+    ["/a/", ["a"], ["b/a"]],
+    ["./x/../a/b", ["a/b", "a/b/c"], ["a", "x/a/b"]],
+    ["*.o", ["x.o", ".o", "x.o/y"], ["d/x.o", "x.oo"]],
+    ["*/*.o", ["d/x.o"], ["x.o", "d/e/x.o"]],
+    ["**/x.o", ["x.o", "d/x.o", "d/e/x.o"], ["xx.o", "d/xx.o"]],
+    ["**/*.o", ["x.o", "d/e/x.o"], ["x.c"]],
+    ["a/**", ["a/b", "a/b/c"], ["a", "ab"]],
+    ["a/**/z", ["a/z", "a/b/z", "a/b/c/z"], ["az", "a/bz", "z"]],
+    ["?[a-c][^x-z]", ["_bc", "aaa", "_c-"], ["bc", "_dc", "_bx", "_ax", "/aa"]],
+    ["\\\\*", ["*"], ["a"]],
+    ["a[b", ["a[b"], ["ab"]],
+    ["# a\n\n  b  \n#c", ["b"], ["# a", "a", "#c"]],
+    ["\ufeffa\r\nb\r", ["a", "b"], []],
+    ["*\n!a\n!b/c", ["x", "b/d"], ["a", "b/c"]],
+    ["!a\na", ["a"], []],
+    [".\n..\n/", [], ["a"]],
+  ])("%j", (text, out, kept) => {
+    const pattern = text.replaceAll("\\\\", "\\");
+    for (const path of out) expect([path, leavesOut(pattern, path)]).toEqual([path, true]);
+    for (const path of kept) expect([path, leavesOut(pattern, path)]).toEqual([path, false]);
+  });
+
+  test("mean what the regular expressions mean that Docker makes of them", () => {
+    const word = fc
+      .array(fc.constantFrom("a", "b", "*", "**", "?", "/", "**/", "[ab]", "."), { maxLength: 8 })
+      .map((parts) => parts.join(""));
+    const path = fc.stringMatching(/^[ab.]{1,3}(\/[ab.]{1,3}){0,3}$/);
+    const clean = (text: string) => !/^\/|\/$|\/\/|(^|\/)\.{1,2}(\/|$)|\*{3}/.test(text);
+    fc.assert(
+      fc.property(word.filter(clean), path.filter(clean), (pattern, name) => {
+        fc.pre(pattern !== "");
+        const parents = name.split("/").map((_, i, all) => all.slice(0, i + 1).join("/"));
+        const expected = parents.some((each) => asRegExp(pattern).test(each));
+        expect(leavesOut(pattern, name)).toBe(expected);
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  function asRegExp(pattern: string): RegExp {
+    const source = pattern.replace(/\*\*\/?$|\*\*\/?|\*|\?|\./g, (found, at: number) => {
+      if (found.startsWith("**")) return at + found.length === pattern.length ? ".*" : "(.*/)?";
+      return { "*": "[^/]*", "?": "[^/]", ".": "\\." }[found]!;
+    });
+    return new RegExp(`^${source}$`);
+  }
+
+  test("take no time to speak of, whatever they are", () => {
+    const ignored = new IgnoreFile(
+      `${"*a".repeat(200)}b\n${"**/a/".repeat(200)}b\n${"?*".repeat(200)}x`,
+    );
+    expect(ignored.leavesOut(`${"a/".repeat(500)}${"a".repeat(1000)}`)).toBeUndefined();
+  });
+});
+
+let root: string;
+
+beforeEach(() => {
+  root = mkdtempSync(join(tmpdir(), "obuilder-context-"));
+});
+
+afterEach(() => rmSync(root, { recursive: true }));
+
+function write(...paths: string[]): void {
+  for (const path of paths) {
+    mkdirSync(dirname(join(root, path)), { recursive: true });
+    writeFileSync(join(root, path), path);
+  }
+}
+
+/** The copies that these lines come to, and what is said about them. */
+function convert(lines: string[], ignored: string[] = []): { copies: string[]; said: string[] } {
+  const context = new DirectoryContext(root, new IgnoreFile(ignored.join("\n")));
+  try {
+    const { spec, warnings } = specFromDockerfile(["FROM a", ...lines].join("\n"), { context });
+    const copies = spec.ops.map((op) => toMachine(sexpOfOp(op)));
+    return { copies, said: warnings.map(({ line, message }) => `${line}: ${message}`) };
+  } catch (error) {
+    if (!(error instanceof DockerfileError)) throw error;
+    return { copies: [], said: error.problems.map(({ line, message }) => `${line}: ${message}`) };
+  }
+}
+
+describe("sources", () => {
+  test("are files or directories as the context has it", () => {
+    write("src/f", "file");
+    expect(convert(["COPY src file /app/"])).toEqual({
+      copies: ["(copy(src src)(dst /app))", "(copy(src file)(dst /app/))"],
+      said: [],
+    });
+  });
+
+  test("cannot be links, which Docker follows", () => {
+    write("file");
+    symlinkSync("file", join(root, "link"));
+    expect(convert(["COPY link /x"]).said).toEqual([
+      expect.stringMatching(/^2: link is a symbolic link: Docker copies what it points to/),
+    ]);
+  });
+
+  test("may be missing, for who writes the Dockerfile first", () => {
+    expect(convert(["COPY later /x"])).toEqual({ copies: ["(copy(src later)(dst /x))"], said: [] });
+  });
+
+  test("of other stages have nothing to do with the context", () => {
+    write("src/f");
+    const { copies } = convert(["FROM b", "COPY --from=0 src /x/"], ["src"]);
+    expect(copies).toEqual(["(copy(from(build 0))(src src)(dst /x/))"]);
+  });
+});
+
+describe(".dockerignore", () => {
+  test("becomes names to exclude, of what is there and of what may come", () => {
+    write("a", ".git/config", "lib/x", "lib/.cache/y");
+    expect(convert(["COPY . /x"], [".git", "**/.cache", "target", "lib/deep/z"])).toEqual({
+      copies: ["(copy(src .)(dst /x)(exclude .cache .git target))"],
+      said: [],
+    });
+    expect(convert(["COPY lib /x"], [".git", "**/.cache", "lib/x"]).copies).toEqual([
+      "(copy(src lib)(dst /x)(exclude .cache x))",
+    ]);
+  });
+
+  test("with wildcards becomes the names they match now, which is said", () => {
+    write("a.c", "a.o", "d/b.o", "d/b.c");
+    expect(convert(["COPY . /x"], ["**/*.o"])).toEqual({
+      copies: ["(copy(src .)(dst /x)(exclude a.o b.o))"],
+      said: [
+        "2: a spec has no patterns; **/*.o (.dockerignore:1) became what it matches now: a.o, b.o",
+      ],
+    });
+  });
+
+  test("with exceptions keeps what they bring back", () => {
+    write("docs/a", "docs/keep/b", "docs/keep/c", "src/f", "tmp/g");
+    expect(convert(["COPY . /x"], ["docs", "tmp", "!docs/keep/b"]).copies).toEqual([
+      "(copy(src .)(dst /x)(exclude a c tmp))",
+    ]);
+  });
+
+  test("that names cannot say is an error", () => {
+    write("test/data", "src/test/data", "src/f");
+    expect(convert(["", "COPY . /x"], ["# tests", "test"]).said).toEqual([
+      "3: .dockerignore:2 leaves out test, but not src/test; a spec can only exclude both",
+    ]);
+  });
+
+  test("forbids to copy what it leaves out", () => {
+    write("secret/key");
+    expect(convert(["COPY secret/key /x"], ["secret"]).said).toEqual([
+      "2: secret/key is left out by .dockerignore:1",
+    ]);
+  });
+});
