@@ -7,6 +7,7 @@ import { DEFAULT_LIMITS } from "../rpc/limits.js";
 import { DEFAULT_GUARD_RAILS } from "../scheduler/services/guard-rails.js";
 import { command, option, runMain } from "./command.js";
 import { UsageError } from "./errors.js";
+import { feedWatchdog, notifyServiceManager } from "./service-manager.js";
 import { interruptible } from "./signals.js";
 import {
   address,
@@ -141,8 +142,9 @@ const scheduler = command("ocluster-scheduler", "Queues build jobs and hands the
       throw new UsageError(`option '--secrets-dir': ${(error as ValueError).message}`);
     }
     const { runScheduler } = await import("../scheduler/main.js");
-    await interruptible((signal) =>
-      runScheduler(
+    await interruptible((signal) => {
+      signal.addEventListener("abort", () => notifyServiceManager("STOPPING=1"));
+      return runScheduler(
         {
           secretKeyFile: options.capnpSecretKeyFile,
           listen: options.capnpListenAddress,
@@ -164,10 +166,14 @@ const scheduler = command("ocluster-scheduler", "Queues build jobs and hands the
             intervalMs: options.probeInterval * 1000,
             timeoutMs: options.probeTimeout * 1000,
           },
+          onReady: () => {
+            notifyServiceManager("READY=1");
+            feedWatchdog();
+          },
         },
         signal,
-      ),
-    );
+      );
+    });
   });
 
 await runMain(scheduler);

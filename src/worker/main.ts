@@ -3,11 +3,11 @@
  */
 import { CommandFailed } from "../cli/errors.js";
 import { logger } from "../cli/log.js";
+import { notifyServiceManager } from "../cli/service-manager.js";
 import { dieOf } from "../cli/signals.js";
 import { StoreError } from "../obuilder/index.js";
 import { CapFileError } from "../rpc/index.js";
 import { connectEngine } from "./docker/engine.js";
-import { notifyServiceManager } from "./service-manager.js";
 import { InitialHealthcheckFailed } from "./spec-builder.js";
 import { chooseUpdater } from "./update.js";
 import type { ServiceImage, UpdateMode } from "./update-options.js";

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { SturdyRef } from "../../src/rpc/index.js";
 import { freePort, Program, run, stopAll } from "../support/programs.js";
+import { ServiceManager } from "../support/service-manager.js";
 
 let dir: string;
 
@@ -149,5 +150,42 @@ describe("refuses to start", () => {
     const ended = await run("ocluster-scheduler", [...base, ...pools, ...more], { cwd: dir });
     expect(ended.code).toBe(124);
     expect(ended.stderr).toMatch(message);
+  });
+});
+
+describe("under a service manager", () => {
+  async function startUnder(manager: ServiceManager, env: Record<string, string> = {}) {
+    return new Program("ocluster-scheduler", args(await freePort()), {
+      cwd: dir,
+      env: { ...manager.env, ...env },
+    });
+  }
+
+  it("says when it is ready for everybody, and when it stops", async () => {
+    const manager = new ServiceManager(dir);
+    const scheduler = await startUnder(manager);
+    await manager.hears("READY=1");
+    expect(
+      (await run("ocluster-admin", ["-c", "capnp-secrets/admin.cap", "show"], { cwd: dir })).stdout,
+    ).toBe("a\nb\n");
+    await scheduler.stop("SIGTERM");
+    await manager.hears("STOPPING=1");
+    expect(manager.messages).toEqual([
+      `--pid=${scheduler.pid} READY=1`,
+      `--pid=${scheduler.pid} STOPPING=1`,
+    ]);
+  });
+
+  it("shows that it is not stuck, if asked to", async () => {
+    const manager = new ServiceManager(dir);
+    await startUnder(manager, { WATCHDOG_USEC: "200000" });
+    await manager.hears("WATCHDOG=1");
+  });
+
+  it("goes on without one that can be told", async () => {
+    const manager = new ServiceManager(dir);
+    const scheduler = await startUnder(manager, { PATH: dir });
+    await scheduler.sees("stderr", /systemd \[WARNING\] systemd-notify failed: .*ENOENT/);
+    expect((await scheduler.stop("SIGTERM")).code).toBe(0);
   });
 });

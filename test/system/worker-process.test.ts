@@ -1,13 +1,12 @@
 /**
  * The worker as a process: how it is started, told to stop, and supervised.
  */
-import { chmodSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
-import { setImmediate as nextTurn } from "node:timers/promises";
+import { mkdirSync, readdirSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Cluster } from "../support/cluster.js";
 import { busyboxRoot, withTemporaryRoot, writeOciLayout } from "../support/oci-layout.js";
 import { Program, run } from "../support/programs.js";
+import { ServiceManager } from "../support/service-manager.js";
 
 let cluster: Cluster;
 
@@ -167,23 +166,14 @@ describe("the command line", () => {
 
 describe("readiness", () => {
   it("is told to the service manager that asks for it, as is the end", async () => {
-    // What would be systemd's own program writes down what it is told.
-    const bin = cluster.path("bin");
-    const told = cluster.write("told", "");
-    mkdirSync(bin);
-    writeFileSync(join(bin, "systemd-notify"), `#!/bin/sh\necho "$*" >> ${told}\n`);
-    chmodSync(join(bin, "systemd-notify"), 0o755);
-    const worker = await cluster.worker("notify", [], {
-      NOTIFY_SOCKET: cluster.path("notify.socket"),
-      PATH: `${bin}:${process.env.PATH}`,
-    });
-    while (!readFileSync(told, "utf8").includes("READY=1")) await nextTurn();
+    const manager = new ServiceManager(cluster.dir);
+    const worker = await cluster.worker("notify", [], manager.env);
+    await manager.hears("READY=1");
     await worker.stop("SIGTERM");
-    while (!readFileSync(told, "utf8").includes("STOPPING=1")) await nextTurn();
-    expect(readFileSync(told, "utf8").split("\n")).toEqual([
+    await manager.hears("STOPPING=1");
+    expect(manager.messages).toEqual([
       `--pid=${worker.pid} READY=1`,
       `--pid=${worker.pid} STOPPING=1`,
-      "",
     ]);
   });
 });
