@@ -73,6 +73,7 @@ async function bundlePrograms(outdir) {
     allowOverwrite: true,
     logLevel: "warning",
   });
+  for (const name of Object.keys(bin)) chmodSync(join(outdir, `${name}.js`), 0o755);
   writeFileSync(join(outdir, "LICENSES.txt"), licenses(Object.keys(metafile.inputs)));
 }
 

@@ -4,7 +4,7 @@
 // native modules work) and runs it in a process of its own, whose exit code becomes this one's.
 
 import { spawn } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
@@ -19,6 +19,8 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const cache = join(root, "node_modules", ".cache");
 mkdirSync(cache, { recursive: true });
 const outdir = mkdtempSync(join(cache, "run-ts-"));
+// By which a program knows its version; below node_modules the package's own is out of sight.
+copyFileSync(join(root, "package.json"), join(outdir, "package.json"));
 const cleanUp = () => rmSync(outdir, { recursive: true, force: true });
 process.on("exit", cleanUp);
 

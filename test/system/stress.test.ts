@@ -1,7 +1,7 @@
 /** `npm run stress`: simulated clients and workers on a real scheduler, who account for every job and leave nothing behind. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
@@ -59,6 +59,11 @@ function figures(stdout: string, client: string): Record<string, number> {
     .slice(1);
   return Object.fromEntries(names.map((name, index) => [name, Number.parseFloat(values[index]!)]));
 }
+
+it("knows its version", async () => {
+  const { version } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
+  expect(await stress(["--version"])).toEqual({ code: 0, stdout: `${version}\n`, stderr: "" });
+});
 
 it("follows every job to its end, and bulk does not starve the others", async () => {
   const { code, stdout, stderr } = await stress(
