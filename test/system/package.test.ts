@@ -102,13 +102,20 @@ it(
      console.log([submit, obuilder, Vat, worker, wrong].map((each) => typeof each).join(" "));
     `,
     );
-    const options = ["--strict", "--module", "nodenext", "--target", "es2022", "--types", "node"];
     const tsc = join(clone.root, "node_modules/typescript/bin/tsc");
-    const compiled = spawnSync(process.execPath, [tsc, ...options, "user.ts"], {
-      cwd: user,
-      encoding: "utf8",
-    });
-    expect(compiled.stdout).toBe("");
+    for (const [module, moduleResolution] of [
+      ["esnext", "bundler"],
+      ["node16", "node16"],
+      ["nodenext", "nodenext"],
+    ] as const) {
+      const options = { module, moduleResolution, target: "es2022", types: "node", strict: true };
+      const args = Object.entries(options).flatMap(([name, value]) => [`--${name}`, `${value}`]);
+      const compiled = spawnSync(process.execPath, [tsc, ...args, "user.ts"], {
+        cwd: user,
+        encoding: "utf8",
+      });
+      expect({ module, errors: compiled.stdout }).toEqual({ module, errors: "" });
+    }
     const output = execFileSync(process.execPath, ["user.js"], { cwd: user, encoding: "utf8" });
     expect(output).toBe("function object function object function\n");
   },
