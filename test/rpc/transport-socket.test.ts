@@ -125,6 +125,52 @@ describe("a socket's transport", () => {
     expect(told.closes()).toBe(1);
   });
 
+  it("gives the socket no more at a time than it encrypts in a moment, and loses nothing", async () => {
+    const told = start();
+    const large = Buffer.concat(Array.from({ length: 20 }, () => MEGABYTE));
+    transport.write([Buffer.from("first"), large]);
+    transport.write([Buffer.from("last")]);
+    expect(socket.writableLength).toBeLessThanOrEqual(1024 * 1024);
+    expect(transport.bufferedBytes).toBe("first".length + large.length + "last".length);
+    transport.close();
+    const all = await readAll(peer);
+    expect(all.equals(Buffer.concat([Buffer.from("first"), large, Buffer.from("last")]))).toBe(
+      true,
+    );
+    peer.end();
+    await told.closed;
+  });
+
+  it("lets others run when what it reads keeps everybody busy", async () => {
+    let turn = 0;
+    const busyTurns: number[] = [];
+    let received = 0;
+    const count = () => {
+      turn++;
+      if (received < MEGABYTE.length) setImmediate(count);
+    };
+    count();
+    await new Promise<void>((resolve) => {
+      transport.start({
+        onData: (chunk) => {
+          received += chunk.byteLength;
+          busyTurns.push(turn);
+          const end = performance.now() + 11;
+          while (performance.now() < end);
+        },
+        onDrain: () => {},
+        onClose: () => resolve(),
+      });
+      peer.end(MEGABYTE);
+    });
+    expect(received).toBe(MEGABYTE.length);
+    expect(busyTurns.length).toBeGreaterThan(4);
+    // Before and after the count of a turn goes up.
+    for (const turn of busyTurns) {
+      expect(busyTurns.filter((other) => other === turn).length).toBeLessThanOrEqual(2);
+    }
+  });
+
   it("hears nothing any more once it closes", async () => {
     const told = start();
     transport.close();

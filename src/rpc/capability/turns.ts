@@ -2,13 +2,19 @@
  * Where user code is started from: one queue, first come first served, worked off in a microtask. Deliveries to objects
  * here never run inside of the caller, and keep the order in which they were made whoever made them – a connection or a
  * neighbour.
+ *
+ * And where work is done that nobody waits for. Both leave the event loop its share: objects that call each other without
+ * end, and a peer that is lost with all that it held, must not stop the process.
  */
 export interface Turn {
   run(): void;
 }
 
-/** After so many turns the event loop gets its share: objects that call each other without end must not stop the process. */
-const TURNS_AT_ONCE = 1000;
+/** How long turns, or steps of other work, may go on before the event loop gets its share, in ms. */
+const SLICE_MS = 5;
+
+/** How many run between looks at the clock. */
+const BATCH = 256;
 
 let queue: Turn[] = [];
 /** The next turn in `queue`. */
@@ -27,11 +33,40 @@ export function enqueueCallback(callback: () => void): void {
   enqueueTurn({ run: callback });
 }
 
+/** Does `steps` one after the other: some at once, the rest in slices later. */
+export function inSlices(steps: Iterator<unknown>): void {
+  const end = performance.now() + SLICE_MS;
+  do {
+    for (let left = BATCH; left > 0; left--) if (steps.next().done === true) return;
+  } while (performance.now() < end);
+  setImmediate(inSlices, steps);
+}
+
 function runTurns(): void {
-  // Turns that are added meanwhile go to the end of the same array.
-  for (let left = TURNS_AT_ONCE; left > 0 && next < queue.length; left--) {
+  const end = performance.now() + SLICE_MS;
+  do {
+    runBatch();
+  } while (next < queue.length && performance.now() < end);
+  if (next < queue.length) {
+    setImmediate(runTurns);
+    // There can be a million, which are not to be copied each time.
+    if (next < queue.length / 2) return;
+    queue = queue.slice(next);
+    next = 0;
+  } else {
+    queue = [];
+    next = 0;
+    isScheduled = false;
+  }
+}
+
+/** Turns that are added meanwhile go to the end of the same array. */
+function runBatch(): void {
+  for (let left = BATCH; left > 0 && next < queue.length; left--) {
+    const turn = queue[next]!;
+    queue[next++] = DONE;
     try {
-      queue[next++]!.run();
+      turn.run();
     } catch (error) {
       // A bug in a user's callback. It must not stop the others, nor stay unseen: it becomes an uncaught exception.
       setImmediate(() => {
@@ -39,13 +74,7 @@ function runTurns(): void {
       });
     }
   }
-  if (next < queue.length) {
-    queue = queue.slice(next);
-    next = 0;
-    setImmediate(runTurns);
-  } else {
-    queue = [];
-    next = 0;
-    isScheduled = false;
-  }
 }
+
+/** In the place of a turn that has run, whose memory is free. */
+const DONE: Turn = { run: () => {} };

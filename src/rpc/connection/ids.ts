@@ -5,8 +5,8 @@
 
 /** A table whose ids we choose: questions, exports, embargoes. Small ids are used again first, as they make the table small. */
 export class IdTable<T> {
-  private readonly entries: (T | undefined)[] = [];
-  private readonly free: number[] = [];
+  private entries: (T | undefined)[] = [];
+  private free: number[] = [];
   private count = 0;
 
   get size(): number {
@@ -33,13 +33,13 @@ export class IdTable<T> {
     this.free.push(id);
   }
 
-  /** Empties the table. Returns what was in it. */
-  drain(): T[] {
-    const entries = this.entries.filter((entry) => entry !== undefined);
-    this.entries.length = 0;
-    this.free.length = 0;
+  /** Empties the table. Gives what was in it, entry by entry. */
+  drain(): Iterable<T> {
+    const { entries } = this;
+    this.entries = [];
+    this.free = [];
     this.count = 0;
-    return entries;
+    return present(entries);
   }
 }
 
@@ -52,7 +52,7 @@ const NEAR = 1024;
  */
 export class PeerIdTable<T extends object> {
   private near: (T | undefined)[] = [];
-  private readonly far = new Map<number, T>();
+  private far = new Map<number, T>();
   private count = 0;
 
   get size(): number {
@@ -91,13 +91,16 @@ export class PeerIdTable<T extends object> {
     else this.far.delete(id);
   }
 
-  clear(): void {
+  /** Empties the table. Gives what was in it, entry by entry. */
+  drain(): Iterable<T> {
+    const { near, far } = this;
     this.near = [];
-    this.far.clear();
+    this.far = new Map();
     this.count = 0;
+    return present(near, far.values());
   }
+}
 
-  values(): T[] {
-    return [...this.near.filter((entry) => entry !== undefined), ...this.far.values()];
-  }
+function* present<T>(...lists: Iterable<T | undefined>[]): Generator<T, void> {
+  for (const list of lists) for (const entry of list) if (entry !== undefined) yield entry;
 }

@@ -10,6 +10,7 @@ import { type Hook, shortest } from "../capability/hook.js";
 import { PromiseHook } from "../capability/promise.js";
 import type { CallRequest } from "../capability/request.js";
 import { ResultPromise } from "../capability/result.js";
+import { inSlices } from "../capability/turns.js";
 import { RpcError } from "../errors.js";
 import type { Limits } from "../limits.js";
 import type { MessageWriter } from "../wire/encode.js";
@@ -310,13 +311,14 @@ export class Protocol {
     return promise;
   }
 
-  /** Lets go of everything. Whatever waits for the peer fails with `error`. */
+  /**
+   * Lets go of everything. Whatever waits for the peer fails with `error`, at once. What the peer held is released soon: it can
+   * be millions of things.
+   */
   lose(error: RpcError): void {
     this.error = error;
-    const answers = [...this.answers.values()];
-    this.answers.clear();
-    const imports = [...this.imports.values()];
-    this.imports.clear();
+    const answers = this.answers.drain();
+    const imports = this.imports.drain();
     const exports = this.exports.drain();
     this.exportsByHook.clear();
     for (const question of this.questions.drain()) question.lose(error);
@@ -326,10 +328,14 @@ export class Protocol {
       promise.release();
       hook.release();
     }
-    for (const answer of answers) answer.lose();
+    inSlices(this.releaseHeld(answers, exports));
+  }
+
+  private *releaseHeld(answers: Iterable<Answer>, exports: Iterable<Export>): Generator<void> {
+    for (const answer of answers) yield answer.lose();
     for (const entry of exports) {
       this.forgetExport(entry);
-      entry.dispose();
+      yield entry.dispose();
     }
   }
 }
