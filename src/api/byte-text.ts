@@ -16,6 +16,18 @@ export function byteTextLength(struct: Struct, index: number): number {
   return Math.max(0, utils.getData(index, struct).length - 1);
 }
 
+/** Text that is there in pieces of its UTF-8, as it may be too much to be put together in one go. */
+export function setTextPieces(struct: Struct, index: number, pieces: readonly Uint8Array[]): void {
+  let length = 0;
+  for (const piece of pieces) length += piece.byteLength;
+  const field = utils.initData(index, length + 1, struct).toUint8Array();
+  let at = 0;
+  for (const piece of pieces) {
+    field.set(piece, at);
+    at += piece.byteLength;
+  }
+}
+
 export function setByteText(struct: Struct, index: number, text: string): void {
   const bytes = toBytes(text);
   const field = utils.initData(index, bytes.length + 1, struct);

@@ -3,6 +3,7 @@
  */
 import type { Struct } from "capnp-es";
 import { type Capability, type Method, method, serve } from "../rpc/index.js";
+import { setTextPieces } from "./byte-text.js";
 import { type CallOptions, capabilityOf, done, resultOf } from "./calls.js";
 import { PoolAdmin$Client } from "./generated/ocluster.js";
 import { type PoolState, stateMethod } from "./pool-monitor.js";
@@ -24,8 +25,8 @@ export type Report = (status: string) => Promise<void>;
 
 /** What the methods throw goes to the administrator. The signals are aborted when nobody waits for the end any more. */
 export interface PoolAdminService {
-  /** The pool's state as text, for people. */
-  show(signal: AbortSignal): Promise<string>;
+  /** The pool's state as text for people, in pieces of its UTF-8. */
+  show(signal: AbortSignal): Promise<readonly Uint8Array[]>;
   workers(): readonly WorkerInfo[];
   /** A connected worker's `Worker`, owned by the caller. */
   worker(name: string): Capability;
@@ -47,7 +48,7 @@ export function local(service: PoolAdminService): Capability {
   return serve("PoolAdmin", [
     method(SHOW, async (call) => {
       const state = await service.show(call.signal);
-      call.results().state = state;
+      setTextPieces(call.results(), 0, state);
     }),
     method(WORKERS, (call) => {
       const workers = service.workers();
@@ -93,7 +94,7 @@ async function withReport(
   }
 }
 
-/** See `PoolAdminService.show`. */
+/** The pool's state as text, for people. */
 export function show(pool: Capability, options?: CallOptions): Promise<string> {
   return resultOf(pool.call(SHOW, undefined, options), ({ state }) => state);
 }

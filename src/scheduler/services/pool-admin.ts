@@ -29,17 +29,17 @@ export interface ClusterPoolAdminOptions {
 export class ClusterPoolAdmin implements PoolAdmin.PoolAdminService {
   constructor(private readonly options: ClusterPoolAdminOptions) {}
 
-  async show(signal: AbortSignal): Promise<string> {
-    const pieces: string[] = [];
+  async show(signal: AbortSignal): Promise<readonly Uint8Array[]> {
+    const pieces: Uint8Array[] = [];
     let start = performance.now();
     for (const piece of this.options.pool.pool.showInSteps()) {
-      pieces.push(piece);
+      pieces.push(Buffer.from(piece));
       if (performance.now() - start < SHOW_SLICE_MS) continue;
       await nextTurn();
       signal.throwIfAborted();
       start = performance.now();
     }
-    return pieces.join("");
+    return pieces;
   }
 
   workers(): readonly PoolAdmin.WorkerInfo[] {
