@@ -1,3 +1,4 @@
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { dockerfileOf } from "../../src/obuilder/dockerfile.js";
 import {
@@ -6,6 +7,7 @@ import {
 } from "../../src/obuilder/from-dockerfile/convert.js";
 import { DockerfileError, type Problem } from "../../src/obuilder/from-dockerfile/errors.js";
 import { toMachine } from "../../src/obuilder/sexp/printer.js";
+import type { Op, Spec } from "../../src/obuilder/spec.js";
 import { formatSpec, sexpOfOp } from "../../src/obuilder/spec-printer.js";
 import { readSpec } from "../../src/obuilder/spec-reader.js";
 
@@ -387,6 +389,62 @@ test("a spec that went through a Dockerfile comes back", () => {
      (run (cache (c (target /c))) (network host) (secrets (s (target /s))) (shell "echo $K")))`);
   const text = dockerfileOf(spec, { buildkit: true, escape: "unix" }).replace("$x", "\\$x");
   expect(specFromDockerfile(text).spec).toEqual(spec);
+});
+
+test("any spec that a Dockerfile can say comes back from one", () => {
+  const word = fc.stringMatching(/^[a-z0-9]{1,3}(\/?[a-z0-9_-][a-z0-9._-]{0,3}){0,3}$/);
+  const path = word.map((text) => `/${text}`);
+  const value = fc.stringMatching(/^[ -#%-~é]{0,12}$/).map((text) => text.replaceAll("\\", "/"));
+  const mount = fc.record({ id: word, target: path, buildkitOptions: fc.constant([]) });
+  const user = fc.record({
+    uid: fc.bigInt({ min: 0n, max: 9_999_999_999n }),
+    gid: fc.bigInt({ min: 0n, max: 9_999_999_999n }),
+  });
+  // Lines that end or begin with blanks, or are empty, are joined in a Dockerfile.
+  const command = fc.stringMatching(/^[a-z"'$&|;()=-][ -~]{0,20}[a-z"'$&|;()=]$/);
+  const fromBuild = fc.constantFrom("0", "one").map((name) => ({ from: "build", name }) as const);
+  const op: fc.Arbitrary<Op> = fc.oneof(
+    fc.record({ op: fc.constant("workdir" as const), path }),
+    fc.record({ op: fc.constant("env" as const), key: fc.stringMatching(/^[A-Z_]{1,5}$/), value }),
+    fc.record({
+      op: fc.constant("run" as const),
+      cache: fc.array(mount, { maxLength: 2 }),
+      network: fc.constant(["host"]),
+      secrets: fc.array(mount, { maxLength: 2 }),
+      shell: command.filter((text) => !/^--|<<|\\$/.test(text)),
+    }),
+    fc.record({
+      op: fc.constant("copy" as const),
+      from: fc.oneof(fc.constant({ from: "context" as const }), fromBuild),
+      src: fc.array(word, { minLength: 1, maxLength: 3 }),
+      dst: path.map((text) => `${text}/`),
+      exclude: fc.constant([]),
+    }),
+  );
+  const shell: Op = { op: "shell", words: ["/bin/sh", "-c"] };
+  const body = (ops: fc.Arbitrary<Op>) =>
+    fc
+      .tuple(word, user, fc.array(ops, { maxLength: 6 }))
+      .filter(([, { uid, gid }]) => uid !== 0n || gid !== 0n)
+      .map(([from, user, ops]) => ({ from, ops: [{ op: "user", user } as const, shell, ...ops] }));
+  const isInner = (candidate: Op) => candidate.op !== "copy" || candidate.from.from === "context";
+  fc.assert(
+    fc.property(body(op.filter(isInner)), body(op), ({ from, ops }, rest) => {
+      const names = rest.ops.flatMap((each) =>
+        each.op === "copy" && each.from.from === "build" ? [each.from.name] : [],
+      );
+      const children = [...new Set(names)].map((name) => ({
+        name,
+        spec: { children: [], from, ops },
+      }));
+      const spec: Spec = { children, ...rest };
+      const text = dockerfileOf(spec, { buildkit: true, escape: "unix" });
+      const found = specFromDockerfile(text).spec;
+      expect(found.children.map(({ spec }) => spec)).toEqual(children.map(({ spec }) => spec));
+      expect({ ...found, children: [] }).toEqual({ ...spec, children: [] });
+    }),
+    { numRuns: 300 },
+  );
 });
 
 test("hostile Dockerfiles take no time to speak of", () => {

@@ -343,6 +343,33 @@ describe("from-dockerfile", () => {
     expect((await build(stdout)).stdout).toContain("\nconverted\n");
   });
 
+  it("looks into the context, and knows the images of a store", async () => {
+    newStore();
+    await build("(run (shell ls))");
+    mkdirSync(workshop.path("context/lib"), { recursive: true });
+    writeFileSync(workshop.path("context/lib/x.o"), "");
+    writeFileSync(workshop.path("context/.dockerignore"), ".git\n**/*.o\n");
+    const lines = ["FROM busybox", "ENV PATH=/opt:$PATH", "COPY lib /lib/", ""];
+    const args = ["from-dockerfile", "--context=context", justStore(), "-"];
+    expect(await obuilder(args, { input: lines.join("\n") })).toEqual({
+      code: 0,
+      signal: null,
+      stdout:
+        "((from busybox)\n (env PATH /opt:/bin:/usr/bin)\n (copy (src lib) (dst /lib) (exclude x.o))\n)\n",
+      stderr:
+        "standard input:3: warning: a spec has no patterns; **/*.o (.dockerignore:2) became what it matches now: x.o\n",
+    });
+  });
+
+  it("takes build arguments, and a stage that is not the last", async () => {
+    const args = ["from-dockerfile", "--target=one", "--build-arg=V=2", "-"];
+    const input = "ARG V=1\nFROM a:$V AS one\nFROM b\n";
+    expect(await obuilder(args, { input })).toMatchObject({
+      code: 0,
+      stdout: "((from a:2)\n)\n",
+    });
+  });
+
   it("names the line of each thing that it cannot say", async () => {
     writeFileSync(workshop.path("source/Dockerfile"), "FROM busybox\nVOLUME /v\nADD x /x\n");
     expect(await obuilder(["from-dockerfile", "source/Dockerfile"])).toEqual(
