@@ -4,7 +4,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { composeServices } from "../support/compose.js";
-import { unpackedPackage } from "../support/debian-package.js";
+import { systemd } from "../support/systemd.js";
 
 const ROOT = join(import.meta.dirname, "../..");
 const read = (path: string): string => readFileSync(join(ROOT, path), "utf8");
@@ -67,43 +67,15 @@ it.each(commands)("$path, $name: knows its options", ({ name, args }) => {
   expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
 });
 
-/** What `systemd-analyze` is linked with, and a small system may not have. */
-const SYSTEMD_LIBRARIES = [
-  "libsystemd-shared",
-  "libapparmor1",
-  "libip4tc2",
-  "libkmod2",
-  "libseccomp2",
-];
-
 it("has units that systemd understands", () => {
-  const root = unpackedPackage("systemd", SYSTEMD_LIBRARIES);
   const units = readdirSync(join(ROOT, "deploy/systemd")).map((name) => `deploy/systemd/${name}`);
-  const { stdout, stderr } = spawnSync(
-    join(root, "usr/bin/systemd-analyze"),
-    ["verify", "--man=no", ...units],
-    {
-      cwd: ROOT,
-      encoding: "utf8",
-      env: { ...process.env, LD_LIBRARY_PATH: libraries(root) },
-    },
-  );
+  const { stdout, stderr } = systemd("systemd-analyze", ["verify", "--man=no", ...units]);
   // The programs are where whoever uses the units puts them.
   const problems = `${stdout}${stderr}`
     .split("\n")
     .filter((line) => !/Command \/usr\/local\/bin\/ocluster-\w+ is not executable/.test(line));
   expect(problems).toEqual([""]);
 });
-
-/** Directories of libraries in an unpacked package, for the dynamic linker. */
-function libraries(root: string): string {
-  const isLibrary = (name: string) => /\.so(\.\d+)*$/.test(name);
-  return readdirSync(root, { recursive: true, withFileTypes: true })
-    .filter(({ name }) => isLibrary(name))
-    .map(({ parentPath }) => parentPath)
-    .filter((path, index, all) => all.indexOf(path) === index)
-    .join(":");
-}
 
 describe("the image files", () => {
   const [scheduler, worker] = ["Dockerfile", "Dockerfile.worker"].map((path) =>

@@ -34,6 +34,11 @@ const documents = execFileSync(
     };
   });
 
+it("gives no reason for not running commands that is needed nowhere", () => {
+  const given = documents.flatMap(({ blocks }) => blocks.flatMap(({ reason }) => reason ?? []));
+  expect([...new Set(given)].sort()).toEqual([...REASONS.keys()].sort());
+});
+
 describe("a document", () => {
   /** What is not to be typed into a shell: code and configuration of these kinds, and other text. */
   const OTHERS = ["capnp", "ini", "json", "promql", "scheme", "text", "ts"];

@@ -6,6 +6,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { compose } from "../support/compose.js";
 import { type ProgramName, run } from "../support/programs.js";
+import { systemd } from "../support/systemd.js";
 import { commandLinesIn } from "./blocks.js";
 
 const ROOT = join(import.meta.dirname, "../..");
@@ -23,7 +24,6 @@ export const REASONS: ReadonlyMap<string, string> = new Map([
     "Its images come from registries. Ours are built and run by test/system/images.test.ts.",
   ],
   ["reference", "It takes a machine with the reference's programs."],
-  ["machines", "It takes more machines than one, and ssh between them."],
 ]);
 
 /**
@@ -47,15 +47,15 @@ const CHECKS: Readonly<Record<string, (args: string[]) => Promise<string> | stri
     if (command !== "compose") return status("/usr/bin/docker", withHelp([command!, ...args]));
     return problemWithCompose(args);
   },
-  systemctl: ([verb, ...args]) =>
-    status("systemctl", [verb!, ...args, "--help"]) ||
-    (new RegExp(`^  ${verb} `, "m").test(helpOf("systemctl")) ? "" : `no command ${verb}`),
-  useradd: (args) => status("useradd", [...args, "--help"]),
-  install: (args) => status("install", [...args, "--help"]),
-  cp: (args) => status("cp", [...args, "--help"]),
+  systemctl: ([verb, ...args]) => {
+    const { status: code, stdout, stderr } = systemd("systemctl", [verb!, ...args, "--help"]);
+    if (code !== 0) return stderr;
+    return new RegExp(`^  ${verb} `, "m").test(stdout) ? "" : `systemctl: no command ${verb}`;
+  },
+  useradd: (args) => status("useradd", withHelp(args)),
+  install: (args) => status("install", withHelp(args)),
+  echo: () => "", // Whatever it is given, it prints.
   eval: () => "", // What it is given are commands of their own.
-  // What follows the host is a command line of its own.
-  ssh: ([, ...command]) => check(command),
 };
 
 function ours(name: ProgramName): (args: string[]) => Promise<string> {
@@ -84,10 +84,6 @@ function problemWithCompose(args: string[]): string {
   if (at < 0 || status !== 0) return `compose: ${stderr || "no command"}`;
   const known = (option: string) => `${general}${stdout}`.includes(option.replace(/=.*/, ""));
   return args.filter((arg) => arg.startsWith("--") && !known(arg)).join(" ");
-}
-
-function helpOf(program: string): string {
-  return spawnSync(program, ["--help"], { encoding: "utf8" }).stdout;
 }
 
 /** What is wrong with a command, as far as it can be told; "" if nothing is. */
