@@ -11,6 +11,7 @@ import {
   readlinkSync,
   rmSync,
   symlinkSync,
+  truncateSync,
   unlinkSync,
   utimesSync,
   writeFileSync,
@@ -24,7 +25,7 @@ import { archiveName, writeArchive } from "../../src/obuilder/archive.js";
 import { BuildError, SourceChanged } from "../../src/obuilder/errors.js";
 import { copyManifests, type Manifest } from "../../src/obuilder/manifest.js";
 import { ROOT, type User } from "../../src/obuilder/spec.js";
-import { tarHeader } from "../../src/obuilder/tar-header.js";
+import { padding, tarHeader } from "../../src/obuilder/tar-header.js";
 import { fromBytes } from "../../src/text/bytes.js";
 import type { JsonBytes } from "../support/obuilder-cases.js";
 import { goldenJson } from "../support/oci-layout.js";
@@ -155,6 +156,35 @@ describe("names in the archive", () => {
 });
 
 describe("headers", () => {
+  it.each([
+    [["tar", "--full-time"], "1969-12-31 23:59:55"],
+    [["busybox", "tar"], "1969-12-31 23:59:55"],
+  ])(
+    "of 8 GiB and more, and of times before 1970, are read by %s",
+    ([program, ...options], time) => {
+      for (const size of [2 ** 33 - 1, 2 ** 33, 2 ** 40]) {
+        const header = tarHeader({
+          ...{ type: "file", name: Buffer.from("big"), target: Buffer.alloc(0), mode: 0o644 },
+          ...{ uid: 1n, gid: 2n, size, mtime: -5 },
+        });
+        const path = join(dir, "big.tar");
+        writeFileSync(path, header);
+        truncateSync(path, header.length + size + padding(size).length + 1024);
+        const env = { ...process.env, TZ: "UTC" };
+        const listing = execFileSync(program!, [...options, "-tvf", path], {
+          env,
+          encoding: "utf8",
+        });
+        expect(listing.trim().split(/ +/).slice(1)).toEqual([
+          "1/2",
+          `${size}`,
+          ...time.split(" "),
+          "big",
+        ]);
+      }
+    },
+  );
+
   it("are read back by GNU tar, whatever is in them", () => {
     const name = fc
       .stringMatching(/^[a-z][a-z ./-]{0,300}[a-z]$/)
