@@ -10,6 +10,7 @@ export {
   type ConnectionOptions,
   type ConnectionStats,
 } from "./connection/connection.js";
+export { type DoorLimits, doorLimits } from "./door-limits.js";
 export { ERROR_KINDS, type ErrorKind, RpcError } from "./errors.js";
 export { freshId, Identity, IdentityError, type IdentityLog } from "./identity.js";
 export { DEFAULT_LIMITS, type Limits } from "./limits.js";

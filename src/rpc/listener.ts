@@ -1,14 +1,17 @@
 /**
  * A vat's open door: a listening socket that hands on connections once it is known who is at the other end.
  *
- * Life of a connection here: accepted → handshaking (TLS only) → handed on, and no longer this file's business. Whoever
- * has the address can reach "handshaking" without any secret, so that state is bounded in time and number.
+ * Life of a connection here: accepted → handshaking (TLS only, handshakes.ts) → handed on, and no longer this file's business.
+ * Whoever has the address can reach "handshaking" without any secret, so that state is bounded in time and number.
  */
-import { lstatSync, readFileSync, unlinkSync } from "node:fs";
+import { lstatSync, unlinkSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { type Address, formatAddress, formatHostPort } from "./address.js";
+import { afterMs } from "./after.js";
 import { KEEPALIVE_IDLE_MS } from "./dial.js";
+import { type DoorLimits, doorLimits } from "./door-limits.js";
 import { RpcError } from "./errors.js";
+import { Handshakes } from "./handshakes.js";
 import type { Identity } from "./identity.js";
 import { acceptTls } from "./tls.js";
 
@@ -21,15 +24,6 @@ export interface Endpoint {
   readonly tls: boolean;
 }
 
-/** Time for a peer to prove its key: many times what a busy machine needs on a bad line. */
-const HANDSHAKE_TIMEOUT_MS = 10_000;
-
-/**
- * Connections in handshake at once. A whole cluster's workers come back within a second of a restart and must all be let
- * in; each costs some 50 KB until it has shown its key.
- */
-const MAX_HANDSHAKES = 4096;
-
 /** Asks for all that the system allows: it cuts this to net.core.somaxconn. */
 const BACKLOG = 65535;
 
@@ -39,9 +33,7 @@ export interface ListenOptions {
   /** Takes a connection; with TLS, of a peer that holds the key with this digest. */
   onConnection(socket: Socket, description: string, fingerprint: Uint8Array | undefined): void;
   readonly log: VatLog;
-  /** For tests: see the constants of this file. */
-  readonly handshakeTimeoutMs?: number;
-  readonly maxHandshakes?: number;
+  readonly limits?: Partial<DoorLimits> | undefined;
 }
 
 export class Listener implements Endpoint {
@@ -50,13 +42,14 @@ export class Listener implements Endpoint {
   readonly tls: boolean;
   readonly #server: Server;
   readonly #options: ListenOptions;
-  readonly #handshaking = new Set<Socket>();
-  readonly #maxHandshakes: number;
+  readonly #limits: DoorLimits;
+  readonly #handshakes: Handshakes;
 
   private constructor(server: Server, address: Address, options: ListenOptions) {
     this.#server = server;
     this.#options = options;
-    this.#maxHandshakes = options.maxHandshakes ?? Math.min(MAX_HANDSHAKES, openFileLimit() / 2);
+    this.#limits = doorLimits(options.limits);
+    this.#handshakes = new Handshakes(this.#limits);
     this.address = address;
     this.tls = options.identity !== undefined;
     server.on("connection", (socket) => this.#onConnection(socket));
@@ -74,6 +67,7 @@ export class Listener implements Endpoint {
       noDelay: true,
       keepAlive: true,
       keepAliveInitialDelay: KEEPALIVE_IDLE_MS,
+      pauseOnConnect: options.identity !== undefined, // its turn to be read comes with the handshake
     });
     await new Promise<void>((resolve, reject) => {
       server.once("error", (error) => reject(listenError(address, error)));
@@ -92,14 +86,14 @@ export class Listener implements Endpoint {
 
   /** Connections that have not shown their key yet. */
   get handshaking(): number {
-    return this.#handshaking.size;
+    return this.#handshakes.count;
   }
 
   /** Stops accepting, and drops who is still in handshake; connections handed on live on. Idempotent. */
   close(): void {
     // (Its callback would wait for the end of every connection, and those belong to others now.)
     if (this.#server.listening) this.#server.close();
-    for (const socket of this.#handshaking) socket.destroy();
+    this.#handshakes.close();
   }
 
   #onConnection(socket: Socket): void {
@@ -108,24 +102,21 @@ export class Listener implements Endpoint {
     log("debug", `Accepting new connection from ${description}`);
     if (!identity) {
       onConnection(socket, description, undefined);
-    } else {
-      void this.#secure(socket, description, identity);
+      return;
     }
+    const run = () => this.#secure(socket, description, identity);
+    if (this.#handshakes.enter(socket, run)) return;
+    log("warning", `Rejecting new connection from ${description}: too many handshakes`);
+    socket.destroy();
   }
 
   async #secure(socket: Socket, description: string, identity: Identity): Promise<void> {
-    const { onConnection, log, handshakeTimeoutMs = HANDSHAKE_TIMEOUT_MS } = this.#options;
-    if (!this.#makeRoom()) {
-      log("warning", `Rejecting new connection from ${description}: too many handshakes`);
-      socket.destroy();
-      return;
-    }
-    this.#handshaking.add(socket);
+    const { onConnection, log } = this.#options;
     let timedOut = false;
-    const deadline = setTimeout(() => {
+    const stopTimer = afterMs(this.#limits.handshakeMs, () => {
       timedOut = true;
       socket.destroy();
-    }, handshakeTimeoutMs);
+    });
     try {
       const secured = await acceptTls(socket, identity);
       onConnection(secured.socket, description, secured.fingerprint);
@@ -133,24 +124,8 @@ export class Listener implements Endpoint {
       const reason = timedOut ? "TLS handshake timed out" : RpcError.from(error).message;
       log("info", `Rejecting new connection from ${description}: ${reason}`);
     } finally {
-      clearTimeout(deadline);
-      this.#handshaking.delete(socket);
+      stopTimer();
     }
-  }
-
-  /**
-   * Makes room for one more handshake. A client speaks first in TLS, so who has said nothing yet goes first, the longest
-   * silent one before others; if all are at work the newcomer is out of luck.
-   */
-  #makeRoom(): boolean {
-    if (this.#handshaking.size < this.#maxHandshakes) return true;
-    for (const socket of this.#handshaking) {
-      if (socket.bytesRead > 0) continue;
-      this.#handshaking.delete(socket);
-      socket.destroy();
-      return true;
-    }
-    return false;
   }
 }
 
@@ -159,12 +134,6 @@ function describePeer(socket: Socket, listening: Address): string {
   if (listening.kind === "unix") return formatAddress(listening);
   const host = socket.remoteAddress?.replace(/^::ffff:/, "") ?? "?";
   return `tcp:${formatHostPort({ host, port: socket.remotePort ?? 0 })}`;
-}
-
-/** The soft limit on open files. Handshakes may use half: the rest of the process needs files too. */
-function openFileLimit(): number {
-  const limit = /^Max open files\s+(\d+)/m.exec(readFileSync("/proc/self/limits", "utf8"))?.[1];
-  return limit === undefined ? Number.POSITIVE_INFINITY : Number(limit);
 }
 
 /** A unix socket's file outlives a killed process and would be "in use" for ever. Nobody answers at it then. */

@@ -17,8 +17,10 @@
  */
 import type { Socket } from "node:net";
 import { type Address, formatAddress } from "./address.js";
+import { afterMs } from "./after.js";
 import { Connection, type ConnectionOptions } from "./connection/connection.js";
 import { dial } from "./dial.js";
+import { type DoorLimits, doorLimits } from "./door-limits.js";
 import { RpcError } from "./errors.js";
 import { Identity } from "./identity.js";
 import { type Endpoint, Listener, type VatLog } from "./listener.js";
@@ -36,12 +38,14 @@ export interface VatOptions {
    */
   restore?(id: Uint8Array, connection: Connection | undefined): Capability;
   readonly limits?: ConnectionOptions["limits"];
+  /** What those who connect to this vat may cost it. */
+  readonly doorLimits?: Partial<DoorLimits>;
   readonly metrics?: ConnectionOptions["metrics"];
   readonly log?: VatLog;
 }
 
 export interface ConnectOptions {
-  /** How long it may take until the peer has been reached and has proved who it is. Default: 30 s. */
+  /** How long it may take until the peer has been reached and has proved who it is, which it may be busy for. Default: 60 s. */
   readonly timeoutMs?: number;
   /** Told what is being done, for people who wait. A connection that exists already is "connected" at once. */
   onProgress?(stage: ConnectStage, address: Address): void;
@@ -49,7 +53,7 @@ export interface ConnectOptions {
 
 export type ConnectStage = "connecting" | "connected";
 
-const CONNECT_TIMEOUT_MS = 30_000;
+const CONNECT_TIMEOUT_MS = 60_000;
 
 /** A conversation with a vat whose key is known. */
 interface Peer {
@@ -59,9 +63,12 @@ interface Peer {
 
 export class Vat {
   readonly #options: VatOptions;
+  readonly #doorLimits: DoorLimits;
   #identity: Identity | undefined;
   /** All connections, each with the end of its socket. */
   readonly #connections = new Map<Connection, Promise<void>>();
+  /** Those of them that peers have made. */
+  readonly #visitors = new Set<Connection>();
   /** Connections by `keyOf` the peer they are with. */
   readonly #peers = new Map<string, Peer>();
   /** Attempts to make one, under the same keys. */
@@ -71,6 +78,7 @@ export class Vat {
 
   constructor(options: VatOptions = {}) {
     this.#options = options;
+    this.#doorLimits = doorLimits(options.doorLimits);
     this.#identity = options.identity;
   }
 
@@ -89,8 +97,9 @@ export class Vat {
     const listener = await Listener.listen(address, {
       identity: tls ? this.identity : undefined,
       log: this.#log,
+      limits: this.#doorLimits,
       onConnection: (socket, description, fingerprint) => {
-        this.#adopt(socket, description, fingerprint && keyOf(fingerprint), false);
+        this.#admit(socket, description, fingerprint && keyOf(fingerprint));
       },
     });
     this.#listeners.add(listener);
@@ -178,6 +187,29 @@ export class Vat {
     } finally {
       clearTimeout(timer);
     }
+  }
+
+  /** A peer has dialled us. Those who only take up room are not kept. */
+  #admit(socket: Socket, description: string, key: string | undefined): void {
+    const { connections, strangerMs } = this.#doorLimits;
+    if (this.#visitors.size >= connections && (key === undefined || !this.#peers.has(key))) {
+      const reason = `there are ${connections} connections, and no more are allowed`;
+      this.#log("warning", `Rejecting new connection from ${description}: ${reason}`);
+      socket.destroy();
+      return;
+    }
+    const connection = this.#adopt(socket, description, key, false);
+    if (socket.destroyed) return;
+    this.#visitors.add(connection);
+    const stopTimer = afterMs(strangerMs, () => {
+      if (!connection.isStranger) return;
+      const reason = `Nothing was asked for within ${strangerMs / 1000} s`;
+      connection.close(new RpcError("disconnected", reason));
+    });
+    socket.once("close", () => {
+      stopTimer();
+      this.#visitors.delete(connection);
+    });
   }
 
   /**

@@ -262,7 +262,7 @@ describe("a listener", () => {
   });
 
   it("turns away who does not finish the handshake in time", async () => {
-    const { listener, logged } = await listen(LOOPBACK, { handshakeTimeoutMs: 20 });
+    const { listener, logged } = await listen(LOOPBACK, { limits: { handshakeMs: 20 } });
     const raw = rawConnect(listener.address);
     await logged(/Rejecting .*: TLS handshake timed out/);
     if (!raw.closed) await once(raw, "close");
@@ -270,28 +270,71 @@ describe("a listener", () => {
   });
 
   it("lets real clients in through a flood of silent ones", async () => {
-    const { listener, arrivals, until } = await listen(LOOPBACK, { maxHandshakes: 8 });
+    const limits = { handshakes: 8, silentMs: 20, slowHandshakes: 8 };
+    const { listener, arrivals, until } = await listen(LOOPBACK, { limits });
     const silent = Array.from({ length: 50 }, () => rawConnect(listener.address));
     await Promise.all(silent.map((socket) => once(socket, "connect")));
     const real = await Promise.all(
       Array.from({ length: 8 }, () => dialFor(listener.address, server.fingerprint)),
     );
     await until(() => arrivals.length === real.length);
-    expect(listener.handshaking).toBeLessThanOrEqual(8);
+    expect(listener.handshaking).toBeLessThanOrEqual(limits.handshakes + limits.slowHandshakes);
   });
 
-  it("refuses newcomers while all handshakes it allows are at work", async () => {
-    const { listener, logged } = await listen(LOOPBACK, { maxHandshakes: 2 });
+  /** Clients that begin a handshake and do not go on with it. */
+  async function stall(address: Address, count: number): Promise<Socket[]> {
     const hello = await clientHello();
-    for (let i = 0; i < 2; i++) {
-      const busy = rawConnect(listener.address);
-      busy.write(hello);
-      await once(busy, "data"); // the server is at work, and waits for the client's next step
+    const stalled: Socket[] = [];
+    for (let i = 0; i < count; i++) {
+      const socket = rawConnect(address);
+      socket.write(hello);
+      await once(socket, "data"); // the server is at work, and waits for the client's next step
+      stalled.push(socket);
     }
+    return stalled;
+  }
+
+  it("makes as many handshakes at once as it may, and the others in the order in which they came", async () => {
+    const limits = { handshakes: 2, silentMs: 1e6, handshakeTurnMs: 1e6 };
+    const { listener, arrivals, log, until } = await listen(LOOPBACK, { limits });
+    const [first] = await stall(listener.address, 2);
+    const accepted = () => log.filter((line) => /^Accepting/.test(line)).length;
+    const dialled: Promise<Socket>[] = [];
+    for (let i = 0; i < 5; i++) {
+      dialled.push(dialFor(listener.address, server.fingerprint));
+      await until(() => accepted() === 3 + i);
+    }
+    expect(listener.handshaking).toBe(7);
+    expect(arrivals).toHaveLength(0);
+    first!.destroy();
+    await Promise.all(dialled);
+    await until(() => arrivals.length === 5);
+    const ports = (await Promise.all(dialled)).map(({ localPort }) => `tcp:127.0.0.1:${localPort}`);
+    expect(arrivals.map(({ description }) => description)).toEqual(ports);
+  });
+
+  it("lets others have their turn beside a handshake that takes long, and drops the longest of many", async () => {
+    const limits = { handshakes: 1, handshakeTurnMs: 20, slowHandshakes: 2 };
+    const { listener, arrivals, logged, until } = await listen(LOOPBACK, { limits });
+    const [longest] = await stall(listener.address, 3);
+    await dialFor(listener.address, server.fingerprint);
+    await until(() => arrivals.length === 1);
+    await logged(/Rejecting .*: TLS connection failed: the peer ended the connection/);
+    if (!longest!.closed) await once(longest!, "close");
+    expect(listener.handshaking).toBe(2);
+  });
+
+  it("refuses newcomers while as many wait as it allows", async () => {
+    const limits = { handshakes: 1, handshakeTurnMs: 1e6, waitingHandshakes: 2 };
+    const { listener, logged } = await listen(LOOPBACK, { limits });
+    await stall(listener.address, 1);
+    for (let i = 0; i < 2; i++) rawConnect(listener.address);
     const extra = rawConnect(listener.address);
     await logged(/too many handshakes/);
     if (!extra.closed) await once(extra, "close");
-    expect(listener.handshaking).toBe(2);
+    expect(listener.handshaking).toBe(3);
+    listener.close();
+    expect(listener.handshaking).toBeLessThanOrEqual(1);
   });
 });
 

@@ -9,6 +9,7 @@ import {
   type Address,
   type Capability,
   type Connection,
+  type DoorLimits,
   Identity,
   type Listener,
   method,
@@ -60,6 +61,11 @@ function nameOf(service: Capability): Promise<string> {
 async function askOver(connection: Connection): Promise<string> {
   using service = connection.bootstrap(ID);
   return await nameOf(service);
+}
+
+async function askWrongly(connection: Connection): Promise<void> {
+  using service = connection.bootstrap(Buffer.from("another"));
+  await service.whenResolved();
 }
 
 async function ask(vat: Vat, ref: SturdyRef): Promise<string> {
@@ -307,6 +313,68 @@ it.each([0, 1])("a peer that dials again has lost its old connection (%i)", asyn
   expect((await old.closed).message).toBe("Invalidated by newer connection");
   expect(visitors[1]!.error).toBeUndefined();
   expect(await ask(after, ref)).toBe("server");
+});
+
+describe("those who come in", () => {
+  /** What a vat with these limits logs, and where it listens. */
+  async function guarded(doorLimits: Partial<DoorLimits>, tls = true) {
+    const log: string[] = [];
+    const { vat } = makeVat("server", { doorLimits, log: (_, line) => log.push(line) });
+    return { vat, log, ref: vat.sturdyRef(await listen(vat, tls), ID) };
+  }
+
+  it("are turned away while there are too many, except for those who come back", async () => {
+    const { vat, log, ref } = await guarded({ connections: 2 });
+    const identity = Identity.ephemeral();
+    const first = makeVat("first", { identity }).vat;
+    const second = makeVat("second").vat;
+    expect(await ask(first, ref)).toBe("server");
+    expect(await ask(second, ref)).toBe("server");
+    const third = makeVat("third").vat;
+    await expect(ask(third, ref)).rejects.toThrow();
+    expect(log.filter((line) => /no more are allowed/.test(line))).toEqual([
+      expect.stringMatching(
+        /^Rejecting new connection from tcp:.*: there are 2 connections, and no more are allowed$/,
+      ),
+    ]);
+    expect(await ask(makeVat("first again", { identity }).vat, ref)).toBe("server");
+    expect(await ask(second, ref)).toBe("server");
+    await second.close();
+    while (vat.connectionCount > 1) await new Promise((resolve) => setImmediate(resolve));
+    expect(await ask(makeVat("fourth").vat, ref)).toBe("server");
+  });
+
+  it.each([
+    ["with TLS", true],
+    ["without", false],
+  ])("and ask for nothing that they are given are not kept, %s", async (_, tls) => {
+    const { vat, ref } = await guarded({ strangerMs: 500 }, tls);
+    const idle = await makeVat("idle").vat.connect(ref);
+    const refused = await makeVat("refused").vat.connect(ref);
+    await expect(askWrongly(refused)).rejects.toThrow("Unknown persistent service ID");
+    const reason = "Nothing was asked for within 0.5 s";
+    expect((await idle.closed).message).toBe(reason);
+    expect((await refused.closed).message).toBe(reason);
+    while (vat.connectionCount > 0) await new Promise((resolve) => setImmediate(resolve));
+  });
+
+  it("are kept however idle they are, if they were given something once, or gave", async () => {
+    const { vat, ref, log } = await guarded({ strangerMs: 1000 });
+    const visitor = makeVat("visitor").vat;
+    expect(await ask(visitor, ref)).toBe("server");
+    const host = makeVat("host");
+    await host.vat.connect(ref);
+    while (vat.connectionCount < 2) await new Promise((resolve) => setImmediate(resolve));
+    const hostRef = host.vat.sturdyRef(await listen(host.vat), ID);
+    expect(await ask(vat, hostRef)).toBe("host");
+    expect(host.visitors).toHaveLength(1);
+    // One that came after both is a stranger, and closed after they would have been.
+    const idle = await makeVat("idle").vat.connect(ref);
+    await idle.closed;
+    while (vat.connectionCount > 2) await new Promise((resolve) => setImmediate(resolve));
+    expect(log.filter((line) => /ended/.test(line))).toHaveLength(1);
+    expect(await ask(visitor, ref)).toBe("server");
+  });
 });
 
 describe("closing a vat", () => {

@@ -77,8 +77,7 @@ export class Connection {
   /** Messages written since the last flush. */
   private unsent = 0;
   private received = 0;
-  /** The peer was given no capability and was asked nothing, ever. */
-  private isStranger = true;
+  private wasStranger = true;
 
   constructor(
     private readonly transport: Transport,
@@ -175,10 +174,16 @@ export class Connection {
     return this.writer.pendingBytes + this.transport.bufferedBytes;
   }
 
+  /** Whether the peer was given no capability and was asked nothing, ever. */
+  get isStranger(): boolean {
+    // Looked at before each message, also the one that would give back what the peer was given.
+    const { exports, questions } = this.protocol;
+    this.wasStranger &&= exports.size === 0 && questions.size === 0;
+    return this.wasStranger;
+  }
+
   /** Largest message that the peer may send now. */
   private get messageBytes(): number {
-    const { exports, questions } = this.protocol;
-    this.isStranger &&= exports.size === 0 && questions.size === 0;
     return this.isStranger
       ? Math.min(this.limits.strangerMessageBytes, this.limits.messageBytes)
       : this.limits.messageBytes;

@@ -1,0 +1,56 @@
+/**
+ * What those who come in by a listening vat's door may cost it. Whoever has its address can come, without any secret. What
+ * is over a limit is turned away or dropped, with a line in the log; nobody else notices. Each default says why it is what it is.
+ */
+import { readFileSync } from "node:fs";
+
+export interface DoorLimits {
+  /**
+   * Most connections that peers may have made to a vat: some thousand workers, and as many clients. Each costs some 60 KB and a
+   * file; of those, connections may use half of what the process may have. A known peer that comes back has its place.
+   */
+  readonly connections: number;
+  /**
+   * How long a peer may be connected without getting anything, or being asked for anything, in ms. Every peer's first message
+   * asks for a service; the slowest need seconds. Who was given something is no stranger any more, however idle.
+   */
+  readonly strangerMs: number;
+  /**
+   * TLS handshakes at work at once. Each costs some milliseconds of computing, so that more would only make all slower, until none
+   * is done in time when a whole cluster's workers come back at once. The others wait for their turn, in the order in
+   * which they came.
+   */
+  readonly handshakes: number;
+  /** How long a peer that says nothing keeps others from their turn, in ms. It is to speak first: a round trip is enough. */
+  readonly silentMs: number;
+  /** The same for one that has begun, whose handshake may be slow because this machine is. */
+  readonly handshakeTurnMs: number;
+  /** Most handshakes that go on besides, after that. Each costs some 50 KB; over it, who is at it the longest is dropped. */
+  readonly slowHandshakes: number;
+  /** Time for a peer to prove its key, in ms, from the start of its turn: many times what a busy machine needs on a bad line. */
+  readonly handshakeMs: number;
+  /** Most connections that wait for their turn: some clusters. Each costs some KB and a file, for which it is a quarter. */
+  readonly waitingHandshakes: number;
+}
+
+/** The limits for a vat that says nothing of those that are not in `options`. */
+export function doorLimits(options: Partial<DoorLimits> = {}): DoorLimits {
+  const files = openFileLimit();
+  return {
+    connections: Math.min(10_000, files / 2),
+    strangerMs: 120_000,
+    handshakes: 256,
+    silentMs: 1_000,
+    handshakeTurnMs: 10_000,
+    slowHandshakes: 1_024,
+    handshakeMs: 30_000,
+    waitingHandshakes: Math.min(8_192, files / 4),
+    ...options,
+  };
+}
+
+/** The soft limit on open files of this process. */
+function openFileLimit(): number {
+  const limit = /^Max open files\s+(\d+)/m.exec(readFileSync("/proc/self/limits", "utf8"))?.[1];
+  return limit === undefined ? Number.POSITIVE_INFINITY : Number(limit);
+}
