@@ -20,6 +20,12 @@ import Docker from "dockerode";
 import { busyboxRoot, withTemporaryRoot } from "./oci-layout.js";
 import { freePort } from "./programs.js";
 
+/** The root file system of another Debian with a newer engine to test with, if any. */
+const ENGINE_ROOT = process.env.OCLUSTER_ENGINE_ROOT;
+
+/** Whether engines here keep their images in containerd's store. */
+export const CONTAINERD_STORE = Boolean(ENGINE_ROOT);
+
 export class DockerEngine {
   readonly docker: Docker;
 
@@ -39,12 +45,41 @@ export class DockerEngine {
     return join(this.dir, "data");
   }
 
-  static async start(storageDriver: "overlay2" | "vfs" = "overlay2"): Promise<DockerEngine> {
+  /**
+   * Starts one. With OCLUSTER_ENGINE_ROOT it is a newer one, from the root file system of another Debian in that directory
+   * (`debootstrap --variant=minbase --include=docker.io,ca-certificates trixie DIR`), with containerd's image store.
+   */
+  static start(storageDriver: "overlay2" | "vfs" = "overlay2"): Promise<DockerEngine> {
+    if (ENGINE_ROOT && storageDriver === "overlay2") return DockerEngine.startInRoot(ENGINE_ROOT);
+    return DockerEngine.launch([], {}, [`--storage-driver=${storageDriver}`]);
+  }
+
+  /** Of the machine, the engine sees the temporary directory and the kernel's directories. */
+  private static startInRoot(root: string): Promise<DockerEngine> {
+    const script = [
+      "set -e",
+      'mount --bind "$0" "$0"',
+      'mount -t proc proc "$0/proc"',
+      'for dir in /sys /dev "$1"; do mount --rbind "$dir" "$0$dir"; done',
+      'shift; exec chroot "$0" "$@"',
+    ].join("\n");
+    // The mounts are gone with the engine.
+    const command = ["unshare", "--mount", "sh", "-c", script, root, tmpdir()];
+    return DockerEngine.launch(command, { features: { "containerd-snapshotter": true } }, []);
+  }
+
+  private static async launch(
+    prefix: readonly string[],
+    config: object,
+    options: readonly string[],
+  ): Promise<DockerEngine> {
     const dir = mkdtempSync(join(tmpdir(), "ocluster-docker-"));
-    writeFileSync(join(dir, "config.json"), "{}");
+    writeFileSync(join(dir, "config.json"), JSON.stringify(config));
+    const [program, ...args] = [...prefix, "dockerd"];
     const child = spawn(
-      "dockerd",
+      program!,
       [
+        ...args,
         `--config-file=${join(dir, "config.json")}`,
         `--data-root=${join(dir, "data")}`,
         `--exec-root=${join(dir, "exec")}`,
@@ -54,8 +89,8 @@ export class DockerEngine {
         "--iptables=false",
         "--ip6tables=false",
         "--ip-forward=false",
-        `--storage-driver=${storageDriver}`,
         "--experimental", // for --squash
+        ...options,
       ],
       { stdio: ["ignore", "ignore", "pipe"] },
     );

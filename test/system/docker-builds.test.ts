@@ -11,7 +11,7 @@ import { DockerBuilder, type DockerJob } from "../../src/worker/docker/docker-bu
 import { JobCancelled } from "../../src/worker/failure.js";
 import { JobLog } from "../../src/worker/log/job-log.js";
 import { WorkerMetrics } from "../../src/worker/metrics.js";
-import { DockerEngine, Registry } from "../support/docker-engine.js";
+import { CONTAINERD_STORE, DockerEngine, Registry } from "../support/docker-engine.js";
 
 let engine: DockerEngine;
 let registry: Registry;
@@ -152,7 +152,7 @@ describe.each([
     }
   });
 
-  it("squashes when asked to", async () => {
+  it.skipIf(CONTAINERD_STORE)("squashes when asked to", async () => {
     const lines = ["RUN echo 1 > /1", "RUN echo 2 > /2", `LABEL squashed=${buildkit}`];
     await build({ buildkit, squash: true, ...contents(...lines) });
     const filters = { label: [`squashed=${buildkit}`] };

@@ -1,12 +1,13 @@
 /**
  * Room for images, on a real engine whose images can be pruned.
  */
+import { join } from "node:path";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { Capacity } from "../../src/worker/capacity.js";
 import { DiskGate, imageDirectories, type RoomRule } from "../../src/worker/docker/disk-gate.js";
 import { WorkerMetrics } from "../../src/worker/metrics.js";
-import { DockerEngine, Registry } from "../support/docker-engine.js";
+import { CONTAINERD_STORE, DockerEngine, Registry } from "../support/docker-engine.js";
 
 let engine: DockerEngine;
 let registry: Registry;
@@ -94,7 +95,8 @@ describe("a worker with too little room", () => {
 });
 
 it("looks where the engine keeps its images", async () => {
-  expect(await imageDirectories(engine.docker)).toEqual([engine.dataRoot]);
+  const containerd = CONTAINERD_STORE ? [join(engine.dataRoot, "containerd/daemon")] : [];
+  expect(await imageDirectories(engine.docker)).toEqual([engine.dataRoot, ...containerd]);
 });
 
 it("does not keep a worker without an engine from other work", async () => {

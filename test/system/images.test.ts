@@ -72,6 +72,7 @@ afterAll(async () => {
 async function buildImage(dockerfile: string, name: string, target?: string): Promise<void> {
   const { docker } = engine;
   const session = await openSession(docker, {
+    context: await packContext(ROOT, dockerfile, [".dockerignore"]),
     secrets: new Map([["npmrc", npmConfiguration()]]),
     registryAuth: async () => undefined,
   });
@@ -86,10 +87,10 @@ async function buildImage(dockerfile: string, name: string, target?: string): Pr
         version: 2,
         networkmode: "host",
         session: session.id,
+        remote: session.contextUrl,
         buildargs: JSON.stringify({ BASE }),
         ...(target !== undefined && { target }),
       },
-      body: await packContext(ROOT, dockerfile, [".dockerignore"]),
       signal: AbortSignal.timeout(BUILD_TIMEOUT_MS),
     });
     for await (const { id, aux, error } of engineMessages(response)) {

@@ -1,18 +1,25 @@
 /**
- * A BuildKit session: while a build runs, the engine asks its client for secrets and for registry passwords, by gRPC over
- * a connection that the client opened. So a job's secrets go from memory to the engine and into no file or argument.
+ * A BuildKit session: while a build runs, the engine asks its client for the build context, for secrets and for registry
+ * passwords, by gRPC over a connection that the client opened. So a job's secrets go from memory to the engine and into no
+ * file or argument.
  *
- * The protocol is BuildKit's `session` package; the methods served here are
+ * The protocol is BuildKit's `session` package; the methods served here are `moby.upload.v1.Upload/Pull`,
  * `moby.buildkit.secrets.v1.Secrets/GetSecret`, `moby.filesync.v1.Auth/Credentials` and gRPC's health check, without
  * which BuildKit gives the session up after some seconds.
+ *
+ * The context could as well be the body of the request for a build, if it were not for engines with containerd's image
+ * store: until version 27 they lose it there.
  */
 import { randomUUID } from "node:crypto";
-import type { Duplex } from "node:stream";
+import { once } from "node:events";
+import type { Duplex, Readable } from "node:stream";
 import {
+  type handleBidiStreamingCall,
   type handleUnaryCall,
   type MethodDefinition,
   Server,
   ServerCredentials,
+  type ServerDuplexStream,
   status,
 } from "@grpc/grpc-js";
 import type Docker from "dockerode";
@@ -20,6 +27,8 @@ import { encodeMessage, Message } from "./protobuf.js";
 import type { RegistryAuth } from "./registry-auth.js";
 
 export interface SessionSources {
+  /** A tar archive. It is read once, and destroyed with the session. */
+  readonly context: Readable;
   /** By their ids. */
   readonly secrets: ReadonlyMap<string, string>;
   /** What to log in to a registry with, if anything. */
@@ -29,6 +38,8 @@ export interface SessionSources {
 /** A session that a build can name by its id, until it is closed. */
 export interface BuildKitSession {
   readonly id: string;
+  /** What to name as the build's remote context. */
+  readonly contextUrl: string;
   close(): void;
 }
 
@@ -38,21 +49,48 @@ export async function openSession(
 ): Promise<BuildKitSession> {
   const id = randomUUID();
   const methods = sessionMethods(sources);
-  const socket = await upgrade(docker, id, Object.keys(methods));
+  const { context } = sources;
+  const socket = await upgrade(docker, id, [...Object.keys(methods), PULL]);
   // The session ends with the build, whose own answer says how that went.
   socket.on("error", () => {});
   const server = new Server();
   for (const [path, answer] of Object.entries(methods)) {
-    server.addService({ call: definition(path) }, { call: answer });
+    server.addService({ call: unary(path) }, { call: answer });
   }
+  server.addService(
+    { pull: { ...unary(PULL), requestStream: true, responseStream: true } },
+    { pull: uploadOf(context) },
+  );
   server.createConnectionInjector(ServerCredentials.createInsecure()).injectConnection(socket);
   return {
     id,
+    contextUrl: `http://buildkit-session/${id}`,
     close() {
+      context.destroy();
       server.forceShutdown();
       socket.destroy();
     },
   };
+}
+
+const PULL = "/moby.upload.v1.Upload/Pull";
+
+/** Sends an archive as `BytesMessage`s, at the pace at which it is taken. */
+function uploadOf(archive: Readable): handleBidiStreamingCall<Buffer, Buffer> {
+  return (call) => {
+    call.resume(); // The engine has nothing to say.
+    call.once("cancelled", () => archive.destroy());
+    upload(archive, call).catch(({ message }: Error) =>
+      call.emit("error", { code: status.ABORTED, details: message }),
+    );
+  };
+}
+
+async function upload(archive: Readable, call: ServerDuplexStream<Buffer, Buffer>): Promise<void> {
+  for await (const data of archive as AsyncIterable<Buffer>) {
+    if (!call.write(encodeMessage({ 1: data }))) await once(call, "drain");
+  }
+  call.end();
 }
 
 type Answer = handleUnaryCall<Buffer, Buffer>;
@@ -84,7 +122,8 @@ function credentials({ identitytoken, password, username }: RegistryAuth): Recor
 /** grpc.health.v1.HealthCheckResponse { status: SERVING } */
 const SERVING = Buffer.from([0x08, 0x01]);
 
-function definition(path: string): MethodDefinition<Buffer, Buffer> {
+/** A method that takes a message and answers with one, as bytes. */
+function unary(path: string): MethodDefinition<Buffer, Buffer> {
   const same = (bytes: Buffer): Buffer => bytes;
   return {
     path,

@@ -92,8 +92,10 @@ export class DockerBuilder {
     const buildkit = job.buildkit || secrets.length > 0;
     const dockerfile = await placeDockerfile(src, job.dockerfile);
     const logins = await OperatorLogins.read();
+    const body = await packContext(src, dockerfile, ignoreFiles(dockerfile, buildkit));
     const session = buildkit
       ? await openSession(docker, {
+          context: body,
           secrets: new Map(secrets.map(({ id, value }) => [id, value])),
           registryAuth: (host) => logins.get(host === HUB_HOST ? DOCKER_HUB : host),
         })
@@ -109,12 +111,11 @@ export class DockerBuilder {
           forcerm: 1,
           ...(squash && { squash: 1 }),
           ...(network !== undefined && { networkmode: network }),
-          ...(session && { session: session.id }),
+          ...(session && { session: session.id, remote: session.contextUrl }),
           buildargs: JSON.stringify(Object.fromEntries(buildArgs.map(buildArg))),
         },
-        body: await packContext(src, dockerfile, ignoreFiles(dockerfile, buildkit)),
         // BuildKit asks by way of the session.
-        ...(!buildkit && { auths: await logins.all() }),
+        ...(!session && { body, auths: await logins.all() }),
         signal: io.signal,
       });
       return await followBuild(response, io);

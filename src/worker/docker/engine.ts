@@ -73,7 +73,8 @@ export function postForStream(docker: Docker, request: StreamRequest): Promise<R
       {
         method: "POST",
         path: `${path}?`,
-        options: { ...query },
+        // Left to itself it sends the query as the body, too.
+        options: { _query: query, _body: {} },
         isStream: true,
         abortSignal: signal,
         statusCodes: { 200: true },
