@@ -133,6 +133,11 @@ const scheduler = command("ocluster-scheduler", "Queues build jobs and hands the
       DEFAULT_LIMITS.outboundAbortBytes,
     ),
   )
+  .addOption(
+    option("--max-relay-total <SIZE>", "The same for all clients together.", size()).default(
+      DEFAULT_GUARD_RAILS.relayTotalBytes,
+    ),
+  )
   .action(async (options) => {
     if (options.pools.length === 0) throw new UsageError("option '--pools': no pool is named");
     try {
@@ -160,6 +165,7 @@ const scheduler = command("ocluster-scheduler", "Queues build jobs and hands the
             queuedBytes: options.maxQueuedSize,
             jobBytes: options.maxJobSize,
             tickets: options.maxTickets,
+            relayTotalBytes: options.maxRelayTotal,
           },
           relayBytes: options.maxRelaySize,
           liveness: {

@@ -22,6 +22,7 @@ import {
 import { MetricsServer } from "./metrics/http.js";
 import { SchedulerMetrics } from "./metrics/registry.js";
 import type { GuardRails } from "./services/guard-rails.js";
+import { RelayGuard } from "./services/relay-guard.js";
 import { Scheduler } from "./services/scheduler.js";
 import { Store } from "./store.js";
 
@@ -87,9 +88,13 @@ async function serveWith(
     log,
   });
   metrics.watch(scheduler.pools.values());
+  const relayGuard = new RelayGuard(guardRails.relayTotalBytes, log);
   const vat: Vat = new Vat({
     identity,
-    restore: (id, connection) => scheduler.restore(id, connection),
+    restore: (id, connection) => {
+      if (connection) relayGuard.watch(connection);
+      return scheduler.restore(id, connection);
+    },
     metrics: rpcMetrics(metrics.registry, () => vat.connectionCount),
     limits: {
       // A client asks for the log and the result of a job as soon as it has submitted it, and waits for both.
@@ -127,6 +132,7 @@ async function serveWith(
     app.info("Shutting down");
   } finally {
     ready = false;
+    relayGuard.stop();
     await vat.close(new RpcError("disconnected", "The scheduler is shutting down"));
     metricsServer?.close();
   }

@@ -1,5 +1,5 @@
 /**
- * What one client may cost the scheduler. The defaults are beyond what an honest client does; they keep a greedy or
+ * What clients may cost the scheduler. The defaults are beyond what an honest client does; they keep a greedy or
  * broken one from taking all the memory. Who goes over one is told so, with the limit, as "overloaded".
  */
 import { RpcError } from "../../rpc/errors.js";
@@ -13,6 +13,8 @@ export interface GuardRails {
   readonly jobBytes: number;
   /** Tickets that may be held through one connection: of queued, running and finished jobs. */
   readonly tickets: number;
+  /** Bytes, mostly of logs, that may wait for all peers together that are slow to read them. */
+  readonly relayTotalBytes: number;
 }
 
 const MIB = 1024 * 1024;
@@ -24,6 +26,8 @@ export const DEFAULT_GUARD_RAILS: GuardRails = {
   // A Dockerfile or spec has some kilobytes; a secret can be a whole key ring.
   jobBytes: 16 * MIB,
   tickets: 1_500_000,
+  // Four times what one connection may have waiting.
+  relayTotalBytes: 1024 * MIB,
 };
 
 /**
