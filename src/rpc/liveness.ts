@@ -40,9 +40,13 @@ export async function answers(connection: Connection, timeoutMs: number): Promis
 
 /**
  * Probes the peer until the connection ends or the returned function is called. A peer that is too late has its
- * connection closed with a "disconnected" `RpcError`. Does not keep the process alive.
+ * connection closed with a "disconnected" `RpcError` that calls it what `describe` says. Does not keep the process alive.
  */
-export function watchLiveness(connection: Connection, options: LivenessOptions): () => void {
+export function watchLiveness(
+  connection: Connection,
+  options: LivenessOptions,
+  describe = () => "The peer",
+): () => void {
   const { intervalMs, timeoutMs } = options;
   let timer: NodeJS.Timeout;
   let watching = true;
@@ -59,7 +63,7 @@ export function watchLiveness(connection: Connection, options: LivenessOptions):
     if (alive) {
       wait();
     } else {
-      const reason = `The peer has not answered for ${timeoutMs / 1000} s`;
+      const reason = `${describe()} has not answered for ${timeoutMs / 1000} s`;
       connection.close(new RpcError("disconnected", reason));
     }
   };

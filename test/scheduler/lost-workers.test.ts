@@ -29,7 +29,7 @@ it("a worker that stops answering loses its jobs to others, and its name", async
   line.freeze();
   await expect(running.result).rejects.toMatchObject({
     kind: "disconnected",
-    message: expect.stringContaining("has not answered for 0.3 s"),
+    message: 'Worker "w1" has not answered for 0.3 s',
   });
   expect((await popped).spec).toBe("queued");
   const again = await network.worker("w1");

@@ -175,6 +175,13 @@ export class ClusterPool {
   private watch(connection: Connection): void {
     if (this.watched.has(connection)) return;
     this.watched.add(connection);
-    watchLiveness(connection, this.options.liveness);
+    watchLiveness(connection, this.options.liveness, () => this.workersBy(connection));
+  }
+
+  /** Who came by a connection, for people. */
+  private workersBy(connection: Connection): string {
+    const sessions = [...this.sessions.values()].filter((one) => one.connection === connection);
+    if (sessions.length === 0) return "A former worker";
+    return `Worker ${sessions.map(({ name }) => quoted(name)).join(", ")}`;
   }
 }
