@@ -56,7 +56,8 @@ export class PoolClient<J> {
 
   /** Holds for jobs submitted from now on, and is kept. Throws `InvalidRate`, and what `PoolStore.setRate` throws. */
   setRate(rate: number): void {
-    if (!(rate > 0)) throw new InvalidRate(rate);
+    // With an infinite rate it would never have had its share, and all others would wait for ever.
+    if (!(rate > 0 && Number.isFinite(rate))) throw new InvalidRate(rate);
     if (this.isRemoved) throw new ClientRemoved(this.id);
     this.dispatcher.store.setRate(this.id, rate);
   }

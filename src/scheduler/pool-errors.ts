@@ -18,11 +18,11 @@ export class WorkerReleased extends Error {
   }
 }
 
-/** A rate must be a number above zero. */
+/** A rate must be a finite number above zero. */
 export class InvalidRate extends RangeError {
   override readonly name = "InvalidRate";
 
   constructor(readonly rate: number) {
-    super(`A client's rate must be a number above 0, such as 1 or 0.5, not ${rate}`);
+    super(`A client's rate must be a finite number above 0, such as 1 or 0.5, not ${rate}`);
   }
 }

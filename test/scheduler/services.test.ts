@@ -380,7 +380,11 @@ describe("an administrator", () => {
     await PoolAdmin.setRate(pool, "alice", 2.5);
     expect(await network.show()).toContain("clients: alice(2)");
     await expect(PoolAdmin.setRate(pool, "bob", 1)).rejects.toThrow("No such user");
-    await expect(PoolAdmin.setRate(pool, "alice", 0)).rejects.toThrow("must be a number above 0");
+    for (const rate of [0, -1, Number.POSITIVE_INFINITY, Number.NaN]) {
+      await expect(PoolAdmin.setRate(pool, "alice", rate)).rejects.toThrow(
+        `must be a finite number above 0, such as 1 or 0.5, not ${rate}`,
+      );
+    }
   });
 
   it("reaches a worker through the pool", async () => {

@@ -54,7 +54,7 @@ test.each([
     /REASON must be one of worker, admin-pause, shutdown/,
   ],
   [["submit ann j"], /unknown client: ann/],
-  [["client ann", "set-rate ann 0"], /must be a number above 0/],
+  [["client ann", "set-rate ann 0"], /must be a finite number above 0/],
   [["client ann", "cancel ann t"], /unknown ticket: t/],
   [["state v"], /unknown pop: v/],
   [["settle now"], /not understood: now/],
