@@ -3,7 +3,7 @@
  */
 
 import { execFileSync } from "node:child_process";
-import { mkdirSync, rmSync } from "node:fs";
+import { mkdirSync, renameSync, rmSync } from "node:fs";
 
 /** How to make each kind on a file. */
 const MAKE = {
@@ -31,6 +31,18 @@ export class LoopDisk {
     const [program, ...args] = MAKE[kind];
     execFileSync(program, [...args, this.#image], { stdio: ["ignore", "ignore", "inherit"] });
     execFileSync("mount", ["-o", "loop", this.#image, path]);
+  }
+
+  /** What has been sent to the disk by now, for `cutPower`. */
+  freeze(): void {
+    execFileSync("cp", ["--sparse=always", this.#image, `${this.#image}.frozen`]);
+  }
+
+  /** Mounts the file system as it is found after a power cut at the moment of `freeze`. Nobody must use it. */
+  cutPower(): void {
+    execFileSync("umount", [this.path]);
+    renameSync(`${this.#image}.frozen`, this.#image);
+    execFileSync("mount", ["-o", "loop", this.#image, this.path]);
   }
 
   remove(): void {

@@ -18,6 +18,7 @@ import { emptyDir, removeTree } from "./files.js";
 const FREEING = 10_000;
 
 export const btrfsEngine: CloneEngine = {
+  durable: true, // a snapshot waits for the disk
   cacheName: prefixedCacheName,
   create: (path) => subvolume("create", "--", path),
   clone: (source, target) => subvolume("snapshot", "--", source, target),

@@ -15,9 +15,12 @@ import type { LayerDir, LayerId, Lease, Store, StoredLayer } from "../contracts.
 import type { UnixUser } from "../spec.js";
 import { diskUsage, ensureDirs, isDirectory, layerIds, makeRootfs, owner } from "./files.js";
 import { type CacheShelf, GenerationCaches } from "./generation-caches.js";
+import { Unsynced } from "./unsynced.js";
 
 /** Directories that can be cloned. Paths are absolute. */
 export interface CloneEngine {
+  /** Whether what `commit` has made survives a power cut. */
+  readonly durable: boolean;
   /** A cache's file name. */
   cacheName(name: string): string;
   /** Makes an empty directory. */
@@ -36,6 +39,7 @@ export class CloningStore implements Store {
   readonly root: string;
   readonly stateDir: string;
   readonly #engine: CloneEngine;
+  readonly #unsynced: Unsynced | undefined;
   readonly #caches: GenerationCaches;
 
   /** A store that is there, to be looked at only: another process may be using it. */
@@ -43,11 +47,12 @@ export class CloningStore implements Store {
     return new CloningStore(root, engine);
   }
 
-  private constructor(root: string, engine: CloneEngine) {
+  private constructor(root: string, engine: CloneEngine, unsynced?: Unsynced) {
     this.root = root;
     this.stateDir = join(root, "state");
     this.#engine = engine;
-    this.#caches = new GenerationCaches(cacheShelf(root, engine));
+    this.#unsynced = unsynced;
+    this.#caches = new GenerationCaches(cacheShelf(root, engine, unsynced));
   }
 
   /** Opens or makes a store in the directory `root`, which no other process uses. */
@@ -57,7 +62,8 @@ export class CloningStore implements Store {
     for (const trash of [join(root, "result-tmp"), join(root, "cache-tmp")]) {
       for (const name of await readdir(trash)) await engine.discard(join(trash, name), trash);
     }
-    return new CloningStore(root, engine);
+    if (engine.durable) return new CloningStore(root, engine);
+    return new CloningStore(root, engine, await Unsynced.open(root, join(root, "result-tmp")));
   }
 
   async build(
@@ -76,7 +82,8 @@ export class CloningStore implements Store {
         await rm(join(path, "log"), { force: true });
       }
       await fill({ id, path });
-      await this.#engine.commit(path, this.#result(id), basePath);
+      const commit = () => this.#engine.commit(path, this.#result(id), basePath);
+      await (this.#unsynced ? this.#unsynced.layer(id, commit) : commit());
     } catch (error) {
       await this.#engine.discard(path, this.#tmp);
       throw error;
@@ -124,7 +131,9 @@ export class CloningStore implements Store {
     return this.#engine.freePercent(this.root);
   }
 
-  async close(): Promise<void> {}
+  async close(): Promise<void> {
+    await this.#unsynced?.close();
+  }
 
   get #tmp(): string {
     return join(this.root, "result-tmp");
@@ -136,7 +145,7 @@ export class CloningStore implements Store {
 }
 
 /** Caches in `cache/`, their copies in `cache-tmp/`. */
-function cacheShelf(root: string, engine: CloneEngine): CacheShelf {
+function cacheShelf(root: string, engine: CloneEngine, unsynced: Unsynced | undefined): CacheShelf {
   const pathOf = (name: string) => join(root, "cache", engine.cacheName(name));
   const trash = join(root, "cache-tmp");
   return {
@@ -150,7 +159,8 @@ function cacheShelf(root: string, engine: CloneEngine): CacheShelf {
     },
     replace: async (name, copy) => {
       await engine.discard(pathOf(name), trash);
-      await engine.commit(copy, pathOf(name), undefined);
+      const commit = () => engine.commit(copy, pathOf(name), undefined);
+      await (unsynced ? unsynced.cache(engine.cacheName(name), commit) : commit());
     },
     drop: (copy) => engine.discard(copy, trash),
     remove: (name) => engine.discard(pathOf(name), trash),

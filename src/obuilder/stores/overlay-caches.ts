@@ -18,6 +18,7 @@ import { run } from "../process.js";
 import type { UnixUser } from "../spec.js";
 import { plainCacheName } from "./cache-name.js";
 import { discard, isDirectory, owner, removeTree } from "./files.js";
+import type { Unsynced } from "./unsynced.js";
 
 /** Caches belong to their first user, but any other may write as well. */
 const MODE = 0o1777;
@@ -34,11 +35,14 @@ interface State {
 
 export class OverlayCaches {
   readonly #root: string;
+  /** None where a store is only looked at. */
+  readonly #unsynced: Unsynced | undefined;
   readonly #states = new Map<string, State>();
   #next = 0;
 
-  constructor(root: string) {
+  constructor(root: string, unsynced: Unsynced | undefined) {
     this.#root = root;
+    this.#unsynced = unsynced;
   }
 
   take(name: string, user: UnixUser): Promise<Lease> {
@@ -63,7 +67,9 @@ export class OverlayCaches {
       const release = () =>
         state.lock.run(async () => {
           state.users--;
-          await this.#release(cache, { upper, work, merged }, state, generation);
+          await this.#unsynced!.cache(fileName, () =>
+            this.#release(cache, { upper, work, merged }, state, generation),
+          );
         });
       return { path: merged, release };
     });

@@ -31,6 +31,7 @@ import {
   removeTree,
 } from "./files.js";
 import { OverlayCaches } from "./overlay-caches.js";
+import { Unsynced } from "./unsynced.js";
 
 /** How many directories the kernel takes below the writable one. */
 const MAX_LAYERS = 500;
@@ -53,18 +54,26 @@ export class OverlayfsStore implements Store {
   /** Where `lower` and `merged` are: the root, or a place of one's own in a store that others use. */
   readonly #scratch: string;
   readonly #onClose: () => Promise<void>;
+  /** None where a store is only looked at. */
+  readonly #unsynced: Unsynced | undefined;
   /** The layers whose parents were looked up already; null for base images. */
   readonly #parents = new Map<LayerId, LayerId | null>();
   readonly #shortNames = new Map<LayerId, Promise<string>>();
   #nextName = 0;
   #nextView = 0;
 
-  private constructor(root: string, scratch: string, onClose: () => Promise<void>) {
+  private constructor(
+    root: string,
+    scratch: string,
+    onClose: () => Promise<void>,
+    unsynced?: Unsynced,
+  ) {
     this.root = root;
     this.stateDir = join(root, "state");
-    this.#caches = new OverlayCaches(root);
+    this.#caches = new OverlayCaches(root, unsynced);
     this.#scratch = scratch;
     this.#onClose = onClose;
+    this.#unsynced = unsynced;
   }
 
   /** Opens or makes a store in the directory `root`, which no other process uses. Unmounts what one left behind. */
@@ -72,7 +81,8 @@ export class OverlayfsStore implements Store {
     await ensureDirs(["state", "cache", "result", ...TRANSIENT].map((name) => join(root, name)));
     await unmountBelow(root);
     for (const name of TRANSIENT) await emptyDir(join(root, name));
-    return new OverlayfsStore(root, root, async () => {});
+    const unsynced = await Unsynced.open(root, join(root, "in-progress"));
+    return new OverlayfsStore(root, root, () => unsynced.close(), unsynced);
   }
 
   /** A store that is there, to be looked at only: another process may be using it. */
@@ -104,7 +114,7 @@ export class OverlayfsStore implements Store {
         const options = `lowerdir=${lower},upperdir=../in-progress/${id},workdir=../work/${id},${VOLATILE}`;
         await fill({ id, path: merged, overlay: this.#overlay(options, merged) });
       }
-      await rename(upper, this.#result(id));
+      await this.#unsynced!.layer(id, () => rename(upper, this.#result(id)));
     } catch (error) {
       await removeTree(upper, merged, work);
       throw error;

@@ -10,6 +10,7 @@ import type { CloneEngine } from "./cloning-store.js";
 import { discard, freePercent } from "./files.js";
 
 export const reflinkEngine: CloneEngine = {
+  durable: false,
   cacheName: plainCacheName,
   create: async (path) => {
     await mkdir(path);

@@ -19,6 +19,7 @@ const RSYNC = ["rsync", "-aHAXq"];
 
 export function rsyncEngine(mode: RsyncMode): CloneEngine {
   return {
+    durable: false,
     cacheName: plainCacheName,
     create: async (path) => {
       await mkdir(path);
