@@ -5,6 +5,7 @@ import { execFileSync } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { Cluster } from "../support/cluster.js";
+import { deferred } from "../support/deferred.js";
 import { DockerEngine, Registry } from "../support/docker-engine.js";
 import { GitServer } from "../support/git-server.js";
 import type { Program } from "../support/programs.js";
@@ -178,6 +179,89 @@ describe("a job's image", () => {
   });
 });
 
+/** Has the Git server wait, once it is asked for something, until it is told to go on. */
+function slowGit() {
+  const asked = deferred();
+  const goOn = deferred();
+  server.onRequest = () => {
+    asked.resolve();
+    return goOn.promise;
+  };
+  return { asked: asked.promise, goOn: () => goOn.resolve() };
+}
+
+/** Has the registry refuse all writes; resolves at the first. */
+function refusedPush(): Promise<void> {
+  const asked = deferred();
+  registry.interfere = ({ method }) => {
+    if (method === "GET" || method === "HEAD") return undefined;
+    asked.resolve();
+    return 503;
+  };
+  return asked.promise;
+}
+
+const endless = () =>
+  cluster.write("Dockerfile.endless", `FROM ${busybox}\nRUN echo started; sleep 654321`);
+
+/** A job that pushes an image with something new in it. */
+function submitPush(tag: string): Program {
+  const lines = `FROM ${busybox}\nRUN echo ${Math.random()} > /file`;
+  const target = `${registry.host}/org/staging:${tag}`;
+  const file = cluster.write("Dockerfile.pushed", lines);
+  return cluster.submitDocker(["--push-to", target, "--local-dockerfile", file]);
+}
+
+describe.each<[string, (client: Program) => Promise<unknown>, () => Promise<void>]>([
+  ["a client", (client) => client.stop("SIGKILL"), async () => {}],
+  [
+    "the scheduler",
+    () => cluster.scheduler.stop("SIGKILL"),
+    async () => {
+      worker.stderr = "";
+      await cluster.restartScheduler();
+      await worker.sees("stderr", /Requesting a new job/);
+    },
+  ],
+])("when %s goes away", (_who, goAway, comeBack) => {
+  /** Kills at the moment that `reached` tells; the job must be cancelled, and leave nothing. */
+  async function leaveWhen(
+    client: Program,
+    reached: Promise<unknown>,
+    afterwards = () => {},
+  ): Promise<void> {
+    await reached;
+    worker.stderr = "";
+    await goAway(client);
+    afterwards();
+    await worker.sees("stderr", /Job cancelled/);
+    await client.ended;
+    while ((await engine.containers()).length > 0);
+    await expectNothingLeft();
+    await comeBack();
+  }
+
+  it("a clone ends, and with it the job", async () => {
+    const { left, url } = makeRepository();
+    const { asked, goOn } = slowGit();
+    // Git is left to finish: killed, it could damage the clone.
+    await leaveWhen(cluster.submitDocker([url, left]), asked, goOn);
+    server.onRequest = () => {};
+    expect((await cluster.submitDocker([url, left]).ended).stdout).toContain("from the left");
+  });
+
+  it.each([[[]], [["--buildkit"]]])("a build is stopped %j", async (options) => {
+    const client = cluster.submitDocker([...options, "--local-dockerfile", endless()]);
+    await leaveWhen(client, client.sees("stdout", /started$/m));
+    while (execFileSync("ps", ["-eo", "args"], { encoding: "utf8" }).includes("sleep 654321\n"));
+  });
+
+  it("a push is given up", async () => {
+    const refused = refusedPush();
+    await leaveWhen(submitPush("build-4"), refused);
+  });
+});
+
 describe("a worker that is killed", () => {
   /** Submits, waits until the job is where it shall be killed, kills the worker, and starts another on the same state. */
   async function killWhen(client: Program, reached: Promise<unknown>): Promise<void> {
@@ -195,47 +279,20 @@ describe("a worker that is killed", () => {
 
   it("in a clone, leaves nothing, and clones again", async () => {
     const { left, url } = makeRepository();
-    let asked!: () => void;
-    const cloning = new Promise<void>((resolve) => {
-      asked = resolve;
-    });
-    server.onRequest = () => {
-      asked();
-      return new Promise(() => {});
-    };
-    await killWhen(cluster.submitDocker([url, left]), cloning);
+    await killWhen(cluster.submitDocker([url, left]), slowGit().asked);
     server.onRequest = () => {};
     expect((await cluster.submitDocker([url, left]).ended).stdout).toContain("from the left");
   });
 
   it.each([[[]], [["--buildkit"]]])("in a build, leaves nothing %j", async (options) => {
-    const lines = `FROM ${busybox}\nRUN echo started; sleep 654321`;
-    const client = cluster.submitDocker([
-      ...options,
-      "--local-dockerfile",
-      cluster.write("Dockerfile.endless", lines),
-    ]);
+    const client = cluster.submitDocker([...options, "--local-dockerfile", endless()]);
     await killWhen(client, client.sees("stdout", /started$/m));
     const processes = execFileSync("ps", ["-eo", "args"], { encoding: "utf8" });
     expect(processes).not.toContain("sleep 654321\n");
   });
 
   it("in a push, leaves nothing", async () => {
-    let asked!: () => void;
-    const pushing = new Promise<void>((resolve) => {
-      asked = resolve;
-    });
-    registry.interfere = ({ method }) => {
-      if (method === "GET") return undefined;
-      asked();
-      return 503;
-    };
-    const lines = `FROM ${busybox}\nRUN echo ${Math.random()} > /file`;
-    const dockerfile = cluster.write("Dockerfile.pushed", lines);
-    const target = `${registry.host}/org/staging:build-3`;
-    await killWhen(
-      cluster.submitDocker(["--push-to", target, "--local-dockerfile", dockerfile]),
-      pushing,
-    );
+    const refused = refusedPush();
+    await killWhen(submitPush("build-3"), refused);
   });
 });

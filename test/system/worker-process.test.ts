@@ -1,7 +1,8 @@
 /**
  * The worker as a process: how it is started, told to stop, and supervised.
  */
-import { mkdirSync, readdirSync } from "node:fs";
+import { execFileSync, spawnSync } from "node:child_process";
+import { mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Cluster } from "../support/cluster.js";
 import { busyboxRoot, withTemporaryRoot, writeOciLayout } from "../support/oci-layout.js";
@@ -119,6 +120,37 @@ describe("a scheduler that goes away", () => {
     await worker.stop();
   });
 });
+
+describe("a worker that is killed in a step with a secret", () => {
+  it("leaves no process, mount, secret or context once it is started again", async () => {
+    const args = specArgs("killed");
+    const worker = await cluster.worker("killed", args);
+    const secret = cluster.write("a-secret", "hunter2-of-the-job");
+    const step = "echo killed-begun; wc -c < /run/secrets/key; exec sleep 765432";
+    const spec = `((from busybox) (shell /bin/sh -c) (run (secrets (key (target /run/secrets/key))) (shell "${step}")))`;
+    const client = cluster.submitSpec(cluster.write("killed.spec", spec), [
+      `--secret=key:${secret}`,
+    ]);
+    await client.sees("stdout", /^18$/m);
+    const holders = () =>
+      grep("hunter2-of-the-job", cluster.path("store-killed"), cluster.path("worker-killed"));
+    expect(holders()).not.toBe("");
+    await worker.stop("SIGKILL");
+    expect((await client.ended).code).toBe(1);
+    const again = await cluster.worker("killed", args);
+    expect(execFileSync("ps", ["-eo", "args"], { encoding: "utf8" })).not.toContain("sleep 765432");
+    expect(holders()).toBe("");
+    expect(readFileSync("/proc/self/mounts", "utf8")).not.toContain(cluster.path("store-killed"));
+    expect(readdirSync(cluster.path("worker-killed/tmp"))).toEqual([]);
+    expect((await cluster.submitSpec(short("killed")).ended).code).toBe(0);
+    await again.stop();
+  });
+});
+
+/** The files below `directories` with this text, one a line. */
+function grep(text: string, ...directories: string[]): string {
+  return spawnSync("grep", ["-rlF", text, ...directories], { encoding: "utf8" }).stdout;
+}
 
 describe("the command line", () => {
   it("takes all that the reference's takes, in its ways", async () => {
