@@ -21,7 +21,7 @@ import type { Protocol } from "./protocol.js";
 import type { Loop, LoopTarget, RemoteTarget } from "./remote.js";
 
 /** What the peer resolved a promise to: something of ours, another import (held), or nothing that calls come back from. */
-type Resolution = LoopTarget | Import | "nowhere";
+export type Resolution = LoopTarget | Import | "nowhere";
 
 export class Import implements RemoteTarget {
   readonly isLasting = true;
