@@ -11,9 +11,10 @@ ARG BASE=docker.io/library/node:22.20.0-trixie-slim
 
 # This stage is the same in Dockerfile.worker, so that both images share its layers.
 FROM ${BASE} AS build
-# For better-sqlite3, on platforms that it has no ready-made addon for.
+# For better-sqlite3, on platforms that it has no ready-made addon for; elsewhere --build-arg COMPILER= does without.
+ARG COMPILER="g++ make python3"
 RUN apt-get update \
- && apt-get install -y --no-install-recommends g++ make python3 \
+ && apt-get install -y --no-install-recommends ${COMPILER} \
  && rm -rf /var/lib/apt/lists/*
 WORKDIR /opt/ocluster
 COPY package.json package-lock.json ./

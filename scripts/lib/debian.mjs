@@ -45,7 +45,6 @@ const TEST = [
   program("git"),
   program("curl"),
   program("sqlite3"),
-  program("debootstrap"),
   program("zsh"),
   program("fish"),
   program("capnp", "capnproto"),

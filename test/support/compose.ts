@@ -3,7 +3,7 @@
  * first version, in Python, which does not know of newer elements of the format.
  */
 import { spawnSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { parse, stringify } from "yaml";
 import { unpackedPackage } from "./debian-package.js";
@@ -23,13 +23,17 @@ const NEWER = { file: ["name"], service: ["cgroup"] } as const;
 /** Runs it in the project's directory. */
 export function compose(
   args: readonly string[],
-  input?: string,
+  { env = {}, input }: { readonly env?: NodeJS.ProcessEnv; readonly input?: string } = {},
 ): { readonly status: number | null; readonly stdout: string; readonly stderr: string } {
   const root = unpackedPackage("docker-compose", PYTHON_PACKAGES);
-  return spawnSync(join(root, "usr/bin/docker-compose"), args, {
+  const path = ["usr/libexec/docker/cli-plugins", "usr/bin"]
+    .map((dir) => join(root, dir, "docker-compose"))
+    .find((file) => existsSync(file))!;
+  return spawnSync(path, args, {
     cwd: ROOT,
     env: {
       ...process.env,
+      ...env,
       PYTHONPATH: join(root, "usr/lib/python3/dist-packages"),
       PYTHONWARNINGS: "ignore",
     },
@@ -43,18 +47,25 @@ export interface Service {
   readonly [element: string]: unknown;
 }
 
-/** The services of a compose file, by name. Throws if compose finds something wrong with it. */
-export function composeServices(path: string): Readonly<Record<string, Service>> {
+/** The services of a compose file, by name; `env` has its variables. Throws if compose finds something wrong with it. */
+export function composeServices(
+  path: string,
+  env: Readonly<Record<string, string>> = {},
+): Readonly<Record<string, Service>> {
   const file = join(ROOT, path);
   const given = readFileSync(file, "utf8");
   const isFirst = /version 1\./.test(compose(["--version"]).stdout);
+  const { services } = parse(given) as ComposeFile;
+  const profiles = Object.values(services).flatMap(({ profiles }) => (profiles ?? []) as string[]);
   const { status, stdout, stderr } = compose(
     [`--project-directory=${dirname(file)}`, "--file=-", "config"],
-    isFirst ? withoutNewer(given) : given,
+    {
+      env: { COMPOSE_PROFILES: profiles.join(","), ...env },
+      input: isFirst ? withoutNewer(given) : given,
+    },
   );
   if (status !== 0) throw new Error(`${path}: ${stderr}`);
   const checked = parse(stdout) as ComposeFile;
-  const { services } = parse(given) as ComposeFile;
   return Object.fromEntries(
     Object.entries(checked.services).map(([name, { command }]) => [
       name,

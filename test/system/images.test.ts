@@ -1,5 +1,5 @@
 /**
- * The project's images: built on a real engine, started, and used from outside for whole jobs.
+ * The project's images: built on a real engine, started as the compose file says, and used from outside for whole jobs.
  *
  * Their base is made from Debian packages here (test/support/debian-base.ts). The two containers share a network of their
  * own, in which nothing but the loopback exists, so that they have their usual ports and disturb nobody.
@@ -10,6 +10,7 @@ import {
   createReadStream,
   existsSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   rmSync,
   writeFileSync,
@@ -25,6 +26,8 @@ import { BuildKitProgress } from "../../src/worker/docker/buildkit-progress.js";
 import { openSession } from "../../src/worker/docker/buildkit-session.js";
 import { packContext } from "../../src/worker/docker/context-tar.js";
 import { engineMessages, postForStream } from "../../src/worker/docker/engine.js";
+import { composeServices } from "../support/compose.js";
+import { containerOf } from "../support/compose-container.js";
 import { debianBase } from "../support/debian-base.js";
 import { DockerEngine, Registry } from "../support/docker-engine.js";
 import { busyboxRoot, withTemporaryRoot, writeOciLayout } from "../support/oci-layout.js";
@@ -41,6 +44,8 @@ let registry: Registry;
 let addons: Server;
 let scheduler: Docker.Container;
 let worker: Docker.Container;
+/** Those of the compose file. */
+let services: ReturnType<typeof composeServices>;
 
 beforeAll(async () => {
   dir = mkdtempSync(join(tmpdir(), "ocluster-images-"));
@@ -88,7 +93,8 @@ async function buildImage(dockerfile: string, name: string, target?: string): Pr
         networkmode: "host",
         session: session.id,
         remote: session.contextUrl,
-        buildargs: JSON.stringify({ BASE }),
+        // The addon comes ready-made; see below.
+        buildargs: JSON.stringify({ BASE, COMPILER: "" }),
         ...(target !== undefined && { target }),
       },
       signal: AbortSignal.timeout(BUILD_TIMEOUT_MS),
@@ -216,24 +222,11 @@ describe("the images", () => {
 
 describe("a cluster of containers", () => {
   beforeAll(async () => {
+    services = composeServices("deploy/compose.yml", { PUBLIC_HOST: "127.0.0.1" });
+    const options = containerOf(services.scheduler!);
     scheduler = await engine.docker.createContainer({
-      Image: "ocluster-scheduler",
-      Cmd: [
-        "--capnp-secret-key-file=/capnp-secrets/key.pem",
-        "--secrets-dir=/capnp-secrets",
-        "--state-dir=/var/lib/ocluster-scheduler",
-        "--capnp-listen-address=tcp:0.0.0.0:9000",
-        "--capnp-public-address=tcp:127.0.0.1:9000",
-        "--listen-prometheus=9090",
-        "--pools=linux-x86_64",
-      ],
-      HostConfig: {
-        NetworkMode: "none",
-        Binds: ["capnp-secrets:/capnp-secrets"],
-        ReadonlyRootfs: true,
-        CapDrop: ["ALL"],
-        SecurityOpt: ["no-new-privileges"],
-      },
+      ...options,
+      HostConfig: { ...options.HostConfig, NetworkMode: "none" },
       Healthcheck,
     });
     await scheduler.start();
@@ -262,39 +255,48 @@ describe("a cluster of containers", () => {
     expect(output).toBe("linux-x86_64\r\n");
   });
 
+  it("gives the worker its capability, and nothing else", async () => {
+    const options = containerOf(services["worker-capability"]!);
+    const copying = await engine.docker.createContainer(options);
+    try {
+      await copying.start();
+      const { StatusCode } = await copying.wait();
+      expect([StatusCode, await logOf(copying)]).toEqual([0, ""]);
+    } finally {
+      await copying.remove();
+    }
+    expect(readdirSync(join(engine.dataRoot, "volumes/worker-secrets/_data"))).toEqual([
+      "pool.cap",
+    ]);
+  });
+
   it("has a worker that joins, and is healthy then", async () => {
     withTemporaryRoot(busyboxRoot, (rootfs) =>
       writeOciLayout(join(dir, "images/busybox"), { rootfs, env: ["PATH=/bin"], tag: "latest" }),
     );
+    const { Cmd, HostConfig, ...options } = containerOf(services.worker!);
     worker = await engine.docker.createContainer({
-      Image: "ocluster-worker",
+      ...options,
       Cmd: [
-        "--connect=/capnp-secrets/pool-linux-x86_64.cap",
-        "--name=in-a-container",
-        "--capacity=2",
-        "--state-dir=/var/lib/ocluster-worker",
-        "--obuilder-store=overlayfs:/var/lib/ocluster-worker/store",
+        // However full this machine's disk is.
+        ...Cmd!.filter((arg) => !arg.startsWith("--prune-threshold=")),
+        "--obuilder-prune-threshold=0",
         "--obuilder-image-dir=/images",
         "--obuilder-fetch=local",
-        "--obuilder-prune-threshold=0",
         "--docker-network=none",
-        "--verbose",
       ],
       HostConfig: {
+        ...HostConfig,
         NetworkMode: `container:${scheduler.id}`,
-        // What compose.yml gives it.
-        CapAdd: ["SYS_ADMIN", "NET_ADMIN"],
-        SecurityOpt: ["seccomp=unconfined", "apparmor=unconfined"],
-        MaskedPaths: [],
-        ReadonlyPaths: [],
-        CgroupnsMode: "host",
         Binds: [
-          "capnp-secrets:/capnp-secrets:ro",
-          "/sys/fs/cgroup:/sys/fs/cgroup",
-          `${engine.socket}:/var/run/docker.sock`,
           `${join(dir, "images")}:/images:ro`,
+          ...HostConfig!.Binds!.map((bind) =>
+            bind
+              .replace(/^\/var\/run\/docker\.sock:/, `${engine.socket}:`)
+              .replace(/^\/var\/lib\/docker:/, `${engine.dataRoot}:`),
+          ),
         ],
-      } as Docker.HostConfig,
+      },
       Healthcheck,
     });
     await worker.start();
