@@ -7,8 +7,8 @@
 
 import type { Lease } from "../contracts.js";
 import { CacheBusy } from "../errors.js";
-import { Mutex } from "../mutex.js";
 import type { UnixUser } from "../spec.js";
+import { CacheStates } from "./cache-states.js";
 
 /** What a store can do with caches. Calls for the same cache come one at a time. */
 export interface CacheShelf {
@@ -24,15 +24,9 @@ export interface CacheShelf {
   readonly removableInUse: boolean;
 }
 
-interface State {
-  readonly lock: Mutex;
-  generation: number;
-  copies: number;
-}
-
 export class GenerationCaches {
   readonly #shelf: CacheShelf;
-  readonly #states = new Map<string, State>();
+  readonly #states = new CacheStates();
   #serial = 0;
 
   constructor(shelf: CacheShelf) {
@@ -40,14 +34,14 @@ export class GenerationCaches {
   }
 
   take(name: string, user: UnixUser): Promise<Lease> {
-    const state = this.#state(name);
+    const state = this.#states.of(name);
     return state.lock.run(async () => {
       const { generation } = state;
       const path = await this.#shelf.copy(name, this.#serial++, user);
-      state.copies++;
+      state.users++;
       const release = () =>
         state.lock.run(async () => {
-          state.copies--;
+          state.users--;
           if (state.generation !== generation) return await this.#shelf.drop(path);
           state.generation++;
           await this.#shelf.replace(name, path, generation);
@@ -57,20 +51,11 @@ export class GenerationCaches {
   }
 
   delete(name: string): Promise<void> {
-    const state = this.#state(name);
+    const state = this.#states.of(name);
     return state.lock.run(async () => {
-      if (state.copies > 0 && !this.#shelf.removableInUse) throw new CacheBusy(name);
+      if (state.users > 0 && !this.#shelf.removableInUse) throw new CacheBusy(name);
       state.generation++; // what is copied already must not come back
       await this.#shelf.remove(name);
     });
-  }
-
-  #state(name: string): State {
-    let state = this.#states.get(name);
-    if (!state) {
-      state = { lock: new Mutex(), generation: 0, copies: 0 };
-      this.#states.set(name, state);
-    }
-    return state;
   }
 }

@@ -13,10 +13,10 @@ import { join } from "node:path";
 import type { Lease } from "../contracts.js";
 import { CacheBusy } from "../errors.js";
 import { mountOverlay, unmount, VOLATILE } from "../mounts.js";
-import { Mutex } from "../mutex.js";
 import { run } from "../process.js";
 import type { UnixUser } from "../spec.js";
 import { plainCacheName } from "./cache-name.js";
+import { type CacheState, CacheStates } from "./cache-states.js";
 import { discard, isDirectory, owner, removeTree } from "./files.js";
 import type { Unsynced } from "./unsynced.js";
 
@@ -26,18 +26,11 @@ const MODE = 0o1777;
 // The upper directory is read by `carryOver`, so it must hold whole files under their own names.
 const OPTIONS = `redirect_dir=off,metacopy=off,${VOLATILE}`;
 
-interface State {
-  readonly lock: Mutex;
-  users: number;
-  /** Counts the releases. */
-  generation: number;
-}
-
 export class OverlayCaches {
   readonly #root: string;
   /** None where a store is only looked at. */
   readonly #unsynced: Unsynced | undefined;
-  readonly #states = new Map<string, State>();
+  readonly #states = new CacheStates();
   #next = 0;
 
   constructor(root: string, unsynced: Unsynced | undefined) {
@@ -46,7 +39,7 @@ export class OverlayCaches {
   }
 
   take(name: string, user: UnixUser): Promise<Lease> {
-    const state = this.#state(name);
+    const state = this.#states.of(name);
     return state.lock.run(async () => {
       const fileName = plainCacheName(name);
       const cache = join(this.#root, "cache", fileName);
@@ -76,7 +69,7 @@ export class OverlayCaches {
   }
 
   delete(name: string): Promise<void> {
-    const state = this.#state(name);
+    const state = this.#states.of(name);
     return state.lock.run(async () => {
       if (state.users > 0) throw new CacheBusy(name);
       await discard(join(this.#root, "cache", plainCacheName(name)), this.#trash);
@@ -86,7 +79,7 @@ export class OverlayCaches {
   async #release(
     cache: string,
     { upper, work, merged }: { upper: string; work: string; merged: string },
-    state: State,
+    state: CacheState,
     generation: number,
   ): Promise<void> {
     const alone = state.generation === generation;
@@ -111,15 +104,6 @@ export class OverlayCaches {
 
   get #trash(): string {
     return join(this.#root, "cache-result");
-  }
-
-  #state(name: string): State {
-    let state = this.#states.get(name);
-    if (!state) {
-      state = { lock: new Mutex(), users: 0, generation: 0 };
-      this.#states.set(name, state);
-    }
-    return state;
   }
 }
 
