@@ -21,15 +21,19 @@ export interface DoorLimits {
    * which they came.
    */
   readonly handshakes: number;
-  /** How long a peer that says nothing keeps others from their turn, in ms. It is to speak first: a round trip is enough. */
-  readonly silentMs: number;
-  /** The same for one that has begun, whose handshake may be slow because this machine is. */
+  /** How long one handshake may keep others from their turn, in ms: some round trips on a bad line. */
   readonly handshakeTurnMs: number;
-  /** Most handshakes that go on besides, after that. Each costs some 50 KB; over it, who is at it the longest is dropped. */
+  /** Most handshakes that go on besides, after that. Each costs some 30 KB; over it, who is at it the longest is dropped. */
   readonly slowHandshakes: number;
-  /** Time for a peer to prove its key, in ms, from the start of its turn: many times what a busy machine needs on a bad line. */
+  /**
+   * Time for a peer to speak, and then for its handshake once it is its turn, in ms: many times what it takes, as both machines may
+   * be busy with all the others.
+   */
   readonly handshakeMs: number;
-  /** Most connections that wait for their turn: some clusters. Each costs some KB and a file, for which it is a quarter. */
+  /**
+   * Most connections that have said nothing yet, or wait for their turn: some clusters. Each costs some KB and a file, of which
+   * this may be a quarter. Over it, who has been silent for the longest is dropped, or else newcomers are turned away.
+   */
   readonly waitingHandshakes: number;
 }
 
@@ -40,10 +44,9 @@ export function doorLimits(options: Partial<DoorLimits> = {}): DoorLimits {
     connections: Math.min(10_000, files / 2),
     strangerMs: 120_000,
     handshakes: 256,
-    silentMs: 1_000,
     handshakeTurnMs: 10_000,
-    slowHandshakes: 1_024,
-    handshakeMs: 30_000,
+    slowHandshakes: 2_048,
+    handshakeMs: 60_000,
     waitingHandshakes: Math.min(8_192, files / 4),
     ...options,
   };

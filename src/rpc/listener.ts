@@ -7,7 +7,6 @@
 import { lstatSync, unlinkSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { type Address, formatAddress, formatHostPort } from "./address.js";
-import { afterMs } from "./after.js";
 import { KEEPALIVE_IDLE_MS } from "./dial.js";
 import { type DoorLimits, doorLimits } from "./door-limits.js";
 import { RpcError } from "./errors.js";
@@ -42,14 +41,12 @@ export class Listener implements Endpoint {
   readonly tls: boolean;
   readonly #server: Server;
   readonly #options: ListenOptions;
-  readonly #limits: DoorLimits;
   readonly #handshakes: Handshakes;
 
   private constructor(server: Server, address: Address, options: ListenOptions) {
     this.#server = server;
     this.#options = options;
-    this.#limits = doorLimits(options.limits);
-    this.#handshakes = new Handshakes(this.#limits);
+    this.#handshakes = new Handshakes(doorLimits(options.limits));
     this.address = address;
     this.tls = options.identity !== undefined;
     server.on("connection", (socket) => this.#onConnection(socket));
@@ -67,7 +64,6 @@ export class Listener implements Endpoint {
       noDelay: true,
       keepAlive: true,
       keepAliveInitialDelay: KEEPALIVE_IDLE_MS,
-      pauseOnConnect: options.identity !== undefined, // its turn to be read comes with the handshake
     });
     await new Promise<void>((resolve, reject) => {
       server.once("error", (error) => reject(listenError(address, error)));
@@ -104,28 +100,24 @@ export class Listener implements Endpoint {
       onConnection(socket, description, undefined);
       return;
     }
-    const run = () => this.#secure(socket, description, identity);
-    if (this.#handshakes.enter(socket, run)) return;
-    log("warning", `Rejecting new connection from ${description}: too many handshakes`);
-    socket.destroy();
-  }
-
-  async #secure(socket: Socket, description: string, identity: Identity): Promise<void> {
-    const { onConnection, log } = this.#options;
-    let timedOut = false;
-    const stopTimer = afterMs(this.#limits.handshakeMs, () => {
-      timedOut = true;
-      socket.destroy();
-    });
-    try {
-      const secured = await acceptTls(socket, identity);
-      onConnection(secured.socket, description, secured.fingerprint);
-    } catch (error) {
-      const reason = timedOut ? "TLS handshake timed out" : RpcError.from(error).message;
+    const rejected = (reason: string) =>
       log("info", `Rejecting new connection from ${description}: ${reason}`);
-    } finally {
-      stopTimer();
-    }
+    let isDropped = false;
+    this.#handshakes.enter({
+      socket,
+      async run() {
+        try {
+          const secured = await acceptTls(socket, identity);
+          onConnection(secured.socket, description, secured.fingerprint);
+        } catch (error) {
+          if (!isDropped) rejected(RpcError.from(error).message);
+        }
+      },
+      dropped(reason) {
+        isDropped = true;
+        rejected(reason);
+      },
+    });
   }
 }
 
