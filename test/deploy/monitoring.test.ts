@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Cluster } from "../support/cluster.js";
 import { busyboxRoot, withTemporaryRoot, writeOciLayout } from "../support/oci-layout.js";
 import { freePort, run } from "../support/programs.js";
-import { Prometheus, type Rule, testRules } from "../support/prometheus.js";
+import { Prometheus, promtool, type Rule } from "../support/prometheus.js";
 
 const DEPLOY = join(import.meta.dirname, "../../deploy");
 
@@ -166,6 +166,18 @@ describe("the documentation", () => {
   });
 });
 
+describe("the configuration", () => {
+  it("is in order, with the files that it names", () => {
+    promtool(
+      "check",
+      "config",
+      "--lint=all",
+      "--lint-fatal",
+      join(DEPLOY, "prometheus/prometheus.yml"),
+    );
+  });
+});
+
 describe("the alerts", () => {
   it("are understood, and silent while all is well", async () => {
     let rules: Rule[] = [];
@@ -200,6 +212,6 @@ describe("the alerts", () => {
   });
 
   it("fire when they should, and not before", () => {
-    testRules(join(import.meta.dirname, "alerts.promtool.yml"));
+    promtool("test", "rules", join(import.meta.dirname, "alerts.promtool.yml"));
   });
 });

@@ -102,9 +102,7 @@ export class Prometheus {
   }
 }
 
-/** Runs `promtool` on tests of rules; throws with what it says if one fails. */
-export function testRules(file: string): void {
-  execFileSync(join(unpackedPackage("prometheus"), "usr/bin/promtool"), ["test", "rules", file], {
-    stdio: "pipe",
-  });
+/** Runs `promtool`, which looks at configuration and runs tests of rules; throws with what it says if it finds fault. */
+export function promtool(...args: string[]): void {
+  execFileSync(join(unpackedPackage("prometheus"), "usr/bin/promtool"), args, { stdio: "pipe" });
 }
