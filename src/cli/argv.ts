@@ -269,7 +269,9 @@ function alternatives(words: readonly string[]): string {
 
 /** `, did you mean 'x'?` for near misses, else a full stop. */
 function hint(word: string, known: readonly string[]): string {
-  const near = known.filter((candidate) => distance(word, candidate) <= 2);
+  // In a short word two changes leave nothing of it.
+  const changes = word.length <= 4 ? 1 : 2;
+  const near = known.filter((candidate) => distance(word, candidate) <= changes);
   return near.length === 0 ? "." : `, did you mean ${alternatives(near)}?`;
 }
 

@@ -4,7 +4,7 @@
  */
 import type { Action, Secret, Source } from "../api/index.js";
 import { command, connectOption, option, program, repeatedOption, runMain } from "./command.js";
-import { existingFile, nonEmpty, secretFile } from "./values.js";
+import { existingFile, imageTarget, nonEmpty, secretFile } from "./values.js";
 
 /** A command that submits a job. */
 function submitCommand(name: string, summary: string, examples: readonly string[]) {
@@ -50,7 +50,7 @@ const submitDocker = submitCommand("submit-docker", "Submit a Docker build to th
 ])
   .addOption(option("--local-dockerfile <PATH>", "A Dockerfile on this machine.", existingFile))
   .addOption(option("--context-dockerfile <PATH>", "The Dockerfile in the commit.", nonEmpty))
-  .addOption(option("--push-to <REPO:TAG>", "Where to push the image.", nonEmpty))
+  .addOption(option("--push-to <REPO:TAG>", "Where to push the image.", imageTarget))
   .addOption(option("--push-user <USER>", "Registry account to push with.", nonEmpty))
   .addOption(option("--push-password <FILE>", "File with its password.", existingFile))
   .addOption(repeatedOption("--build-arg <ARG>", "Docker build argument.", String))

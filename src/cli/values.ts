@@ -114,15 +114,23 @@ export const nonEmpty: Parser<string> = (text) => {
   return text;
 };
 
-/** One of the given words. */
+/** One of the given words, or the beginning of one and no other. */
 export function oneOf<const T extends string>(words: readonly T[]): Parser<T> {
   const parser = (text: string): T => {
-    const word = words.find((candidate) => candidate === text);
-    if (word === undefined) throw invalid(text, `one of ${words.join(", ")}`);
+    const begun = text === "" ? [] : words.filter((candidate) => candidate.startsWith(text));
+    const word = words.find((candidate) => candidate === text) ?? begun[0];
+    if (word === undefined || (word !== text && begun.length > 1))
+      throw invalid(text, `one of ${words.join(", ")}`);
     return word;
   };
   return Object.assign(parser, { words });
 }
+
+/** A repository and a tag for an image, `org/image:tag`. */
+export const imageTarget: Parser<string> = (text) => {
+  if (!/^.+:[^:]+$/s.test(text)) throw invalid(text, "REPO:TAG");
+  return text;
+};
 
 /** Comma-separated values, without empty ones; `a, b` is `a,b`. */
 export function list<T>(item: Parser<T>): Parser<T[]> {

@@ -220,6 +220,8 @@ describe("a bad command line", () => {
     [["pause", "usage"], "Can't pause and wait together!"],
     [["shwo"], "unknown command 'shwo', did you mean 'show'?"],
     [["frobnicate"], "unknown command 'frobnicate'."],
+    [["snow"], "unknown command 'snow', did you mean 'show'?"],
+    [["slot"], "unknown command 'slot'."],
     [["s"], "command 's' ambiguous and could be either 'show' or 'submit'"],
     [
       [],
