@@ -3,6 +3,7 @@ import { spawnSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { problemsOf } from "../docs/not-run.js";
 import { composeServices } from "../support/compose.js";
 import { systemd } from "../support/systemd.js";
 
@@ -75,6 +76,26 @@ it("has units that systemd understands", () => {
     .split("\n")
     .filter((line) => !/Command \/usr\/local\/bin\/ocluster-\w+ is not executable/.test(line));
   expect(problems).toEqual([""]);
+});
+
+const commented = [
+  ...["Dockerfile", "Dockerfile.worker", "deploy/compose.yml", "deploy/stack.yml"],
+  ...[
+    "deploy/stack.worker.yml",
+    ...readdirSync(join(ROOT, "deploy/systemd")).map((name) => `deploy/systemd/${name}`),
+  ],
+].map((path) => {
+  const indented = read(path).matchAll(
+    /^# {5}((?:[A-Z]+=\S+ )?(?:docker|echo|install|useradd) .*)$/gm,
+  );
+  return { path, commands: [...indented].map(([, command]) => command!) };
+});
+
+it.each(commented)("$path: says with which commands to use it", async ({ commands }) => {
+  expect(commands.length).toBeGreaterThan(0);
+  for (const command of commands) {
+    expect([command, await problemsOf(command)]).toEqual([command, []]);
+  }
 });
 
 describe("the image files", () => {
