@@ -41,7 +41,7 @@ it("gives no reason for not running commands that is needed nowhere", () => {
 
 describe("a document", () => {
   /** What is not to be typed into a shell: code and configuration of these kinds, and other text. */
-  const OTHERS = ["capnp", "ini", "json", "promql", "scheme", "text", "ts"];
+  const OTHERS = ["json", "scheme", "text", "ts"];
 
   it.each(documents)("has its commands where they are tested: $path", ({ blocks, fences }) => {
     expect(fences.filter(({ language }) => !["sh", ...OTHERS].includes(language))).toEqual([]);
