@@ -19,6 +19,7 @@ import { buildHeading, finishedNote, fromHeading, opHeading } from "./headings.j
 import { baseKey, copyKey, runKey } from "./ids.js";
 import { readImageEnv } from "./image-env.js";
 import { copyManifests } from "./manifest.js";
+import { Scope } from "./scope.js";
 import type { CopyOp, RunOp, Spec } from "./spec.js";
 import { TagRecords } from "./tag-records.js";
 
@@ -55,12 +56,12 @@ interface Position {
   readonly context: Context;
   /** Whether the context has the image's variables. */
   readonly hasEnv: boolean;
-  readonly scope: ReadonlyMap<string, Known<LayerId>>;
+  readonly scope: Scope<Known<LayerId>>;
 }
 
 /** The steps of a build, in order. Throws `BuildError` for what would make it fail before a step is run. */
 export async function* planBuild(request: PlanRequest): AsyncGenerator<PlanStep> {
-  yield* new Planner(request).spec(request.spec, new Map());
+  yield* new Planner(request).spec(request.spec);
 }
 
 class Planner {
@@ -70,8 +71,8 @@ class Planner {
     this.#request = request;
   }
 
-  async *spec(spec: Spec, outer: Position["scope"]): AsyncGenerator<PlanStep, Known<LayerId>> {
-    const scope = new Map(outer);
+  async *spec(spec: Spec, outer?: Position["scope"]): AsyncGenerator<PlanStep, Known<LayerId>> {
+    const scope: Position["scope"] = new Scope(outer);
     for (const { name, spec: child } of spec.children) {
       yield { text: buildHeading(name) };
       scope.set(name, yield* this.spec(child, scope));

@@ -5,6 +5,7 @@
  */
 
 import { compareBytes } from "../text/bytes.js";
+import { Scope } from "./scope.js";
 import { SexpError } from "./sexp/errors.js";
 import { Layout } from "./sexp/layout.js";
 import type { CopyOp, Op, Spec } from "./spec.js";
@@ -17,12 +18,12 @@ import { layOp } from "./spec-printer.js";
 export function checkScope(
   spec: Spec,
   placeOf: (op: Op) => number | undefined = () => undefined,
-  outer: ReadonlySet<string> = new Set(),
+  outer?: Scope<true>,
 ): void {
-  const scope = new Set(outer);
+  const scope = new Scope<true>(outer);
   for (const { name, spec: child } of spec.children) {
     checkScope(child, placeOf, scope);
-    scope.add(name);
+    scope.set(name, true);
   }
   for (const op of spec.ops) {
     if (op.op !== "copy" || op.from.from !== "build" || scope.has(op.from.name)) continue;
@@ -30,8 +31,8 @@ export function checkScope(
   }
 }
 
-function unknownBuild(op: CopyOp, name: string, scope: Set<string>, at?: number): SexpError {
-  const hints = [...scope].sort(compareBytes);
+function unknownBuild(op: CopyOp, name: string, scope: Scope<true>, at?: number): SexpError {
+  const hints = [...scope.names()].sort(compareBytes);
   const layout = new Layout().open("box").text("Unknown build ");
   layQuoted(layout, name);
   layout.text(" in ");

@@ -117,6 +117,13 @@ describe("scope of nested builds", () => {
   const copyFrom = (name: string) => `(copy (from (build ${name})) (src f) (dst g))`;
   const leaf = (name: string, ops = "") => `(build ${name} ((from a) ${ops}))`;
 
+  test("is found out in no time to speak of, however many there are", () => {
+    const builds = Array.from({ length: 30_000 }, (_, i) => leaf(`b${i}`)).join("");
+    expect(readSpec(`(${builds} (from a) ${copyFrom("b0")})`).ops).toHaveLength(1);
+    const { message } = failure(`(${builds} (from a) ${copyFrom("x")})`);
+    expect(message.slice(0, 25)).toBe('Unknown build "x" in (cop');
+  });
+
   test("an elder sibling and an uncle are in it", () => {
     const nephew = `(build mid (${leaf("inner", copyFrom("uncle"))} (from a)))`;
     readSpec(`(${leaf("uncle")} ${nephew} (from a) ${copyFrom("mid")})`);

@@ -12,7 +12,7 @@ import { scan } from "./scanner.js";
 import type { Sexp } from "./sexp.js";
 
 /** Bytes. Real specs have a few KB; this leaves room for a program or two pasted into a `run`. */
-const MAX_TEXT = 64 * 1024 * 1024;
+const MAX_TEXT = 16 * 1024 * 1024;
 
 /**
  * The one expression in the text.

@@ -8,8 +8,13 @@ import { SexpError } from "./errors.js";
 import { decodeQuoted, endOfBare, endOfBlockComment, endOfQuoted } from "./lexer.js";
 import { atom, type Sexp } from "./sexp.js";
 
-/** Atoms and lists in one expression. Each takes about 100 bytes of memory. */
-const MAX_NODES = 1_000_000;
+/**
+ * Atoms and lists in one expression, and lines of atoms, which people are shown one by one. Each takes about 100 bytes of
+ * memory.
+ */
+const MAX_PARTS = 1_000_000;
+
+const LF = 0x0a;
 
 /** Open parentheses. A nested build needs three; whoever works on expressions may recurse. */
 const MAX_DEPTH = 1000;
@@ -37,7 +42,7 @@ class Scanner {
   readonly #text: Buffer;
   readonly #end: number;
   #pos: number;
-  #nodes = 0;
+  #parts = 0;
   /** The lists that are open, without those in dropped expressions. */
   readonly #lists: { items: Sexp[]; at: number }[] = [];
   /** Open parentheses, with those in dropped expressions. */
@@ -84,9 +89,7 @@ class Scanner {
           const end = endOfQuoted(text, at + 1, this.#end);
           if (end === undefined) return this.#stopped("Parsing_atom");
           this.#pos = end;
-          sexp = this.#ended()
-            ? atom(fromBytes(decodeQuoted(text, at + 1, end - 1)), at)
-            : undefined;
+          sexp = this.#ended() ? this.#quotedAtom(at, end) : undefined;
           break;
         }
         default: {
@@ -138,13 +141,25 @@ class Scanner {
   #ended(): boolean {
     const drop = this.#drops.at(-1);
     if (drop === undefined) {
-      if (++this.#nodes <= MAX_NODES) return true;
-      const message = `S-expression has more than ${MAX_NODES} parts`;
-      throw new SexpError("Failure", message, { at: this.#pos });
+      this.#countPart();
+      return true;
     }
     if (drop > this.#depth) throw parseError("unterminated sexp comment", this.#pos);
     if (drop === this.#depth) this.#drops.pop();
     return false;
+  }
+
+  #countPart(): void {
+    if (++this.#parts <= MAX_PARTS) return;
+    const message = `S-expression has more than ${MAX_PARTS} parts`;
+    throw new SexpError("Failure", message, { at: this.#pos });
+  }
+
+  /** The atom between the quotes at `at` and before `end`. */
+  #quotedAtom(at: number, end: number): Sexp {
+    const bytes = decodeQuoted(this.#text, at + 1, end - 1);
+    for (let lf = bytes.indexOf(LF); lf >= 0; lf = bytes.indexOf(LF, lf + 1)) this.#countPart();
+    return atom(fromBytes(bytes), at);
   }
 
   #skipLine(): void {
