@@ -14,9 +14,9 @@ export interface AdminService {
   /** A pool's `PoolAdmin`, owned by the caller. */
   pool(name: string): Capability;
   /** Makes a new client and returns its `Submission`, which can be saved; owned by the caller. */
-  addClient(id: string): Capability;
+  addClient(id: string): Capability | Promise<Capability>;
   /** Ends a client's access, at once. */
-  removeClient(id: string): void;
+  removeClient(id: string): void | Promise<void>;
   /** The clients' ids, sorted. */
   listClients(): readonly string[];
 }
@@ -33,8 +33,8 @@ export function local(service: AdminService): Capability {
       call.results();
       call.setCapability(0, pool);
     }),
-    method(ADD_CLIENT, (call) => {
-      const submission = service.addClient(call.params.id);
+    method(ADD_CLIENT, async (call) => {
+      const submission = await service.addClient(call.params.id);
       call.results();
       call.setCapability(0, submission);
     }),

@@ -31,15 +31,15 @@ export interface PoolAdminService {
   /** A connected worker's `Worker`, owned by the caller. */
   worker(name: string): Capability;
   /** Pauses or unpauses a worker, connected or not; `autoCreate`: also one that never registered. */
-  setActive(name: string, active: boolean, autoCreate: boolean): void;
+  setActive(name: string, active: boolean, autoCreate: boolean): Promise<void>;
   /** Pauses a worker and waits until it runs nothing. */
   drain(name: string, report: Report, signal: AbortSignal): Promise<void>;
   /** Drains a worker, has it restart itself and waits until it is back. */
   update(name: string, report: Report, signal: AbortSignal): Promise<void>;
   /** Sets how many jobs at a time a client is entitled to. */
-  setRate(client: string, rate: number): void;
+  setRate(client: string, rate: number): Promise<void>;
   /** Forgets a worker that is not connected. */
-  forget(name: string): void;
+  forget(name: string): Promise<void>;
   /** The pool in numbers. */
   state(): PoolState;
 }

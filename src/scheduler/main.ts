@@ -24,6 +24,7 @@ import { SchedulerMetrics } from "./metrics/registry.js";
 import type { GuardRails } from "./services/guard-rails.js";
 import { RelayGuard } from "./services/relay-guard.js";
 import { Scheduler } from "./services/scheduler.js";
+import { lockState } from "./state-lock.js";
 import { Store } from "./store.js";
 
 export interface SchedulerConfig {
@@ -58,13 +59,20 @@ const log = logger("scheduler");
 export async function runScheduler(config: SchedulerConfig, signal: AbortSignal): Promise<void> {
   const identity = Identity.loadOrCreate(config.secretKeyFile, (message) => rpcLog.info(message));
   mkdirSync(config.stateDir, { recursive: true, mode: 0o755 });
-  const store = Store.open(join(config.stateDir, "scheduler.db"), {
-    onWarning: (warning) => log.warn(warning.message),
-  });
+  const unlock = lockState(config.stateDir, (cause) =>
+    log.warn(`Cannot lock "${config.stateDir}" against a second scheduler: ${cause}`),
+  );
   try {
-    await serveWith(config, identity, store, signal);
+    const store = Store.open(join(config.stateDir, "scheduler.db"), {
+      onWarning: (warning) => log.warn(warning.message),
+    });
+    try {
+      await serveWith(config, identity, store, signal);
+    } finally {
+      store.close();
+    }
   } finally {
-    store.close();
+    unlock();
   }
 }
 
@@ -123,7 +131,7 @@ async function serveWith(
     address = config.publicAddress ?? listener.address;
     const how = tls ? "(encrypted)" : "UNENCRYPTED";
     rpcLog.info(`Waiting for ${how} connections on ${formatAddress(listener.address)}`);
-    writeCaps(config, scheduler, (name) =>
+    await writeCaps(config, scheduler, (name) =>
       vat.sturdyRef({ address, tls }, identity.derivedId(name)),
     );
     ready = true;
@@ -138,11 +146,11 @@ async function serveWith(
   }
 }
 
-function writeCaps(
+async function writeCaps(
   { defaultClients, pools, secretsDir }: SchedulerConfig,
   scheduler: Scheduler,
   derived: (name: string) => Parameters<typeof writeCapFile>[1],
-): void {
+): Promise<void> {
   // Not normalized: the log names the directory as it was given, `./capnp-secrets/admin.cap`, which scripts look for.
   const pathOf = (name: string) => `${secretsDir.replace(/\/$/, "")}/${name}.cap`;
   const write = (name: string, ref: Parameters<typeof writeCapFile>[1]) => {
@@ -161,7 +169,7 @@ function writeCaps(
       );
       continue;
     }
-    write(name, scheduler.addClient(id));
+    write(name, await scheduler.addClient(id));
   }
   write("admin", derived("admin"));
   for (const pool of pools) write(`pool-${pool}`, derived(`pool-${pool}`));

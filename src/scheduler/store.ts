@@ -14,9 +14,13 @@ import Database from "better-sqlite3";
 import { SqlitePoolStore } from "./pool-store.js";
 import { StoreError } from "./store-error.js";
 import { SturdyRefs } from "./sturdy-refs.js";
+import { WriteQueue } from "./write-queue.js";
 
-/** How long a statement waits for another program's lock. The whole process waits with it. */
-const BUSY_TIMEOUT_MS = 1000;
+/** How long a statement waits for another program's lock, in ms, while the database is opened. */
+const OPEN_TIMEOUT_MS = 1000;
+
+/** The same from then on, as the whole process waits with it. Writes that matter are tried again: see `writes`. */
+const BUSY_TIMEOUT_MS = 10;
 
 const SCHEMA = [
   "CREATE TABLE IF NOT EXISTS cached ( \
@@ -53,6 +57,8 @@ export interface StoreOptions {
 
 export class Store {
   readonly sturdyRefs: SturdyRefs;
+  /** Through which writes go that must not be lost when another program has locked the database for a while. */
+  readonly writes = new WriteQueue();
 
   private constructor(
     private readonly db: Database.Database,
@@ -72,7 +78,7 @@ export class Store {
   static open(path: string, { onWarning = () => {}, now = Date.now }: StoreOptions = {}): Store {
     return StoreError.guard(path, () => {
       if ((statSync(path, { throwIfNoEntry: false })?.size ?? 0) > 0) checkHealth(path);
-      const db = new Database(path, { timeout: BUSY_TIMEOUT_MS });
+      const db = new Database(path, { timeout: OPEN_TIMEOUT_MS });
       try {
         db.pragma("journal_mode = WAL");
         db.pragma("synchronous = NORMAL");
@@ -80,6 +86,7 @@ export class Store {
         db.transaction(() => {
           for (const statement of SCHEMA) db.exec(statement);
         }).immediate();
+        db.pragma(`busy_timeout = ${BUSY_TIMEOUT_MS}`);
         return new Store(db, path, onWarning, now);
       } catch (error) {
         db.close();
@@ -115,7 +122,7 @@ function dateOf(now: () => number): () => string {
 
 /** Throws if there is something wrong. The connection only reads, so a damaged file stays as it is, to be rescued. */
 function checkHealth(path: string): void {
-  const db = new Database(path, { readonly: true, timeout: BUSY_TIMEOUT_MS });
+  const db = new Database(path, { readonly: true, timeout: OPEN_TIMEOUT_MS });
   try {
     const [finding] = db.pragma("quick_check(1)") as { readonly quick_check: string }[];
     const complaint = finding?.quick_check ?? "no answer to the check";

@@ -203,7 +203,7 @@ it("an administrator adds a client and saves its capability; the second time it 
 });
 
 it("a client's Docker job is built by a worker", async () => {
-  const secret = scheduler.addClient("bob").id;
+  const { id: secret } = await scheduler.addClient("bob");
   const worker = replay("worker-one-job", identity.derivedId("pool-linux-x86_64"));
   const client = replay("client-submit-docker", secret);
   await client.done;

@@ -134,7 +134,7 @@ export class Network {
 
   /** Adds a client and connects it. */
   async client(id: string): Promise<TestClient> {
-    return this.clientOf(this.scheduler.addClient(id));
+    return this.clientOf(await this.scheduler.addClient(id));
   }
 
   async clientOf(ref: SturdyRef): Promise<TestClient> {

@@ -75,6 +75,16 @@ it("keeps keys, ids and clients over restarts", async () => {
   expect(again.stderr).not.toContain("submit-alice.cap");
 });
 
+it("leaves a state directory to the scheduler that has it, until that is gone, however it went", async () => {
+  const first = await start();
+  const second = new Program("ocluster-scheduler", args(await freePort()), { cwd: dir });
+  expect((await second.ended).code).toBe(123);
+  expect(second.stderr).toContain('The state directory "state" is in use by another scheduler.');
+  await first.stop("SIGKILL");
+  const third = await start();
+  expect((await third.stop("SIGTERM")).code).toBe(0);
+});
+
 it("puts the public address into the files", async () => {
   await start("--capnp-public-address=tcp:cluster.example.org:9000");
   expect(cap("admin")).toContain("@cluster.example.org:9000/");
@@ -134,7 +144,8 @@ describe("refuses to start", () => {
     const port = await freePort();
     const first = new Program("ocluster-scheduler", args(port), { cwd: dir });
     await first.sees("stderr", /pool-b\.cap/);
-    const second = await run("ocluster-scheduler", args(port), { cwd: dir });
+    const elsewhere = args(port).map((arg) => arg.replace("=state", "=other-state"));
+    const second = await run("ocluster-scheduler", elsewhere, { cwd: dir });
     expect(second.code).toBe(1);
     expect(second.stderr).toContain("another process listens there already");
   });

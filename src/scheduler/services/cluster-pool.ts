@@ -14,8 +14,10 @@ import {
 } from "../../rpc/index.js";
 import { quoted } from "../../text/quoting.js";
 import { Pool } from "../pool.js";
+import type { PoolWorker } from "../pool-worker.js";
 import { INACTIVE } from "../reasons.js";
 import type { Clock, PoolStore } from "../types.js";
+import type { WriteQueue } from "../write-queue.js";
 import type { Chores } from "./chores.js";
 import { ClientTicket } from "./client-ticket.js";
 import type { QueueAccount, TicketAccount } from "./guard-rails.js";
@@ -34,6 +36,7 @@ export interface ClusterPoolOptions {
   readonly name: string;
   readonly clock: Clock;
   readonly store: PoolStore;
+  readonly writes: WriteQueue;
   readonly chores: Chores;
   readonly events: PoolEvents;
   readonly liveness: LivenessOptions;
@@ -68,6 +71,11 @@ export class ClusterPool {
 
   get name(): string {
     return this.options.name;
+  }
+
+  /** Through which what changes the pool's store goes. */
+  get writes(): WriteQueue {
+    return this.options.writes;
   }
 
   /** The connected workers, by name. */
@@ -111,7 +119,7 @@ export class ClusterPool {
       worker.release();
       throw error;
     }
-    return this.admit(registering, connection).queue;
+    return (await this.admit(registering, connection)).queue;
   }
 
   /** The pool in numbers, now. Costs a little for each worker and client. */
@@ -130,8 +138,7 @@ export class ClusterPool {
     const { liveness, log } = this.options;
     const { connection, name } = session;
     if (!connection || connection === claimant || (await answers(connection, liveness.timeoutMs))) {
-      log.warn(`Worker ${quoted(name)} already registered!`);
-      throw new RpcError("failed", "Worker already registered!");
+      this.refuse(name);
     }
     log.warn(`Worker ${quoted(name)} does not answer; another one takes its place`);
     connection.close(
@@ -140,21 +147,28 @@ export class ClusterPool {
     session.end();
   }
 
-  private admit(
+  private refuse(name: string): never {
+    this.options.log.warn(`Worker ${quoted(name)} already registered!`);
+    throw new RpcError("failed", "Worker already registered!");
+  }
+
+  private async admit(
     registering: Registration.Registering,
     connection: Connection | undefined,
-  ): WorkerSession {
+  ): Promise<WorkerSession> {
     const { clock, events, log } = this.options;
     const { name, capacity, worker } = registering;
-    let poolWorker: ReturnType<Pool<QueuedJob>["register"]>;
+    let poolWorker: PoolWorker<QueuedJob>;
     try {
-      poolWorker = this.pool.register(name, Math.max(0, capacity));
+      poolWorker = await this.writes.run(
+        () => this.pool.register(name, Math.max(0, capacity)) ?? this.refuse(name),
+      );
     } catch (error) {
       worker.release();
       throw error;
     }
     const session = new WorkerSession({
-      poolWorker: poolWorker!,
+      poolWorker,
       registering,
       connection,
       onStarted: (job) => events.started(this.name, Math.max(0, clock() - job.submitted)),

@@ -50,16 +50,18 @@ export class ClusterPoolAdmin implements PoolAdmin.PoolAdminService {
     return this.session(name).worker();
   }
 
-  setActive(name: string, active: boolean, autoCreate: boolean): void {
-    const { pool } = this.options.pool;
-    if (!autoCreate && !pool.isKnown(name)) throw unknownWorker();
-    pool.withWorker(name, (worker) => worker.setActive(active, INACTIVE.adminPause));
+  setActive(name: string, active: boolean, autoCreate: boolean): Promise<void> {
+    const { pool, writes } = this.options.pool;
+    return writes.run(() => {
+      if (!autoCreate && !pool.isKnown(name)) throw unknownWorker();
+      pool.withWorker(name, (worker) => worker.setActive(active, INACTIVE.adminPause));
+    });
   }
 
   async drain(name: string, report: PoolAdmin.Report, signal: AbortSignal): Promise<void> {
     const { pool } = this.options.pool;
     const tell = this.teller(report);
-    this.setActive(name, false, false);
+    await this.setActive(name, false, false);
     const worker = pool.workers.get(name);
     if (!worker) {
       await tell("Disconnected (nothing to drain)");
@@ -92,13 +94,17 @@ export class ClusterPoolAdmin implements PoolAdmin.PoolAdminService {
     await this.returned(session);
   }
 
-  setRate(client: string, rate: number): void {
-    if (!this.options.isClient(client)) throw new RpcError("failed", "No such user");
-    this.options.pool.pool.client(client).setRate(rate);
+  setRate(client: string, rate: number): Promise<void> {
+    const { isClient, pool } = this.options;
+    return pool.writes.run(() => {
+      if (!isClient(client)) throw new RpcError("failed", "No such user");
+      pool.pool.client(client).setRate(rate);
+    });
   }
 
-  forget(name: string): void {
-    switch (this.options.pool.pool.forget(name)) {
+  async forget(name: string): Promise<void> {
+    const { pool, writes } = this.options.pool;
+    switch (await writes.run(() => pool.forget(name))) {
       case "ok":
         return;
       case "still connected":

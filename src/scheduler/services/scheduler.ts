@@ -60,7 +60,16 @@ export class Scheduler {
     for (const name of [...options.pools].sort(compareNames)) {
       const { events, liveness } = options;
       const memory = store.pool(name);
-      const pool = new ClusterPool({ name, clock, store: memory, chores, events, liveness, log });
+      const pool = new ClusterPool({
+        name,
+        clock,
+        store: memory,
+        writes: store.writes,
+        chores,
+        events,
+        liveness,
+        log,
+      });
       pools.set(name, pool);
       // Clients whose rate was set are shown from the start, and not only once they submit something.
       for (const id of this.clients.list()) if (memory.rate(id) !== 1) pool.pool.client(id);
@@ -85,8 +94,8 @@ export class Scheduler {
   }
 
   /** Makes a client and returns where its `Submission` is found. Throws an `RpcError` (failed) if the id is taken. */
-  addClient(id: string): SturdyRef {
-    const secret = this.clients.add(id);
+  async addClient(id: string): Promise<SturdyRef> {
+    const secret = await this.options.store.writes.run(() => this.clients.add(id));
     this.options.log.info(`Created new submission endpoint for client ${quoted(id)}`);
     return this.options.sturdyRef(secret);
   }
@@ -95,9 +104,10 @@ export class Scheduler {
     return this.clients.has(id);
   }
 
-  private removeClient(id: string): void {
-    this.clients.remove(id);
-    for (const { pool } of this.pools.values()) pool.removeClient(id);
+  private async removeClient(id: string): Promise<void> {
+    const { writes } = this.options.store;
+    await writes.run(() => this.clients.remove(id));
+    for (const { pool } of this.pools.values()) await writes.run(() => pool.removeClient(id));
     this.options.log.info(`Removed endpoint for client ${quoted(id)}`);
   }
 
@@ -105,7 +115,7 @@ export class Scheduler {
     return Admin.local({
       pools: () => [...this.pools.keys()],
       pool: (name) => this.poolAdmin(name),
-      addClient: (id) => this.restore(this.addClient(id).id, connection),
+      addClient: async (id) => this.restore((await this.addClient(id)).id, connection),
       removeClient: (id) => this.removeClient(id),
       listClients: () => this.clients.list(),
     });
