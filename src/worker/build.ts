@@ -57,7 +57,8 @@ export async function build(descr: JobDescr, io: BuildIo, builders: Builders): P
     commits: descr.source?.commits ?? [],
     includeGit: action.kind === "docker" && action.includeGit,
   };
-  const gitIo = { log: (line: string) => io.log.append(line), signal: io.signal };
+  // As output of the job: a repository can make Git say as much as it likes.
+  const gitIo = { log: (line: string) => void io.log.write(`${line}\n`), signal: io.signal };
   return builders.contexts.withSource(source, gitIo, async (src) => {
     switch (action.kind) {
       case "docker":
@@ -91,11 +92,19 @@ function announcement({ action, cacheHint }: JobDescr): string {
   switch (action.kind) {
     case "docker":
       return "contents" in action.dockerfile
-        ? `Got request to build (${cacheHint}):\n${action.dockerfile.contents.trim()}`
+        ? `Got request to build (${cacheHint}):\n${shown(action.dockerfile.contents)}`
         : `Got request to build ${quoted(action.dockerfile.path)} (${cacheHint})`;
     case "obuilder":
-      return `Got request to build (${cacheHint}):\n${action.spec.trim()}`;
+      return `Got request to build (${cacheHint}):\n${shown(action.spec)}`;
     case "custom":
       return `Got request to build a job of kind ${quoted(action.name)}`;
   }
+}
+
+/** What of a Dockerfile or spec gets into the worker's own log, which clients must not fill. */
+const MAX_SHOWN = 16 * 1024;
+
+function shown(text: string): string {
+  if (text.length <= MAX_SHOWN) return text.trim();
+  return `${text.slice(0, MAX_SHOWN).trim()}\n… (${text.length - MAX_SHOWN} characters more)`;
 }

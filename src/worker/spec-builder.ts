@@ -117,7 +117,7 @@ export class SpecBuilder {
         spec,
         sourceDir: src,
         log: asBuildLog(log),
-        secrets: secrets.map(({ id, value }) => [id, Buffer.from(value)] as const),
+        secrets: secrets.map(({ id, value }) => [id, toBytes(value)] as const),
         signal,
       });
     } catch (error) {

@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { Push } from "../../src/api/index.js";
+import { fromBytes } from "../../src/text/bytes.js";
 import { DockerBuilder, type DockerJob } from "../../src/worker/docker/docker-builder.js";
 import { JobCancelled } from "../../src/worker/failure.js";
 import { JobLog } from "../../src/worker/log/job-log.js";
@@ -313,6 +314,19 @@ describe("secrets", () => {
     expect(text).not.toContain("s3cr3t-value");
     const found = execFileSync("sh", ["-c", 'grep -rl s3cr3t-value "$0" || true', engine.dataRoot]);
     expect(found.toString()).toBe("");
+  });
+
+  it("and Dockerfiles are bytes, which need not be text", async () => {
+    const secrets = [{ id: "key", value: fromBytes(Buffer.from([0xff, 0x0a, 0xfe])) }];
+    const latin1 = [
+      `FROM ${busybox}`,
+      "RUN --mount=type=secret,id=key od -An -tx1 /run/secrets/key",
+      "COPY Dockerfile /",
+      "RUN grep caf Dockerfile | od -An -tx1 # caf\u00e9",
+    ].join("\n");
+    const dockerfile = { contents: fromBytes(Buffer.from(latin1, "latin1")) };
+    await build({ buildkit: true, secrets, dockerfile });
+    expect(await logText()).toMatch(/ ff 0a fe\n(.|\n)* 63 61 66 e9/);
   });
 
   it("mean BuildKit, also when the job does not say so", async () => {

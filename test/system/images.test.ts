@@ -78,7 +78,7 @@ async function buildImage(dockerfile: string, name: string, target?: string): Pr
   const { docker } = engine;
   const session = await openSession(docker, {
     context: await packContext(ROOT, dockerfile, [".dockerignore"]),
-    secrets: new Map([["npmrc", npmConfiguration()]]),
+    secrets: new Map([["npmrc", Buffer.from(npmConfiguration())]]),
     registryAuth: async () => undefined,
   });
   const progress = new BuildKitProgress();

@@ -150,6 +150,32 @@ describe("a build context", () => {
   });
 });
 
+describe("a repository that is unusual", () => {
+  it("may have names that are not text", async () => {
+    server.create("repo.git", { "a.txt": "A" });
+    const name = Buffer.from([0x66, 0xff, 0xfe]);
+    const root = Buffer.from(`${join(server.path, "repo.git")}/`);
+    writeFileSync(Buffer.concat([root, name]), "bytes");
+    const commit = server.commit("repo.git", {});
+    const found = await source({ repository: server.url("repo.git"), commits: [commit] }, (dir) =>
+      readdirSync(dir, { encoding: "buffer" }).map((file) => file.toString("latin1")),
+    );
+    expect(found.sort()).toEqual(["a.txt", name.toString("latin1")]);
+  });
+
+  it("may have a branch where a directory of branches was, and the other way round", async () => {
+    const base = server.create("repo.git", { "a.txt": "A" });
+    const repository = server.url("repo.git");
+    let branch: string | undefined;
+    for (const name of ["topic", "topic/deep", "topic"]) {
+      if (branch !== undefined) server.git("repo.git", "branch", "-D", branch);
+      branch = name;
+      const commit = server.branch("repo.git", name, base, { "a.txt": `${name} ${Math.random()}` });
+      expect(await source({ repository, commits: [commit] }, read("a.txt"))).toContain(name);
+    }
+  });
+});
+
 describe("a damaged clone", () => {
   const damages: [string, (git: string) => void][] = [
     ["a lock left by a killed Git", (git) => writeFileSync(join(git, "index.lock"), "")],
@@ -235,6 +261,39 @@ describe("hostile requests", () => {
       source({ repository: server.url("repo.git"), commits: [commit] }, names),
     ).rejects.toThrow("git-submodule-update failed");
     expect(log.join("\n")).toContain(`transport '${scheme}' not allowed`);
+  });
+
+  it.each([
+    ["a command as the way to update", "url = URL\n\tupdate = !touch PWNED"],
+    ["an option as its URL", "url = -u./payload"],
+    ["an option as its URL, well hidden", "url = http://-oProxyCommand=touch-PWNED/x"],
+  ])("does not let a submodule have %s", async (_what, setting) => {
+    const pwned = join(stateDir, "pwned");
+    const lib = server.create("lib.git", { payload: `#!/bin/sh\ntouch ${pwned}\n` });
+    server.create("repo.git", { payload: `#!/bin/sh\ntouch ${pwned}\n` });
+    server.submodule("repo.git", "lib", server.url("lib.git"), lib);
+    const lines = setting.replace("URL", server.url("lib.git")).replace("PWNED", pwned);
+    const modules = `[submodule "lib"]\n\tpath = lib\n\t${lines}\n`;
+    const commit = server.commit("repo.git", { ".gitmodules": modules });
+    await expect(
+      source({ repository: server.url("repo.git"), commits: [commit] }, names),
+    ).rejects.toThrow(/^git-submodule-(deinit|update) failed/);
+    expect(existsSync(pwned)).toBe(false);
+  });
+
+  it("does not run hooks, should a clone have any", async () => {
+    const pwned = join(stateDir, "pwned");
+    const base = server.create("repo.git", { "a.txt": "A" });
+    const request = { repository: server.url("repo.git"), commits: [base] };
+    await source(request, names);
+    for (const hook of ["post-checkout", "post-merge", "reference-transaction", "pre-merge-commit"])
+      writeFileSync(join(clone(), ".git/hooks", hook), `#!/bin/sh\ntouch ${pwned}\n`, {
+        mode: 0o755,
+      });
+    const side = server.branch("repo.git", "side", base, { "b.txt": "B" });
+    const other = server.branch("repo.git", "other", base, { "c.txt": "C" });
+    await source({ ...request, commits: [side, other] }, names);
+    expect(existsSync(pwned)).toBe(false);
   });
 
   it("uses a URL's password and shows it nowhere", async () => {

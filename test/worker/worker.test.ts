@@ -21,6 +21,7 @@ import { writeCapFile } from "../../src/rpc/index.js";
 import { type CustomJob, JobFailed, Worker, type WorkerOptions } from "../../src/worker/index.js";
 import { Network, Submitted, type TestClient } from "../scheduler/network.js";
 import { deferred } from "../support/deferred.js";
+import { GitServer } from "../support/git-server.js";
 
 let network: Network;
 let client: TestClient;
@@ -221,6 +222,24 @@ describe("a job", () => {
     expect(log.length).toBeLessThan(5_001_000);
     expect(log.slice(-200)).toContain("the log is longer than 5000000 bytes ]\nJob succeeded\n");
     expect(result).toBe("done");
+  });
+
+  it("has what Git says about its source count as its output", async () => {
+    const server = await GitServer.start();
+    try {
+      const files = Array.from({ length: 500 }, (_, n) => [`file-${n}`, ""] as const);
+      const base = server.create("repo.git", { file: "" });
+      const side = server.branch("repo.git", "side", base, Object.fromEntries(files));
+      server.commit("repo.git", { other: "" });
+      await start({ maxLogSize: 5000, custom: { test: async () => "done" } });
+      const source = { repository: server.url("repo.git"), commits: [base, side] };
+      const { log, result } = await outcome(submit({ source }));
+      expect(log.length).toBeLessThan(5500);
+      expect(log).toContain("the log is longer than 5000 bytes ]\nJob succeeded\n");
+      expect(result).toBe("done");
+    } finally {
+      await server.stop();
+    }
   });
 
   it("of an unknown kind is refused", async () => {

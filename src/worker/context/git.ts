@@ -122,10 +122,16 @@ export class Git {
       ...options,
       baseDir: this.directory,
       allowEnvironment: Object.keys(ENVIRONMENT),
-      unsafe: { allowUnsafeCredentialHelper: true, allowUnsafeAskPass: true },
+      unsafe: {
+        allowUnsafeCredentialHelper: true,
+        allowUnsafeAskPass: true,
+        allowUnsafeHooksPath: true,
+      },
       config: [
         "advice.detachedHead=false",
         "gc.autoDetach=false",
+        // Nothing puts hooks into a clone; if something did, they should not run.
+        "core.hooksPath=/dev/null",
         // So that a transfer from a dead server ends even if this process is not there any more to end it.
         ...(lowSpeedTime > 0 ? ["http.lowSpeedLimit=1", `http.lowSpeedTime=${lowSpeedTime}`] : []),
         ...(credentialFile === undefined

@@ -5,13 +5,16 @@
  * by moving it away, so it is usually empty; the next job's `reset` fills it again. A clone that is found damaged
  * (a lock that a killed Git left, objects that cannot be read) is removed and made anew, once per job.
  */
-import { cp, mkdir, readdir, rename, writeFile } from "node:fs/promises";
+import { mkdir, readdir, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { run } from "../../obuilder/process.js";
 import { quoted } from "../../text/quoting.js";
 import { JobFailed } from "../failure.js";
 import { makePrivateDirectory, removeTree, temporaryName } from "../files.js";
 import { Git, GitFailed, type LineLog } from "./git.js";
 import type { RepositoryUrl } from "./repository-url.js";
+
+const GIT_DIR = Buffer.from(".git");
 
 export interface CheckoutOptions {
   readonly log: LineLog;
@@ -76,22 +79,21 @@ export class Repository {
     await git.run("git-reset", ["reset", "--hard", first!]);
     await git.run("git-submodule-deinit", ["submodule", "--quiet", "deinit", "--all", "--force"]);
     await git.run("git-clean", ["clean", "-q", "-ffdx"]);
-    for (const commit of others) await git.run("git-merge", ["merge", "--no-edit", commit]);
+    for (const commit of others) {
+      await git.run("git-merge", ["merge", "--no-edit", "--no-gpg-sign", commit]);
+    }
     await git.run("git-submodule-sync", ["submodule", "--quiet", "sync", "--recursive"]);
     await git.run(
       "git-submodule-update",
       ["submodule", "update", "--init", "--recursive", "--progress"],
       maxSilence,
     );
-    for (const name of await readdir(this.#clone)) {
-      if (name !== ".git") await rename(join(this.#clone, name), join(target, name));
+    // Names are bytes, which need not be text.
+    for (const name of await readdir(this.#clone, { encoding: "buffer" })) {
+      if (!name.equals(GIT_DIR)) await rename(inside(this.#clone, name), inside(target, name));
     }
     if (options.includeGit) {
-      await cp(join(this.#clone, ".git"), join(target, ".git"), {
-        recursive: true,
-        verbatimSymlinks: true,
-        preserveTimestamps: true,
-      });
+      await run(["cp", "--archive", "--reflink=auto", "--", join(this.#clone, ".git"), target]);
       // Whoever fetches in there wants branches, not every pull request there ever was.
       await new Git(target, { log }).succeeds([
         "config",
@@ -103,7 +105,14 @@ export class Repository {
   }
 
   async #fetch(git: Git, { commits, log, maxSilence }: CheckoutOptions): Promise<void> {
-    const flags = ["--progress", "--update-head-ok", "--recurse-submodules=no", "--no-auto-gc"];
+    // A branch that is gone may be in the way of a new one: there cannot be both `a` and `a/b`.
+    const flags = [
+      "--progress",
+      "--prune",
+      "--update-head-ok",
+      "--recurse-submodules=no",
+      "--no-auto-gc",
+    ];
     log(`Fetching ${this.url.plain}`);
     await git.run("git-fetch", ["fetch", ...flags, "origin"], maxSilence);
     for (const commit of commits) {
@@ -161,4 +170,8 @@ export class Repository {
     log(`Removing corrupted repository ${quoted(this.#clone)}`);
     await removeTree(this.#clone);
   }
+}
+
+function inside(directory: string, name: Buffer): Buffer {
+  return Buffer.concat([Buffer.from(`${directory}/`), name]);
 }

@@ -30,7 +30,7 @@ export interface SessionSources {
   /** A tar archive. It is read once, and destroyed with the session. */
   readonly context: Readable;
   /** By their ids. */
-  readonly secrets: ReadonlyMap<string, string>;
+  readonly secrets: ReadonlyMap<string, Uint8Array>;
   /** What to log in to a registry with, if anything. */
   registryAuth(host: string): Promise<RegistryAuth | undefined>;
 }

@@ -7,6 +7,7 @@
 import type { Readable } from "node:stream";
 import type Docker from "dockerode";
 import type { DockerBuild, Push, Secret } from "../../api/index.js";
+import { toBytes } from "../../text/bytes.js";
 import type { BuildIo } from "../build.js";
 import { JobFailed } from "../failure.js";
 import type { WorkerMetrics } from "../metrics.js";
@@ -96,7 +97,7 @@ export class DockerBuilder {
     const session = buildkit
       ? await openSession(docker, {
           context: body,
-          secrets: new Map(secrets.map(({ id, value }) => [id, value])),
+          secrets: new Map(secrets.map(({ id, value }) => [id, toBytes(value)])),
           registryAuth: (host) => logins.get(host === HUB_HOST ? DOCKER_HUB : host),
         })
       : undefined;

@@ -7,6 +7,7 @@
 import { lstat, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { DockerBuild } from "../../api/index.js";
+import { toBytes } from "../../text/bytes.js";
 import { quoted } from "../../text/quoting.js";
 import { JobFailed } from "../failure.js";
 
@@ -21,7 +22,7 @@ export async function placeDockerfile(
   const path = join(src, DEFAULT_NAME);
   // What the source has there may be a link; writing to it would write elsewhere.
   await rm(path, { force: true, recursive: true });
-  await writeFile(path, dockerfile.contents, { flag: "wx" });
+  await writeFile(path, toBytes(dockerfile.contents), { flag: "wx" });
   return DEFAULT_NAME;
 }
 
