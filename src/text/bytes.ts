@@ -27,7 +27,8 @@ export function fromBytes(bytes: Uint8Array): string {
       i += length;
       continue;
     }
-    parts.push(buffer.toString("utf8", start, i), String.fromCharCode(ESCAPE_BASE + buffer[i]!));
+    if (start < i) parts.push(buffer.toString("utf8", start, i));
+    parts.push(String.fromCharCode(ESCAPE_BASE + buffer[i]!));
     start = ++i;
   }
   parts.push(buffer.toString("utf8", start));
@@ -37,20 +38,22 @@ export function fromBytes(bytes: Uint8Array): string {
 /** The bytes of a byte string. Other lone surrogates, which `fromBytes` never makes, become U+FFFD. */
 export function toBytes(text: string): Buffer {
   if (!ESCAPED.test(text)) return Buffer.from(text, "utf8");
-  const parts: Buffer[] = [];
-  let start = 0;
+  const bytes = Buffer.allocUnsafe(3 * text.length); // no unit takes more
+  let length = 0;
+  let start = 0; // of the run without escapes that ends at `i`
   for (let i = 0; i < text.length; i++) {
     const unit = text.charCodeAt(i);
     if (unit >= 0xd800 && unit <= 0xdbff) {
       const next = text.charCodeAt(i + 1);
       if (next >= 0xdc00 && next <= 0xdfff) i++; // an ordinary pair, not an escape
     } else if (unit >= 0xdc80 && unit <= 0xdcff) {
-      parts.push(Buffer.from(text.slice(start, i), "utf8"), Buffer.of(unit - ESCAPE_BASE));
+      if (start < i) length += bytes.write(text.slice(start, i), length, "utf8");
+      bytes[length++] = unit - ESCAPE_BASE;
       start = i + 1;
     }
   }
-  parts.push(Buffer.from(text.slice(start), "utf8"));
-  return Buffer.concat(parts);
+  length += bytes.write(text.slice(start), length, "utf8");
+  return Buffer.from(bytes.subarray(0, length)); // the rest is not kept
 }
 
 /** Length in bytes. */
