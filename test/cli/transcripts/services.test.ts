@@ -1,0 +1,128 @@
+/** `ocluster-scheduler` and `ocluster-worker`: what they say of command lines that are wrong, and their help. */
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { expectRefusal, transcript, type Usages, words } from "./transcript.js";
+
+let dir: string;
+
+beforeAll(() => {
+  dir = mkdtempSync(join(tmpdir(), "ocluster-transcript-"));
+  mkdirSync(join(dir, "capnp-secrets"));
+  writeFileSync(join(dir, "pool.cap"), "capnp://insecure@127.0.0.1:1/x\n");
+  writeFileSync(join(dir, "word.cap"), "hello\n");
+  writeFileSync(join(dir, "file"), "hello\n");
+});
+
+afterAll(() => rmSync(dir, { recursive: true, force: true }));
+
+const SCHEDULER: Usages = {
+  "": "--pools=NAMES --state-dir=DIR --capnp-secret-key-file=FILE --capnp-listen-address=ADDR [OPTION]…",
+};
+
+/** A scheduler's command line with all that is required, and more. */
+const scheduler = (rest: string) =>
+  `--pools=a --state-dir=state --capnp-secret-key-file= --capnp-listen-address=tcp:127.0.0.1:0 ${rest}`;
+
+describe.concurrent("a scheduler with a bad command line", () => {
+  it.each([
+    [
+      "",
+      "required options --pools, --state-dir, --capnp-secret-key-file, --capnp-listen-address are missing",
+    ],
+    [
+      "--pools=a --state-dir=s --capnp-listen-address=unix:/x",
+      "required option --capnp-secret-key-file is missing",
+    ],
+    ["--bogus", "unknown option '--bogus'."],
+    ["--pool-names=a", "unknown option '--pool-names'."],
+    [
+      "--capnp-secret=x",
+      "required options --pools, --state-dir, --capnp-listen-address are missing",
+    ],
+    [
+      "--capnp=x",
+      "option '--capnp' ambiguous and could be '--capnp-secret-key-file', '--capnp-listen-address', '--capnp-public-address' or '--capnp-disable-tls'",
+    ],
+    [scheduler("more"), "too many arguments, don't know what to do with 'more'"],
+    [scheduler("--pools=b"), "option '--pools' cannot be repeated."],
+    [scheduler("--secrets-dir=none"), "option '--secrets-dir': no 'none' directory"],
+    [scheduler("--secrets-dir=file"), "option '--secrets-dir': 'file' is not a directory"],
+    [scheduler("--default-clients=a,a"), "option '--default-clients': the name 'a' is given twice"],
+    [scheduler("--default-clients=a/b"), "option '--default-clients': 'a/b' must not contain '/'"],
+    [
+      scheduler("--listen-prometheus=99999"),
+      "option '--listen-prometheus': invalid value '99999', expected a whole number from 0 to 65535",
+    ],
+    [
+      scheduler("--capnp-public-address=host"),
+      "option '--capnp-public-address': Missing ':' in address \"host\" (expected tcp:HOST:PORT or unix:/PATH)",
+    ],
+    [
+      scheduler("--capnp-disable-tls=yes"),
+      "option '--capnp-disable-tls' is a flag, it cannot take the argument 'yes'",
+    ],
+    [
+      scheduler("--probe-interval=often"),
+      "option '--probe-interval': invalid value 'often', expected a number of seconds, or a duration such as 10m or 1h30m",
+    ],
+    [scheduler("").replace("=a ", "= "), "option '--pools': no pool is named"],
+    [scheduler("").replace("=a ", "=a/b "), "option '--pools': 'a/b' must not contain '/'"],
+  ])("%s", async (line, message) => {
+    const args = words(line);
+    await expectRefusal("ocluster-scheduler", SCHEDULER, { args, command: "", message }, dir);
+  });
+});
+
+const WORKER: Usages = { "": "--connect=FILE --name=ID --state-dir=PATH [OPTION]…" };
+
+const worker = (rest: string) => `pool.cap --name=w --state-dir=state-w ${rest}`;
+
+describe.concurrent("a worker with a bad command line", () => {
+  it.each([
+    ["", "required options --connect, --name, --state-dir are missing"],
+    ["pool.cap --name=w", "required option --state-dir is missing"],
+    ["none.cap --name=w --state-dir=s", "option '--connect': no 'none.cap' file"],
+    ["pool.cap --name= --state-dir=s", "option '--name': the value must not be empty"],
+    ["--nmae=w", "unknown option '--nmae', did you mean '--name'?"],
+    [worker("more"), "too many arguments, don't know what to do with 'more'"],
+    [
+      worker("--capacity=many"),
+      "option '--capacity': invalid value 'many', expected a whole number of at least 1",
+    ],
+    [
+      worker("--rsync-mode=fast"),
+      "option '--rsync-mode': invalid value 'fast', expected one of copy, hardlink, hardlink_unsafe",
+    ],
+    [
+      worker("--prune-threshold=101"),
+      "option '--prune-threshold': invalid value '101', expected a percentage from 0 to 100",
+    ],
+    [
+      worker("--additional-metrics=a:http://h/,a:http://i/"),
+      "option '--additional-metrics': the name 'a' is given twice",
+    ],
+  ])("%s", async (line, message) => {
+    const args = words(line);
+    await expectRefusal("ocluster-worker", WORKER, { args, command: "", message }, dir);
+  });
+
+  it("or a capability file that is none: status 1, and why", async () => {
+    const args = words("word.cap --name=w --state-dir=state-w");
+    const { code, stderr } = await transcript("ocluster-worker", args, dir);
+    expect(code).toBe(1);
+    expect(stderr.startsWith('"word.cap" is no usable capability file: ')).toBe(true);
+  });
+});
+
+describe.concurrent("help and version", () => {
+  it.each(["ocluster-scheduler", "ocluster-worker"] as const)("%s", async (program) => {
+    const help = await transcript(program, ["--help"], dir);
+    expect(help).toMatchObject({ code: 0, stderr: "" });
+    expect(help.stdout.startsWith(`Usage: ${program} --`)).toBe(true);
+    expect(help.stdout).toContain(`\nExamples:\n  ${program} `);
+    expect((await transcript(program, ["--help=plain"], dir)).stdout).toBe(help.stdout);
+    expect((await transcript(program, ["--version"], dir)).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
+  });
+});
