@@ -1,14 +1,49 @@
 /** The files in `deploy/` start our programs with options that they have, and the image files agree with each other. */
 import { spawnSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { parse } from "yaml";
 import { problemsOf } from "../docs/not-run.js";
 import { composeServices } from "../support/compose.js";
+import { unpackedPackage } from "../support/debian-package.js";
 import { systemd } from "../support/systemd.js";
 
 const ROOT = join(import.meta.dirname, "../..");
 const read = (path: string): string => readFileSync(join(ROOT, path), "utf8");
+
+/** What the compose file mounts of `deploy/`: paths there by paths in the container. */
+function mountsOf(service: string): Map<string, string> {
+  const { volumes } = composeServices("deploy/compose.yml")[service]!;
+  const binds = (volumes as string[]).map((volume) => volume.split(":") as [string, string]);
+  return new Map(binds.filter(([from]) => from.startsWith("./")).map(([from, to]) => [to, from]));
+}
+
+it("puts the dashboard and the configuration where Grafana and Prometheus look for them", () => {
+  const grafana = mountsOf("grafana");
+  expect([...grafana]).toEqual([
+    ["/etc/grafana/provisioning", "./grafana/provisioning"],
+    ["/var/lib/grafana/dashboards", "./grafana/dashboards"],
+  ]);
+  // Of these names, Grafana knows what to do with what is in them.
+  expect(readdirSync(join(ROOT, "deploy/grafana/provisioning")).sort()).toEqual([
+    "dashboards",
+    "datasources",
+  ]);
+  const { providers } = parse(read("deploy/grafana/provisioning/dashboards/ocluster.yml"));
+  expect(grafana.has(providers[0].options.path)).toBe(true);
+  const { datasources } = parse(read("deploy/grafana/provisioning/datasources/prometheus.yml"));
+  const { hostname, port } = new URL(datasources[0].url);
+  expect([hostname, port]).toEqual(["prometheus", "9090"]);
+
+  const { command } = composeServices("deploy/compose.yml").prometheus!;
+  const args = command as string[];
+  const prometheus = join(unpackedPackage("prometheus"), "usr/bin/prometheus");
+  expect(spawnSync(prometheus, [...args, "--help"]).status).toBe(0);
+  const file = args.flatMap((arg) => /^--config.file=(.*)/.exec(arg)?.[1] ?? [])[0]!;
+  const mounted = mountsOf("prometheus").get(dirname(file))!;
+  expect(readdirSync(join(ROOT, "deploy", mounted))).toContain(basename(file));
+});
 
 /** The file of what an image, or a program of that name, runs. */
 function entryPoint(name: string): string[] {
