@@ -46,7 +46,7 @@ export class SqlitePoolStore implements PoolStore {
   private hintsFailedAt = Number.NEGATIVE_INFINITY;
 
   constructor(
-    db: Database,
+    private readonly db: Database,
     private readonly options: PoolStoreOptions,
   ) {
     const { pool, path } = options;
@@ -142,6 +142,8 @@ export class SqlitePoolStore implements PoolStore {
     const known = this.hints.get(hint);
     if (known) return known;
     const record: HintRecord = { workers: [], dates: [] };
+    // While the process ends, connections still let go of what they held.
+    if (!this.db.open) return record;
     const { path, pool, onWarning } = this.options;
     try {
       const found = StoreError.guard(path, () => this.statements.holders.all(pool, hint));
@@ -165,6 +167,7 @@ export class SqlitePoolStore implements PoolStore {
 
   /** Returns whether that worked. */
   private writeHint(hint: string, worker: string, date: string): boolean {
+    if (!this.db.open) return false;
     const { now, onWarning, pool } = this.options;
     if (now() < this.hintsFailedAt + RETRY_HINTS_AFTER_MS) return false;
     try {

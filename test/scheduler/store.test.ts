@@ -321,6 +321,16 @@ describe("while the database cannot be written", () => {
     store.close();
   });
 
+  test("a hint is no matter once the store is closed, when a pool is still letting go of its jobs", () => {
+    const onWarning = vi.fn();
+    const store = Store.open(file, { onWarning });
+    const pool = store.pool("p");
+    store.close();
+    expect(pool.holders("docs")).toEqual([]);
+    pool.markCached("docs", "w");
+    expect(onWarning).not.toHaveBeenCalled();
+  });
+
   test("a pause or a rate is an error, and does not hold", () => {
     const store = Store.open(file);
     const pool = store.pool("p");
