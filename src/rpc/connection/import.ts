@@ -11,9 +11,9 @@
  */
 
 import { BrokenHook } from "../capability/broken.js";
-import { Hook } from "../capability/hook.js";
+import { Hook, shortest } from "../capability/hook.js";
 import type { CallRequest } from "../capability/request.js";
-import type { Waiting } from "../capability/waiting.js";
+import { WAITS_FOR_ITSELF, type Waiting } from "../capability/waiting.js";
 import type { RpcError } from "../errors.js";
 import { DESCRIPTOR } from "../wire/layout.js";
 import { NO_PATH, type WireDescriptor, type WireTarget } from "../wire/messages.js";
@@ -144,9 +144,15 @@ export class ImportHook extends Hook {
 
   /** Takes `target`. */
   resolve(target: Hook): void {
-    this.turnInto(target);
+    let end = target;
+    // The peer can say that it is something of ours that has turned into this.
+    if (shortest(target) === this) {
+      target.release();
+      end = new BrokenHook(WAITS_FOR_ITSELF);
+    }
+    this.turnInto(end);
     this.entry.hook = undefined;
-    this.notifyWatchers(target);
+    this.notifyWatchers(end);
     this.entry.release();
   }
 

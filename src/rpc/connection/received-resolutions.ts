@@ -38,12 +38,17 @@ export class ReceivedResolutions {
       return;
     }
     this.checkResolvable(entry);
+    const { tag } = descriptor;
+    const isImport = tag !== DESCRIPTOR.receiverHosted && tag !== DESCRIPTOR.receiverAnswer;
+    if (isImport && tag !== DESCRIPTOR.none && descriptor.id === id) {
+      throw new RpcError("failed", `promise ${id} was resolved to itself`);
+    }
     const { promiseSteps } = this.protocol.limits;
     if (entry.steps >= promiseSteps) throw overLimit("promises for promises", promiseSteps);
     const path = entry.used ? entry : undefined;
     // Nobody here uses the promise itself any more: only what it was resolved to matters, to those who forward to it.
     const target = this.importer.import(descriptor, entry.hook === undefined ? undefined : path);
-    if (descriptor.tag === DESCRIPTOR.senderPromise) {
+    if (tag === DESCRIPTOR.senderPromise) {
       const next = this.protocol.imports.get(descriptor.id);
       if (next !== undefined) next.steps = Math.max(next.steps, entry.steps + 1);
     }
