@@ -86,6 +86,12 @@ describe("beyond the reference", () => {
     expect(config({})).not.toHaveProperty("linux.resources");
   });
 
+  it("keeps steps away from devices where the runtime would not", () => {
+    expect(config({}, { denyDevices: true })).toMatchObject({
+      linux: { resources: { devices: [{ allow: false, access: "rwm" }] } },
+    });
+  });
+
   it("has no list of architectures where the reference knows none", () => {
     expect(config({}, { arch: "riscv64" })).not.toHaveProperty("linux.seccomp.architectures");
   });

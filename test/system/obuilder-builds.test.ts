@@ -149,6 +149,21 @@ describe.each(["crun", "runc"] as const)("steps in %s", (runtime) => {
     expect(printed).toHaveLength(5_000_000);
   });
 
+  it("may make nodes of devices, but not open the host's", async () => {
+    const file = workshop.path(`device-${runtime}`);
+    execFileSync("truncate", ["-s", "1M", file]);
+    const losetup = (...args: string[]) => execFileSync("losetup", args, { encoding: "utf8" });
+    const device = losetup("--find", "--show", file).trim();
+    try {
+      const number = device.replace("/dev/loop", "");
+      const printed = await output(`(run (shell "mknod /d b 7 ${number} && echo made
+        dd if=/d count=1 2>&1 | grep -o 'not permitted'; echo x > /dev/null && echo null"))`);
+      expect(printed).toBe("made\nnot permitted\nnull\n");
+    } finally {
+      losetup("--detach", device);
+    }
+  });
+
   it("cannot make the sandbox mount on the host through links in their root", async () => {
     const outside = workshop.path(`outside-${runtime}`);
     await output(`(run (shell "rm -rf /mnt; ln -s ../../../../../../../..${outside} /mnt"))

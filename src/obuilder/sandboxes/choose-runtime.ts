@@ -3,7 +3,7 @@
  * not every crun works on every host; whether one does is found out by running a step.
  */
 
-import { lstatSync, mkdirSync, readlinkSync, symlinkSync } from "node:fs";
+import { closeSync, lstatSync, mkdirSync, openSync, readlinkSync, symlinkSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { RuntimeChoice } from "../choices.js";
@@ -12,18 +12,20 @@ import { StoreError } from "../errors.js";
 import { listMounts } from "../mounts.js";
 import { Mutex } from "../mutex.js";
 import { isNoSpace } from "../no-space.js";
+import { run } from "../process.js";
 import { ROOT } from "../spec.js";
 import {
   DEFAULT_SHELL,
   OciSandbox,
   type OciSandboxOptions,
+  privateDir,
   type RuntimeName,
   UNPACK,
 } from "./oci-sandbox.js";
 
 const BY_SPEED: readonly RuntimeName[] = ["crun", "runc"];
 
-type Options = Omit<OciSandboxOptions, "runtime" | "hiddenMount">;
+type Options = Omit<OciSandboxOptions, "runtime" | "hiddenMount" | "devicesDenied">;
 
 /**
  * A sandbox with the runtime asked for. Throws `StoreError` if there is to be a choice and none works. If the disk is too
@@ -83,9 +85,32 @@ async function fastestRuntime(options: Options): Promise<OciSandbox> {
 }
 
 async function withRuntime(runtime: RuntimeName, options: Options): Promise<OciSandbox> {
-  const hiddenMount = runtime === "crun" ? await unifiedBesideV1() : undefined;
-  return new OciSandbox({ ...options, runtime, hiddenMount });
+  if (runtime === "runc") return new OciSandbox({ ...options, runtime });
+  const hiddenMount = await unifiedBesideV1();
+  const devicesDenied = await areDevicesDenied(privateDir(options.stateDir));
+  return new OciSandbox({ ...options, runtime, hiddenMount, devicesDenied });
 }
+
+/**
+ * Whether the kernel keeps this process, and what it starts, from devices, as in a container. Then it refuses to open
+ * one even if there is no such device. Needs a directory for a file.
+ */
+async function areDevicesDenied(dir: string): Promise<boolean> {
+  const path = join(dir, "device");
+  try {
+    await run(["mknod", path, "b", NO_SUCH_DEVICE, NO_SUCH_DEVICE]);
+    closeSync(openSync(path, "r"));
+    return false;
+  } catch (error) {
+    if (isNoSpace(error, dir)) throw error;
+    return (error as NodeJS.ErrnoException).code === "EPERM";
+  } finally {
+    await rm(path, { force: true });
+  }
+}
+
+/** Its number, major and minor. */
+const NO_SUCH_DEVICE = "255";
 
 /** The mount point of cgroup v2 where it is mounted beside v1 ("hybrid"). crun refuses to work when it sees that. */
 async function unifiedBesideV1(): Promise<string | undefined> {
@@ -96,7 +121,7 @@ async function unifiedBesideV1(): Promise<string | undefined> {
 
 /** Runs `true` of the host in the sandbox; resolves with what went wrong. Rejects if there is no space to try. */
 async function selfTest(sandbox: OciSandbox, stateDir: string): Promise<string | undefined> {
-  const path = join(stateDir, "private", "self-test");
+  const path = join(privateDir(stateDir), "self-test");
   const output: Buffer[] = [];
   try {
     const caches = hostPrograms(join(path, "rootfs"));

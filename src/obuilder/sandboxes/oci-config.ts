@@ -29,6 +29,8 @@ export interface ConfigOptions {
   readonly limits: Limits;
   /** As Node names it (`process.arch`). */
   readonly arch: string;
+  /** For a runtime that keeps steps away from the host's devices only when it is told to. */
+  readonly denyDevices?: boolean;
 }
 
 /** Name of the host in steps. */
@@ -86,7 +88,7 @@ const CPU_PERIOD = 100_000;
 
 /** Throws `BuildError` for what no runtime can do: another user than a number, another network than none or the host's. */
 export function ociConfig(step: SandboxStep, options: ConfigOptions): object {
-  const { rootfs, configDir, fastSync, limits, arch } = options;
+  const { rootfs, configDir, fastSync, limits, arch, denyDevices = false } = options;
   const { uid, gid } = unixUser(step.user);
   const hostNetwork = usesHostNetwork(step.network);
   return {
@@ -139,7 +141,7 @@ export function ociConfig(step: SandboxStep, options: ConfigOptions): object {
       maskedPaths: MASKED,
       readonlyPaths: READ_ONLY,
       seccomp: seccompProfile(fastSync, arch),
-      ...resources(limits),
+      ...resources(limits, denyDevices),
     },
   };
 }
@@ -181,10 +183,12 @@ export function hasLimits(limits: Limits): boolean {
   return Object.values(limits).some((limit) => limit !== undefined);
 }
 
-function resources({ cpus, memory, pids }: Limits): { resources?: object } {
-  if (!hasLimits({ cpus, memory, pids })) return {};
+function resources({ cpus, memory, pids }: Limits, denyDevices: boolean): { resources?: object } {
+  if (!hasLimits({ cpus, memory, pids }) && !denyDevices) return {};
   return {
     resources: {
+      // All but the harmless ones, such as /dev/null. Steps may make nodes of others.
+      ...(denyDevices ? { devices: [{ allow: false, access: "rwm" }] } : {}),
       ...(cpus === undefined
         ? {}
         : { cpu: { quota: Math.round(cpus * CPU_PERIOD), period: CPU_PERIOD } }),
