@@ -24,12 +24,17 @@ export interface DockerfileStyle {
   readonly escape: "unix" | "windows";
 }
 
+/** The spec has no counterpart in this style; the message says in which it has. */
+export class UnwritableSpec extends Error {
+  override readonly name = "UnwritableSpec";
+}
+
 const WINDOWS_ROOT: User = { name: "ContainerAdministrator" };
 
 /**
  * The Dockerfile, each line ended by LF.
  *
- * Throws a RangeError for a cache or secret of a step that a Windows user runs, with BuildKit.
+ * Throws `UnwritableSpec` for a cache or secret of a step that a Windows user runs, with BuildKit.
  */
 export function dockerfileOf(spec: Spec, style: DockerfileStyle): string {
   const lines: string[] = [];
@@ -88,7 +93,7 @@ function runInstruction(op: RunOp, user: User, style: DockerfileStyle): string {
 
 function mountFlag(type: "secret" | "cache", mount: Cache, user: User): string {
   if (!isUnixUser(user)) {
-    throw new RangeError(
+    throw new UnwritableSpec(
       `The ${type} "${mount.id}" is mounted for user ${user.name}, and a mount needs a user number; ` +
         "leave --buildkit out or give the step a (user (uid N) (gid N))",
     );

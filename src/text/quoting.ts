@@ -27,16 +27,22 @@ export function mustQuote(text: string): boolean {
 /** The text as between quotes: `\"`, `\\`, `\n`, `\t`, `\b`, `\r`, other unprintable bytes `\DDD`. */
 export function escaped(text: string): string {
   if (!MUST_ESCAPE.test(text)) return text;
-  let out = "";
-  for (const byte of toBytes(text)) {
-    if (byte >= 0x20 && byte < 0x7f && byte !== 0x22 && byte !== 0x5c) {
-      out += String.fromCharCode(byte);
-    } else {
-      out += SHORT_ESCAPES.get(byte) ?? `\\${byte.toString().padStart(3, "0")}`;
-    }
-  }
-  return out;
+  const bytes = toBytes(text);
+  const out = Buffer.allocUnsafe(MAX_ESCAPE * bytes.length);
+  let length = 0;
+  for (const byte of bytes) length += out.write(ESCAPES[byte]!, length, "latin1");
+  return out.toString("latin1", 0, length);
 }
+
+/** What stands for each byte between quotes. */
+const ESCAPES = Array.from({ length: 256 }, (_, byte) => {
+  const isPlain = byte >= 0x20 && byte < 0x7f && byte !== 0x22 && byte !== 0x5c;
+  if (isPlain) return String.fromCharCode(byte);
+  return SHORT_ESCAPES.get(byte) ?? `\\${byte.toString().padStart(3, "0")}`;
+});
+
+/** Characters in the longest of them. */
+const MAX_ESCAPE = 4;
 
 /** The text in quotes, with escapes. */
 export function quoted(text: string): string {

@@ -234,6 +234,7 @@ describe("looking after a store", () => {
   it("plan tells the ids that a build will have, and which of them are there", async () => {
     const spec = '(run (shell "echo planned"))';
     const plan = () => obuilder(["plan", "-f", writeSpec(spec), justStore(), "source"]);
+    await build('(comment "for the image")');
     const before = await plan();
     const id = idOf(await build(spec));
     const said = (state: string) =>
@@ -321,6 +322,15 @@ describe("dockerfile", () => {
           "Try 'obuilder dockerfile --help' or 'obuilder --help' for more information.\n",
         124,
       ),
+    );
+  });
+
+  it("says when BuildKit's syntax cannot say it", async () => {
+    const spec = writeSpec("((from a) (user (name App)) (run (cache (c (target /c))) (shell x)))");
+    const ended = await obuilder(["dockerfile", "--buildkit", "-f", spec]);
+    expect(ended).toMatchObject({ code: 123, stdout: "" });
+    expect(ended.stderr).toMatch(
+      /^The cache "c" is mounted for user App, .* leave --buildkit out /,
     );
   });
 
