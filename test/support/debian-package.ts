@@ -25,13 +25,18 @@ export function unpackedPackage(name: string, needed: readonly string[] = []): s
     try {
       download();
     } catch {
-      execFileSync("apt-get", ["-qq", "update"], { stdio: "pipe" }); // It may not know of any packages yet.
+      // It may not know of any packages yet. Another test may be in the same place, which apt does not wait for.
+      execFileSync("flock", [CACHE, "apt-get", "-qq", "update"], { stdio: "pipe" });
       download();
     }
     for (const archive of readdirSync(work).filter((file) => file.endsWith(".deb"))) {
       execFileSync("dpkg-deb", ["--extract", join(work, archive), join(work, "files")]);
     }
-    renameSync(join(work, "files"), dir);
+    try {
+      renameSync(join(work, "files"), dir);
+    } catch (error) {
+      if (!existsSync(dir)) throw error; // Otherwise another test was quicker.
+    }
   } finally {
     rmSync(work, { recursive: true, force: true });
   }
