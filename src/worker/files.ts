@@ -11,14 +11,17 @@ export function temporaryName(prefix: string): string {
 
 /** Whether a file in a directory for temporary files belongs to no process that runs. */
 export function isLeftover(name: string): boolean {
-  const pid = Number(/-(\d+)-[0-9a-f]{16}$/.exec(name)?.[1] ?? 0);
-  // A process of the same id was an earlier one: this one has not begun to make files.
-  if (pid === 0 || pid === process.pid) return true;
+  return !isRunning(Number(/-(\d+)-[0-9a-f]{16}$/.exec(name)?.[1] ?? 0));
+}
+
+/** Whether the worker with this process id still runs, asked by one that has not begun to work: the same id was another's. */
+export function isRunning(pid: number): boolean {
+  if (pid === 0 || pid === process.pid) return false;
   try {
     process.kill(pid, 0);
-    return false;
+    return true;
   } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "ESRCH";
+    return (error as NodeJS.ErrnoException).code !== "ESRCH";
   }
 }
 

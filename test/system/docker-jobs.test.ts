@@ -280,6 +280,7 @@ describe("a worker that is killed", () => {
   it("in a clone, leaves nothing, and clones again", async () => {
     const { left, url } = makeRepository();
     await killWhen(cluster.submitDocker([url, left]), slowGit().asked);
+    expect(execFileSync("ps", ["-eo", "args"], { encoding: "utf8" })).not.toContain(url);
     server.onRequest = () => {};
     expect((await cluster.submitDocker([url, left]).ended).stdout).toContain("from the left");
   });

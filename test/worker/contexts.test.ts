@@ -1,4 +1,5 @@
-import { execFileSync, spawnSync } from "node:child_process";
+import { execFileSync, spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import {
   existsSync,
   mkdirSync,
@@ -428,6 +429,33 @@ it("removes what a killed worker left, but not what another one uses", async () 
   for (const name of [gone, alive, "build-context-abc123"]) mkdirSync(join(tmp, name));
   await new Contexts({ stateDir }).open();
   expect(readdirSync(tmp)).toEqual([alive]);
+});
+
+it("ends what a killed worker left running in a clone, and nothing else", async () => {
+  const clones = join(stateDir, "git");
+  mkdirSync(join(clones, "a-clone"));
+  const nobody = "4194304";
+  const start = (cwd: string, owner: string | undefined) =>
+    spawn("sleep", ["1000000"], {
+      cwd,
+      stdio: "ignore",
+      env: { PATH: process.env.PATH, ...(owner !== undefined && { OCLUSTER_WORKER: owner }) },
+    });
+  const orphan = start(join(clones, "a-clone"), nobody);
+  const others = [
+    start(join(clones, "a-clone"), String(process.ppid)),
+    start(join(clones, "a-clone"), undefined),
+    start(stateDir, nobody),
+  ];
+  await Promise.all([orphan, ...others].map((child) => once(child, "spawn")));
+  const killed = once(orphan, "exit");
+  await new Contexts({ stateDir }).open();
+  expect(await killed).toEqual([null, "SIGKILL"]);
+  for (const other of others) {
+    expect(other.exitCode ?? other.signalCode).toBeNull();
+    other.kill("SIGKILL");
+    await once(other, "exit");
+  }
 });
 
 it("takes credentials out of any text", () => {

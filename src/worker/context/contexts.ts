@@ -11,6 +11,7 @@ import { InvalidJob } from "../failure.js";
 import { isLeftover, makePrivateDirectory, removeTree, temporaryName } from "../files.js";
 import { NamedMutex } from "../mutex.js";
 import type { LineLog } from "./git.js";
+import { endOrphans } from "./orphans.js";
 import { Repository } from "./repository.js";
 import { RepositoryUrl } from "./repository-url.js";
 
@@ -42,10 +43,11 @@ export class Contexts {
     this.#gitTimeout = gitTimeout ?? DEFAULT_GIT_TIMEOUT;
   }
 
-  /** Makes the directories and removes what a killed worker left in them. Call once, before the first job. */
+  /** Makes the directories, and ends and removes what a killed worker left in them. Call once, before the first job. */
   async open(): Promise<void> {
     await makePrivateDirectory(this.temporary);
     await makePrivateDirectory(this.#clones);
+    for (const directory of [this.temporary, this.#clones]) await endOrphans(directory);
     for (const name of await readdir(this.temporary)) {
       if (isLeftover(name)) await removeTree(join(this.temporary, name));
     }

@@ -4,6 +4,7 @@
  */
 import { GitPluginError, type SimpleGitOptions, simpleGit } from "simple-git";
 import { JobFailed } from "../failure.js";
+import { OWNER_MARK } from "./orphans.js";
 import { redact } from "./repository-url.js";
 
 /** Takes lines of output. */
@@ -51,7 +52,11 @@ const INHERITED = /^(PATH|HOME|TMPDIR|XDG_CONFIG_HOME|SSL_CERT_(FILE|DIR)|(https
 
 function environment(): Record<string, string> {
   const inherited = Object.entries(process.env).filter(([name]) => INHERITED.test(name));
-  return { ...(Object.fromEntries(inherited) as Record<string, string>), ...ENVIRONMENT };
+  return {
+    ...(Object.fromEntries(inherited) as Record<string, string>),
+    ...ENVIRONMENT,
+    ...OWNER_MARK,
+  };
 }
 
 /** Bytes of output kept for `GitFailed`. */

@@ -1,0 +1,47 @@
+/**
+ * What a killed worker leaves running: Git goes on, and changes the clones that the next worker uses. So what this worker
+ * starts is marked with its process id, in the environment, which all that it starts in turn inherits.
+ */
+import { readdir, readFile, readlink, realpath } from "node:fs/promises";
+import { setTimeout as delay } from "node:timers/promises";
+import { isRunning } from "../files.js";
+
+const VARIABLE = "OCLUSTER_WORKER";
+
+/** How long to wait before looking again whether a killed program is gone, in ms. */
+const LOOK_AGAIN_MS = 5;
+
+/** The variables that mark a program as this process's. */
+export const OWNER_MARK: Readonly<Record<string, string>> = { [VARIABLE]: String(process.pid) };
+
+/** Kills what workers that are gone have left running below `directory`; resolves when it is gone, too. */
+export async function endOrphans(directory: string): Promise<void> {
+  const root = await realpath(directory);
+  for (;;) {
+    const orphans = await findOrphans(root);
+    if (orphans.length === 0) return;
+    for (const pid of orphans) {
+      try {
+        process.kill(pid, "SIGKILL");
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+      }
+    }
+    await delay(LOOK_AGAIN_MS);
+  }
+}
+
+async function findOrphans(root: string): Promise<number[]> {
+  const pids = (await readdir("/proc")).filter((name) => /^\d+$/.test(name));
+  const found = await Promise.all(
+    pids.map(async (pid) => {
+      // It may be gone by now, or somebody else's.
+      const cwd = await readlink(`/proc/${pid}/cwd`).catch(() => "");
+      if (cwd !== root && !cwd.startsWith(`${root}/`)) return [];
+      const environment = await readFile(`/proc/${pid}/environ`, "latin1").catch(() => "");
+      const owner = new RegExp(`(?:^|\0)${VARIABLE}=(\\d+)\0`).exec(environment)?.[1];
+      return owner !== undefined && !isRunning(Number(owner)) ? [Number(pid)] : [];
+    }),
+  );
+  return found.flat();
+}
