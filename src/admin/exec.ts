@@ -3,6 +3,7 @@ import { spawn } from "node:child_process";
 import { Admin, PoolAdmin } from "../api/index.js";
 import { CommandFailed } from "../cli/errors.js";
 import type { Capability } from "../rpc/index.js";
+import { quoted } from "../text/quoting.js";
 
 /** How many commands run at a time. */
 const PARALLEL = 32;
@@ -18,12 +19,22 @@ export async function exec(
   const failures: string[] = [];
   const runNext = async (): Promise<void> => {
     for (let name = names.shift(); name !== undefined; name = names.shift()) {
-      const failure = await run(command.map((arg) => arg.replaceAll("{}", () => name!)));
+      const failure = isHarmless(name, command)
+        ? await run(command.map((arg) => arg.replaceAll("{}", () => name!)))
+        : `Worker ${quoted(name)} is left out: its name is not fit for a command line`;
       if (failure !== null) failures.push(failure);
     }
   };
   await Promise.all(Array.from({ length: PARALLEL }, runNext));
   if (failures.length > 0) throw new CommandFailed(failures.join("\n"));
+}
+
+/** Workers choose their names: none may become an option of the command, such as `-oProxyCommand=…` of ssh. */
+function isHarmless(name: string, command: readonly string[]): boolean {
+  return !command.some(
+    (arg) =>
+      (name.startsWith("-") && arg.startsWith("{}")) || (name.includes("\0") && arg.includes("{}")),
+  );
 }
 
 /** Runs a command to its end. Returns what went wrong, if anything. */

@@ -7,7 +7,7 @@ import { Admin } from "../api/index.js";
 import { Screen } from "../cli/screen.js";
 import { type ColorChoice, useColor } from "../cli/terminal.js";
 import type { Capability } from "../rpc/index.js";
-import { printJson, printLine } from "./output.js";
+import { printJson } from "./output.js";
 import { PoolReporter } from "./pool-report.js";
 import { type Sample, topView, type ViewOptions } from "./top-view.js";
 
@@ -56,8 +56,8 @@ async function print(
     if (json) {
       printJson({ pool, ...now.report });
     } else {
-      if (shown > 1) printLine("");
-      for (const line of topView(now, before, view)) printLine(line);
+      const gap = shown > 1 ? "\n" : "";
+      process.stdout.write(`${gap}${topView(now, before, view).join("\n")}\n`);
     }
     if (shown >= count) return;
     await pause(reporter, interval, now, signal);

@@ -3,7 +3,7 @@
  */
 
 /** Control and format characters (which move the cursor, or turn writing around), line ends, and what is no character. */
-const INVISIBLE = /[\p{C}\p{Zl}\p{Zp}]/gu;
+export const INVISIBLE = /[\p{C}\p{Zl}\p{Zp}]/gu;
 
 /** The text with whatever could act on a terminal written out, `\x1b` or `\u{202e}`: names come from the network. */
 export function visible(text: string): string {

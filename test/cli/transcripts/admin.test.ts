@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Cluster } from "../../support/cluster.js";
 import { IdleWorkers } from "../../support/idle-workers.js";
+import { Pty } from "../../support/pty.js";
 import { expectRefusal, transcript, type Usages, words } from "./transcript.js";
 
 const CONNECTED = "Connecting to tcp:127.0.0.1:PORT... OK\n";
@@ -26,6 +27,7 @@ beforeAll(async () => {
   put("empty.cap", "");
   put("word.cap", "hello\n");
   put("blank.cap", `\n  ${uri}\n\n`);
+  await admin(...words("set-rate admin.cap linux-x86_64 test-user 3"));
 });
 
 afterAll(async () => {
@@ -240,6 +242,41 @@ describe("commands for all workers", () => {
     const ended = await admin("-c", "admin.cap", ...args);
     expect({ code: ended.code, stdout: ended.stdout }).toEqual({ code, stdout });
     expect(ended.stderr.startsWith(`${CONNECTED}${stderr}`)).toBe(true);
+  });
+});
+
+describe("a name that somebody has chosen with care", () => {
+  const hostile = "-oProxyCommand=touch\u00a0x\u009b2J\u202e";
+
+  beforeAll(async () => {
+    await admin("pause", "-c", "admin.cap", "--auto-create", "linux-x86_64", "--", hostile);
+  });
+
+  afterAll(() => admin("forget", "-c", "admin.cap", "linux-x86_64", "--", hostile));
+
+  it("becomes no option of a command", async () => {
+    const left = "is left out: its name is not fit for a command line\n";
+    const ssh = await admin(...words("exec admin.cap linux-x86_64 -- echo {}"));
+    expect(ssh).toMatchObject({ code: 1, stdout: "w1\n", stderr: expect.stringContaining(left) });
+    const prefixed = await admin(...words("exec admin.cap linux-x86_64 -- echo root@{}"));
+    expect(prefixed.code).toBe(0);
+    expect(prefixed.stdout.split("\n").sort()).toEqual(["", `root@${hostile}`, "root@w1"]);
+  });
+
+  it("is JSON without anything that acts on a terminal", async () => {
+    const { stdout } = await admin(...words("show admin.cap linux-x86_64 --json"));
+    expect(stdout).toContain("\\u009b2J\\u202e");
+    expect(JSON.parse(stdout).workers[0]).toMatchObject({ name: hostile, connected: false });
+  });
+
+  it("does not act on a terminal", async () => {
+    const args = ["show", "-c", cluster.cap("admin"), "--terse", "linux-x86_64"];
+    const pty = Pty.run(Pty.program("ocluster-admin", args));
+    expect(await pty.sees(/w1\r\n/)).toContain("\\x9b2J\\u{202e}\r\n");
+    expect(await pty.ended).toBe(0);
+    // Elsewhere it is what it is: for `exec`, `xargs` and the like.
+    const { stdout } = await admin(...words("show admin.cap --terse linux-x86_64"));
+    expect(stdout).toBe(`${hostile}\nw1\n`);
   });
 });
 
