@@ -8,12 +8,12 @@ import { once } from "node:events";
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { monitorEventLoopDelay } from "node:perf_hooks";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { DEFAULT_LIMITS, readCapFile, type SturdyRef } from "../../src/rpc/index.js";
 import { runScheduler } from "../../src/scheduler/main.js";
 import { DEFAULT_GUARD_RAILS } from "../../src/scheduler/services/guard-rails.js";
+import { BlockMonitor } from "./blocks.js";
 
 /** What the process says about itself. */
 export interface Stats {
@@ -23,12 +23,14 @@ export interface Stats {
   readonly rss: number;
   /** The longest time since the last question for which nothing else could run, in ms. */
   readonly longestBlock: number;
+  /** The most processor time taken meanwhile without letting anything else run, in ms. */
+  readonly longestWork: number;
 }
 
 const POOL = "bench";
 
-/** How often it is noticed that nothing else could run. */
-const RESOLUTION_MS = 5;
+/** What the answer to a question waits for, in ms, so that what the question takes is not in the answer to the next. */
+const PAUSE_MS = 50;
 const CLIENT = "client";
 
 export class SchedulerProcess {
@@ -80,17 +82,16 @@ export class SchedulerProcess {
 export async function beScheduler(directory: string, tls: boolean): Promise<void> {
   setFlagsFromString("--expose-gc");
   const collectGarbage = runInNewContext("gc") as () => void;
-  const delay = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
-  delay.enable();
+  const blocks = new BlockMonitor();
   process.on("message", (question: { readonly collectGarbage: boolean }) => {
-    const longestBlock = Math.max(0, delay.max / 1e6 - RESOLUTION_MS);
+    const { longest: longestBlock, longestWork } = blocks;
     if (question.collectGarbage) collectGarbage();
-    // What the question itself takes is not to be found in the next answer.
     setTimeout(() => {
       const { user, system } = process.cpuUsage();
-      process.send!({ cpu: user + system, rss: process.memoryUsage.rss(), longestBlock });
-      delay.reset();
-    }, 10 * RESOLUTION_MS);
+      const rss = process.memoryUsage.rss();
+      process.send!({ cpu: user + system, rss, longestBlock, longestWork });
+      blocks.reset();
+    }, PAUSE_MS);
   });
   const stop = new AbortController();
   process.once("SIGTERM", () => stop.abort());

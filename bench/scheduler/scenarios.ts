@@ -5,7 +5,7 @@ import { Admin, PoolAdmin, Ticket } from "../../src/api/index.js";
 import { type Capability, Vat } from "../../src/rpc/index.js";
 import { percentile } from "../statistics.js";
 import { NullClient, type NullLog, NullWorker } from "./load.js";
-import { POOL, SchedulerProcess } from "./process.js";
+import { POOL, SchedulerProcess, type Stats } from "./process.js";
 
 export type Figures = Readonly<Record<string, number>>;
 
@@ -48,7 +48,7 @@ export function throughput(tls: boolean, seconds: number): Promise<Figures> {
     return {
       "jobs/s": (jobs / (end - start)) * 1000,
       "scheduler µs/job": (after.cpu - before.cpu) / jobs,
-      "longest block ms": after.longestBlock,
+      ...blocks("", after),
     };
   });
 }
@@ -145,15 +145,15 @@ export function queued(count: number): Promise<Figures> {
     return {
       "submits/s": (count / submitted) * 1000,
       "bytes/job": (full.rss - empty.rss) / count,
-      "longest block while submitting ms": afterSubmit.longestBlock,
+      ...blocks(" while submitting", afterSubmit),
       "show ms": shown,
       "show MB": text.length / 1e6,
-      "longest block in show ms": afterShow.longestBlock,
-      "longest block in release ms": afterRelease.longestBlock,
+      ...blocks(" in show", afterShow),
+      ...blocks(" in release", afterRelease),
       "RSS MB after release": released.rss / 1e6,
       "drained jobs/s": (count / drained) * 1000,
-      "longest block while draining ms": afterDrain.longestBlock,
-      "longest block when the client is lost ms": afterLoss.longestBlock,
+      ...blocks(" while draining", afterDrain),
+      ...blocks(" when the client is lost", afterLoss),
     };
   });
 }
@@ -186,6 +186,14 @@ export function idleWorkers(count: number, seconds: number): Promise<Figures> {
       "idle CPU %": ((later.cpu - full.cpu) / 1e6 / seconds) * 100,
     };
   });
+}
+
+/** For how long others had to wait, and how much of that at most was the scheduler's own doing. */
+function blocks(when: string, { longestBlock, longestWork }: Stats): Figures {
+  return {
+    [`longest block${when} ms`]: longestBlock,
+    [`longest work${when} ms`]: longestWork,
+  };
 }
 
 /** Submits jobs, some thousand at a time, and waits until all are queued. */
