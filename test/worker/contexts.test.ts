@@ -11,9 +11,10 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { Contexts, type SourceRequest } from "../../src/worker/context/contexts.js";
-import { redact } from "../../src/worker/context/repository-url.js";
+import { RepositoryUrl, redact } from "../../src/worker/context/repository-url.js";
 import { GitServer } from "../support/git-server.js";
 
 let stateDir: string;
@@ -456,6 +457,32 @@ it("ends what a killed worker left running in a clone, and nothing else", async 
     other.kill("SIGKILL");
     await once(other, "exit");
   }
+});
+
+describe("a URL's credentials", () => {
+  const odd = fc.stringMatching(/^[!-~]{1,12}$/).filter((text) => !/[/\\?#]/.test(text));
+
+  it("are found as the URL standard has them, whatever is in them", () => {
+    fc.assert(
+      fc.property(odd, odd, (user, password) => {
+        const url = new RepositoryUrl(`https://${user}:${password}@host.example/a/b.git`);
+        expect(url.plain).toBe("https://host.example/a/b.git");
+        expect(url.credentials).toMatch(/^https:\/\/[^@]*@host\.example$/);
+      }),
+    );
+  });
+
+  it("are in no message, even if they make it no URL", () => {
+    const say = (text: string) => {
+      try {
+        return new RepositoryUrl(text).plain;
+      } catch (error) {
+        return (error as Error).message;
+      }
+    };
+    for (const text of ["https://u:hunter2/x@h/a", "ssh://u:hunter2@h/a", "https://u:hunter2@/a"])
+      expect(say(text)).not.toContain("hunter2");
+  });
 });
 
 it("takes credentials out of any text", () => {

@@ -34,14 +34,17 @@ export class RepositoryUrl {
     }
     const url = /[\u0000- \u007f\\]/.test(text) || !URL.canParse(text) ? undefined : new URL(text);
     if (!url?.hostname || !/^[a-z]+:\/\/[^/]/i.test(text)) {
-      throw new InvalidJob(`Invalid URL ${quoted(shown)}: expected ${scheme}://HOST/PATH`);
+      // A password with a `/` in it makes no URL, but is one.
+      const nameless = text.replace(/:\/\/.*@/s, "://");
+      throw new InvalidJob(`Invalid URL ${quoted(nameless)}: expected ${scheme}://HOST/PATH`);
     }
     this.host = url.hostname;
-    this.plain = redact(text);
+    const { host, password, protocol, username } = url;
     this.credentials =
-      url.username || url.password
-        ? `${url.protocol}//${url.username}:${url.password}@${url.host}`
-        : undefined;
+      username || password ? `${protocol}//${username}:${password}@${host}` : undefined;
+    url.username = "";
+    url.password = "";
+    this.plain = this.credentials === undefined ? text : url.href;
     const basename = posix
       .basename(url.pathname)
       .replace(/[^\w.+-]/g, "_")
@@ -52,5 +55,5 @@ export class RepositoryUrl {
 
 /** `text` without the user names and passwords of the URLs in it. */
 export function redact(text: string): string {
-  return text.replace(/(:\/\/)[^/\s@'"]*@/g, "$1");
+  return text.replace(/:\/\/[^/\s]*@/g, "://");
 }
