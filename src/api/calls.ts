@@ -36,7 +36,17 @@ export function requiredCapability(
   index: number,
   complaint: string,
 ): Capability {
-  if (utils.isNull(utils.getPointer(index, call.params))) throw new RpcError("failed", complaint);
+  const capability = optionalCapability(call, index);
+  if (capability === undefined) throw new RpcError("failed", complaint);
+  return capability;
+}
+
+/** The same for one that the caller may leave out. */
+export function optionalCapability(
+  call: ServerCall<Struct, Struct>,
+  index: number,
+): Capability | undefined {
+  if (utils.isNull(utils.getPointer(index, call.params))) return undefined;
   return call.capability(index);
 }
 

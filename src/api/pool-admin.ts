@@ -4,7 +4,7 @@
 import type { Struct } from "capnp-es";
 import { type Capability, type Method, method, serve } from "../rpc/index.js";
 import { setTextPieces } from "./byte-text.js";
-import { type CallOptions, capabilityOf, done, resultOf } from "./calls.js";
+import { type CallOptions, capabilityOf, done, optionalCapability, resultOf } from "./calls.js";
 import { PoolAdmin$Client } from "./generated/ocluster.js";
 import { type PoolState, stateMethod } from "./pool-monitor.js";
 import * as Progress from "./progress.js";
@@ -70,27 +70,31 @@ export function local(service: PoolAdminService): Capability {
     }),
     method(UPDATE, (call) => {
       const name = call.params.worker;
-      return withReport(call.capability(1), (report) => service.update(name, report, call.signal));
+      const progress = optionalCapability(call, 1);
+      return withReport(progress, (report) => service.update(name, report, call.signal));
     }),
     method(SET_RATE, ({ params: { id, rate } }) => service.setRate(id, rate)),
     method(FORGET, ({ params }) => service.forget(params.worker)),
     method(DRAIN, (call) => {
       const name = call.params.worker;
-      return withReport(call.capability(1), (report) => service.drain(name, report, call.signal));
+      const progress = optionalCapability(call, 1);
+      return withReport(progress, (report) => service.drain(name, report, call.signal));
     }),
     stateMethod(service),
   ]);
 }
 
-/** Takes the `Progress`. */
+/** Takes the `Progress`, if the caller has one. */
 async function withReport(
-  progress: Capability,
+  progress: Capability | undefined,
   use: (report: Report) => Promise<void>,
 ): Promise<void> {
   try {
-    await use((status) => Progress.report(progress, status));
+    await use(async (status) => {
+      if (progress) await Progress.report(progress, status);
+    });
   } finally {
-    progress.release();
+    progress?.release();
   }
 }
 

@@ -1,6 +1,10 @@
 /** Stories of the scheduler's services, with workers and clients that reach it over the network. */
 import { afterEach, describe, expect, it } from "vitest";
-import { Queue$Client, Registration$Client } from "../../src/api/generated/ocluster.js";
+import {
+  PoolAdmin$Client,
+  Queue$Client,
+  Registration$Client,
+} from "../../src/api/generated/ocluster.js";
 import { Admin, Job, Persistent, PoolAdmin, Queue, Ticket, Worker } from "../../src/api/index.js";
 import { RpcError } from "../../src/rpc/index.js";
 import { deferred } from "../support/deferred.js";
@@ -314,6 +318,21 @@ describe("an administrator", () => {
     expect(await PoolAdmin.workers(pool)).toEqual([
       { name: "w1", active: false, connected: false },
     ]);
+  });
+
+  it("drains a worker for somebody who does not want to know how it goes", async () => {
+    await start();
+    const pool = await network.poolAdmin();
+    await PoolAdmin.setActive(pool, "w1", true, { autoCreate: true });
+    const [, , , , , , , drain] = PoolAdmin$Client.methods;
+    using call = pool.call(drain, (params) => {
+      params.worker = "w1";
+    });
+    await call.response;
+    expect(await PoolAdmin.workers(pool)).toEqual([
+      { name: "w1", active: false, connected: false },
+    ]);
+    expect(network.log.filter((line) => line.includes("progress report"))).toEqual([]);
   });
 
   it("updates a worker: it restarts and comes back", async () => {
