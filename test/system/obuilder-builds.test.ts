@@ -3,7 +3,7 @@
  */
 
 import { execFileSync } from "node:child_process";
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { BuildCancelled, type Builder, readSpec } from "../../src/obuilder/index.js";
@@ -78,6 +78,14 @@ describe.each(["crun", "runc"] as const)("steps in %s", (runtime) => {
     );
   });
 
+  it("have the home that the image gives their user, or the root if it knows no such user", async () => {
+    const homes = async (uid: number) =>
+      await output(`(run (shell "echo root:x:0:0::/r:/bin/sh > /etc/passwd"))
+        (user (uid ${uid}) (gid 0)) (run (shell "echo $HOME")) (env HOME /h) (run (shell "echo $HOME"))`);
+    expect(await homes(0)).toBe("/r\n/h\n");
+    expect(await homes(1000)).toBe("/\n/h\n");
+  });
+
   it("see secrets only while they run", async () => {
     const log = new TextLog();
     const spec = readSpec(`((from busybox) (shell /bin/sh -c) (user (uid 1000) (gid 1000))
@@ -147,6 +155,14 @@ describe.each(["crun", "runc"] as const)("steps in %s", (runtime) => {
   it("print more than a pipe holds, and megabytes", async () => {
     const printed = await output('(run (shell "yes 0123456789abcdef | head -c 5000000"))');
     expect(printed).toHaveLength(5_000_000);
+  });
+
+  it("leave nothing that other users of the host could run or open", async () => {
+    await output('(run (shell "cp /bin/busybox /mine; chmod 4755 /mine"))');
+    const store = workshop.path(runtime);
+    for (const dir of ["result", "in-progress", "merged", "cache", "cache-merged", "lower"]) {
+      expect({ dir, mode: statSync(join(store, dir)).mode & 0o777 }).toEqual({ dir, mode: 0o700 });
+    }
   });
 
   it("may make nodes of devices, but not open the host's", async () => {

@@ -31,6 +31,8 @@ export interface ConfigOptions {
   readonly arch: string;
   /** For a runtime that keeps steps away from the host's devices only when it is told to. */
   readonly denyDevices?: boolean;
+  /** HOME, for an environment without one (`home.ts`). */
+  readonly home?: string | undefined;
 }
 
 /** Name of the host in steps. */
@@ -88,16 +90,17 @@ const CPU_PERIOD = 100_000;
 
 /** Throws `BuildError` for what no runtime can do: another user than a number, another network than none or the host's. */
 export function ociConfig(step: SandboxStep, options: ConfigOptions): object {
-  const { rootfs, configDir, fastSync, limits, arch, denyDevices = false } = options;
+  const { rootfs, configDir, fastSync, limits, arch, denyDevices = false, home } = options;
   const { uid, gid } = unixUser(step.user);
   const hostNetwork = usesHostNetwork(step.network);
+  const environment = home === undefined ? step.env : [...step.env, ["HOME", home] as const];
   return {
     ociVersion: "1.0.1-dev",
     process: {
       terminal: false,
       user: { uid: idNumber(uid), gid: idNumber(gid) },
       args: step.argv,
-      env: step.env.map(([key, value]) => `${key}=${value}`),
+      env: environment.map(([key, value]) => `${key}=${value}`),
       cwd: step.cwd,
       capabilities: {
         bounding: CAPABILITIES,

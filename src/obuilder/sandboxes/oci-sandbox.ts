@@ -19,8 +19,16 @@ import { mountEnv, ownMountsMade, withOwnMounts } from "../mounts.js";
 import { PipePool } from "../pipe.js";
 import { endingText, run, start } from "../process.js";
 import { emptyDir } from "../stores/files.js";
+import { missingHome } from "./home.js";
 import { makeMountPoints } from "./mount-points.js";
-import { HOSTS, hasLimits, type Limits, ociConfig, secretFile } from "./oci-config.js";
+import {
+  type ConfigOptions,
+  HOSTS,
+  hasLimits,
+  type Limits,
+  ociConfig,
+  secretFile,
+} from "./oci-config.js";
 import { isBrokenPipe, send } from "./standard-input.js";
 
 export type RuntimeName = "runc" | "crun";
@@ -74,8 +82,13 @@ export class OciSandbox implements Sandbox {
       const { overlay } = layer;
       const ownMounts = overlay !== undefined || hiddenMount !== undefined;
       const rootfs = join(layer.path, "rootfs");
-      this.#writeConfig(step, rootfs, configDir);
-      if (!ownMounts) makeMountPoints(rootfs, step);
+      // `root` is the path by which we see the root that the step will have.
+      const prepare = (root: string) => {
+        makeMountPoints(root, step);
+        const home = this.#options.runtime === "crun" ? missingHome(root, step) : undefined;
+        this.#writeConfig(step, { rootfs, configDir, home });
+      };
+      if (!ownMounts) prepare(rootfs);
       await this.#pipes.use(async (output) => {
         const argv = ownMounts
           ? withOwnMounts(command, { overlay, unmount: hiddenMount })
@@ -87,7 +100,7 @@ export class OciSandbox implements Sandbox {
         output.started();
         const prepared = ownMounts
           ? ownMountsMade(child.process.pid!, child.process.stdio[3] as Socket, (root) =>
-              makeMountPoints(join(root, rootfs), step),
+              prepare(join(root, rootfs)),
             )
           : Promise.resolve();
         prepared.catch(() => {}); // to be awaited when the process has ended
@@ -125,7 +138,10 @@ export class OciSandbox implements Sandbox {
   }
 
   /** Small files in a fresh directory: not worth a thread. */
-  #writeConfig(step: SandboxStep, rootfs: string, configDir: string): void {
+  #writeConfig(
+    step: SandboxStep,
+    { rootfs, configDir, home }: Pick<ConfigOptions, "rootfs" | "configDir" | "home">,
+  ): void {
     const { fastSync = false, limits = {} } = this.#options;
     const config = ociConfig(step, {
       rootfs,
@@ -133,6 +149,7 @@ export class OciSandbox implements Sandbox {
       fastSync,
       limits,
       arch: process.arch,
+      home,
       denyDevices: this.#options.runtime === "crun",
     });
     mkdirSync(configDir, { mode: 0o700 });
