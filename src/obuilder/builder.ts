@@ -32,6 +32,7 @@ import { copyKey, type RunInput, runKey } from "./ids.js";
 import { type CacheStats, type Fill, Layers, type PruneOptions } from "./layers.js";
 import { copyManifests } from "./manifest.js";
 import { unixUser } from "./sandboxes/oci-config.js";
+import { Scope } from "./scope.js";
 import { type CopyOp, type Op, ROOT, type RunOp, type Secret, type Spec } from "./spec.js";
 
 export interface BuilderParts {
@@ -67,14 +68,12 @@ interface Job {
   pin(id: LayerId): void;
 }
 
-/** Results of nested builds by name. */
-type Scope = ReadonlyMap<string, LayerId>;
-
 /** What an operation finds when it is its turn. */
 interface Position {
   readonly base: LayerId;
   readonly context: Context;
-  readonly scope: Scope;
+  /** Results of nested builds. */
+  readonly scope: Scope<LayerId>;
 }
 
 export class Builder {
@@ -107,7 +106,7 @@ export class Builder {
     const pins = new Pins(this.#layers);
     try {
       const job = { sourceDir, log, secrets, signal, pin: pins.add };
-      return await this.#build(job, spec, new Map());
+      return await this.#build(job, spec);
     } catch (error) {
       throw signal?.aborted ? new BuildCancelled() : asBuildError(error);
     } finally {
@@ -166,8 +165,8 @@ export class Builder {
     await this.#onClose();
   }
 
-  async #build(job: Job, spec: Spec, outer: Scope): Promise<LayerId> {
-    const scope = new Map(outer);
+  async #build(job: Job, spec: Spec, outer?: Scope<LayerId>): Promise<LayerId> {
+    const scope = new Scope<LayerId>(outer);
     for (const { name, spec: child } of spec.children) {
       job.log.heading(buildHeading(name));
       scope.set(name, await this.#build(job, child, scope));
@@ -248,7 +247,7 @@ export class Builder {
     );
   }
 
-  async #copySource(job: Job, { from }: CopyOp, scope: Scope): Promise<Lease> {
+  async #copySource(job: Job, { from }: CopyOp, scope: Scope<LayerId>): Promise<Lease> {
     if (from.from === "context") return { path: job.sourceDir, release: async () => {} };
     const id = scope.get(from.name);
     if (id === undefined) throw new BuildError(`Unknown build ${quoted(from.name)}`);
