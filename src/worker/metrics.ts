@@ -3,6 +3,7 @@
  */
 import { Counter, collectDefaultMetrics, Gauge, Registry, Summary } from "prom-client";
 import type { Metrics } from "../api/worker.js";
+import { logMetrics } from "../cli/log-metrics.js";
 import type { JobEnd } from "./job.js";
 
 export class WorkerMetrics {
@@ -31,6 +32,7 @@ export class WorkerMetrics {
     const seconds = (name: string, help: string) =>
       new Summary({ ...named(name, help), percentiles: [] });
     collectDefaultMetrics({ register: this.registry });
+    logMetrics(this.registry);
     this.jobsAccepted = new Counter(named("jobs_accepted_total", "Jobs accepted"));
     this.runningJobs = new Gauge(named("running_jobs", "Units of capacity in use by running jobs"));
     this.jobTime = new Summary<"result">({

@@ -2,6 +2,8 @@
  * Mutual exclusion by name: whoever holds a name keeps others of that name out, first come, first served. Names that
  * nobody holds take no memory.
  */
+import { unlessAborted } from "./time.js";
+
 export class NamedMutex {
   /** For each name that is held: the end of its queue. */
   readonly #tails = new Map<string, Promise<void>>();
@@ -16,30 +18,12 @@ export class NamedMutex {
     const tail = (before ?? Promise.resolve()).then(() => released);
     this.#tails.set(name, tail);
     try {
-      await unlessAborted(signal, before);
+      signal.throwIfAborted();
+      if (before) await unlessAborted(before, signal);
       return await body();
     } finally {
       release();
       if (this.#tails.get(name) === tail) this.#tails.delete(name);
     }
-  }
-}
-
-/** Waits for `promise`; rejects early, with the signal's reason, when that is aborted. */
-async function unlessAborted(
-  signal: AbortSignal,
-  promise: Promise<void> | undefined,
-): Promise<void> {
-  signal.throwIfAborted();
-  if (!promise) return;
-  let onAbort!: () => void;
-  const aborted = new Promise<never>((_, reject) => {
-    onAbort = () => reject(signal.reason);
-    signal.addEventListener("abort", onAbort, { once: true });
-  });
-  try {
-    await Promise.race([promise, aborted]);
-  } finally {
-    signal.removeEventListener("abort", onAbort);
   }
 }

@@ -1,12 +1,16 @@
 /**
  * Room for images, on a real engine whose images can be pruned.
  */
+import { mkdtempSync, rmSync } from "node:fs";
+import { createServer } from "node:http";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { Capacity } from "../../src/worker/capacity.js";
 import { DiskGate, imageDirectories, type RoomRule } from "../../src/worker/docker/disk-gate.js";
 import { WorkerMetrics } from "../../src/worker/metrics.js";
+import { deferred } from "../support/deferred.js";
 import { CONTAINERD_STORE, DockerEngine, Registry } from "../support/docker-engine.js";
 
 let engine: DockerEngine;
@@ -97,6 +101,39 @@ describe("a worker with too little room", () => {
 it("looks where the engine keeps its images", async () => {
   const containerd = CONTAINERD_STORE ? [join(engine.dataRoot, "containerd/daemon")] : [];
   expect(await imageDirectories(engine.docker)).toEqual([engine.dataRoot, ...containerd]);
+});
+
+describe("an engine that is frozen", () => {
+  async function withFrozenEngine(body: (docker: typeof engine.docker) => Promise<void>) {
+    const dir = mkdtempSync(join(tmpdir(), "ocluster-frozen-"));
+    const asked = deferred();
+    const server = createServer(() => asked.resolve());
+    server.listen(join(dir, "docker.sock"));
+    try {
+      const Docker = engine.docker.constructor as new (options: object) => typeof engine.docker;
+      await body(new Docker({ socketPath: join(dir, "docker.sock") }));
+      await asked.promise;
+    } finally {
+      server.closeAllConnections();
+      server.close();
+      rmSync(dir, { recursive: true });
+    }
+  }
+
+  it.each<RoomRule>([{ minFreePercent: 50 }, { maxImagesGb: 1 }])(
+    "does not keep a worker from other work, nor from its end: %j",
+    async (rule) => {
+      await withFrozenEngine(async (docker) => {
+        const setActive = async () => expect.unreachable();
+        const options = { docker, rule, capacity, metrics };
+        await new DiskGate({ ...options, patience: 50 }).pass({ setActive }, never);
+        const stop = new AbortController();
+        const passing = new DiskGate(options).pass({ setActive }, stop.signal);
+        stop.abort(new Error("stopped"));
+        await expect(passing).rejects.toThrow("stopped");
+      });
+    },
+  );
 });
 
 it("does not keep a worker without an engine from other work", async () => {

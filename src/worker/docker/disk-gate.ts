@@ -10,7 +10,7 @@ import { logger } from "../../cli/log.js";
 import type { Capacity } from "../capacity.js";
 import type { WorkerMetrics } from "../metrics.js";
 import type { Gate, QueueSwitch } from "../session.js";
-import { sleep } from "../time.js";
+import { sleep, unlessAborted } from "../time.js";
 import { postForStream } from "./engine.js";
 
 const log = logger("worker");
@@ -29,15 +29,20 @@ export interface DiskGateOptions {
   readonly metrics: WorkerMetrics;
   /** ms until the next attempt after one that did not help. */
   readonly retryAfter?: number;
+  /** ms that the engine may take to say how much room there is. */
+  readonly patience?: number;
 }
 
 const RETRY_MS = 60 * 60 * 1000;
+
+/** Engines with very many images take minutes to add them up. */
+const PATIENCE_MS = 10 * 60 * 1000;
 
 export class DiskGate implements Gate {
   constructor(private readonly options: DiskGateOptions) {}
 
   async pass(queue: QueueSwitch, signal: AbortSignal): Promise<void> {
-    if (await this.#hasRoom()) return;
+    if (await this.#hasRoom(signal)) return;
     const { capacity, retryAfter = RETRY_MS } = this.options;
     log.info("Disk-space low. Will finish current jobs and then prune.");
     await queue.setActive(false);
@@ -45,7 +50,7 @@ export class DiskGate implements Gate {
     for (;;) {
       log.info("All jobs finished. Pruning…");
       const pruned = await this.#prune(signal);
-      if (pruned && (await this.#hasRoom())) break;
+      if (pruned && (await this.#hasRoom(signal))) break;
       log.warn(
         pruned
           ? "Disk-space still low after pruning! Will retry in one hour."
@@ -57,13 +62,16 @@ export class DiskGate implements Gate {
     await queue.setActive(true);
   }
 
-  async #hasRoom(): Promise<boolean> {
-    const { docker, rule } = this.options;
+  async #hasRoom(signal: AbortSignal): Promise<boolean> {
+    const { docker, rule, patience = PATIENCE_MS } = this.options;
+    // A frozen engine must keep the worker neither from other work nor from its end.
+    const inTime = AbortSignal.any([signal, AbortSignal.timeout(patience)]);
     try {
       return "maxImagesGb" in rule
-        ? (await imagesGb(docker)) <= rule.maxImagesGb
-        : (await freePercent(docker)) >= rule.minFreePercent;
+        ? (await unlessAborted(imagesGb(docker), inTime)) <= rule.maxImagesGb
+        : (await unlessAborted(freePercent(docker), inTime)) >= rule.minFreePercent;
     } catch (error) {
+      signal.throwIfAborted();
       // No engine, no images. What else this worker builds does not depend on it.
       log.warn(`Cannot find out how much room Docker has: ${(error as Error).message}`);
       return true;
@@ -75,9 +83,9 @@ export class DiskGate implements Gate {
     const { docker, metrics } = this.options;
     const stop = metrics.pruneTime.startTimer();
     try {
-      await docker.pruneContainers();
-      await docker.pruneNetworks();
-      await docker.pruneImages({ filters: { dangling: ["false"] } });
+      await docker.pruneContainers({ abortSignal: signal });
+      await docker.pruneNetworks({ abortSignal: signal });
+      await docker.pruneImages({ filters: { dangling: ["false"] }, abortSignal: signal });
       const query = { all: "true" };
       const pruning = await postForStream(docker, { path: "/build/prune", query, signal });
       await text(pruning);

@@ -46,8 +46,10 @@ export async function pushImage(
     serveraddress: target.registry,
   };
   try {
-    if (login) await docker.checkAuth(login);
+    // The engine asks the registry, which may not answer; other pushes wait for this one.
+    if (login) await docker.checkAuth({ ...login, abortSignal: io.signal });
   } catch (error) {
+    io.signal.throwIfAborted();
     const failure = engineFailure(error);
     if (!(failure instanceof JobFailed)) throw failure;
     io.log.append(failure.message);
