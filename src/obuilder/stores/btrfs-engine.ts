@@ -2,6 +2,7 @@
  * Clones by btrfs snapshots: a layer takes next to no time, and the space of what it changed.
  */
 
+import type { Stats } from "node:fs";
 import { lstat } from "node:fs/promises";
 import { release } from "node:os";
 import { StoreError } from "../errors.js";
@@ -9,7 +10,7 @@ import { kernelAtLeast } from "../kernel.js";
 import { ProgramError, run } from "../process.js";
 import { prefixedCacheName } from "./cache-name.js";
 import type { CloneEngine } from "./cloning-store.js";
-import { emptyDir, removeTree } from "./files.js";
+import { removeTree } from "./files.js";
 
 /**
  * How long to wait for space that is given back in the background, in ms. A subvolume in which somebody still reads a file,
@@ -56,20 +57,29 @@ async function subvolume(...args: readonly string[]): Promise<void> {
   await run(["btrfs", "subvolume", ...args]);
 }
 
-async function remove(path: string): Promise<void> {
-  const stats = await lstat(path).catch((error: NodeJS.ErrnoException) => {
+/** Undefined if there is nothing by that name. */
+async function statsOf(path: string): Promise<Stats | undefined> {
+  return await lstat(path).catch((error: NodeJS.ErrnoException) => {
     if (error.code === "ENOENT") return undefined;
     throw error;
   });
+}
+
+async function remove(path: string): Promise<void> {
+  const stats = await statsOf(path);
   if (!stats) return;
   if (stats.ino !== SUBVOLUME_INODE) return await removeTree(path);
   try {
     await subvolume("delete", "--", path);
   } catch (error) {
-    // A step may have made subvolumes of its own inside.
+    // A step may have made subvolumes of its own inside, and made them read-only.
     if (!(error instanceof ProgramError)) throw error;
-    await emptyDir(path);
-    await subvolume("delete", "--", path);
+    const subvolumes = ["-type", "d", "-inum", String(SUBVOLUME_INODE)];
+    const writable = ["btrfs", "property", "set", "-t", "subvol", "{}", "ro", "false"];
+    await run(["find", path, ...subvolumes, "-exec", ...writable, ";"]);
+    const remove = ["btrfs", "subvolume", "delete", "--", "{}"];
+    await run(["find", path, "-depth", ...subvolumes, "-exec", ...remove, ";"]);
+    if (await statsOf(path)) throw error;
   }
 }
 

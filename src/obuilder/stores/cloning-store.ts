@@ -13,7 +13,7 @@ import { chown, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { LayerDir, LayerId, Lease, Store, StoredLayer } from "../contracts.js";
 import type { UnixUser } from "../spec.js";
-import { diskUsage, ensureDirs, isDirectory, layerIds, makeRootfs, owner } from "./files.js";
+import { diskUsage, ensurePrivateDirs, isDirectory, layerIds, makeRootfs, owner } from "./files.js";
 import { type CacheShelf, GenerationCaches } from "./generation-caches.js";
 import { Unsynced } from "./unsynced.js";
 
@@ -58,7 +58,7 @@ export class CloningStore implements Store {
   /** Opens or makes a store in the directory `root`, which no other process uses. */
   static async open(root: string, engine: CloneEngine): Promise<CloningStore> {
     const dirs = ["state", "cache", "cache-tmp", "result", "result-tmp"];
-    await ensureDirs(dirs.map((name) => join(root, name)));
+    await ensurePrivateDirs(dirs.map((name) => join(root, name)));
     for (const trash of [join(root, "result-tmp"), join(root, "cache-tmp")]) {
       for (const name of await readdir(trash)) await engine.discard(join(trash, name), trash);
     }

@@ -26,7 +26,14 @@ import type { Env, UnixUser } from "../spec.js";
 import { dockerCacheShelf } from "./docker-caches.js";
 import { DockerNames } from "./docker-names.js";
 import { DockerViews } from "./docker-views.js";
-import { emptyDir, ensureDirs, freePercent, isDirectory, makeRootfs, removeTree } from "./files.js";
+import {
+  emptyDir,
+  ensurePrivateDirs,
+  freePercent,
+  isDirectory,
+  makeRootfs,
+  removeTree,
+} from "./files.js";
 import { GenerationCaches } from "./generation-caches.js";
 
 interface Parts {
@@ -58,7 +65,7 @@ export class DockerStore implements Store {
   /** Opens or makes a store in the directory `root`, which no other process uses. */
   static async open(root: string): Promise<DockerStore> {
     const dirs = ["state", "logs", "layers", "in-progress", "views"];
-    await ensureDirs(dirs.map((name) => join(root, name)));
+    await ensurePrivateDirs(dirs.map((name) => join(root, name)));
     await mkdir(join(root, "empty"), { mode: 0, recursive: true });
     await unmountBelow(join(root, "views"));
     for (const name of ["in-progress", "views"]) await emptyDir(join(root, name));

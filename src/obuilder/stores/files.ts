@@ -20,9 +20,15 @@ export async function isDirectory(path: string): Promise<boolean> {
   throw new StoreError(`"${path}" is in the way: it must be a directory; remove it`);
 }
 
-/** Makes the directories that are missing. */
-export async function ensureDirs(paths: readonly string[]): Promise<void> {
-  for (const path of paths) await mkdir(path, { recursive: true });
+/**
+ * Makes the directories that are missing, and keeps others than root out of all of them: what steps have made may be
+ * programs that run as root whoever starts them, and device nodes.
+ */
+export async function ensurePrivateDirs(paths: readonly string[]): Promise<void> {
+  for (const path of paths) {
+    await mkdir(path, { recursive: true });
+    await chmod(path, 0o700);
+  }
 }
 
 /** Makes the empty root of a base image; whatever the umask, all users may look into it. */

@@ -23,7 +23,7 @@ import {
   discard,
   diskUsage,
   emptyDir,
-  ensureDirs,
+  ensurePrivateDirs,
   freePercent,
   isDirectory,
   layerIds,
@@ -78,7 +78,9 @@ export class OverlayfsStore implements Store {
 
   /** Opens or makes a store in the directory `root`, which no other process uses. Unmounts what one left behind. */
   static async open(root: string): Promise<OverlayfsStore> {
-    await ensureDirs(["state", "cache", "result", ...TRANSIENT].map((name) => join(root, name)));
+    await ensurePrivateDirs(
+      ["state", "cache", "result", ...TRANSIENT].map((name) => join(root, name)),
+    );
     await unmountBelow(root);
     for (const name of TRANSIENT) await emptyDir(join(root, name));
     const unsynced = await Unsynced.open(root, join(root, "in-progress"));
@@ -88,7 +90,7 @@ export class OverlayfsStore implements Store {
   /** A store that is there, to be looked at only: another process may be using it. */
   static async inspect(root: string): Promise<OverlayfsStore> {
     const scratch = await mkdtemp(join(tmpdir(), "obuilder-overlayfs-"));
-    await ensureDirs([join(scratch, "lower"), join(scratch, "merged")]);
+    await ensurePrivateDirs([join(scratch, "lower"), join(scratch, "merged")]);
     return new OverlayfsStore(root, scratch, () => removeTree(scratch));
   }
 

@@ -18,7 +18,7 @@ import { BuildError } from "../errors.js";
 import { ProgramError, run } from "../process.js";
 import type { UnixUser } from "../spec.js";
 import { prefixedCacheName } from "./cache-name.js";
-import { makeRootfs, owner } from "./files.js";
+import { ensurePrivateDirs, makeRootfs, owner } from "./files.js";
 import { type CacheShelf, GenerationCaches } from "./generation-caches.js";
 
 /** The snapshot that makes a layer or a cache complete. */
@@ -98,6 +98,7 @@ export class ZfsStore implements Store {
   /** Makes what a new store needs. Its directory for state is there afterwards. */
   async prepare(): Promise<void> {
     for (const group of ["state", "result", "cache"]) await this.#ensure(this.#dataset(group));
+    await ensurePrivateDirs([this.#path("result"), this.#path("cache")]);
   }
 
   /** Removes what a killed process left in the making. */
@@ -105,6 +106,7 @@ export class ZfsStore implements Store {
     const copies = this.#dataset("cache-tmp");
     if (await this.#zfs.exists(copies)) await this.#zfs.destroy(copies, "-R", "-f");
     await this.#zfs.create(copies);
+    await ensurePrivateDirs([this.#path("cache-tmp")]);
   }
 
   async build(
