@@ -43,6 +43,16 @@ export interface LogOptions {
 
 type Write = (level: Level, source: string, message: string, fields?: Fields) => void;
 
+/** How many entries were shown. */
+export interface EntryCount {
+  readonly level: Level;
+  readonly source: string;
+  readonly count: number;
+}
+
+/** By source, then by level. Sources are words of ours, so there are few. */
+const shown = new Map<string, Map<Level, number>>();
+
 let threshold = VERBOSITIES.indexOf("warning");
 let write: Write = textWriter("auto");
 
@@ -58,8 +68,12 @@ export async function configureLog(options: LogOptions): Promise<void> {
  * entries carry no level and are shown unless the verbosity is "quiet".
  */
 export function logger(source: string): Logger {
+  const counts = shown.get(source) ?? new Map<Level, number>();
+  shown.set(source, counts);
   const put = (level: Level, message: string, fields?: Fields): void => {
-    if (RANK[level] <= threshold) write(level, source, message, fields);
+    if (RANK[level] > threshold) return;
+    counts.set(level, (counts.get(level) ?? 0) + 1);
+    write(level, source, message, fields);
   };
   const info: Level = source === "application" ? "app" : "info";
   return {
@@ -71,6 +85,13 @@ export function logger(source: string): Logger {
       return RANK.debug <= threshold;
     },
   };
+}
+
+/** What this process has shown so far; nothing of levels that a source has not used. */
+export function* entryCounts(): Generator<EntryCount> {
+  for (const [source, counts] of shown) {
+    for (const [level, count] of counts) yield { level, source, count };
+  }
 }
 
 const LEVEL_COLORS = { error: "red", warning: "yellow", info: "blue", debug: "green" } as const;

@@ -1,6 +1,9 @@
 /** Log lines: the text format to the character, and who sees which. */
+
+import { Registry } from "prom-client";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { configureLog, formatEntry, logger } from "../../src/cli/log.js";
+import { logMetrics } from "../../src/cli/log-metrics.js";
 
 const time = new Date(2020, 10, 5, 16, 28, 30);
 
@@ -58,5 +61,24 @@ describe("the verbosity", () => {
     log.debug("debug");
     expect(log.debugging).toBe(verbosity === "debug");
     expect(written.map((line) => /(\w+)\n$/.exec(line)?.[1])).toEqual(shown);
+  });
+
+  test("decides what is counted for Prometheus, too", async () => {
+    vi.spyOn(process.stderr, "write").mockReturnValue(true);
+    const registry = new Registry();
+    logMetrics(registry);
+    await configureLog({ verbosity: "warning", format: "text", color: "never" });
+    const log = logger("counted");
+    log.error("one");
+    logger("counted").error("two");
+    log.warn("three");
+    log.info("not shown");
+    const lines = (await registry.metrics())
+      .split("\n")
+      .filter((line) => /src="counted"/.test(line));
+    expect(lines).toEqual([
+      'prometheus_logs_messages_total{level="error",src="counted"} 2',
+      'prometheus_logs_messages_total{level="warning",src="counted"} 1',
+    ]);
   });
 });

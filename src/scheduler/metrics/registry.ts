@@ -4,6 +4,7 @@
  * What the pools count anyway is read when somebody asks for it; only what would be forgotten is recorded as it happens.
  */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import { logMetrics } from "../../cli/log-metrics.js";
 import type { ByPriority, PoolMetrics } from "../pool-metrics.js";
 import type { ClusterPool, PoolEvents } from "../services/cluster-pool.js";
 import type { Outcome } from "../services/worker-session.js";
@@ -19,6 +20,7 @@ export class SchedulerMetrics implements PoolEvents {
   constructor() {
     const registers = [this.registry];
     collectDefaultMetrics({ register: this.registry });
+    logMetrics(this.registry);
     this.wait = new Histogram({
       name: "ocluster_pool_queue_wait_seconds",
       help: "Time from a job's submission until a worker took it",
