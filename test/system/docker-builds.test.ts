@@ -2,7 +2,9 @@
  * Docker jobs on a real engine, with a real registry: what the builder makes of them.
  */
 import { execFileSync } from "node:child_process";
+import { once } from "node:events";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
@@ -12,6 +14,7 @@ import { DockerBuilder, type DockerJob } from "../../src/worker/docker/docker-bu
 import { JobCancelled } from "../../src/worker/failure.js";
 import { JobLog } from "../../src/worker/log/job-log.js";
 import { WorkerMetrics } from "../../src/worker/metrics.js";
+import { deferred } from "../support/deferred.js";
 import { CONTAINERD_STORE, DockerEngine, Registry } from "../support/docker-engine.js";
 
 let engine: DockerEngine;
@@ -432,6 +435,23 @@ describe("pushing", () => {
       'Failed to docker-login as "builder"',
     );
     expect(await logText()).toMatch(/unauthorized|401/);
+  });
+
+  it("can be cancelled while the registry does not answer", async () => {
+    const asked = deferred();
+    const silent = createServer((socket) => {
+      socket.on("error", () => {}).on("data", () => asked.resolve());
+    }).listen(0, "127.0.0.1");
+    await once(silent, "listening");
+    const repo = `127.0.0.1:${(silent.address() as AddressInfo).port}/org/x`;
+    const push = { target: `${repo}:1`, auth: { user: "builder", password: "right" } };
+    const lines = { dockerfile: { contents: "FROM scratch\nCOPY . /\n" } };
+    const pushing = build({ push, ...lines }, [repo]);
+    pushing.catch(() => {});
+    await asked.promise;
+    stop.abort(new JobCancelled());
+    await expect(pushing).rejects.toThrow(JobCancelled);
+    silent.close();
   });
 
   it("is refused to repositories that are not allowed, before anything is built", async () => {
