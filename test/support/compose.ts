@@ -20,16 +20,28 @@ const PYTHON_PACKAGES = [
 /** Elements of the format that came after the first version. */
 const NEWER = { file: ["name"], service: ["cgroup"] } as const;
 
+interface Outcome {
+  readonly status: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Python takes seconds to start on a busy machine; what was asked once is known. */
+const known = new Map<string, Outcome>();
+
 /** Runs it in the project's directory. */
 export function compose(
   args: readonly string[],
   { env = {}, input }: { readonly env?: NodeJS.ProcessEnv; readonly input?: string } = {},
-): { readonly status: number | null; readonly stdout: string; readonly stderr: string } {
+): Outcome {
+  const question = JSON.stringify([args, env, input]);
+  const before = known.get(question);
+  if (before) return before;
   const root = unpackedPackage("docker-compose", PYTHON_PACKAGES);
   const path = ["usr/libexec/docker/cli-plugins", "usr/bin"]
     .map((dir) => join(root, dir, "docker-compose"))
     .find((file) => existsSync(file))!;
-  return spawnSync(path, args, {
+  const outcome = spawnSync(path, args, {
     cwd: ROOT,
     env: {
       ...process.env,
@@ -40,6 +52,8 @@ export function compose(
     encoding: "utf8",
     ...(input !== undefined && { input }),
   });
+  known.set(question, outcome);
+  return outcome;
 }
 
 /** A service as a compose file has it; its command with variables filled in. */
