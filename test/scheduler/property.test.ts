@@ -5,7 +5,7 @@ import { expect, test } from "vitest";
 import { runPoolTrace } from "../conformance/pool-trace.js";
 import { history, traceOf } from "./history.js";
 
-test("10,000 random histories go as the model says", () => {
+test("10,000 random histories go as the model says", { timeout: 600_000 }, () => {
   fc.assert(
     fc.property(history, (moves) => {
       const trace = traceOf(moves);
