@@ -126,7 +126,7 @@ export function servePeer(world: World, options?: { release(): void }): Capabili
     }),
     method(SOURCE, (call) => {
       const { size } = call.params;
-      call.results()._initData(size).copyBuffer(Buffer.alloc(size, "x"));
+      call.results()._initData(size).toUint8Array().fill(120);
     }),
     method(FAIL, ({ params }) => {
       throw new RpcError(ERROR_KINDS[params.kind] as ErrorKind, params.reason);

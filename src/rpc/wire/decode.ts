@@ -151,7 +151,8 @@ export function readObjectId(bootstrap: StructReader): Uint8Array {
   if (list === undefined) return new Uint8Array(0);
   const bytes = list.bytes();
   const end = bytes.at(-1) === 0 ? bytes.byteLength - 1 : bytes.byteLength;
-  return bytes.slice(0, end);
+  // (A `Buffer`'s `slice` is no copy.)
+  return new Uint8Array(bytes.subarray(0, end));
 }
 
 function readPath(answer: StructReader): Path {
