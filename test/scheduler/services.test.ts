@@ -6,7 +6,9 @@ import {
   Registration$Client,
 } from "../../src/api/generated/ocluster.js";
 import { Admin, Job, Persistent, PoolAdmin, Queue, Ticket, Worker } from "../../src/api/index.js";
+import { logger } from "../../src/cli/log.js";
 import { RpcError } from "../../src/rpc/index.js";
+import { ClusterPoolAdmin } from "../../src/scheduler/services/pool-admin.js";
 import { deferred } from "../support/deferred.js";
 import { Network, type NetworkOptions } from "./network.js";
 
@@ -318,6 +320,25 @@ describe("an administrator", () => {
     expect(await PoolAdmin.workers(pool)).toEqual([
       { name: "w1", active: false, connected: false },
     ]);
+  });
+
+  it("is told when there is too much to show", async () => {
+    await start();
+    const alice = await network.client("alice");
+    const jobs = Array.from({ length: 3 }, (_, i) =>
+      alice.submit(`job${i}`, { hint: "h".repeat(100) }),
+    );
+    for (const job of jobs) await job.queued();
+    const pool = network.scheduler.pools.get("pool")!;
+    const log = logger("test");
+    const admin = new ClusterPoolAdmin({ pool, log, isClient: () => true, showBytes: 300 });
+    await expect(admin.show(new AbortController().signal)).rejects.toEqual(
+      new RpcError(
+        "overloaded",
+        'The pool\'s state has more than 300 bytes; "ocluster-admin top POOL" has it in numbers',
+      ),
+    );
+    for (const job of jobs) job.release();
   });
 
   it("drains a worker for somebody who does not want to know how it goes", async () => {

@@ -4,7 +4,7 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { type PoolAdmin, type PoolMonitor, Worker } from "../../api/index.js";
 import type { Logger } from "../../cli/log.js";
-import { RpcError } from "../../rpc/index.js";
+import { DEFAULT_LIMITS, RpcError } from "../../rpc/index.js";
 import { quoted } from "../../text/quoting.js";
 import type { PoolWorker } from "../pool-worker.js";
 import { INACTIVE } from "../reasons.js";
@@ -18,22 +18,31 @@ const RESTART_TIMEOUT_MS = 600_000;
 /** How long `show` may keep others waiting at a time, in ms. */
 const SHOW_SLICE_MS = 5;
 
+/** How long the text of `show` may be, in bytes: it has to fit into a message. A million jobs with usual hints take half of it. */
+const SHOW_BYTES = DEFAULT_LIMITS.messageBytes - 1024;
+
 export interface ClusterPoolAdminOptions {
   readonly pool: ClusterPool;
   /** Whether there is a client of that id. */
   isClient(id: string): boolean;
   readonly log: Logger;
   readonly restartTimeoutMs?: number;
+  readonly showBytes?: number;
 }
 
 export class ClusterPoolAdmin implements PoolAdmin.PoolAdminService {
   constructor(private readonly options: ClusterPoolAdminOptions) {}
 
   async show(signal: AbortSignal): Promise<readonly Uint8Array[]> {
+    const { showBytes = SHOW_BYTES } = this.options;
     const pieces: Uint8Array[] = [];
+    let bytes = 0;
     let start = performance.now();
     for (const piece of this.options.pool.pool.showInSteps()) {
-      pieces.push(Buffer.from(piece));
+      const encoded = Buffer.from(piece);
+      bytes += encoded.byteLength;
+      if (bytes > showBytes) throw tooMuchToShow(showBytes);
+      pieces.push(encoded);
       if (performance.now() - start < SHOW_SLICE_MS) continue;
       await nextTurn();
       signal.throwIfAborted();
@@ -202,6 +211,13 @@ async function restart(worker: Parameters<typeof Worker.selfUpdate>[0]): Promise
   throw new RpcError(
     "failed",
     "update reported success, but should have failed with a disconnection error!",
+  );
+}
+
+function tooMuchToShow(limit: number): RpcError {
+  return new RpcError(
+    "overloaded",
+    `The pool's state has more than ${limit} bytes; "ocluster-admin top POOL" has it in numbers`,
   );
 }
 
