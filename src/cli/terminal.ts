@@ -29,7 +29,16 @@ export function useColor(
   return sink.isTTY === true && !env.NO_COLOR && env.TERM !== undefined && env.TERM !== "dumb";
 }
 
-const CODES = { bold: 1, red: 31, green: 32, yellow: 33, blue: 34, magenta: 35, cyan: 36 } as const;
+const CODES = {
+  bold: 1,
+  red: 31,
+  green: 32,
+  yellow: 33,
+  blue: 34,
+  magenta: 35,
+  cyan: 36,
+  brightBlue: 94,
+} as const;
 
 /** `text` in a colour, when `on`. */
 export function paint(on: boolean, color: keyof typeof CODES, text: string): string {

@@ -122,7 +122,7 @@ export async function plan(
     });
     try {
       for await (const { text, layer } of steps) {
-        await print(paint(color, "blue", text));
+        await print(paint(color, "brightBlue", text));
         if (layer) await print(paint(color, "yellow", plannedLayer(layer)));
       }
     } catch (error) {
@@ -283,7 +283,7 @@ class StdoutLog implements BuildLog {
   }
 
   heading(text: string): void {
-    process.stdout.write(toBytes(`${paint(this.#color, "blue", text)}\n`));
+    process.stdout.write(toBytes(`${paint(this.#color, "brightBlue", text)}\n`));
   }
 
   note(text: string): void {

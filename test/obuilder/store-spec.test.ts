@@ -18,17 +18,25 @@ describe("names", () => {
     ["btrfs:/a/../b", "btrfs", "/b"],
     ["xfs:/", "xfs", "/"],
     ["docker:/a:b", "docker", "/a:b"],
+    ["docker:a/", "docker", join(process.cwd(), "a")],
     ["zfs:tank", "zfs", "tank"],
   ])("%s", (text, kind, path) => {
     expect(parseStoreSpec(text)).toEqual({ kind, path });
   });
 
-  it.each(["", "overlayfs", "overlayfs:", "overlayfs:a", "rsync:./a", "zfs:", "ext4:/a", ":/a"])(
-    "%j is none",
-    (text) => {
-      expect(() => parseStoreSpec(text)).toThrow(/is not a store; it must be overlayfs:\/path/);
-    },
-  );
+  it.each([
+    "",
+    "overlayfs",
+    "overlayfs:",
+    "overlayfs:a",
+    "rsync:./a",
+    "docker:",
+    "zfs:",
+    "ext4:/a",
+    ":/a",
+  ])("%j is none", (text) => {
+    expect(() => parseStoreSpec(text)).toThrow(/is not a store; it must be overlayfs:\/path/);
+  });
 
   it.each(["qemu:/a", "hcs:/a"])("%s is not built", (text) => {
     expect(() => parseStoreSpec(text)).toThrow(/are not built into this program; use overlayfs/);

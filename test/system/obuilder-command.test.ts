@@ -95,7 +95,7 @@ describe("build", () => {
   it("colours headings and notes where it is asked to, but not what steps print", async () => {
     const { stdout } = await build("(run (shell ls))", "--color=always");
     const lines = stdout.split("\n");
-    expect(lines[0]).toBe("\x1b[34m(from busybox)\x1b[0m");
+    expect(lines[0]).toBe("\x1b[94m(from busybox)\x1b[0m");
     expect(lines[1]).toMatch(/^\x1b\[33m---> .*\x1b\[0m$/);
     expect(lines).toContain("bin");
   });

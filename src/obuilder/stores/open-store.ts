@@ -3,7 +3,7 @@
  */
 
 import { mkdir } from "node:fs/promises";
-import { isAbsolute, join, normalize } from "node:path";
+import { isAbsolute, join, normalize, resolve } from "node:path";
 import { RSYNC_MODES, type RsyncMode } from "../choices.js";
 import type { Store } from "../contracts.js";
 import { StoreError } from "../errors.js";
@@ -43,8 +43,11 @@ export function parseStoreSpec(text: string): StoreSpec {
     case "rsync":
     case "btrfs":
     case "xfs":
-    case "docker":
       if (isAbsolute(path)) return { kind, path: normalize(path).replace(/(?<=.)\/+$/, "") };
+      break;
+    case "docker":
+      // Of these only, the reference takes a relative path too.
+      if (path !== "") return { kind, path: resolve(path) };
       break;
   }
   throw new StoreError(`"${text}" is not a store; it must be ${KINDS}`);
