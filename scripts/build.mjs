@@ -3,6 +3,7 @@
 import { createHash } from "node:crypto";
 import {
   chmodSync,
+  existsSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -22,7 +23,8 @@ const STAMP = ".built-from";
 export async function build() {
   const from = fingerprint();
   // Aside first: a build that fails, or runs next to programs in use, leaves the old one whole.
-  const fresh = mkdtempSync(join(ROOT, "dist-"));
+  const aside = mkdtempSync(join(ROOT, "dist-"));
+  const fresh = join(aside, "new");
   try {
     const tsc = join(ROOT, "node_modules/typescript/bin/tsc");
     if (!succeeds(process.execPath, [tsc, "-p", "tsconfig.build.json", "--outDir", fresh])) {
@@ -31,10 +33,11 @@ export async function build() {
     await bundlePrograms(join(fresh, "cli"));
     writeFileSync(join(fresh, STAMP), from);
     chmodSync(fresh, 0o755);
-    rmSync(DIST, { recursive: true, force: true });
+    // Programs are started all the time: there is no dist/ for no longer than between two renames.
+    if (existsSync(DIST)) renameSync(DIST, join(aside, "old"));
     renameSync(fresh, DIST);
   } finally {
-    rmSync(fresh, { recursive: true, force: true });
+    rmSync(aside, { recursive: true, force: true });
   }
 }
 
