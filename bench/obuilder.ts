@@ -21,6 +21,10 @@ import { median } from "./statistics.js";
 
 const STEPS = 10;
 const ROUNDS = Number(process.argv[2] ?? 5);
+if (!(Number.isInteger(ROUNDS) && ROUNDS > 0)) {
+  console.error("usage: npm run bench:obuilder [-- ROUNDS]");
+  process.exit(2);
+}
 const run = promisify(execFile);
 
 /** The Debian client is the one that has BuildKit built in; another one may come before it in PATH. */
