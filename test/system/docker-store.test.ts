@@ -4,7 +4,7 @@
 
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import {
@@ -201,6 +201,17 @@ describe("a step", () => {
     expect(log.text.split("\n")).toHaveLength(200_001);
     expect(log.text.endsWith("\n199999\n200000\n")).toBe(true);
   });
+});
+
+it("layers are found by their images when the store's own files are lost", async () => {
+  const ops = '(run (shell "echo 1 > /1")) (run (shell "cat /1"))';
+  const { id } = await build(ops);
+  await builder.close();
+  rmSync(workshop.path("store"), { recursive: true });
+  builder = await open();
+  const again = await build(ops);
+  expect(again.id).toBe(id);
+  expect(again.log.lines.filter((line) => line.includes("saved as"))).toEqual([]);
 });
 
 describe("when the engine is pruned", () => {

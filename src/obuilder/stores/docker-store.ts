@@ -244,11 +244,13 @@ export class DockerStore implements Store {
     }
   }
 
-  /** Makes the directory of a layer that the reference has made. */
+  /** Makes the directory of a layer that the reference has made, or of one of ours whose directory is lost. */
   async #adopt(id: LayerId, image: ImageInfo): Promise<void> {
     const path = join(this.root, "in-progress", `adopted-${id}`);
     await mkdir(path, { recursive: true });
-    await writeEnv(path, (image.Config.Env ?? []).map(parseVariable));
+    // Names without a value are what our own steps did without.
+    const variables = (image.Config.Env ?? []).filter((variable) => variable.includes("="));
+    await writeEnv(path, variables.map(parseVariable));
     await rename(path, this.#dir(id));
   }
 
