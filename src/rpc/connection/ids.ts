@@ -43,7 +43,7 @@ export class IdTable<T> {
   }
 }
 
-/** How far beyond those in use an id may be to go into the array. */
+/** How far beyond twice as many ids as are in use an id may be to go into the array. */
 const NEAR = 1024;
 
 /**
@@ -71,7 +71,8 @@ export class PeerIdTable<T extends object> {
   set(id: number, entry: T): void {
     if (!this.has(id)) this.count++;
     const { near } = this;
-    if (id > near.length + NEAR) {
+    // By what is in it, not by its length: a peer whose ids only ever grow must not make it grow with them.
+    if (id >= near.length && id > 2 * this.count + NEAR) {
       this.far.set(id, entry);
       return;
     }
