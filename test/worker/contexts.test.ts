@@ -483,6 +483,10 @@ describe("a URL's credentials", () => {
     for (const text of ["https://u:hunter2/x@h/a", "ssh://u:hunter2@h/a", "https://u:hunter2@/a"])
       expect(say(text)).not.toContain("hunter2");
   });
+
+  it("are looked for in no more time than it takes to read what is no URL", () => {
+    expect(() => new RepositoryUrl(`http:${"://".repeat(1_000_000)}`)).toThrow("Invalid URL");
+  });
 });
 
 it("takes credentials out of any text", () => {

@@ -1,7 +1,17 @@
 /**
  * The operator's logins: what Docker's configuration says, and helpers that do not behave.
  */
-import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -66,13 +76,19 @@ describe("the configuration", () => {
     expect(await logins.get("constructor")).toBeUndefined();
   });
 
-  it.each(["", "{", "null", "[1]", '{"auths": {"a": {"auth": "%%%"}}}'])(
-    "that is no use is no login: %j",
-    async (text) => {
-      const logins = await configure(text);
-      expect([...(await logins.all())]).toEqual([]);
-    },
-  );
+  it.each([
+    "",
+    "{",
+    "null",
+    "[1]",
+    '{"auths": {"a": {"auth": "%%%"}}}',
+    '{"auths": null, "credHelpers": null, "credsStore": null}',
+    '{"auths": {"a": null, "b": {"auth": 5}}, "credHelpers": {"a": 1}, "credsStore": {}}',
+  ])("that is no use is no login: %j", async (text) => {
+    const logins = await configure(text);
+    expect([...(await logins.all())]).toEqual([]);
+    expect(await logins.get("a")).toBeUndefined();
+  });
 
   it("need not be there", async () => {
     expect([...(await (await OperatorLogins.read()).all())]).toEqual([]);
@@ -132,6 +148,13 @@ describe("a helper", () => {
     expect([...(await logins.all())]).toEqual([]);
   });
 
+  it("that cannot be started for want of files is as if there were none", async () => {
+    const logins = await configure({ credsStore: "any" });
+    const answer = withoutFiles(() => new CredentialHelper("any").get("r"));
+    await expect(answer).rejects.toThrow(/^docker-credential-any cannot be run: .*EMFILE/);
+    expect(await logins.get("r")).toBeUndefined();
+  });
+
   it("tells why it fails, but nothing of what may be a password", async () => {
     helper("closed", "echo 'the vault is closed'; exit 2");
     await expect(new CredentialHelper("closed").get("r")).rejects.toThrow(
@@ -167,6 +190,23 @@ describe("a helper", () => {
     },
   );
 });
+
+/** Runs `body` while this process cannot open another file. */
+function withoutFiles<T>(body: () => T): T {
+  const limits = /^Max open files\s+(\d+)/m.exec(readFileSync("/proc/self/limits", "utf8"));
+  const limit = (soft: string | number) =>
+    execFileSync("prlimit", [`--pid=${process.pid}`, `--nofile=${soft}:`]);
+  const taken: number[] = [];
+  limit(256);
+  try {
+    for (;;) taken.push(openSync("/dev/null", "r"));
+  } catch {
+    return body();
+  } finally {
+    for (const file of taken) closeSync(file);
+    limit(limits![1]!);
+  }
+}
 
 /** Whether there is such a process, and it is not just waiting to be looked at by its parent. */
 function isRunning(pid: number): boolean {

@@ -35,8 +35,9 @@ export class RepositoryUrl {
     const url = /[\u0000- \u007f\\]/.test(text) || !URL.canParse(text) ? undefined : new URL(text);
     if (!url?.hostname || !/^[a-z]+:\/\/[^/]/i.test(text)) {
       // A password with a `/` in it makes no URL, but is one.
-      const nameless = text.replace(/:\/\/.*@/s, "://");
-      throw new InvalidJob(`Invalid URL ${quoted(nameless)}: expected ${scheme}://HOST/PATH`);
+      throw new InvalidJob(
+        `Invalid URL ${quoted(withoutLogin(text))}: expected ${scheme}://HOST/PATH`,
+      );
     }
     this.host = url.hostname;
     const { host, password, protocol, username } = url;
@@ -56,4 +57,11 @@ export class RepositoryUrl {
 /** `text` without the user names and passwords of the URLs in it. */
 export function redact(text: string): string {
   return text.replace(/:\/\/[^/\s]*@/g, "://");
+}
+
+/** What is no URL, without all from its `://` to its last `@`. */
+function withoutLogin(text: string): string {
+  const login = text.indexOf("://") + 3;
+  const end = text.lastIndexOf("@") + 1;
+  return login < 3 || end <= login ? text : text.slice(0, login) + text.slice(end);
 }

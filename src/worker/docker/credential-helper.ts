@@ -82,6 +82,12 @@ export class CredentialHelper {
         stdio: ["pipe", "pipe", "ignore"],
       });
       let failure: Error | undefined;
+      child.on("error", ({ message }) => {
+        failure ??= this.#failed(`cannot be run: ${message}`);
+        // Without a file to spare there are no pipes, and nothing will be closed.
+        if (!child.stdout) reject(failure);
+      });
+      if (!child.stdout) return;
       const end = (why: string): void => {
         failure ??= this.#failed(why);
         try {
@@ -101,9 +107,6 @@ export class CredentialHelper {
         if (output.length > MAX_OUTPUT) end("printed too much");
       });
       child.stdin.on("error", () => {}).end(input); // It may not read what it does not need.
-      child.on("error", ({ message }) => {
-        failure ??= this.#failed(`cannot be run: ${message}`);
-      });
       child.on("close", (status) => {
         clearTimeout(timer);
         if (failure) reject(failure);

@@ -23,9 +23,9 @@ export type RegistryAuths = ReadonlyMap<string, RegistryAuth>;
 
 /** As much of the configuration file as matters here. */
 interface DockerConfig {
-  readonly auths?: Readonly<Record<string, StoredAuth>>;
-  readonly credHelpers?: Readonly<Record<string, string>>;
-  readonly credsStore?: string;
+  readonly auths: Readonly<Record<string, StoredAuth>>;
+  readonly credHelpers: Readonly<Record<string, string>>;
+  readonly credsStore: string | undefined;
 }
 
 interface StoredAuth {
@@ -47,14 +47,12 @@ export class OperatorLogins {
     const directory = process.env.DOCKER_CONFIG || join(homedir(), ".docker");
     const path = join(directory, "config.json");
     try {
-      const config: unknown = JSON.parse(await readFile(path, "utf8"));
-      if (typeof config !== "object" || config === null) throw new Error("it is no object");
-      return new OperatorLogins(config);
+      return new OperatorLogins(parseConfig(await readFile(path, "utf8")));
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== "ENOENT") {
         log.warn(`Ignoring Docker's configuration "${path}": ${(error as Error).message}`);
       }
-      return new OperatorLogins({});
+      return new OperatorLogins(parseConfig("{}"));
     }
   }
 
@@ -67,7 +65,7 @@ export class OperatorLogins {
 
   /** For each registry that there is something for: the classic builder wants to know before it begins. */
   async all(): Promise<RegistryAuths> {
-    const { auths = {}, credHelpers = {}, credsStore } = this.config;
+    const { auths, credHelpers, credsStore } = this.config;
     const listed = credsStore ? await listHelper(credsStore) : [];
     const registries = new Set([...Object.keys(auths), ...listed, ...Object.keys(credHelpers)]);
     const found = await Promise.all(
@@ -80,12 +78,45 @@ export class OperatorLogins {
 
   /** What the file itself has. Older clients have put URLs there, `https://HOST/v1/`. */
   #stored(registry: string): RegistryAuth | undefined {
-    const { auths = {} } = this.config;
+    const { auths } = this.config;
     const key = Object.hasOwn(auths, registry)
       ? registry
       : Object.keys(auths).find((address) => hostOf(address) === registry);
     return key === undefined ? undefined : readStored(auths[key]!);
   }
+}
+
+/** What is not as it should be in the file counts as if it were not there. Throws on what is no JSON object. */
+function parseConfig(text: string): DockerConfig {
+  const config: unknown = JSON.parse(text);
+  if (!isRecord(config)) throw new Error("it is no object");
+  const { auths, credHelpers, credsStore } = config;
+  return {
+    auths: entriesOf(auths, isStoredAuth),
+    credHelpers: entriesOf(credHelpers, isString),
+    credsStore: isString(credsStore) ? credsStore : undefined,
+  };
+}
+
+function entriesOf<T>(value: unknown, fits: (one: unknown) => one is T): Record<string, T> {
+  const entries = Object.entries(isRecord(value) ? value : {});
+  return Object.fromEntries(entries.filter((entry): entry is [string, T] => fits(entry[1])));
+}
+
+function isStoredAuth(value: unknown): value is StoredAuth {
+  return isRecord(value) && [value.auth, value.identitytoken].every(isStringIfAny);
+}
+
+function isStringIfAny(value: unknown): value is string | undefined {
+  return value === undefined || isString(value);
+}
+
+function isString(value: unknown): value is string {
+  return typeof value === "string";
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null;
 }
 
 function readStored({ auth = "", identitytoken }: StoredAuth): RegistryAuth | undefined {
@@ -125,6 +156,6 @@ function hostOf(address: string): string {
   return address.replace(/^https?:\/\//, "").split("/", 1)[0]!;
 }
 
-function ownValue<T>(record: Readonly<Record<string, T>> | undefined, key: string): T | undefined {
-  return record && Object.hasOwn(record, key) ? record[key] : undefined;
+function ownValue<T>(record: Readonly<Record<string, T>>, key: string): T | undefined {
+  return Object.hasOwn(record, key) ? record[key] : undefined;
 }
