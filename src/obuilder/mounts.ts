@@ -97,8 +97,12 @@ export async function unmountBelow(dir: string): Promise<void> {
 
 /** One line of `/proc/self/mountinfo`. */
 export interface MountInfo {
+  /** What of the file system is mounted, `/` for all. */
+  readonly root: string;
   readonly target: string;
   readonly type: string;
+  /** Those of the file system, separated by commas. */
+  readonly options: string;
 }
 
 /** All mounts this process sees, in the order they were made. */
@@ -106,8 +110,9 @@ export async function listMounts(): Promise<MountInfo[]> {
   const lines = (await readFile("/proc/self/mountinfo", "utf8")).trimEnd().split("\n");
   return lines.map((line) => {
     const fields = line.split(" ");
-    const type = fields[fields.indexOf("-") + 1] ?? "";
-    return { target: unescapeOctal(fields[4] ?? ""), type };
+    const [type = "", , options = ""] = fields.slice(fields.indexOf("-") + 1);
+    const [root = "", target = ""] = fields.slice(3).map(unescapeOctal);
+    return { root, target, type, options };
   });
 }
 

@@ -44,6 +44,9 @@ describe.each(["crun", "runc"] as const)("steps in %s", (runtime) => {
   afterAll(async () => {
     await builder.close();
     expect(mountsBelow(workshop.path(runtime))).toEqual([]);
+    const { dev, ino } = statSync(join(workshop.path(runtime), "state"));
+    const cgroups = ["/sys/fs/cgroup", "-name", `obuilder-${dev}-${ino}`];
+    expect(execFileSync("find", cgroups, { encoding: "utf8" })).toBe("");
     for (const dir of ["in-progress", "merged", "work", "state/private"]) {
       expect(readdirSync(join(workshop.path(runtime), dir))).toEqual([]);
     }

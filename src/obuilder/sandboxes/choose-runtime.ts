@@ -14,6 +14,7 @@ import { Mutex } from "../mutex.js";
 import { isNoSpace } from "../no-space.js";
 import { run } from "../process.js";
 import { ROOT } from "../spec.js";
+import { DevicesCgroup } from "./devices-cgroup.js";
 import {
   DEFAULT_SHELL,
   OciSandbox,
@@ -25,7 +26,10 @@ import {
 
 const BY_SPEED: readonly RuntimeName[] = ["crun", "runc"];
 
-type Options = Omit<OciSandboxOptions, "runtime" | "hiddenMount" | "devicesDenied">;
+type Options = Omit<
+  OciSandboxOptions,
+  "runtime" | "hiddenMount" | "devicesDenied" | "devicesCgroup"
+>;
 
 /**
  * A sandbox with the runtime asked for. Throws `StoreError` if there is to be a choice and none works. If the disk is too
@@ -88,7 +92,8 @@ async function withRuntime(runtime: RuntimeName, options: Options): Promise<OciS
   if (runtime === "runc") return new OciSandbox({ ...options, runtime });
   const hiddenMount = await unifiedBesideV1();
   const devicesDenied = await areDevicesDenied(privateDir(options.stateDir));
-  return new OciSandbox({ ...options, runtime, hiddenMount, devicesDenied });
+  const devicesCgroup = devicesDenied ? undefined : await DevicesCgroup.make(options.stateDir);
+  return new OciSandbox({ ...options, runtime, hiddenMount, devicesDenied, devicesCgroup });
 }
 
 /**

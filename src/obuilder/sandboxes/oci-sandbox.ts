@@ -19,6 +19,7 @@ import { mountEnv, ownMountsMade, withOwnMounts } from "../mounts.js";
 import { PipePool } from "../pipe.js";
 import { endingText, run, start } from "../process.js";
 import { emptyDir } from "../stores/files.js";
+import type { DevicesCgroup } from "./devices-cgroup.js";
 import { missingHome } from "./home.js";
 import { makeMountPoints } from "./mount-points.js";
 import {
@@ -44,6 +45,8 @@ export interface OciSandboxOptions {
   readonly hiddenMount?: string | undefined;
   /** Whether this process itself may not open devices, so that steps need nothing to keep them away from these. */
   readonly devicesDenied?: boolean;
+  /** Keeps steps away from devices, unless they have cgroups of their own that do. The sandbox removes it at last. */
+  readonly devicesCgroup?: DevicesCgroup | undefined;
 }
 
 /** What runs commands if the spec does not say. */
@@ -135,6 +138,7 @@ export class OciSandbox implements Sandbox {
 
   close(): void {
     this.#pipes.close();
+    this.#options.devicesCgroup?.remove();
   }
 
   /** Small files in a fresh directory: not worth a thread. */
@@ -150,7 +154,7 @@ export class OciSandbox implements Sandbox {
       limits,
       arch: process.arch,
       home,
-      denyDevices: this.#options.runtime === "crun",
+      denyDevices: this.#options.runtime === "crun" && this.#hasCgroups,
     });
     mkdirSync(configDir, { mode: 0o700 });
     writeFileSync(join(configDir, "config.json"), `${JSON.stringify(config)}\n`);
@@ -164,12 +168,18 @@ export class OciSandbox implements Sandbox {
     for (const [index, { value }] of step.secrets.entries()) readable(secretFile(index), value);
   }
 
+  /** Whether the runtime makes cgroups for each step. Where they would serve for nothing crun can do without, which is faster. */
+  get #hasCgroups(): boolean {
+    const { devicesCgroup, devicesDenied = false, limits = {}, runtime } = this.#options;
+    const serve = hasLimits(limits) || !(devicesDenied || devicesCgroup);
+    return runtime === "runc" || serve;
+  }
+
   #command(id: string, configDir: string): string[] {
-    const { limits = {}, runtime, devicesDenied = false } = this.#options;
-    // Where a cgroup per step would serve for nothing, crun can do without, which is faster.
-    const without = runtime === "crun" && devicesDenied && !hasLimits(limits);
-    const manager = without ? ["--cgroup-manager=disabled"] : [];
-    return [...this.#runtime, ...manager, "run", "--bundle", configDir, id];
+    if (this.#hasCgroups) return [...this.#runtime, "run", "--bundle", configDir, id];
+    const without = ["--cgroup-manager=disabled", "run", "--bundle", configDir, id];
+    const command = [...this.#runtime, ...without];
+    return this.#options.devicesCgroup?.entered(command) ?? command;
   }
 
   /** Kills the step, again and again until it has ended, once the signal is aborted. */
