@@ -10,9 +10,9 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { DirectoryContext } from "../../src/obuilder/from-dockerfile/build-context.js";
 import { specFromDockerfile } from "../../src/obuilder/from-dockerfile/convert.js";
 import { DockerfileError } from "../../src/obuilder/from-dockerfile/errors.js";
-import { IgnoreFile } from "../../src/obuilder/from-dockerfile/ignore-file.js";
 import { toMachine } from "../../src/obuilder/sexp/printer.js";
 import { sexpOfOp } from "../../src/obuilder/spec-printer.js";
+import { IgnoreFile } from "../../src/text/ignore-file.js";
 
 describe("patterns", () => {
   const leavesOut = (text: string, path: string) =>
@@ -60,7 +60,10 @@ describe("patterns", () => {
   });
 
   function asRegExp(pattern: string): RegExp {
+    // Where nothing else is special, it takes what comes after ** for the end of the path.
+    const isEnding = /^\*\*[^/*?[\]][^*?[\]]*$/.test(pattern);
     const source = pattern.replace(/\*\*\/?$|\*\*\/?|\*|\?|\./g, (found, at: number) => {
+      if (isEnding && found === "**") return ".*";
       if (found.startsWith("**")) return at + found.length === pattern.length ? ".*" : "(.*/)?";
       return { "*": "[^/]*", "?": "[^/]", ".": "\\." }[found]!;
     });

@@ -17,7 +17,7 @@ import { dirname, join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { DirectoryContext } from "../../src/obuilder/from-dockerfile/build-context.js";
 import { specFromDockerfile } from "../../src/obuilder/from-dockerfile/convert.js";
-import { IgnoreFile } from "../../src/obuilder/from-dockerfile/ignore-file.js";
+import { IgnoreFile } from "../../src/text/ignore-file.js";
 import { TextLog, Workshop } from "../support/builder.js";
 import { DockerEngine } from "../support/docker-engine.js";
 import { busyboxWithMountPoints, withTemporaryRoot } from "../support/oci-layout.js";

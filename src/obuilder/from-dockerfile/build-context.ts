@@ -8,8 +8,8 @@
 
 import { lstatSync, readdirSync, type Stats } from "node:fs";
 import { fromBytes, toBytes } from "../../text/bytes.js";
+import type { IgnoreFile, IgnorePattern } from "../../text/ignore-file.js";
 import { InstructionError } from "./errors.js";
-import type { IgnoreFile, IgnorePattern } from "./ignore-file.js";
 
 export type PathKind = "file" | "dir" | "symlink" | "other";
 
@@ -58,7 +58,7 @@ export class DirectoryContext implements BuildContext {
 
   leavesOut(path: string): IgnorePattern | undefined {
     const components = componentsOf(path);
-    return components.length === 0 ? undefined : this.#ignored.leavesOut(components.join("/"));
+    return components.length === 0 ? undefined : this.#ignoredBy(components.join("/"));
   }
 
   excludes(path: string, warn: (message: string) => void): string[] {
@@ -98,7 +98,7 @@ export class DirectoryContext implements BuildContext {
     }
     for (const name of this.#names(dir)) {
       const path = dir === "" ? name : `${dir}/${name}`;
-      const pattern = this.#ignored.leavesOut(path);
+      const pattern = this.#ignoredBy(path);
       const isDir = kindOf(this.#stat(path)) === "dir";
       const below: Survey = pattern === undefined ? survey : { out: new Map(), kept: new Map() };
       if (isDir && (pattern === undefined || this.#ignored.hasExceptions)) {
@@ -113,6 +113,14 @@ export class DirectoryContext implements BuildContext {
       // A directory that is there after all, for what an exception brings back.
       for (const [kept, where] of below.kept) survey.kept.set(kept, where);
       for (const [out, why] of below.out) survey.out.set(out, why);
+    }
+  }
+
+  #ignoredBy(path: string): IgnorePattern | undefined {
+    try {
+      return this.#ignored.leavesOut(path);
+    } catch (error) {
+      throw new InstructionError((error as Error).message, { cause: error });
     }
   }
 

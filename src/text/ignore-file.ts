@@ -1,9 +1,13 @@
 /*
  * `.dockerignore`: the paths of a build context that Docker's builder does not get to see, by the rules of Docker's own
- * pattern matcher. Of several patterns that match, the last one decides; a pattern matches what is below, too.
+ * pattern matcher (github.com/moby/patternmatcher). Of several patterns that match, the last one decides; a pattern matches
+ * what is below, too.
  *
- * A pattern is matched in time that grows with its length times the path's, whatever it is made of.
+ * Patterns come from strangers. One is matched in time that grows with its length times the path's, whatever it is made
+ * of, and for one path there is a limit.
  */
+
+import { posix } from "node:path";
 
 export interface IgnorePattern {
   /** From 1. */
@@ -15,7 +19,23 @@ export interface IgnorePattern {
   /** What it matches if that is a name or path without wildcards, at the top or (`**` and a slash before) anywhere. */
   readonly literal: { readonly path: string; readonly anywhere: boolean } | undefined;
   /** Whether it matches the path or a directory on the way to it. */
-  readonly matches: (path: string) => boolean;
+  readonly matches: (path: string, work: Work) => boolean;
+}
+
+/** What was done for one path: positions in patterns that were looked at. */
+interface Work {
+  steps: number;
+}
+
+/** Nothing else runs meanwhile. A thousand usual patterns and the longest path there can be take a fraction of this. */
+const MAX_STEPS = 20_000_000;
+
+export class PatternsTooComplex extends Error {
+  override readonly name = "PatternsTooComplex";
+
+  constructor() {
+    super("The patterns of .dockerignore are too complex; use fewer or simpler ones");
+  }
 }
 
 export class IgnoreFile {
@@ -30,9 +50,13 @@ export class IgnoreFile {
     this.hasExceptions = this.patterns.some(({ isException }) => isException);
   }
 
-  /** The pattern that leaves the path out; undefined if it is not left out. The path has neither empty nor `.` components. */
+  /**
+   * The pattern that leaves the path out; undefined if it is not left out. The path, relative to the context, has neither
+   * empty nor `.` components. Throws `PatternsTooComplex`.
+   */
   leavesOut(path: string): IgnorePattern | undefined {
-    const last = this.patterns.findLast(({ matches }) => matches(path));
+    const work = { steps: 0 };
+    const last = this.patterns.findLast(({ matches }) => matches(path, work));
     return last?.isException ? undefined : last;
   }
 }
@@ -41,13 +65,10 @@ function parsePattern(line: string, number: number): IgnorePattern | undefined {
   if (line.startsWith("#")) return undefined;
   const text = line.trim();
   const isException = text.startsWith("!");
-  const components: string[] = [];
-  for (const component of (isException ? text.slice(1).trim() : text).split("/")) {
-    if (component === "..") components.pop();
-    else if (component !== "" && component !== ".") components.push(component);
-  }
-  const path = components.join("/");
-  if (path === "") return undefined;
+  const body = isException ? text.slice(1).trim() : text;
+  const path = posix.normalize(body).replace(/^\/+|\/+$/g, "");
+  // Nothing is out there.
+  if (path === "" || path === "." || path === ".." || path.startsWith("../")) return undefined;
   const anywhere = path.startsWith("**/");
   const rest = anywhere ? path.slice(3) : path;
   const literal = /[*?[\\]/.test(rest) ? undefined : { path: rest, anywhere };
@@ -68,16 +89,21 @@ type Element =
   | { readonly takes: "name" }
   /** `**` before something else: nothing, or all up to some slash. */
   | { readonly takes: "directories" }
-  /** `**` at the end. */
+  /** `**` at the end, or before the end of a name: any number of any. */
   | { readonly takes: "rest" };
 
-function matcher(pattern: string): (path: string) => boolean {
+/** `**` and the end of a name or path. With a wildcard behind it, `**` stands for whole directories again. */
+const ENDING = /^\*\*[^/*?[\]\\][^*?[\]\\]*$/;
+
+function matcher(pattern: string): IgnorePattern["matches"] {
   const elements = parseElements(pattern);
-  return (path) => {
+  return (path, work) => {
     // All positions in the pattern that the path so far can have led to.
     let positions = closure(new Set([0]), elements);
     for (const char of path) {
       if (char === "/" && positions.has(elements.length)) return true;
+      work.steps += positions.size;
+      if (work.steps > MAX_STEPS) throw new PatternsTooComplex();
       const next = new Set<number>();
       for (const at of positions) {
         const element = elements[at];
@@ -112,13 +138,14 @@ function closure(positions: Set<number>, elements: readonly Element[]): Set<numb
 function parseElements(pattern: string): Element[] {
   const elements: Element[] = [];
   const one = (suits: (char: string) => boolean) => elements.push({ takes: "one", suits });
+  const isEnding = ENDING.test(pattern);
   const chars = [...pattern];
   for (let i = 0; i < chars.length; i++) {
     const char = chars[i]!;
     if (char === "*" && chars[i + 1] === "*") {
       i++;
       if (chars[i + 1] === "/") i++;
-      elements.push({ takes: i + 1 === chars.length ? "rest" : "directories" });
+      elements.push({ takes: isEnding || i + 1 === chars.length ? "rest" : "directories" });
     } else if (char === "*") {
       elements.push({ takes: "name" });
     } else if (char === "?") {
