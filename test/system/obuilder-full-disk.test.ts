@@ -4,12 +4,22 @@
  */
 
 import { execFileSync } from "node:child_process";
-import { closeSync, openSync, rmSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { RsyncMode } from "../../src/obuilder/choices.js";
 import type { Builder, BuilderOptions } from "../../src/obuilder/index.js";
-import { inspectStore, parseStoreSpec } from "../../src/obuilder/stores/open-store.js";
+import { ROOT } from "../../src/obuilder/spec.js";
+import { inspectStore, openStore, parseStoreSpec } from "../../src/obuilder/stores/open-store.js";
 import { TextLog, Workshop } from "../support/builder.js";
 import { type DiskKind, LoopDisk } from "../support/loop-disk.js";
 
@@ -209,3 +219,36 @@ describe("a disk without inodes", () => {
     }
   });
 });
+
+describe.each(["overlayfs", "rsync"] as const)(
+  "a cache on %s that has no room on the list",
+  (kind) => {
+    it("stays as it was, and nothing is left of the copy", async () => {
+      const path = workshop.path(`${kind}-cache`);
+      const rsyncMode = kind === "rsync" ? "copy" : undefined;
+      const { store, close } = await openStore({ kind, path }, { rsyncMode });
+      const write = async (text: string) => {
+        const lease = await store.cache("shared", ROOT);
+        writeFileSync(join(lease.path, "file"), text);
+        await lease.release();
+      };
+      try {
+        await write("old");
+        // The name of the cache cannot be written, as if there were no room.
+        const list = join(path, "state/unsynced");
+        const [batch] = readdirSync(list);
+        renameSync(join(list, batch!), join(list, "away"));
+        await expect(write("new")).rejects.toThrow("ENOENT");
+        renameSync(join(list, "away"), join(list, batch!));
+        const lease = await store.cache("shared", ROOT);
+        expect(readFileSync(join(lease.path, "file"), "utf8")).toBe("old");
+        await lease.release();
+        const places = kind === "rsync" ? ["cache-tmp"] : ["cache-result", "cache-merged"];
+        for (const place of places) expect(readdirSync(join(path, place))).toEqual([]);
+        expect(readFileSync("/proc/self/mountinfo", "utf8")).not.toContain(path);
+      } finally {
+        await close();
+      }
+    });
+  },
+);

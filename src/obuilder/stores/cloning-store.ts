@@ -158,9 +158,16 @@ function cacheShelf(root: string, engine: CloneEngine, unsynced: Unsynced | unde
       return copy;
     },
     replace: async (name, copy) => {
-      await engine.discard(pathOf(name), trash);
-      const commit = () => engine.commit(copy, pathOf(name), undefined);
-      await (unsynced ? unsynced.cache(engine.cacheName(name), commit) : commit());
+      const commit = async () => {
+        await engine.discard(pathOf(name), trash);
+        await engine.commit(copy, pathOf(name), undefined);
+      };
+      try {
+        await (unsynced ? unsynced.cache(engine.cacheName(name), commit) : commit());
+      } catch (error) {
+        await engine.discard(copy, trash);
+        throw error;
+      }
     },
     drop: (copy) => engine.discard(copy, trash),
     remove: (name) => engine.discard(pathOf(name), trash),

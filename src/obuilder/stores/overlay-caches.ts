@@ -60,9 +60,15 @@ export class OverlayCaches {
       const release = () =>
         state.lock.run(async () => {
           state.users--;
-          await this.#unsynced!.cache(fileName, () =>
-            this.#release(cache, { upper, work, merged }, state, generation),
-          );
+          const alone = state.generation === generation;
+          const removed = await this.#unmount(alone, { cache, upper, merged });
+          const next = `${upper}.next`;
+          const merge = () => this.#merge({ upper, cache, next }, removed, { state, alone });
+          try {
+            await this.#unsynced!.cache(fileName, merge);
+          } finally {
+            await removeTree(upper, work, merged, next);
+          }
         });
       return { path: merged, release };
     });
@@ -76,30 +82,34 @@ export class OverlayCaches {
     });
   }
 
-  async #release(
-    cache: string,
-    { upper, work, merged }: { upper: string; work: string; merged: string },
-    state: CacheState,
-    generation: number,
-  ): Promise<void> {
-    const alone = state.generation === generation;
-    const removed = alone ? await findRemoved(buffer(upper), buffer(merged), buffer(cache)) : [];
-    await unmount(merged);
+  /** Ends a user's view. Gives what the user has removed from the cache; nothing of that counts if others had changed it. */
+  async #unmount(
+    alone: boolean,
+    { cache, upper, merged }: { cache: string; upper: string; merged: string },
+  ): Promise<Buffer[]> {
     try {
-      state.generation++;
-      if (state.users === 0) {
-        await carryOver(buffer(upper), buffer(cache), removed, alone);
-      } else {
-        const next = `${upper}.next`;
-        await run(["cp", "-al", "--", cache, next]);
-        const moved = removed.map((path) => relocated(path, cache, next));
-        await carryOver(buffer(upper), buffer(next), moved, alone);
-        await discard(cache, this.#trash);
-        await rename(next, cache);
-      }
+      return alone ? await findRemoved(buffer(upper), buffer(merged), buffer(cache)) : [];
     } finally {
-      await removeTree(upper, work, merged);
+      await unmount(merged);
     }
+  }
+
+  /** `next` is a place for a copy of the cache. */
+  async #merge(
+    { upper, cache, next }: { upper: string; cache: string; next: string },
+    removed: readonly Buffer[],
+    { state, alone }: { state: CacheState; alone: boolean },
+  ): Promise<void> {
+    state.generation++;
+    if (state.users === 0) {
+      await carryOver(buffer(upper), buffer(cache), removed, alone);
+      return;
+    }
+    await run(["cp", "-al", "--", cache, next]);
+    const moved = removed.map((path) => relocated(path, cache, next));
+    await carryOver(buffer(upper), buffer(next), moved, alone);
+    await discard(cache, this.#trash);
+    await rename(next, cache);
   }
 
   get #trash(): string {

@@ -13,7 +13,7 @@
 
 import { readdirSync, readFileSync } from "node:fs";
 import { mkdir, mkdtemp, readdir, rename, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import type { LayerId } from "../contracts.js";
 import { run } from "../process.js";
 import { discard, removeTree } from "./files.js";
@@ -78,21 +78,25 @@ export class Unsynced {
 
   #syncLater(): void {
     this.#timer = undefined;
-    this.#syncing = this.#sync().catch(stayListed);
+    // After the one before, if the disk takes so long: each ends with batches that no other looks at.
+    this.#syncing = this.#syncing.then(() => this.#sync()).catch(stayListed);
   }
 
   async #sync(): Promise<void> {
     const last = this.#batch;
     this.#batch = undefined; // what comes from now on may come too late for this time
-    const batches = new Set(batchesIn(this.#dir));
+    const earlier = batchesIn(this.#dir);
     await Promise.allSettled(this.#commits);
-    if (last) batches.add((await last).slice(this.#dir.length + 1));
+    const latest = last ? [basename(await last)] : [];
     await run(["sync", "-f", this.#dir]);
-    for (const batch of batches) {
-      const done = join(this.#dir, `${DONE}${batch.split("-").at(-1)}`);
-      await rename(join(this.#dir, batch), done);
-      await removeTree(done);
+    const done: string[] = [];
+    // The latest comes last, as its layers may stand on those of others.
+    for (const batch of [...earlier.filter((name) => !latest.includes(name)), ...latest]) {
+      const path = join(this.#dir, `${DONE}${batch.split("-").at(-1)}`);
+      await rename(join(this.#dir, batch), path);
+      done.push(path);
     }
+    await removeTree(...done);
   }
 
   async #newBatch(): Promise<string> {
