@@ -2,6 +2,8 @@
  * What overlayfs is not made for.
  */
 
+import { rmSync } from "node:fs";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { readSpec } from "../../src/obuilder/index.js";
 import { TextLog, Workshop } from "../support/builder.js";
@@ -48,4 +50,25 @@ describe("200 layers on top of each other", () => {
     }
     expect(log.text).toBe(`${LAYERS - 1}\n`);
   });
+});
+
+it("builds again what stood on a layer that somebody has removed", async () => {
+  const store = `overlayfs:${workshop.path("orphans")}`;
+  const ops = ["a", "b", "c"].map((name) => `(run (shell "echo ${name} >> /all"))`);
+  const builder = await workshop.open({ store });
+  const lost = await workshop.build(builder, ops[0]!);
+  await workshop.build(builder, ops.join(" "));
+  await builder.close();
+  rmSync(join(workshop.path("orphans"), "result", lost), { recursive: true });
+
+  const again = await workshop.open({ store });
+  const log = new TextLog();
+  try {
+    await workshop.build(again, `${ops.join(" ")} (run (shell "cat /all"))`, { log });
+    // The base image is all that was left.
+    expect(again.stats.hits).toBe(1);
+  } finally {
+    await again.close();
+  }
+  expect(log.text).toBe("a\nb\nc\n");
 });

@@ -84,7 +84,9 @@ export class OverlayfsStore implements Store {
     await unmountBelow(root);
     for (const name of TRANSIENT) await emptyDir(join(root, name));
     const unsynced = await Unsynced.open(root, join(root, "in-progress"));
-    return new OverlayfsStore(root, root, () => unsynced.close(), unsynced);
+    const store = new OverlayfsStore(root, root, () => unsynced.close(), unsynced);
+    await store.#dropOrphans();
+    return store;
   }
 
   /** A store that is there, to be looked at only: another process may be using it. */
@@ -217,6 +219,15 @@ export class OverlayfsStore implements Store {
   async #parent(id: LayerId): Promise<LayerId | null> {
     const known = this.#parents.get(id);
     if (known !== undefined) return known;
+    const parent = await this.#parentLink(id);
+    if (!(await isDirectory(this.#result(parent ?? id)))) {
+      throw new BuildError(`Layer ${parent ?? id} is gone, but was to be built upon; build again`);
+    }
+    this.#parents.set(id, parent);
+    return parent;
+  }
+
+  async #parentLink(id: LayerId): Promise<LayerId | null> {
     const link = await readlink(join(this.#result(id), "parent")).catch(
       (error: NodeJS.ErrnoException) => {
         if (error.code === "ENOENT") return null;
@@ -224,12 +235,21 @@ export class OverlayfsStore implements Store {
       },
     );
     // The link is absolute; a store that was moved keeps working with the last part alone.
-    const parent = link === null ? null : basename(link);
-    if (!(await isDirectory(this.#result(parent ?? id)))) {
-      throw new BuildError(`Layer ${parent ?? id} is gone, but was to be built upon; build again`);
+    return link === null ? null : basename(link);
+  }
+
+  /** Removes layers that stand on others which somebody has removed, or a fault of the disk: they are of no use. */
+  async #dropOrphans(): Promise<void> {
+    const layers = new Set(await layerIds(join(this.root, "result")));
+    for (let before = -1; before !== layers.size; ) {
+      before = layers.size;
+      for (const id of layers) {
+        const parent = await this.#parentLink(id);
+        if (parent === null || layers.has(parent)) continue;
+        await this.delete(id);
+        layers.delete(id);
+      }
     }
-    this.#parents.set(id, parent);
-    return parent;
   }
 
   #shortName(id: LayerId): Promise<string> {
