@@ -17,6 +17,9 @@ export interface ScreenEvents {
 
 const CTRL_Z = "\u001a";
 
+/** A key in what a terminal has sent, which can be several: a control sequence, or one character. */
+const KEY = /\u001b[[O][0-?]*[ -/]*[@-~]|./gsu;
+
 // xterm's control sequences, which terminals have in common: alternate screen, cursor, and whether long lines wrap.
 const ENTER = "\u001b[?1049h\u001b[?25l\u001b[?7l";
 const LEAVE = "\u001b[?7h\u001b[?25h\u001b[?1049l";
@@ -89,7 +92,7 @@ export class Screen {
   private readonly onInput = (text: string): void => {
     // As the terminal would do it: everybody in the foreground is told, the shell's script around us too.
     if (text.includes(CTRL_Z)) process.kill(0, "SIGTSTP");
-    else this.events.onKey(text);
+    else for (const [key] of text.matchAll(KEY)) this.events.onKey(key);
   };
 
   private readonly stop = (): void => {

@@ -123,6 +123,7 @@ describe("on a terminal", () => {
   it.each([
     ["q", "q"],
     ["Ctrl-C", "\u0003"],
+    ["one of several keys that come together", "j\u001b[Aqq"],
   ])("%s leaves it as it was", async (_, key) => {
     await open(`${top(POOL)}; echo status $?; stty -a`);
     await pty.sees("DUE IN"); // It is drawn again and again.
