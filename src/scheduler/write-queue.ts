@@ -13,7 +13,7 @@ import { StoreError } from "./store-error.js";
 const FIRST_PAUSE_MS = 20;
 const LONGEST_PAUSE_MS = 500;
 
-/** For how long a write is tried, in ms: longer than an administrator would like, shorter than a worker waits. */
+/** For how long a write waits, in ms, though it is tried once at least: longer than an administrator would like, shorter than a worker waits. */
 const PATIENCE_MS = 10_000;
 
 export class WriteQueue {
@@ -43,8 +43,9 @@ export class WriteQueue {
   }
 
   private async runLater<T>(write: () => T, before: Promise<void> | undefined): Promise<T> {
-    await before;
+    // From now on: who waits behind many others shall not wait for as many times as long.
     const end = performance.now() + this.patienceMs;
+    await before;
     for (let ms = FIRST_PAUSE_MS; ; ms = Math.min(2 * ms, LONGEST_PAUSE_MS)) {
       try {
         return write();

@@ -68,7 +68,7 @@ test("what administrators change, and who registers, waits for it and is kept, i
   job.release();
 });
 
-test("a write that the database does not take for long fails, and the next one has its own time", async () => {
+test("a write that the database does not take for long fails, and the next one is tried all the same", async () => {
   const writes = new WriteQueue(0);
   const locked = () => {
     throw new StoreError("locked", "db", "database is locked");
@@ -81,4 +81,18 @@ test("a write that the database does not take for long fails, and the next one h
       throw new StoreError("failed", "db", "disk full");
     }),
   ).rejects.toThrow("disk full");
+});
+
+test("writes that wait behind each other fail together, not one after the other's time", async () => {
+  const writes = new WriteQueue(200);
+  const tries = [0, 0, 0];
+  const asked = tries.map((_, i) =>
+    writes.run(() => {
+      tries[i]!++;
+      throw new StoreError("locked", "db", "database is locked");
+    }),
+  );
+  for (const write of asked) await expect(write).rejects.toThrow("database is locked");
+  // The first uses up the time of all.
+  expect(tries.slice(1)).toEqual([1, 1]);
 });
