@@ -2,8 +2,10 @@
 /**
  * `ocluster-admin`: administers a scheduler.
  */
+import { RpcError } from "../rpc/errors.js";
 import type { Capability } from "../rpc/types.js";
 import { argument, command, connectOption, option, program, runMain } from "./command.js";
+import { CommandFailed } from "./errors.js";
 import { interruptible } from "./signals.js";
 import { decimal, duration, integer, nonEmpty, type Parser, ValueError } from "./values.js";
 
@@ -22,8 +24,12 @@ async function withAdmin(
   use: (admin: Capability) => Promise<void>,
   signal?: AbortSignal,
 ): Promise<void> {
-  const { withService } = await import("./session.js");
-  await withService(connect, use, { quiet: verbosity === "quiet", ...(signal && { signal }) });
+  const { describeRefusal, withService } = await import("./session.js");
+  const options = { quiet: verbosity === "quiet", ...(signal && { signal }) };
+  await withService(connect, use, options).catch((error) => {
+    if (!(error instanceof RpcError)) throw error;
+    throw new CommandFailed(describeRefusal(error, connect, "an administrator's, admin.cap"));
+  });
 }
 
 const show = adminCommand("show", "Show information about a scheduler, pool or worker.", [

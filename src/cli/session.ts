@@ -60,6 +60,15 @@ export async function withService<T>(
   }
 }
 
+/**
+ * `error` in words. When it says that the capability in `capFile` is for something else, such as a client's where an
+ * administrator's is needed, they include which file to use instead: `needed`.
+ */
+export function describeRefusal(error: RpcError, capFile: string, needed: string): string {
+  if (!error.isWrongInterface) return String(error);
+  return `${error}\nThe capability file "${capFile}" is for something else; use ${needed}.`;
+}
+
 /** The service, known to exist, and the connection to its vat, which is watched from now on. Rejects with an `RpcError`. */
 async function open(vat: Vat, ref: SturdyRef, quiet: boolean) {
   if (!quiet) stderrTerminal.announce(`Connecting to ${formatAddress(ref.address)}`);

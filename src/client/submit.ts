@@ -4,7 +4,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Job, type JobDescr, Submission, Ticket } from "../api/index.js";
 import { CommandFailed } from "../cli/errors.js";
-import { withService } from "../cli/session.js";
+import { describeRefusal, withService } from "../cli/session.js";
 import { interruptible } from "../cli/signals.js";
 import { stderrTerminal } from "../cli/terminal.js";
 import { type Capability, type Connection, RpcError } from "../rpc/index.js";
@@ -48,7 +48,7 @@ export async function submit(options: SubmitOptions): Promise<void> {
 async function seeThrough(
   submission: Capability,
   connection: Connection,
-  { pool, descr, urgent, quiet }: SubmitOptions,
+  { connect, pool, descr, urgent, quiet }: SubmitOptions,
   output: ClientOutput,
   signal: AbortSignal,
 ): Promise<void> {
@@ -76,7 +76,7 @@ async function seeThrough(
     status.end();
     if (signal.aborted) await cancel(ticket, quiet);
     signal.throwIfAborted();
-    throw describeLoss(error, connection);
+    throw describeLoss(error, connection, connect);
   } finally {
     seen.abort();
   }
@@ -129,8 +129,8 @@ async function cancel(ticket: Capability, quiet: boolean): Promise<void> {
   await Ticket.cancel(ticket, options).catch(() => {});
 }
 
-/** Says who was lost, if somebody was. */
-function describeLoss(error: unknown, connection: Connection): unknown {
+/** Says who was lost, if somebody was; otherwise why there is no job to see through. */
+function describeLoss(error: unknown, connection: Connection, capFile: string): unknown {
   if (!(error instanceof RpcError)) return error;
   if (connection.error) {
     return new CommandFailed(`Lost connection to the scheduler: ${connection.error}`);
@@ -138,5 +138,10 @@ function describeLoss(error: unknown, connection: Connection): unknown {
   if (error.kind === "disconnected") {
     return new CommandFailed(`Lost the worker that ran the job: ${error}`);
   }
-  return new CommandFailed(`Error tailing logs: ${error}`);
+  const refusal = describeRefusal(
+    error,
+    capFile,
+    "one that `ocluster-admin add-client` has printed",
+  );
+  return new CommandFailed(`Error tailing logs: ${refusal}`);
 }

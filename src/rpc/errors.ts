@@ -22,6 +22,11 @@ export class RpcError extends Error {
     return `${this.kind[0]!.toUpperCase()}${this.kind.slice(1)}: ${this.message}`;
   }
 
+  /** The object is of another type than the call's, if it is said so. (A missing method of a known interface is not that.) */
+  get isWrongInterface(): boolean {
+    return this.kind === "unimplemented" && this.message.startsWith("Unknown interface");
+  }
+
   /** Any thrown value as an `RpcError`; what is none becomes "failed" with its message. */
   static from(error: unknown): RpcError {
     if (error instanceof RpcError) return error;

@@ -332,7 +332,20 @@ export class Worker {
   /** What an operator can do about an error that trying again does not cure. */
   #adviceOn(error: unknown): string[] {
     const { connect } = this.#options;
-    if (!(error instanceof RpcError) || error.kind !== "failed") return [];
+    if (!(error instanceof RpcError)) return [];
+    if (error.isWrongInterface) {
+      return [
+        `The capability in "${connect}" is not for workers. Replace the file by pool-NAME.cap from the scheduler's ` +
+          "secrets directory; the worker reads it again at its next attempt.",
+      ];
+    }
+    if (error.message.startsWith("Cannot connect to")) {
+      return [
+        `There is no way to the scheduler that "${connect}" names. Is it running at that address, and does the ` +
+          "firewall let its port in? The worker tries again until it answers.",
+      ];
+    }
+    if (error.kind !== "failed") return [];
     if (error.message.includes("Unknown persistent service ID")) {
       return [
         `The scheduler does not know the secret in "${connect}". Replace the file by the pool's current ` +

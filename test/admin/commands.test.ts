@@ -31,6 +31,17 @@ it("says where it connects, on standard error", async () => {
   expect((await admin("show")).stderr).toBe(`Connecting to tcp:127.0.0.1:${cluster.port}... OK\n`);
 });
 
+it("says which capability file it takes when it is given another", async () => {
+  const submission = cluster.cap("submission");
+  const args = ["show", "-c", submission];
+  const ended = await run("ocluster-admin", args);
+  expect(ended.code).toBe(1);
+  expect(ended.stderr).toMatch(/^Unimplemented: Unknown interface \d+\n/m);
+  expect(ended.stderr).toContain(
+    `"${submission}" is for something else; use an administrator's, admin.cap.\n`,
+  );
+});
+
 describe("clients", () => {
   it("are added, listed and removed", async () => {
     const added = await transcript("add-client", "bob");

@@ -269,6 +269,18 @@ describe("what cannot be", () => {
     expect(ended.code).toBe(1);
     expect(ended.stderr).toContain(`Failed: Pool ID "nope" not one of {${POOL}}`);
   });
+
+  it("a capability for something else", async () => {
+    const ended = await run("ocluster-client", [
+      "submit-obuilder",
+      ...["-c", cluster.cap("admin"), `--pool=${POOL}`],
+      `--local-file=${cluster.path("hello.spec")}`,
+    ]);
+    expect(ended.code).toBe(1);
+    expect(ended.stderr).toContain(
+      "is for something else; use one that `ocluster-admin add-client` has printed.",
+    );
+  });
 });
 
 describe("who goes away", () => {

@@ -232,6 +232,16 @@ describe("what cannot work", () => {
 
   it.each([
     [
+      "port",
+      (uri: string) => uri.replace(/:\d+\//, ":1/"),
+      /no way to the scheduler that ".*" names\. Is it running/,
+    ],
+    [
+      "kind of capability",
+      () => cluster.read("capnp-secrets/admin.cap").trim(),
+      /The capability in ".*" is not for workers\. Replace/,
+    ],
+    [
       "secret",
       (uri: string) => `${uri.slice(0, -4)}AAAA`,
       /does not know the secret in ".*"\. Replace/,
