@@ -7,7 +7,8 @@ import { readFileSync } from "node:fs";
 export interface DoorLimits {
   /**
    * Most connections that peers may have made to a vat: some thousand workers, and as many clients. Each costs some 60 KB and a
-   * file; of those, connections may use half of what the process may have. A known peer that comes back has its place.
+   * file; of those, connections may use half of what the process may have. A known peer that comes back has its place. Over it,
+   * who has been a stranger for the longest is dropped, or else newcomers are turned away.
    */
   readonly connections: number;
   /**

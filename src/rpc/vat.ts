@@ -67,8 +67,8 @@ export class Vat {
   #identity: Identity | undefined;
   /** All connections, each with the end of its socket. */
   readonly #connections = new Map<Connection, Promise<void>>();
-  /** Those of them that peers have made. */
-  readonly #visitors = new Set<Connection>();
+  /** Those of them that peers have made, in the order of their coming. */
+  readonly #visitors = new Map<Connection, Socket>();
   /** Connections by `keyOf` the peer they are with. */
   readonly #peers = new Map<string, Peer>();
   /** Attempts to make one, under the same keys. */
@@ -192,7 +192,8 @@ export class Vat {
   /** A peer has dialled us. Those who only take up room are not kept. */
   #admit(socket: Socket, description: string, key: string | undefined): void {
     const { connections, strangerMs } = this.#doorLimits;
-    if (this.#visitors.size >= connections && (key === undefined || !this.#peers.has(key))) {
+    const isKnown = key !== undefined && this.#peers.has(key);
+    if (this.#visitors.size >= connections && !isKnown && !this.#dropStranger()) {
       const reason = `there are ${connections} connections, and no more are allowed`;
       this.#log("warning", `Rejecting new connection from ${description}: ${reason}`);
       socket.destroy();
@@ -200,7 +201,7 @@ export class Vat {
     }
     const connection = this.#adopt(socket, description, key, false);
     if (socket.destroyed) return;
-    this.#visitors.add(connection);
+    this.#visitors.set(connection, socket);
     const stopTimer = afterMs(strangerMs, () => {
       if (!connection.isStranger) return;
       const reason = `Nothing was asked for within ${strangerMs / 1000} s`;
@@ -210,6 +211,20 @@ export class Vat {
       stopTimer();
       this.#visitors.delete(connection);
     });
+  }
+
+  /**
+   * Ends the connection of the visitor who has been a stranger for the longest, if there is one, without waiting for it: it
+   * makes room for somebody who may ask for something.
+   */
+  #dropStranger(): boolean {
+    for (const [visitor, socket] of this.#visitors) {
+      if (!visitor.isStranger) continue;
+      this.#visitors.delete(visitor);
+      socket.destroy();
+      return true;
+    }
+    return false;
   }
 
   /**

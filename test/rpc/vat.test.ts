@@ -347,6 +347,28 @@ describe("those who come in", () => {
   it.each([
     ["with TLS", true],
     ["without", false],
+  ])("and only take up room make way for others, the oldest first, %s", async (_, tls) => {
+    const { vat, ref } = await guarded({ connections: 3 }, tls);
+    const friend = makeVat("friend").vat;
+    expect(await ask(friend, ref)).toBe("server");
+    const strangers: Connection[] = [];
+    for (const name of ["first", "second"]) {
+      strangers.push(await makeVat(name).vat.connect(ref));
+      while (vat.connectionCount < 1 + strangers.length)
+        await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect(await ask(makeVat("newcomer").vat, ref)).toBe("server");
+    await strangers[0]!.closed;
+    expect(strangers[1]!.error).toBeUndefined();
+    expect(await ask(makeVat("another").vat, ref)).toBe("server");
+    await strangers[1]!.closed;
+    await expect(ask(makeVat("last").vat, ref)).rejects.toThrow();
+    expect(await ask(friend, ref)).toBe("server");
+  });
+
+  it.each([
+    ["with TLS", true],
+    ["without", false],
   ])("and ask for nothing that they are given are not kept, %s", async (_, tls) => {
     const { vat, ref } = await guarded({ strangerMs: 500 }, tls);
     const idle = await makeVat("idle").vat.connect(ref);
