@@ -476,6 +476,13 @@ test("thousands of stages that continue each other do not add up", () => {
   expect(problems(["FROM a AS s0", ...stages])[0]!.message).toMatch(/repeat more than/);
 });
 
+test("variables that double each other do not add up", () => {
+  const doubled = Array.from({ length: 40 }, () => "ENV A=$A$A");
+  const found = problems(["FROM a", "ENV A=xxxxxxxxxx", ...doubled]);
+  expect(found[0]!.message).toMatch(/^what variables stand for adds up to more than/);
+  expect(found[0]!.line).toBeGreaterThan(20);
+});
+
 test("a file as large as no Dockerfile is refused", () => {
   expect(problems(["#".repeat(5_000_000)])).toEqual([
     { line: 1, message: expect.stringMatching(/longer than/) },

@@ -19,7 +19,7 @@ import { type Platform, platformArgs, platformName, thisPlatform } from "./platf
 import { convertRun } from "./run.js";
 import { Stage } from "./stage.js";
 import { parseUser } from "./user.js";
-import { expandWord, parseJsonWords, splitWords, type WordRules } from "./words.js";
+import { expandWord, type Lookup, parseJsonWords, splitWords, type WordRules } from "./words.js";
 
 export interface FromDockerfileOptions {
   /** Values for ARG, as `docker build --build-arg` has them. */
@@ -50,6 +50,9 @@ export function specFromDockerfile(
 
 /** Bytes. Docker's own builder takes less. */
 const MAX_TEXT = 4 * 1024 * 1024;
+
+/** Characters that variables stand for, in all: one may stand for twice another, which stands for twice another… */
+const MAX_SUBSTITUTED = 4 * MAX_TEXT;
 
 /** Operations that stages take over from those that they continue. */
 const MAX_REPEATED = 100_000;
@@ -88,6 +91,7 @@ class Converter {
   readonly #stagesByName = new Map<string, NamedStage>();
   readonly #platform: Platform;
   #repeated = 0;
+  #substituted = 0;
   /** Builds of nothing but an image, for `COPY --from=IMAGE`. */
   readonly #images = new Set<string>();
   readonly #problems: Problem[] = [];
@@ -138,7 +142,7 @@ class Converter {
 
   #inStage(instruction: Instruction, { stage, uses }: NamedStage): void {
     const { keyword, text } = instruction;
-    const rules: WordRules = { escape: this.#escape, lookup: stage.lookup };
+    const rules = this.#rules(stage.lookup);
     const oneWord = () => expandWord(needed(text, keyword), rules);
     switch (keyword) {
       case "ARG":
@@ -176,8 +180,20 @@ class Converter {
     }
   }
 
+  #rules(lookup: Lookup): WordRules {
+    const counted = (name: string) => {
+      const value = lookup(name);
+      this.#substituted += value?.length ?? 0;
+      if (this.#substituted <= MAX_SUBSTITUTED) return value;
+      throw new InstructionError(
+        `what variables stand for adds up to more than ${MAX_SUBSTITUTED} characters`,
+      );
+    };
+    return { escape: this.#escape, lookup: counted };
+  }
+
   #from({ text, flags }: Instruction): void {
-    const rules: WordRules = { escape: this.#escape, lookup: (name) => this.#globalArgs.get(name) };
+    const rules = this.#rules((name) => this.#globalArgs.get(name));
     const words = splitWords(text, this.#escape).map((word) => expandWord(word, rules));
     const [image, as, alias, ...more] = words;
     // The stage begins even if it is not well, so that what follows is not blamed for it.
@@ -226,7 +242,7 @@ class Converter {
   }
 
   #globalArg(text: string): void {
-    const rules: WordRules = { escape: this.#escape, lookup: (name) => this.#globalArgs.get(name) };
+    const rules = this.#rules((name) => this.#globalArgs.get(name));
     for (const [name, value] of parseArgs(text, rules)) {
       this.#globalArgs.set(name, this.#options.buildArgs?.get(name) ?? value);
     }
