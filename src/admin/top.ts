@@ -5,7 +5,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Admin } from "../api/index.js";
 import { Screen } from "../cli/screen.js";
-import { type ColorChoice, useColor } from "../cli/terminal.js";
+import { type ColorChoice, canRedraw, useColor } from "../cli/terminal.js";
 import type { Capability } from "../rpc/index.js";
 import { printJson } from "./output.js";
 import { PoolReporter } from "./pool-report.js";
@@ -31,7 +31,7 @@ export async function top(
   const reporter = new PoolReporter(pool);
   // A pool that does not exist is told of before the terminal is taken.
   const first = await sample(reporter, signal);
-  const isLive = process.stdout.isTTY && !options.json && options.count === undefined;
+  const isLive = canRedraw(process.stdout) && !options.json && options.count === undefined;
   const show = isLive ? watch : print;
   await show(poolName, reporter, first, options, signal);
 }

@@ -3,7 +3,7 @@
  *
  * Two kinds of progress share standard error with the log. An *announcement* (`Connecting to X... `) is printed whether
  * or not anybody watches, and is completed on its own line. A *status* is a line redrawn in place; it exists only on a
- * terminal, and steps aside whenever something else is written.
+ * terminal that can do that, and steps aside whenever something else is written.
  */
 
 export const COLORS = ["auto", "always", "never"] as const;
@@ -27,6 +27,14 @@ export function useColor(
 ): boolean {
   if (choice !== "auto") return choice === "always";
   return sink.isTTY === true && !env.NO_COLOR && env.TERM !== undefined && env.TERM !== "dumb";
+}
+
+/** Whether `sink` is a terminal that can show something in place of what it has shown. */
+export function canRedraw(
+  sink: Sink,
+  env: Readonly<Record<string, string | undefined>> = process.env,
+): boolean {
+  return sink.isTTY === true && env.TERM !== "dumb";
 }
 
 const CODES = {
@@ -55,11 +63,11 @@ export class Terminal {
   /** Whether announcements and status lines are shown at all. */
   showsProgress = true;
 
-  constructor(private readonly sink: Sink) {}
-
-  get isTTY(): boolean {
-    return this.sink.isTTY === true;
-  }
+  /** @param showsStatus whether the sink can show a status line */
+  constructor(
+    private readonly sink: Sink,
+    readonly showsStatus = sink.isTTY === true,
+  ) {}
 
   /** Writes `text` and a newline, as one piece. */
   line(text: string): void {
@@ -90,9 +98,9 @@ export class Terminal {
     this.#drawStatus();
   }
 
-  /** Shows `text` as the last line, in place of the previous status; "" removes it. Nothing happens without a terminal. */
+  /** Shows `text` as the last line, in place of the previous status; "" removes it. Nothing happens where there can be none. */
   status(text: string): void {
-    if (!this.isTTY || !this.showsProgress || text === this.#status) return;
+    if (!this.showsStatus || !this.showsProgress || text === this.#status) return;
     this.#eraseStatus();
     // A line that wraps could not be erased again.
     this.#status = text.slice(0, Math.max(1, (this.sink.columns ?? 80) - 1));
@@ -116,4 +124,4 @@ export class Terminal {
 }
 
 /** The terminal that the log, progress and errors share. */
-export const stderrTerminal = new Terminal(process.stderr);
+export const stderrTerminal = new Terminal(process.stderr, canRedraw(process.stderr));

@@ -27,7 +27,7 @@ export class JobStatus {
 
   /** Whether there is somebody to show it to. */
   get isShown(): boolean {
-    return this.enabled && this.terminal.isTTY;
+    return this.enabled && this.terminal.showsStatus;
   }
 
   /** The job is queued there, or has left the queue (null). Once there is a log it knows better. */

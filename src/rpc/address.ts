@@ -26,10 +26,21 @@ export function parseAddress(text: string): Address {
       return { kind: "tcp", ...parseHostPort(rest) };
     case "unix":
       if (rest === "") throw new AddressError(`Missing PATH in address "${text}" ${EXPECTED}`);
-      return { kind: "unix", path: resolve(rest) };
+      return { kind: "unix", path: socketPath(resolve(rest)) };
     default:
       throw new AddressError(`Unknown kind of address "${text}" ${EXPECTED}`);
   }
+}
+
+/** What fits into `sun_path` of Linux's unix(7), in bytes. Node cuts what is longer, and listens elsewhere. */
+const MAX_SOCKET_PATH = 107;
+
+function socketPath(path: string): string {
+  const length = Buffer.byteLength(path);
+  if (length <= MAX_SOCKET_PATH) return path;
+  throw new AddressError(
+    `The path "${path}" is ${length} bytes long; a socket's can have ${MAX_SOCKET_PATH}`,
+  );
 }
 
 /** The inverse of `parseAddress`: `tcp:127.0.0.1:9000`, `tcp:[::1]:9000`, `unix:/run/x.socket`. */

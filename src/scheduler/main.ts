@@ -76,6 +76,9 @@ export async function runScheduler(config: SchedulerConfig, signal: AbortSignal)
   }
 }
 
+/** Hosts to listen on, and not to connect to. */
+const EVERYWHERE = ["0.0.0.0", "::"];
+
 async function serveWith(
   config: SchedulerConfig,
   identity: Identity,
@@ -131,6 +134,12 @@ async function serveWith(
     address = config.publicAddress ?? listener.address;
     const how = tls ? "(encrypted)" : "UNENCRYPTED";
     rpcLog.info(`Waiting for ${how} connections on ${formatAddress(listener.address)}`);
+    if (address.kind === "tcp" && EVERYWHERE.includes(address.host)) {
+      log.warn(
+        `Capability files will name ${formatAddress(address)}, where nobody on another machine finds the scheduler. ` +
+          "Give its address there with --capnp-public-address.",
+      );
+    }
     await writeCaps(config, scheduler, (name) =>
       vat.sturdyRef({ address, tls }, identity.derivedId(name)),
     );

@@ -147,6 +147,13 @@ describe("on a terminal", () => {
     expect(await pty.sees(/ icanon.* echo /s)).toContain(`status ${status}`);
   });
 
+  it("is left alone, and text is printed, when it can only do that", async () => {
+    pty = Pty.run(`TERM=dumb ${top(POOL)}`);
+    const text = await pty.sees("DUE IN");
+    expect(await pty.ended).toBe(0);
+    expect(text + pty.unseen).not.toContain("\u001b");
+  });
+
   it("follows the size of the terminal", async () => {
     pty = Pty.run(top(POOL));
     const tty = /\/dev\/\S+/.exec(await pty.sees(/\/dev\/\S+\r\n/))![0];

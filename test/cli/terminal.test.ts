@@ -1,6 +1,6 @@
 /** Colour decisions, and progress that does not break into other output. */
 import { expect, test } from "vitest";
-import { paint, Terminal, useColor } from "../../src/cli/terminal.js";
+import { canRedraw, paint, Terminal, useColor } from "../../src/cli/terminal.js";
 
 function screen(isTTY: boolean, columns = 80) {
   const sink = { isTTY, columns, text: "", write: (text: string) => (sink.text += text) };
@@ -18,6 +18,17 @@ test.each([
   ["never", true, { TERM: "xterm" }, false],
 ] as const)("--color=%s, terminal %j, %j: %j", (choice, isTTY, env, expected) => {
   expect(useColor(choice, screen(isTTY), env)).toBe(expected);
+});
+
+test.each([
+  [true, { TERM: "xterm" }, true],
+  [true, { TERM: "dumb" }, false],
+  [false, { TERM: "xterm" }, false],
+])("terminal %j, %j: redrawn in place: %j", (isTTY, env, expected) => {
+  const sink = screen(isTTY);
+  expect(canRedraw(sink, env)).toBe(expected);
+  new Terminal(sink, canRedraw(sink, env)).status("waiting");
+  expect(sink.text).toBe(expected ? "waiting" : "");
 });
 
 test("paint adds codes only when asked to", () => {

@@ -36,6 +36,7 @@ describe("addresses", () => {
     ["tcp:host:65536", /Bad port "65536"/],
     ["tcp:host:-1", /Bad port/],
     ["unix:", /Missing PATH/],
+    [`unix:/${"a".repeat(107)}`, /is 108 bytes long; a socket's can have 107$/],
   ])("%s is refused with the reason", (text, reason) => {
     expect(() => parseAddress(text)).toThrow(AddressError);
     expect(() => parseAddress(text)).toThrow(reason);

@@ -60,6 +60,14 @@ it("writes a capability file for each service, says so, and ends well when told 
   expect(stderr).toContain("Waiting for (encrypted) connections on tcp:127.0.0.1:");
 });
 
+it("warns of capability files that are of no use to other machines", async () => {
+  const scheduler = await start("--capnp-public-address=tcp:0.0.0.0:9000");
+  await scheduler.stop("SIGTERM");
+  expect(scheduler.stderr).toMatch(
+    /scheduler \[WARNING\] Capability files will name tcp:0\.0\.0\.0:9000, .* --capnp-public-address/,
+  );
+});
+
 it("keeps keys, ids and clients over restarts", async () => {
   const first = await start("--default-clients=alice");
   await first.stop("SIGTERM");
