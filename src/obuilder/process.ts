@@ -61,6 +61,8 @@ export async function run(argv: readonly string[], options: RunOptions = {}): Pr
     ...(cwd === undefined ? {} : { cwd }),
     ...(env === undefined ? {} : { env }),
   });
+  // It was not started; for want of files there are no pipes either. The reason comes.
+  if (child.process.pid === undefined) await child.ended;
   const kill = () => child.process.kill("SIGKILL");
   signal?.addEventListener("abort", kill, { once: true });
   try {
@@ -86,6 +88,7 @@ export async function runLogged(
 ): Promise<void> {
   signal.throwIfAborted();
   const child = start(argv, { stdio: ["ignore", "pipe", "pipe"] });
+  if (child.process.pid === undefined) await child.ended;
   const kill = () => child.process.kill("SIGKILL");
   signal.addEventListener("abort", kill, { once: true });
   try {

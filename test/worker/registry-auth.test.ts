@@ -1,22 +1,13 @@
 /**
  * The operator's logins: what Docker's configuration says, and helpers that do not behave.
  */
-import { execFileSync } from "node:child_process";
-import {
-  chmodSync,
-  closeSync,
-  existsSync,
-  mkdtempSync,
-  openSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { CredentialHelper } from "../../src/worker/docker/credential-helper.js";
 import { OperatorLogins } from "../../src/worker/docker/registry-auth.js";
+import { withoutFiles } from "../support/without-files.js";
 
 let dir: string;
 const { DOCKER_CONFIG, PATH } = process.env;
@@ -190,23 +181,6 @@ describe("a helper", () => {
     },
   );
 });
-
-/** Runs `body` while this process cannot open another file. */
-function withoutFiles<T>(body: () => T): T {
-  const limits = /^Max open files\s+(\d+)/m.exec(readFileSync("/proc/self/limits", "utf8"));
-  const limit = (soft: string | number) =>
-    execFileSync("prlimit", [`--pid=${process.pid}`, `--nofile=${soft}:`]);
-  const taken: number[] = [];
-  limit(256);
-  try {
-    for (;;) taken.push(openSync("/dev/null", "r"));
-  } catch {
-    return body();
-  } finally {
-    for (const file of taken) closeSync(file);
-    limit(limits![1]!);
-  }
-}
 
 /** Whether there is such a process, and it is not just waiting to be looked at by its parent. */
 function isRunning(pid: number): boolean {
