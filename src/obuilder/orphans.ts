@@ -24,10 +24,15 @@ export function marked(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
 /** Kills all programs with that mark; resolves when they are gone. */
 export async function endOrphans(mark: string): Promise<void> {
   const variable = Buffer.from(`${VARIABLE}=${mark}\0`);
+  await killAll(() => withEnvironment(variable));
+}
+
+/** Kills the processes that `find` finds, until it finds none. They may have started others in the meantime. */
+export async function killAll(find: () => Promise<number[]>): Promise<void> {
   for (;;) {
-    const orphans = await withEnvironment(variable);
-    if (orphans.length === 0) return;
-    for (const pid of orphans) {
+    const pids = await find();
+    if (pids.length === 0) return;
+    for (const pid of pids) {
       try {
         process.kill(pid, "SIGKILL");
       } catch (error) {

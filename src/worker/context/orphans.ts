@@ -3,13 +3,10 @@
  * starts is marked with its process id, in the environment, which all that it starts in turn inherits.
  */
 import { readdir, readFile, readlink, realpath } from "node:fs/promises";
-import { setTimeout as delay } from "node:timers/promises";
+import { killAll } from "../../obuilder/orphans.js";
 import { isRunning } from "../files.js";
 
 const VARIABLE = "OCLUSTER_WORKER";
-
-/** How long to wait before looking again whether a killed program is gone, in ms. */
-const LOOK_AGAIN_MS = 5;
 
 /** The variables that mark a program as this process's. */
 export const OWNER_MARK: Readonly<Record<string, string>> = { [VARIABLE]: String(process.pid) };
@@ -17,18 +14,7 @@ export const OWNER_MARK: Readonly<Record<string, string>> = { [VARIABLE]: String
 /** Kills what workers that are gone have left running below `directory`; resolves when it is gone, too. */
 export async function endOrphans(directory: string): Promise<void> {
   const root = await realpath(directory);
-  for (;;) {
-    const orphans = await findOrphans(root);
-    if (orphans.length === 0) return;
-    for (const pid of orphans) {
-      try {
-        process.kill(pid, "SIGKILL");
-      } catch (error) {
-        if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
-      }
-    }
-    await delay(LOOK_AGAIN_MS);
-  }
+  await killAll(() => findOrphans(root));
 }
 
 async function findOrphans(root: string): Promise<number[]> {
