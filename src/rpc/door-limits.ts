@@ -27,7 +27,7 @@ export interface DoorLimits {
   /** Most handshakes that go on besides, after that. Each costs some 30 KB; over it, who is at it the longest is dropped. */
   readonly slowHandshakes: number;
   /**
-   * Time for a peer to speak, and then for its handshake once it is its turn, in ms: many times what it takes, as both machines may
+   * Time until it is a peer's turn, and then for its handshake, in ms: many times what it takes, as both machines may
    * be busy with all the others.
    */
   readonly handshakeMs: number;

@@ -2,8 +2,9 @@
  * Whose turn it is to make a TLS handshake: as many at once as make good use of the machine, in the order in which they came.
  *
  * Life of a handshake: silent → waiting → at work → done. It is the client's to speak first: who has said nothing yet costs
- * little, keeps nobody from his turn, and is dropped first when there are too many. A handshake that takes long goes on as
- * "slow", beside those at work, so that others have their turn.
+ * little, keeps nobody from his turn, and is dropped first when there are too many. Whose turn has not come in time is
+ * dropped too, and tries again. A handshake that takes long goes on as "slow", beside those at work, so that others have
+ * their turn.
  */
 import type { Socket } from "node:net";
 import { afterMs } from "./after.js";
@@ -24,7 +25,7 @@ const MAX_HELLO_BYTES = 5 + 16_384;
 export class Handshakes {
   /** All of them in the order of their arrival there. What is to be called when one leaves goes with it. */
   readonly #silent = new Map<Handshake, () => void>();
-  readonly #waiting = new Set<Handshake>();
+  readonly #waiting = new Map<Handshake, () => void>();
   readonly #working = new Set<Handshake>();
   readonly #slow = new Set<Handshake>();
 
@@ -43,13 +44,15 @@ export class Handshakes {
     const { socket } = handshake;
     const leave = () => {
       this.#silent.delete(handshake);
+      this.#waiting.delete(handshake);
       stopTimer();
       socket.off("readable", spoke);
       socket.off("close", leave);
     };
     const spoke = () => {
-      leave();
-      this.#waiting.add(handshake);
+      socket.off("readable", spoke);
+      this.#silent.delete(handshake);
+      this.#waiting.set(handshake, leave);
       this.#startNext();
     };
     const stopTimer = afterMs(this.limits.handshakeMs, () => {
@@ -64,12 +67,10 @@ export class Handshakes {
 
   /** Drops all of them. */
   close(): void {
-    for (const [{ socket }, leave] of this.#silent) {
+    for (const [{ socket }, leave] of [...this.#silent, ...this.#waiting]) {
       leave();
       socket.destroy();
     }
-    for (const { socket } of this.#waiting) socket.destroy();
-    this.#waiting.clear();
     for (const { socket } of [...this.#working, ...this.#slow]) socket.destroy();
   }
 
@@ -84,9 +85,9 @@ export class Handshakes {
   }
 
   #startNext(): void {
-    for (const handshake of this.#waiting) {
+    for (const [handshake, leave] of this.#waiting) {
       if (this.#working.size >= this.limits.handshakes) return;
-      this.#waiting.delete(handshake);
+      leave();
       if (handshake.socket.readableLength > MAX_HELLO_BYTES)
         drop(handshake, "it does not speak TLS");
       else if (!handshake.socket.destroyed) void this.#work(handshake);
