@@ -101,6 +101,7 @@ export class OciSandbox implements Sandbox {
           env: mountEnv(),
         });
         output.started();
+        if (child.process.pid === undefined) await child.ended; // it was not started; the reason comes
         const prepared = ownMounts
           ? ownMountsMade(child.process.pid!, child.process.stdio[3] as Socket, (root) =>
               prepare(join(root, rootfs)),
