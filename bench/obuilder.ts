@@ -132,8 +132,13 @@ async function compare(contestants: readonly Contestant[]): Promise<void> {
   for (let round = 0; round < ROUNDS; round++) {
     for (const [index, each] of contestants.entries()) {
       const tag = `${process.pid}-${round}`;
-      uncached[index]!.push(await timed(() => each.build(tag)));
-      cached[index]!.push(await timed(() => each.build(tag)));
+      try {
+        uncached[index]!.push(await timed(() => each.build(tag)));
+        cached[index]!.push(await timed(() => each.build(tag)));
+      } catch (error) {
+        // As buildah now and then; that build has no figure.
+        console.error(`${each.name}, round ${round + 1}: ${(error as Error).message}`);
+      }
     }
   }
   console.log(`${`${STEPS} steps, median of ${ROUNDS}`.padEnd(30)}     uncached       cached`);

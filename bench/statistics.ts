@@ -6,7 +6,7 @@ export function percentile(values: readonly number[], share: number): number {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))]!;
 }
 
-/** The middle one; of an even number of values, the upper of the two. */
+/** The middle one; of an even number of values, the upper of the two; of none, NaN. */
 export function median(values: readonly number[]): number {
-  return percentile(values, 0.5);
+  return values.length === 0 ? Number.NaN : percentile(values, 0.5);
 }
