@@ -16,12 +16,6 @@ const ALLOWED = [
   ...["1:3", "1:5", "1:7", "1:8", "1:9", "5:0", "5:1", "5:2", "136:*"].map((id) => `c ${id} rwm`),
 ];
 
-/**
- * Arguments: the file of members, then the command. 0 is the writer. Only if it moves itself, and as a thread (`tasks`) and
- * no process (`cgroup.procs`), does the kernel not wait until all processors have taken notice, ten milliseconds or more.
- */
-const ENTER = `echo 0 >"$1" && shift && exec "$@"`;
-
 export class DevicesCgroup {
   readonly #path: string;
 
@@ -49,9 +43,9 @@ export class DevicesCgroup {
     }
   }
 
-  /** A command line that runs `argv` in the cgroup, with all that it starts. */
-  entered(argv: readonly string[]): string[] {
-    return ["sh", "-c", ENTER, "sh", join(this.#path, "tasks"), ...argv];
+  /** The file in which the kernel has the threads in the cgroup; what these start is in it, too. */
+  get threads(): string {
+    return join(this.#path, "tasks");
   }
 
   /** To be called when no step runs any more. */

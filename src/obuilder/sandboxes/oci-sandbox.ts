@@ -81,9 +81,10 @@ export class OciSandbox implements Sandbox {
     const configDir = join(privateDir(this.#options.stateDir), id);
     try {
       const command = this.#command(id, configDir);
-      const { hiddenMount } = this.#options;
+      const { devicesCgroup, hiddenMount } = this.#options;
+      const cgroupThreads = this.#hasCgroups ? undefined : devicesCgroup?.threads;
       const { overlay } = layer;
-      const ownMounts = overlay !== undefined || hiddenMount !== undefined;
+      const ownMounts = (overlay ?? hiddenMount ?? cgroupThreads) !== undefined;
       const rootfs = join(layer.path, "rootfs");
       // `root` is the path by which we see the root that the step will have.
       const prepare = (root: string) => {
@@ -94,7 +95,7 @@ export class OciSandbox implements Sandbox {
       if (!ownMounts) prepare(rootfs);
       await this.#pipes.use(async (output) => {
         const argv = ownMounts
-          ? withOwnMounts(command, { overlay, unmount: hiddenMount })
+          ? withOwnMounts(command, { overlay, unmount: hiddenMount, cgroupThreads })
           : command;
         const child = start(argv, {
           stdio: [io.input ? "pipe" : "ignore", output.writer, output.writer, "pipe"],
@@ -177,10 +178,8 @@ export class OciSandbox implements Sandbox {
   }
 
   #command(id: string, configDir: string): string[] {
-    if (this.#hasCgroups) return [...this.#runtime, "run", "--bundle", configDir, id];
-    const without = ["--cgroup-manager=disabled", "run", "--bundle", configDir, id];
-    const command = [...this.#runtime, ...without];
-    return this.#options.devicesCgroup?.entered(command) ?? command;
+    const manager = this.#hasCgroups ? [] : ["--cgroup-manager=disabled"];
+    return [...this.#runtime, ...manager, "run", "--bundle", configDir, id];
   }
 
   /** Kills the step, again and again until it has ended, once the signal is aborted. */
