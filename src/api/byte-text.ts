@@ -2,6 +2,7 @@
  * Text fields whose bytes count: specs, Dockerfiles and secrets are whatever is in a user's file, not always UTF-8. In
  * memory they are byte strings (../text/bytes.ts); on the wire a Text is a list of bytes that ends with a NUL.
  */
+import { setImmediate } from "node:timers/promises";
 import { type Struct, utils } from "capnp-es";
 import { fromBytes, toBytes } from "../text/bytes.js";
 
@@ -16,8 +17,15 @@ export function byteTextLength(struct: Struct, index: number): number {
   return Math.max(0, utils.getData(index, struct).length - 1);
 }
 
-/** Text that is there in pieces of its UTF-8, as it may be too much to be put together in one go. */
-export function setTextPieces(struct: Struct, index: number, pieces: readonly Uint8Array[]): void {
+/**
+ * Text that is there in pieces of its UTF-8, as it may be too much to be put together in one go: others run between one
+ * piece and the next.
+ */
+export async function setTextPieces(
+  struct: Struct,
+  index: number,
+  pieces: readonly Uint8Array[],
+): Promise<void> {
   let length = 0;
   for (const piece of pieces) length += piece.byteLength;
   const field = utils.initData(index, length + 1, struct).toUint8Array();
@@ -25,6 +33,7 @@ export function setTextPieces(struct: Struct, index: number, pieces: readonly Ui
   for (const piece of pieces) {
     field.set(piece, at);
     at += piece.byteLength;
+    if (at < length) await setImmediate();
   }
 }
 

@@ -48,7 +48,7 @@ export function local(service: PoolAdminService): Capability {
   return serve("PoolAdmin", [
     method(SHOW, async (call) => {
       const state = await service.show(call.signal);
-      setTextPieces(call.results(), 0, state);
+      await setTextPieces(call.results(), 0, state);
     }),
     method(WORKERS, (call) => {
       const workers = service.workers();
