@@ -3,12 +3,16 @@
  * with caches, copy from the context and from each other. All that a layer has in it follows from its step.
  */
 
-/** A command that writes files for a while, replaces some of the last step's, and ends with a daemon left behind. */
+/**
+ * A command that writes files for a while, replaces some of the last step's, and ends with a daemon left behind. What the n-th
+ * step prints and writes has a length of its own: to "hardlink_unsafe", files of one length and one second are the same.
+ */
 function step(name: string, n: number, fields = ""): string {
-  const files = `mkdir -p /${name}; for i in $(seq 1 40); do echo ${name}-${n}-$i > /${name}/$i; done`;
+  const text = `${name}${"-".repeat(n)}`;
+  const files = `mkdir -p /${name}; for i in $(seq 1 40); do echo ${text}$i > /${name}/$i; done`;
   const larger = `seq ${n}000 ${n}999 > /${name}/numbers-${n}; rm -f /${name}/numbers-${n - 1}`;
   const daemon = `(setsid sleep 1000 > /dev/null 2>&1 &)`;
-  return `(run ${fields} (shell "${files}; ${larger}; ${daemon}; echo done ${name} ${n}"))`;
+  return `(run ${fields} (shell "${files}; ${larger}; ${daemon}; echo done ${text}"))`;
 }
 
 const CACHE = "(cache (shared (target /cache)))";
