@@ -2,6 +2,7 @@
  * Finding peers that stopped answering though their connection lives: a frozen process, a dead machine behind a proxy, a
  * deadlocked event loop. TCP's own keepalive is answered by the peer's kernel and does not notice.
  */
+import { afterMs } from "./after.js";
 import type { Connection } from "./connection/connection.js";
 import { RpcError } from "./errors.js";
 
@@ -22,10 +23,9 @@ const PROBE_ID = Buffer.from("liveness probe");
 /** Whether the peer answers within `timeoutMs`. False at once if the connection has ended. Never rejects. */
 export async function answers(connection: Connection, timeoutMs: number): Promise<boolean> {
   using service = connection.bootstrap(PROBE_ID);
-  let timer: NodeJS.Timeout | undefined;
+  let stopTimer!: () => void;
   const late = new Promise<boolean>((resolve) => {
-    // If it was this process that stood still, the answer may be here and only has to be read: that comes before an immediate.
-    timer = setTimeout(() => setImmediate(resolve, false), timeoutMs).unref();
+    stopTimer = afterMs(timeoutMs, () => resolve(false));
   });
   const answered = service.whenResolved().then(
     () => true,
@@ -34,7 +34,7 @@ export async function answers(connection: Connection, timeoutMs: number): Promis
   try {
     return await Promise.race([answered, late]);
   } finally {
-    clearTimeout(timer);
+    stopTimer();
   }
 }
 
