@@ -11,7 +11,7 @@ import { fromHeading } from "./headings.js";
 import { baseKey } from "./ids.js";
 import { readImageEnv, writeEnv } from "./image-env.js";
 import type { Layers } from "./layers.js";
-import { Mutex } from "./mutex.js";
+import { NamedMutex } from "./mutex.js";
 import type { Env } from "./spec.js";
 import { TagRecords } from "./tag-records.js";
 
@@ -40,7 +40,7 @@ export class BaseImages {
   readonly #options: BaseImagesOptions;
   readonly #tags: TagRecords;
   /** One lookup at a time for each image. */
-  readonly #lookups = new Map<string, Mutex>();
+  readonly #lookups = new NamedMutex();
 
   constructor(options: BaseImagesOptions) {
     this.#options = options;
@@ -69,9 +69,7 @@ export class BaseImages {
   async #nameFor(image: string, log: BuildLog, signal: AbortSignal | undefined): Promise<string> {
     const { refreshAfter } = this.#options;
     if (refreshAfter === undefined || image.includes("@")) return image;
-    const lookups = this.#lookups.get(image) ?? new Mutex();
-    this.#lookups.set(image, lookups);
-    return await lookups.run(async () => {
+    return await this.#lookups.hold(image, signal, async () => {
       const { id } = baseKey(image);
       const record = await this.#tags.get(image);
       if (!record && !(await this.#options.store.result(id))) return image;

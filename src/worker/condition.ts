@@ -1,27 +1,23 @@
 /**
  * A condition variable: wait until something may have changed, then look again.
  */
+import { unlessAborted } from "../obuilder/abort.js";
+
 export class Condition {
   readonly #waiting = new Set<() => void>();
 
   /** Resolves at the next `notify`. Throws `signal`'s reason when it is aborted first. */
-  wait(signal?: AbortSignal): Promise<void> {
-    return new Promise((resolve, reject) => {
-      if (signal?.aborted) {
-        reject(signal.reason);
-        return;
-      }
-      const onAbort = (): void => {
-        this.#waiting.delete(wake);
-        reject(signal?.reason);
-      };
-      const wake = (): void => {
-        signal?.removeEventListener("abort", onAbort);
-        resolve();
-      };
-      signal?.addEventListener("abort", onAbort, { once: true });
-      this.#waiting.add(wake);
+  async wait(signal?: AbortSignal): Promise<void> {
+    let wake!: () => void;
+    const woken = new Promise<void>((resolve) => {
+      wake = resolve;
     });
+    this.#waiting.add(wake);
+    try {
+      await unlessAborted(woken, signal);
+    } finally {
+      this.#waiting.delete(wake);
+    }
   }
 
   /** Wakes all who wait now. */

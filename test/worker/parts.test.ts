@@ -8,8 +8,6 @@ import { BuildKitProgress } from "../../src/worker/docker/buildkit-progress.js";
 import { DockerIgnore } from "../../src/worker/docker/dockerignore.js";
 import { encodeMessage, Message } from "../../src/worker/docker/protobuf.js";
 import { exceptionText, heading, note } from "../../src/worker/log/notes.js";
-import { NamedMutex } from "../../src/worker/mutex.js";
-import { deferred } from "../support/deferred.js";
 
 describe("connecting again", () => {
   /** The times of the attempts, when each fails after `takes` ms. */
@@ -89,32 +87,6 @@ describe("capacity", () => {
     capacity.giveBack(1);
     await idle;
     expect(events).toEqual(["free", "stop", "stopped", "idle"]);
-  });
-});
-
-describe("a mutex by name", () => {
-  it("serves in order, and lets those leave who do not want to wait", async () => {
-    const mutex = new NamedMutex();
-    const never = new AbortController().signal;
-    const leave = new AbortController();
-    const gate = deferred();
-    const events: string[] = [];
-    const enter = (name: string, label: string, signal: AbortSignal) =>
-      mutex.hold(name, signal, async () => {
-        events.push(label);
-        await gate.promise;
-      });
-    const first = enter("a", "first", never);
-    const left = enter("a", "left", leave.signal);
-    const third = enter("a", "third", never);
-    const other = enter("b", "other", never);
-    leave.abort(new Error("left"));
-    await expect(left).rejects.toThrow("left");
-    await nextTurn();
-    expect(events).toEqual(["first", "other"]);
-    gate.resolve();
-    await Promise.all([first, third, other]);
-    expect(events).toEqual(["first", "other", "third"]);
   });
 });
 

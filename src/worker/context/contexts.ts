@@ -6,10 +6,10 @@
  */
 import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
+import { NamedMutex } from "../../obuilder/mutex.js";
 import { quoted } from "../../text/quoting.js";
 import { InvalidJob } from "../failure.js";
 import { isLeftover, makePrivateDirectory, removeTree, temporaryName } from "../files.js";
-import { NamedMutex } from "../mutex.js";
 import type { LineLog } from "./git.js";
 import { endOrphans } from "./orphans.js";
 import { Repository } from "./repository.js";

@@ -7,10 +7,11 @@ import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import type Docker from "dockerode";
 import { logger } from "../../cli/log.js";
+import { unlessAborted } from "../../obuilder/abort.js";
 import type { Capacity } from "../capacity.js";
 import type { WorkerMetrics } from "../metrics.js";
 import type { Gate, QueueSwitch } from "../session.js";
-import { sleep, unlessAborted } from "../time.js";
+import { sleep } from "../time.js";
 import { postForStream } from "./engine.js";
 
 const log = logger("worker");

@@ -7,11 +7,11 @@
 import type { Readable } from "node:stream";
 import type Docker from "dockerode";
 import type { DockerBuild, Push, Secret } from "../../api/index.js";
+import { NamedMutex } from "../../obuilder/mutex.js";
 import { toBytes } from "../../text/bytes.js";
 import type { BuildIo } from "../build.js";
 import { JobFailed } from "../failure.js";
 import type { WorkerMetrics } from "../metrics.js";
-import { NamedMutex } from "../mutex.js";
 import { BuildKitProgress } from "./buildkit-progress.js";
 import { openSession } from "./buildkit-session.js";
 import { packContext } from "./context-tar.js";

@@ -1,0 +1,27 @@
+/*
+ * Waiting that can be given up.
+ */
+
+/**
+ * The promise's outcome. Throws `reason()`, or else the signal's own reason, when that is aborted first; the promise is left
+ * to itself then.
+ */
+export async function unlessAborted<T>(
+  promise: Promise<T>,
+  signal: AbortSignal | undefined,
+  reason: () => unknown = () => signal?.reason,
+): Promise<T> {
+  if (!signal) return await promise;
+  promise.catch(() => {}); // Nobody may be left to mind.
+  if (signal.aborted) throw reason();
+  let onAbort!: () => void;
+  const aborted = new Promise<never>((_, reject) => {
+    onAbort = () => reject(reason());
+    signal.addEventListener("abort", onAbort, { once: true });
+  });
+  try {
+    return await Promise.race([promise, aborted]);
+  } finally {
+    signal.removeEventListener("abort", onAbort);
+  }
+}
