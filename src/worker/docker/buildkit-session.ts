@@ -12,14 +12,13 @@
  */
 import { randomUUID } from "node:crypto";
 import { once } from "node:events";
-import type { Duplex, Readable } from "node:stream";
+import { addAbortSignal, type Duplex, type Readable, type Writable } from "node:stream";
 import {
   type handleBidiStreamingCall,
   type handleUnaryCall,
   type MethodDefinition,
   Server,
   ServerCredentials,
-  type ServerDuplexStream,
   status,
 } from "@grpc/grpc-js";
 import type Docker from "dockerode";
@@ -79,18 +78,28 @@ const PULL = "/moby.upload.v1.Upload/Pull";
 function uploadOf(archive: Readable): handleBidiStreamingCall<Buffer, Buffer> {
   return (call) => {
     call.resume(); // The engine has nothing to say.
-    call.once("cancelled", () => archive.destroy());
-    upload(archive, call).catch(({ message }: Error) =>
+    const cancelled = new AbortController();
+    call.once("cancelled", () => cancelled.abort());
+    upload(archive, call, cancelled.signal).catch(({ message }: Error) =>
       call.emit("error", { code: status.ABORTED, details: message }),
     );
   };
 }
 
-async function upload(archive: Readable, call: ServerDuplexStream<Buffer, Buffer>): Promise<void> {
+/**
+ * Writes an archive as messages and ends the stream. The archive is destroyed if it is not read to its end: when it fails, or
+ * when `signal` is aborted, after which a stream that is full may never drain. Exported for tests.
+ */
+export async function upload(
+  archive: Readable,
+  stream: Writable,
+  signal: AbortSignal,
+): Promise<void> {
+  addAbortSignal(signal, archive);
   for await (const data of archive as AsyncIterable<Buffer>) {
-    if (!call.write(encodeMessage({ 1: data }))) await once(call, "drain");
+    if (!stream.write(encodeMessage({ 1: data }))) await once(stream, "drain", { signal });
   }
-  call.end();
+  stream.end();
 }
 
 type Answer = handleUnaryCall<Buffer, Buffer>;
