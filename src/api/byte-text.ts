@@ -8,14 +8,23 @@ import { fromBytes, toBytes } from "../text/bytes.js";
 
 /** The byte string in text field number `index` of the pointers of `struct`; "" if there is none. */
 export function getByteText(struct: Struct, index: number): string {
-  const bytes = utils.getData(index, struct).toUint8Array();
-  return fromBytes(bytes.subarray(0, Math.max(0, bytes.length - 1)));
+  return fromBytes(textBytes(struct, index));
 }
 
 /** Its length in bytes, without reading it. */
 export function byteTextLength(struct: Struct, index: number): number {
-  return Math.max(0, utils.getData(index, struct).length - 1);
+  return textBytes(struct, index).length;
 }
+
+/** Its bytes, in place, without the NUL. */
+function textBytes(struct: Struct, index: number): Uint8Array {
+  // Looked at first: `getData` puts an empty list in the place of a null pointer, and a Text without its NUL is none.
+  if (utils.isNull(utils.getPointer(index, struct))) return NO_BYTES;
+  const bytes = utils.getData(index, struct).toUint8Array();
+  return bytes.subarray(0, Math.max(0, bytes.length - 1));
+}
+
+const NO_BYTES = new Uint8Array(0);
 
 /**
  * Text that is there in pieces of its UTF-8, as it may be too much to be put together in one go: others run between one
