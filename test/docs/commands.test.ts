@@ -1,38 +1,21 @@
 /**
  * Every command in the documentation works as it is written, in the order in which a reader comes across it.
  */
-import { execFileSync } from "node:child_process";
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { commandLinesIn, commandsIn, fencesIn, inlineCommandsIn } from "./blocks.js";
+import { documentation } from "./documents.js";
 import { Machine } from "./machine.js";
 import { problemsOf, REASONS } from "./not-run.js";
-
-const ROOT = join(import.meta.dirname, "../..");
 
 /** For what builds the project, on a machine with more to do, in ms. */
 const LIMIT = 180_000;
 
-const documents = execFileSync(
-  "git",
-  [
-    ...["ls-files", "--cached", "--others", "--exclude-standard"],
-    ...["README.md", "CONTRIBUTING.md", "docs/*.md"],
-  ],
-  { cwd: ROOT, encoding: "utf8" },
-)
-  .trim()
-  .split("\n")
-  .map((path) => {
-    const text = readFileSync(join(ROOT, path), "utf8");
-    return {
-      path,
-      blocks: commandsIn(text),
-      fences: fencesIn(text),
-      inline: inlineCommandsIn(text),
-    };
-  });
+const documents = documentation().map(({ path, text }) => ({
+  path,
+  blocks: commandsIn(text),
+  fences: fencesIn(text),
+  inline: inlineCommandsIn(text),
+}));
 
 it("gives no reason for not running commands that is needed nowhere", () => {
   const given = documents.flatMap(({ blocks }) => blocks.flatMap(({ reason }) => reason ?? []));
