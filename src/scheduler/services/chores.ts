@@ -9,16 +9,21 @@ const SLICE = 5;
 /** How many chores are done between looks at the clock. */
 const BATCH = 64;
 
+/** Something to be done. An object, as a closure for each of a million would take memory when that is scarce already. */
+export interface Chore {
+  do(): void;
+}
+
 export class Chores {
-  private pending: (() => void)[] = [];
+  private pending: Chore[] = [];
   private done = 0;
   private scheduled = false;
 
   /** @param onError told what a chore threw; the others are done nevertheless. */
   constructor(private readonly onError: (error: unknown) => void) {}
 
-  /** Has `chore` done soon, after those that were added before. */
-  add(chore: () => void): void {
+  /** Has it done soon, after those that were added before. */
+  add(chore: Chore): void {
     this.pending.push(chore);
     this.schedule();
   }
@@ -37,7 +42,7 @@ export class Chores {
     while (this.done < this.pending.length) {
       for (let n = 0; n < BATCH && this.done < this.pending.length; n++) {
         try {
-          this.pending[this.done++]!();
+          this.pending[this.done++]!.do();
         } catch (error) {
           this.onError(error);
         }

@@ -4,11 +4,15 @@
 import { Job, type Ticket as TicketApi } from "../../api/index.js";
 import { type Capability, RpcError } from "../../rpc/index.js";
 import type { Ticket } from "../ticket.js";
-import type { Chores } from "./chores.js";
+import type { Chore, Chores } from "./chores.js";
 import type { TicketAccount } from "./guard-rails.js";
 import type { QueuedJob } from "./queued-job.js";
 
-export class ClientTicket implements TicketApi.TicketService {
+/** Made once: that of a million jobs may be wanted at a time, and each would have a stack of its own. */
+const CANCELLED = new RpcError("failed", "Ticket cancelled");
+const RELEASED = new RpcError("failed", "Ticket released (cancelled)");
+
+export class ClientTicket implements TicketApi.TicketService, Chore {
   constructor(
     private readonly ticket: Ticket<QueuedJob>,
     private readonly account: TicketAccount,
@@ -22,7 +26,7 @@ export class ClientTicket implements TicketApi.TicketService {
   async cancel(): Promise<void> {
     const { job } = this.ticket;
     if (this.ticket.cancel()) {
-      job.break(new RpcError("failed", "Ticket cancelled"));
+      job.break(CANCELLED);
       return;
     }
     using running = job.reference();
@@ -34,11 +38,14 @@ export class ClientTicket implements TicketApi.TicketService {
   }
 
   release(): void {
-    this.chores.add(() => {
-      const { job } = this.ticket;
-      if (this.ticket.cancel()) job.break(new RpcError("failed", "Ticket released (cancelled)"));
-      job.releaseReference();
-      this.account.leave();
-    });
+    this.chores.add(this);
+  }
+
+  /** What is left to do when nobody holds it any more. */
+  do(): void {
+    const { job } = this.ticket;
+    if (this.ticket.cancel()) job.break(RELEASED);
+    job.releaseReference();
+    this.account.leave();
   }
 }
