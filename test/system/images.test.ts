@@ -141,30 +141,41 @@ async function said(stream: NodeJS.ReadableStream): Promise<void> {
   }
 }
 
-/** Resolves when the container's own health check says so. */
+/** Resolves when the container's own health check says so. Rejects if it says otherwise in the end. */
 async function whenHealth(container: Docker.Container, health: "healthy" | "unhealthy") {
+  const wanted = `health_status: ${health}`;
   const events = (await engine.docker.getEvents({
     filters: { container: [container.id], event: ["health_status", "die"] },
   })) as Readable;
   try {
     const { State } = await container.inspect();
     if (State.Health?.Status === health) return;
+    let status: unknown;
     for await (const event of engineMessages(events)) {
-      if (event.status === `health_status: ${health}`) return;
-      if (event.status === "die") break;
+      status = event.status;
+      if (status === wanted) return;
+      if (status === "die" || status === "health_status: unhealthy") break;
     }
-    throw new Error(`The container ended:\n${await logOf(container)}`);
+    throw new Error(`${status}:\n${await logOf(container)}${await checksOf(container)}`);
   } finally {
     events.destroy();
   }
+}
+
+/** What the last health checks said. */
+async function checksOf(container: Docker.Container): Promise<string> {
+  const { State } = await container.inspect();
+  return (State.Health?.Log ?? [])
+    .map(({ ExitCode, Output }) => `\n${ExitCode}: ${Output}`)
+    .join("");
 }
 
 async function logOf(container: Docker.Container): Promise<string> {
   return (await container.logs({ stdout: true, stderr: true })).toString();
 }
 
-/** Checks more often than the image asks for. */
-const Healthcheck = { Interval: 300_000_000, StartPeriod: 60_000_000_000 } as const;
+/** Checks more often than the image asks for. Until the start period is over, checks that fail do not count. */
+const Healthcheck = { Interval: 300_000_000, StartPeriod: 120_000_000_000 } as const;
 
 /** Runs one of this machine's programs in the network of the containers. */
 async function program(name: string, args: readonly string[]) {
