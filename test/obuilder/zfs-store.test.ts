@@ -74,6 +74,28 @@ describe("a new store", () => {
   });
 });
 
+describe("a pool", () => {
+  it("that is not there is missed before anything is made", async () => {
+    const opening = ZfsStore.inspect("nowhere", { runner: zfs.run, mountRoot: dir }).prepare();
+    await expect(opening).rejects.toThrow(
+      /^There is no ZFS pool "nowhere" \(.*does not exist\); make one .*, import it .*, or use /,
+    );
+    expect(zfs.log).toEqual([]);
+    expect(existsSync(join(dir, "nowhere"))).toBe(false);
+  });
+
+  it("that is mounted elsewhere is not written beside", async () => {
+    const opening = ZfsStore.inspect("tank", {
+      runner: zfs.run,
+      mountRoot: join(dir, "elsewhere"),
+    }).prepare();
+    await expect(opening).rejects.toThrow(
+      `ZFS has mounted "tank/state" elsewhere than at "${join(dir, "elsewhere/tank/state")}"; use zfs:/DIR/tank`,
+    );
+    expect(existsSync(join(dir, "elsewhere"))).toBe(false);
+  });
+});
+
 describe("layers", () => {
   it("are datasets, complete with their snapshots, and clones of each other", async () => {
     await make(BASE);

@@ -10,6 +10,7 @@ import { kernelAtLeast } from "../kernel.js";
 import { ProgramError, run } from "../process.js";
 import { prefixedCacheName } from "./cache-name.js";
 import type { CloneEngine } from "./cloning-store.js";
+import { needBtrfs } from "./file-system.js";
 import { removeTree } from "./files.js";
 
 /**
@@ -21,6 +22,7 @@ const FREEING = 10_000;
 export const btrfsEngine: CloneEngine = {
   durable: true, // a snapshot waits for the disk
   cacheName: prefixedCacheName,
+  check: needBtrfs,
   create: (path) => subvolume("create", "--", path),
   clone: (source, target) => subvolume("snapshot", "--", source, target),
   commit: async (path, target) => {

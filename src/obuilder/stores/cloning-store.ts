@@ -23,6 +23,8 @@ export interface CloneEngine {
   readonly durable: boolean;
   /** A cache's file name. */
   cacheName(name: string): string;
+  /** Throws `StoreError` if directories in `root` cannot be cloned like that. Files may be made in `scratch` to find out. */
+  check(root: string, scratch: string): Promise<void>;
   /** Makes an empty directory. */
   create(path: string): Promise<void>;
   /** Makes `target`, a writable clone. */
@@ -55,8 +57,12 @@ export class CloningStore implements Store {
     this.#caches = new GenerationCaches(cacheShelf(root, engine, unsynced));
   }
 
-  /** Opens or makes a store in the directory `root`, which no other process uses. */
+  /**
+   * Opens or makes a store in the directory `root`, which no other process uses, and which has a directory for state.
+   * Throws `StoreError`, before anything is made, if there can be no such store there.
+   */
   static async open(root: string, engine: CloneEngine): Promise<CloningStore> {
+    await engine.check(root, join(root, "state"));
     const dirs = ["state", "cache", "cache-tmp", "result", "result-tmp"];
     await ensurePrivateDirs(dirs.map((name) => join(root, name)));
     for (const trash of [join(root, "result-tmp"), join(root, "cache-tmp")]) {

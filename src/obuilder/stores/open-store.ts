@@ -2,8 +2,9 @@
  * Stores by their names on the command line: `overlayfs:/path`, `zfs:pool`, …
  */
 
+import { existsSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
-import { isAbsolute, join, normalize, resolve } from "node:path";
+import { dirname, isAbsolute, join, normalize, resolve } from "node:path";
 import { RSYNC_MODES, type RsyncMode } from "../choices.js";
 import type { Store } from "../contracts.js";
 import { StoreError } from "../errors.js";
@@ -11,6 +12,7 @@ import { reapSteps } from "../sandboxes/oci-sandbox.js";
 import { btrfsEngine, checkKernelForBtrfs } from "./btrfs-engine.js";
 import { CloningStore } from "./cloning-store.js";
 import { DockerStore } from "./docker-store.js";
+import { removeTree } from "./files.js";
 import { OverlayfsStore } from "./overlayfs-store.js";
 import { reflinkEngine } from "./reflink-engine.js";
 import { rsyncEngine } from "./rsync-engine.js";
@@ -66,7 +68,7 @@ export interface OpenStoreOptions {
 
 /**
  * Opens a store, making it if need be, for this process alone. What a killed process left behind, running steps first,
- * is removed. Throws `StoreError`.
+ * is removed. Throws `StoreError`; what was made by then is removed.
  */
 export async function openStore(
   { kind, path }: StoreSpec,
@@ -81,6 +83,7 @@ export async function openStore(
   if (process.getuid?.() !== 0) {
     throw new StoreError("Layers belong to many users: run this as root");
   }
+  const missing = kind === "zfs" ? undefined : firstMissing(join(path, "state"));
   const stateDir = await makeStateDir({ kind, path });
   const unlock = await lockStore(stateDir);
   try {
@@ -92,9 +95,15 @@ export async function openStore(
     };
     return { store, close };
   } catch (error) {
+    if (missing !== undefined) await removeTree(missing);
     unlock();
     throw error;
   }
+}
+
+/** The first directory on the way to `path` that is not there; undefined if all are. */
+function firstMissing(path: string): string | undefined {
+  return existsSync(path) ? undefined : (firstMissing(dirname(path)) ?? path);
 }
 
 /** A store to be looked at only, whether or not another process uses it. Throws `StoreError` if it is not there. */

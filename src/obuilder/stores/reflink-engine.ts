@@ -7,11 +7,13 @@ import { mkdir, rename } from "node:fs/promises";
 import { run } from "../process.js";
 import { plainCacheName } from "./cache-name.js";
 import type { CloneEngine } from "./cloning-store.js";
+import { needReflinks } from "./file-system.js";
 import { discard, freePercent } from "./files.js";
 
 export const reflinkEngine: CloneEngine = {
   durable: false,
   cacheName: plainCacheName,
+  check: needReflinks,
   create: async (path) => {
     await mkdir(path);
   },

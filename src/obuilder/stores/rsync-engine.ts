@@ -21,6 +21,7 @@ export function rsyncEngine(mode: RsyncMode): CloneEngine {
   return {
     durable: false,
     cacheName: plainCacheName,
+    check: async () => {},
     create: async (path) => {
       await mkdir(path);
     },

@@ -14,11 +14,11 @@ import { chown, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import type { LayerDir, LayerId, Lease, Store, StoredLayer } from "../contracts.js";
-import { BuildError } from "../errors.js";
+import { BuildError, StoreError } from "../errors.js";
 import { ProgramError, run } from "../process.js";
 import type { UnixUser } from "../spec.js";
 import { prefixedCacheName } from "./cache-name.js";
-import { ensurePrivateDirs, makeRootfs, owner } from "./files.js";
+import { ensurePrivateDirs, isDirectory, makeRootfs, owner } from "./files.js";
 import { type CacheShelf, GenerationCaches } from "./generation-caches.js";
 
 /** The snapshot that makes a layer or a cache complete. */
@@ -50,6 +50,18 @@ class Zfs {
     } catch (error) {
       if (error instanceof ProgramError && error.status === 1) return false;
       throw error;
+    }
+  }
+
+  /** Throws `StoreError` if there is none of that name. */
+  async needPool(pool: string): Promise<void> {
+    try {
+      await this.run(["zfs", "list", "-p", "-H", pool]);
+    } catch (error) {
+      if (!(error instanceof ProgramError && error.status === 1)) throw error;
+      throw new StoreError(
+        `There is no ZFS pool "${pool}" (${error.stderr}); make one (zpool create ${pool} DEVICE), import it (zpool import ${pool}), or use another kind of store, such as overlayfs:/path`,
+      );
     }
   }
 
@@ -95,9 +107,15 @@ export class ZfsStore implements Store {
     return new ZfsStore(path, new Zfs(runner), parentDir);
   }
 
-  /** Makes what a new store needs. Its directory for state is there afterwards. */
+  /** Makes what a new store needs. Its directory for state is there afterwards. Throws `StoreError` if there is no such pool. */
   async prepare(): Promise<void> {
+    await this.#zfs.needPool(this.#pool);
     for (const group of ["state", "result", "cache"]) await this.#ensure(this.#dataset(group));
+    if (!(await isDirectory(this.stateDir))) {
+      throw new StoreError(
+        `ZFS has mounted "${this.#dataset("state")}" elsewhere than at "${this.stateDir}"; use zfs:/DIR/${this.#pool} if the pool is mounted at /DIR/${this.#pool}`,
+      );
+    }
     await ensurePrivateDirs([this.#path("result"), this.#path("cache")]);
   }
 

@@ -1,0 +1,57 @@
+/*
+ * Whether a file system can do what a store needs. Some kinds of stores work on few only, which is better said when one is
+ * opened than in the middle of its first build.
+ */
+
+import { constants } from "node:fs";
+import { copyFile, realpath, rm, statfs, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { StoreError } from "../errors.js";
+import { listMounts } from "../mounts.js";
+import { isOutOfSpace } from "../no-space.js";
+
+/** BTRFS_SUPER_MAGIC, as statfs(2) has it. */
+const BTRFS = 0x9123683e;
+
+/** Throws `StoreError` if the directory is on anything but btrfs. */
+export async function needBtrfs(dir: string): Promise<void> {
+  if ((await statfs(dir)).type === BTRFS) return;
+  throw new StoreError(
+    `A btrfs store must be on btrfs, but "${dir}" is on ${await fileSystemType(dir)}; mount a btrfs there, or use overlayfs:${dir}`,
+  );
+}
+
+/**
+ * Throws `StoreError` if files in the directory cannot share their blocks: many file systems can, others have to be made for
+ * it, so it is tried in `scratch`, which is below it. A full disk is no reason to refuse.
+ */
+export async function needReflinks(dir: string, scratch: string): Promise<void> {
+  const [file, clone] = [join(scratch, "reflink-test"), join(scratch, "reflink-test-clone")];
+  try {
+    await writeFile(file, "reflink");
+    await copyFile(file, clone, constants.COPYFILE_FICLONE_FORCE);
+  } catch (error) {
+    if (isOutOfSpace(error)) return;
+    const { code, syscall } = error as NodeJS.ErrnoException;
+    if (syscall !== "copyfile") throw error;
+    throw new StoreError(
+      `An xfs store needs reflinks, but "${dir}" is on ${await fileSystemType(dir)} and has none (${code}); mount a file system with reflinks there (mkfs.xfs -m reflink=1, or btrfs), or use overlayfs:${dir}`,
+    );
+  } finally {
+    await rm(file, { force: true });
+    await rm(clone, { force: true });
+  }
+}
+
+/** As mount(8) names it, such as `ext4`. */
+async function fileSystemType(path: string): Promise<string> {
+  const real = await realpath(path);
+  const above = (await listMounts()).filter(
+    ({ target }) => target === "/" || target === real || real.startsWith(`${target}/`),
+  );
+  // The nearest one; of several on the same directory, the last.
+  const nearest = above.reduce((best, mount) =>
+    mount.target.length >= best.target.length ? mount : best,
+  );
+  return nearest.type;
+}
