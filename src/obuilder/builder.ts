@@ -128,9 +128,10 @@ export class Builder {
 
   /**
    * Removes a layer and, first, all that were made from it; `onDelete` is told of each before it goes. A layer that is
-   * not known is looked for on the disk anyway. Rejects with `BuildError` if a running build uses one of them.
+   * not known is looked for on the disk anyway. Resolves with whether it was known. Rejects with `BuildError` if a running
+   * build uses one of them.
    */
-  delete(id: LayerId, onDelete?: (id: LayerId) => void): Promise<void> {
+  delete(id: LayerId, onDelete?: (id: LayerId) => void): Promise<boolean> {
     return this.#layers.delete(id, onDelete);
   }
 

@@ -30,6 +30,13 @@ export class StoreError extends Error {
   override readonly name = "StoreError";
 }
 
+/** There is nothing by the name of a store. */
+export class MissingStore extends StoreError {
+  constructor(store: string) {
+    super(`There is no store ${store} yet`);
+  }
+}
+
 /** The cache is in use, and the store cannot take it away from its users. */
 export class CacheBusy extends Error {
   override readonly name = "CacheBusy";

@@ -15,6 +15,7 @@
  * pins every layer from before it asks for it until its own end, and a step in progress its base.
  */
 
+import { unlessAborted } from "./abort.js";
 import type { BuildLog, LayerDir, LayerId, LogSink, Store } from "./contracts.js";
 import type { LayerDatabase } from "./database.js";
 import { BuildCancelled, BuildError, SourceChanged } from "./errors.js";
@@ -104,7 +105,7 @@ export class Layers {
         }
       }
       log.note(WAITING_NOTE);
-      await unlessAborted(existing.outcome.then(ignore, ignore), signal);
+      await unlessAborted(existing.outcome.then(ignore, ignore), signal, cancelled);
     }
   }
 
@@ -121,13 +122,16 @@ export class Layers {
 
   /**
    * Removes a layer and, first, all that were made from it. Ids are told before they go. One that is not known is
-   * looked for on the disk anyway. Rejects with `BuildError` if a build uses one of them.
+   * looked for on the disk anyway. Resolves with whether it was known. Rejects with `BuildError` if a build uses one of
+   * them.
    */
-  async delete(id: LayerId, onDelete: (id: LayerId) => void = ignore): Promise<void> {
+  async delete(id: LayerId, onDelete: (id: LayerId) => void = ignore): Promise<boolean> {
     for (const child of this.#db.children(id)) await this.delete(child, onDelete);
     if (this.#pins.has(id)) throw new BuildError(`Layer ${id} is in use by a running build`);
+    const known = this.#db.has(id);
     onDelete(id);
     await this.#remove(id);
+    return known;
   }
 
   /** Removes layers that have been unused for longest; resolves with their number. */
@@ -173,7 +177,7 @@ export class Layers {
     };
     signal?.addEventListener("abort", leave, { once: true });
     try {
-      const outcome = await unlessAborted(followed(layer, log, signal), signal);
+      const outcome = await unlessAborted(followed(layer, log, signal), signal, cancelled);
       log.note(outcome === "found" ? cachedNote(id) : savedNote(id));
     } finally {
       signal?.removeEventListener("abort", leave);
@@ -295,20 +299,8 @@ async function followed(
   return await layer.outcome;
 }
 
-/** The promise's outcome, or `BuildCancelled` at once when the signal is aborted. */
-async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (!signal) return await promise;
-  let onAbort!: () => void;
-  const aborted = new Promise<never>((_, reject) => {
-    onAbort = () => reject(new BuildCancelled());
-    signal.addEventListener("abort", onAbort, { once: true });
-  });
-  try {
-    return await Promise.race([promise, aborted]);
-  } finally {
-    signal.removeEventListener("abort", onAbort);
-    promise.catch(ignore);
-  }
+function cancelled(): BuildCancelled {
+  return new BuildCancelled();
 }
 
 function ignore(): void {}

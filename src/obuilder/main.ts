@@ -6,6 +6,7 @@ import { once } from "node:events";
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { CommandFailed } from "../cli/errors.js";
+import { logger } from "../cli/log.js";
 import { interruptible } from "../cli/signals.js";
 import { type ColorChoice, paint, useColor } from "../cli/terminal.js";
 import type { SecretFile } from "../cli/values.js";
@@ -15,7 +16,7 @@ import type { Builder, Secrets } from "./builder.js";
 import type { BuildLog, LayerId, Store } from "./contracts.js";
 import { readRows } from "./database.js";
 import { type DockerfileStyle, dockerfileOf } from "./dockerfile.js";
-import { BuildCancelled, BuildError, StoreError } from "./errors.js";
+import { BuildCancelled, BuildError, MissingStore } from "./errors.js";
 import { imageEnv } from "./fetchers/docker-fetcher.js";
 import { DirectoryContext } from "./from-dockerfile/build-context.js";
 import { imagesAskedFor, specFromDockerfile } from "./from-dockerfile/convert.js";
@@ -33,6 +34,8 @@ import type { Env, Spec } from "./spec.js";
 import { formatSpec } from "./spec-printer.js";
 import { readSpec } from "./spec-reader.js";
 import { inspectStore, parseStoreSpec } from "./stores/open-store.js";
+
+const { warn } = logger("obuilder");
 
 export interface BuildOptions extends BuilderOptions {
   /** Path of the spec, or `-` for standard input. */
@@ -74,22 +77,26 @@ export async function checkHealth(options: BuilderOptions): Promise<void> {
   });
 }
 
+/** Removes a layer and all that were made from it. One that is not there is no failure, as with the reference. */
 export async function deleteLayer(id: LayerId, options: BuilderOptions): Promise<void> {
-  await withBuilder(options, (builder) => builder.delete(id, printRemoving));
+  await withExistingBuilder(options, async (builder) => {
+    if (!(await builder.delete(id, printRemoving))) warn(`ID "${id}" not in database!`);
+  });
 }
 
 /** Removes all layers. */
 export async function clean(options: BuilderOptions): Promise<void> {
-  await withBuilder(options, async (builder) => {
+  let removed = 0;
+  await withExistingBuilder(options, async (builder) => {
     const limit = Number.MAX_SAFE_INTEGER;
-    const removed = await builder.prune({ before: ANY_TIME, limit, onDelete: printRemoving });
-    await print(`Removed ${removed} items`);
+    removed = await builder.prune({ before: ANY_TIME, limit, onDelete: printRemoving });
   });
+  await print(`Removed ${removed} items`);
 }
 
 /** Removes the longest unused layers until there is room. */
 export async function prune(room: Room, options: BuilderOptions): Promise<void> {
-  await withBuilder(options, async (builder, signal) => {
+  await withExistingBuilder(options, async (builder, signal) => {
     const removed = await pruneUntil(builder, {
       room,
       batch: PRUNE_BATCH,
@@ -141,7 +148,7 @@ function plannedLayer({ id, cached }: PlannedLayer): string {
 export async function diskUsage(options: Pick<BuilderOptions, "store">): Promise<void> {
   await withInspected(options.store, async (store) => {
     const path = join(store.stateDir, "db", "db.sqlite");
-    if (!existsSync(path)) throw new StoreError(`There is no store ${options.store} yet`);
+    if (!existsSync(path)) throw new MissingStore(options.store);
     const layers = await store.list();
     const sizes = await store.sizes(layers.map(({ id }) => id));
     await print(layerTable(layers, sizes, readRows(path), new Date()));
@@ -229,6 +236,19 @@ async function withBuilder(
       await builder.close();
     }
   });
+}
+
+/** The same, to remove something: a store that is not there is not made for that. */
+async function withExistingBuilder(
+  options: BuilderOptions,
+  use: (builder: Builder, signal: AbortSignal) => Promise<void>,
+): Promise<void> {
+  try {
+    await withBuilder({ ...options, existing: true }, use);
+  } catch (error) {
+    if (!(error instanceof MissingStore)) throw error;
+    warn(error.message);
+  }
 }
 
 async function withInspected(text: string, use: (store: Store) => Promise<void>): Promise<void> {

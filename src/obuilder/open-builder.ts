@@ -28,6 +28,8 @@ export interface BuilderOptions {
   readonly store: string;
   /** For rsync stores, and required there. */
   readonly rsyncMode?: RsyncMode | undefined;
+  /** Whether a store that is not there is missed (`MissingStore`) rather than made. */
+  readonly existing?: boolean | undefined;
   /** Directory of OCI layouts to take base images from (`local-fetcher.ts`). */
   readonly imageDir?: string | undefined;
   /** Where base images come from, the preferred source first. */

@@ -3,7 +3,7 @@
  * test's own.
  */
 
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { baseKey } from "../../src/obuilder/ids.js";
@@ -226,9 +226,14 @@ describe("looking after a store", () => {
     mkdirSync(workshop.path("no-images"), { recursive: true });
     const options = [justStore().replace(/$/, "-bare"), "--obuilder-fetch=local"];
     const args = ["healthcheck", ...options, `--obuilder-image-dir=${workshop.path("no-images")}`];
-    expect(await obuilder(args)).toEqual(
-      fails("", `Healthcheck failed: Image busybox is not in ${workshop.path("no-images")}\n`),
+    const { stderr, ...ended } = await obuilder(args);
+    expect(ended).toMatchObject({ code: 1, stdout: "" });
+    const [first, advice, ...rest] = stderr.split("\n");
+    expect(first).toBe(`Healthcheck failed: Image busybox is not in ${workshop.path("no-images")}`);
+    expect(advice).toMatch(
+      /builds on the image busybox.* network.* --obuilder-image-dir=DIR.* --obuilder-fetch=docker/,
     );
+    expect(rest).toEqual([""]);
   });
 
   it("plan tells the ids that a build will have, and which of them are there", async () => {
@@ -262,6 +267,29 @@ describe("looking after a store", () => {
     const { stdout } = await obuilder(["du", justStore()]);
     expect(stdout).not.toContain(parent);
     expect(stdout).toContain(BASE);
+  });
+
+  it("delete says so when there is no such layer", async () => {
+    const id = "0".repeat(64);
+    const { code, stdout, stderr } = await obuilder(["delete", ...store, id]);
+    expect({ code, stdout }).toEqual({ code: 0, stdout: `Removing ${id}\n` });
+    expect(stderr).toMatch(
+      new RegExp(`^\\S+ \\S+ +obuilder \\[WARNING\\] ID "${id}" not in database!\n$`),
+    );
+  });
+
+  it.each([
+    [["delete", "0".repeat(64)], ""],
+    [["clean"], "Removed 0 items\n"],
+    [["prune", "--keep=1"], ""],
+  ])("%j does not make a store that is not there", async (args, said) => {
+    const missing = `overlayfs:${workshop.path("missing/store")}`;
+    const { code, stdout, stderr } = await obuilder([...args, `--store=${missing}`]);
+    expect({ code, stdout }).toEqual({ code: 0, stdout: said });
+    expect(stderr).toMatch(
+      new RegExp(`^\\S+ \\S+ +obuilder \\[WARNING\\] There is no store ${missing} yet\n$`),
+    );
+    expect(existsSync(workshop.path("missing"))).toBe(false);
   });
 
   it("delete does not take a path for a layer", async () => {
@@ -416,10 +444,10 @@ describe("command lines", () => {
       ...["--qemu-guest-os=linux", "--qemu-guest-arch=amd64", "--hcs-ctr-path=ctr"],
       ...["--hcs-hcn-namespace-path=x", "--fast-sync", "--verbosity=info"],
     ];
-    expect(await obuilder(["clean", ...store, ...options])).toEqual({
+    expect(await obuilder(["healthcheck", ...store, ...options])).toEqual({
       code: 0,
       signal: null,
-      stdout: "Removed 0 items\n",
+      stdout: "Healthcheck passed\n",
       stderr: "",
     });
   });

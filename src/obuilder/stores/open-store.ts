@@ -7,7 +7,7 @@ import { mkdir } from "node:fs/promises";
 import { dirname, isAbsolute, join, normalize, resolve } from "node:path";
 import { RSYNC_MODES, type RsyncMode } from "../choices.js";
 import type { Store } from "../contracts.js";
-import { StoreError } from "../errors.js";
+import { MissingStore, StoreError } from "../errors.js";
 import { reapSteps } from "../sandboxes/oci-sandbox.js";
 import { btrfsEngine, checkKernelForBtrfs } from "./btrfs-engine.js";
 import { CloningStore } from "./cloning-store.js";
@@ -64,6 +64,8 @@ export interface OpenedStore {
 export interface OpenStoreOptions {
   /** Must be given for an rsync store, and for no other. */
   readonly rsyncMode?: RsyncMode | undefined;
+  /** Whether one that is not there is missed (`MissingStore`) rather than made. */
+  readonly existing?: boolean | undefined;
 }
 
 /**
@@ -72,7 +74,7 @@ export interface OpenStoreOptions {
  */
 export async function openStore(
   { kind, path }: StoreSpec,
-  { rsyncMode }: OpenStoreOptions = {},
+  { rsyncMode, existing = false }: OpenStoreOptions = {},
 ): Promise<OpenedStore> {
   if (kind === "rsync" && rsyncMode === undefined) {
     throw new StoreError(`An rsync store needs --rsync-mode, one of ${RSYNC_MODES.join(", ")}`);
@@ -83,6 +85,7 @@ export async function openStore(
   if (process.getuid?.() !== 0) {
     throw new StoreError("Layers belong to many users: run this as root");
   }
+  if (existing && !isThere({ kind, path })) throw new MissingStore(`${kind}:${path}`);
   const missing = kind === "zfs" ? undefined : firstMissing(join(path, "state"));
   const stateDir = await makeStateDir({ kind, path });
   const unlock = await lockStore(stateDir);
@@ -99,6 +102,12 @@ export async function openStore(
     unlock();
     throw error;
   }
+}
+
+/** Whether there is anything of a store. */
+function isThere({ kind, path }: StoreSpec): boolean {
+  const root = kind === "zfs" ? dirname(ZfsStore.inspect(path).stateDir) : path;
+  return ["state", "result"].some((name) => existsSync(join(root, name)));
 }
 
 /** The first directory on the way to `path` that is not there; undefined if all are. */
