@@ -48,7 +48,7 @@ const specOption = () =>
 const secretOption = () =>
   repeatedOption("--secret <ID:FILE>", "A file whose content the spec knows as ID.", secretFile);
 
-/** A command that changes a store. */
+/** A command for which a store and all that builds in it is set up, or would be. */
 function storeCommand(name: string, summary: string, examples: readonly string[]) {
   const result = command(
     name,
@@ -83,20 +83,19 @@ const build = storeCommand("build", "Build a spec.", ["build -f example.spec ."]
     await build(dir, { store, ...builderOptions(options), file, secret, color });
   });
 
-const plan = command(
+/** Takes what `build` takes, so that one can put one word for the other. */
+const plan = storeCommand(
   "plan",
   "Show what a build would do: each step's layer, and whether it is there.",
-  ["obuilder plan -f example.spec --store=overlayfs:/var/cache/obuilder ."],
+  ["plan -f example.spec ."],
 )
-  .addOption(storeOption())
   .addOption(specOption())
   .addOption(secretOption())
-  .addOption(BUILDER_OPTIONS.baseRefresh)
   .addArgument(argument("<DIR>", "The directory with the source files.", existingDirectory))
   .action(async (dir, options) => {
     const { plan } = await import("../obuilder/main.js");
-    const { store, f: file, secret, color, obuilderBaseRefresh: baseRefresh } = options;
-    await plan(dir, { store, file, secret, color, baseRefresh });
+    const { store, f: file, secret, color } = options;
+    await plan(dir, { store, ...builderOptions(options), file, secret, color });
   });
 
 const healthcheck = storeCommand("healthcheck", "Try a build.", ["healthcheck"]).action(

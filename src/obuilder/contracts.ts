@@ -202,6 +202,9 @@ export interface Fetcher {
   /** Unpacks the image into `layer.path/rootfs`, which is an empty directory. The signal is for the end of the builder, not of one build. */
   fetch(image: string, layer: LayerDir, io: FetchIo): Promise<FetchedImage>;
 
+  /** What `FetchedImage.env` would be, where that can be told without fetching; undefined if the image is not on this machine. */
+  knownEnv?(image: string): Promise<Env | undefined>;
+
   /** What `FetchedImage.digest` would be if the image were fetched now; undefined if that cannot be known. */
   resolve(image: string, signal: AbortSignal): Promise<string | undefined>;
 }

@@ -25,7 +25,7 @@ import { healthcheck } from "./healthcheck.js";
 import { baseKey } from "./ids.js";
 import { readImageEnv } from "./image-env.js";
 import { layerTable } from "./layer-table.js";
-import { type BuilderOptions, openBuilder } from "./open-builder.js";
+import { type BuilderOptions, fetcherFor, openBuilder } from "./open-builder.js";
 import { type PlannedLayer, planBuild } from "./plan.js";
 import { pruneUntil, type Room } from "./prune.js";
 import { DEFAULT_SHELL } from "./sandboxes/oci-sandbox.js";
@@ -112,15 +112,13 @@ export async function prune(room: Room, options: BuilderOptions): Promise<void> 
 }
 
 /** Prints the steps of a build with the layers' ids, without building. */
-export async function plan(
-  dir: string,
-  options: Pick<BuildOptions, "file" | "secret" | "store" | "color" | "baseRefresh">,
-): Promise<void> {
+export async function plan(dir: string, options: BuildOptions): Promise<void> {
   const spec = loadSpec(options.file);
   const color = useColor(options.color, process.stdout);
   await withInspected(options.store, async (store) => {
     const steps = planBuild({
       store,
+      fetcher: fetcherFor(store, options),
       spec,
       sourceDir: resolve(dir),
       secrets: loadSecrets(options.secret),

@@ -12,7 +12,7 @@ import {
   type RsyncMode,
   type RuntimeChoice,
 } from "./choices.js";
-import type { Sandbox, Store } from "./contracts.js";
+import type { Fetcher, Sandbox, Store } from "./contracts.js";
 import { LayerDatabase } from "./database.js";
 import { StoreError } from "./errors.js";
 import { createFetcher } from "./fetchers/choose-fetcher.js";
@@ -77,12 +77,7 @@ async function open(spec: StoreSpec, options: BuilderOptions): Promise<Builder> 
     try {
       database.reconcile(await store.list(), new Date());
       const sandbox = await openSandbox(store, options);
-      const fetcher = createFetcher({
-        order: options.fetch ?? FETCHER_NAMES,
-        imageDir: options.imageDir,
-        tmp: join(stateDir, "private"),
-        engine: store instanceof DockerStore ? store.engine : undefined,
-      });
+      const fetcher = fetcherFor(store, options);
       const onClose = async () => {
         sandbox.close?.();
         database.close();
@@ -104,6 +99,19 @@ async function open(spec: StoreSpec, options: BuilderOptions): Promise<Builder> 
     await close();
     throw error;
   }
+}
+
+/** What gets base images for a store. */
+export function fetcherFor(
+  store: Store,
+  { fetch = FETCHER_NAMES, imageDir }: Pick<BuilderOptions, "fetch" | "imageDir">,
+): Fetcher {
+  return createFetcher({
+    order: fetch,
+    imageDir,
+    tmp: join(store.stateDir, "private"),
+    engine: store instanceof DockerStore ? store.engine : undefined,
+  });
 }
 
 /** The layers of a docker store are run by its engine, those of others by an OCI runtime. */

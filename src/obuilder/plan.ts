@@ -1,8 +1,8 @@
 /*
  * What a build would do, found out without doing it: each step's id, and whether the store has its layer.
  *
- * An id may depend on what is not there yet: a `run`'s on the variables of an image that was not imported, a copy's from
- * a nested build on files that were not built. Then neither it nor the ids that follow from it are known.
+ * An id may depend on what is not there yet: a `run`'s on the variables of an image that is not on this machine, a copy's
+ * from a nested build on files that were not built. Then neither it nor the ids that follow from it are known.
  */
 
 import { runInput, type Secrets } from "./builder.js";
@@ -13,7 +13,7 @@ import {
   resolveDestination,
   withImageEnv,
 } from "./context.js";
-import type { LayerId, Lease, Store } from "./contracts.js";
+import type { Fetcher, LayerId, Lease, Store } from "./contracts.js";
 import { BuildError } from "./errors.js";
 import { buildHeading, finishedNote, fromHeading, opHeading } from "./headings.js";
 import { baseKey, copyKey, runKey } from "./ids.js";
@@ -25,6 +25,8 @@ import { TagRecords } from "./tag-records.js";
 
 export interface PlanRequest {
   readonly store: Store;
+  /** Asked for the variables of base images that the store does not have. */
+  readonly fetcher: Fetcher;
   readonly spec: Spec;
   /** Absolute. */
   readonly sourceDir: string;
@@ -78,10 +80,12 @@ class Planner {
       scope.set(name, yield* this.spec(child, scope));
       yield { text: finishedNote(name) };
     }
-    const { store, shell } = this.#request;
-    let base: Known<LayerId> = await this.#baseId(spec.from);
-    yield { text: fromHeading(spec.from), layer: await this.#layer(base) };
-    const env = await readImageEnv(store, base);
+    const { store, fetcher, shell } = this.#request;
+    const image = await this.#imageName(spec.from);
+    const { id } = baseKey(image);
+    yield { text: fromHeading(spec.from), layer: await this.#layer(id) };
+    const env = (await readImageEnv(store, id)) ?? (await fetcher.knownEnv?.(image));
+    let base: Known<LayerId> = id;
     let context = withImageEnv(initialContext(shell), env ?? []);
     for (const op of spec.ops) {
       const text = opHeading(context.workdir, op);
@@ -96,10 +100,11 @@ class Planner {
     return base;
   }
 
-  async #baseId(image: string): Promise<LayerId> {
+  /** The name by which a build would take the image. */
+  async #imageName(image: string): Promise<string> {
     const { store, baseRefresh } = this.#request;
     const record = baseRefresh ? await new TagRecords(store.stateDir).get(image) : undefined;
-    return baseKey(record?.name ?? image).id;
+    return record?.name ?? image;
   }
 
   async #layer(id: Known<LayerId>): Promise<PlannedLayer> {

@@ -203,6 +203,7 @@ describe("looking after a store", () => {
       "-f",
       writeSpec("(run (shell ls))"),
       justStore(),
+      "--obuilder-fetch=local",
       "source",
     ]);
     expect(plan.stdout).toContain(`---> "${BASE}" is to be built\n`);
@@ -242,17 +243,23 @@ describe("looking after a store", () => {
     await build('(comment "for the image")');
     const before = await plan();
     const id = idOf(await build(spec));
-    const said = (state: string) =>
+    const said = (base: string, step: string) =>
       [
         "(from busybox)",
-        `---> "${BASE}" is in the cache`,
+        `---> "${BASE}" ${base}`,
         "/: (shell /bin/sh -c)",
         '/: (run (shell "echo planned"))',
-        `---> "${id}" ${state}`,
+        `---> "${id}" ${step}`,
         "",
       ].join("\n");
-    expect(before).toEqual({ code: 0, signal: null, stderr: "", stdout: said("is to be built") });
-    expect((await plan()).stdout).toBe(said("is in the cache"));
+    const [cached, missing] = ["is in the cache", "is to be built"];
+    expect(before).toEqual({ code: 0, signal: null, stderr: "", stdout: said(cached, missing) });
+    expect((await plan()).stdout).toBe(said(cached, cached));
+    // An image that is in a directory need not be in the store, too.
+    const elsewhere = `--store=overlayfs:${workshop.path("elsewhere")}`;
+    const args = ["plan", "-f", writeSpec(spec), ...store.slice(1), elsewhere, "source"];
+    expect((await obuilder(args)).stdout).toBe(said(missing, missing));
+    expect(existsSync(workshop.path("elsewhere"))).toBe(false);
   });
 
   it("delete removes a layer, after those that were made from it", async () => {

@@ -6,6 +6,7 @@ import type { FetcherName } from "../choices.js";
 import type { FetchedImage, Fetcher, FetchIo, LayerDir } from "../contracts.js";
 import type { DockerEngine } from "../docker-engine.js";
 import { BuildError } from "../errors.js";
+import type { Env } from "../spec.js";
 import { DockerFetcher } from "./docker-fetcher.js";
 import { EngineFetcher } from "./engine-fetcher.js";
 import { LocalFetcher } from "./local-fetcher.js";
@@ -49,6 +50,10 @@ class FirstFetcher implements Fetcher {
 
   async fetch(image: string, layer: LayerDir, io: FetchIo): Promise<FetchedImage> {
     return await (await this.#existing(image)).fetch(image, layer, io);
+  }
+
+  async knownEnv(image: string): Promise<Env | undefined> {
+    return await (await this.#first(image))?.knownEnv?.(image);
   }
 
   async resolve(image: string, signal: AbortSignal): Promise<string | undefined> {

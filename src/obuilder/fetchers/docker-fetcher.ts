@@ -32,6 +32,13 @@ export class DockerFetcher implements Fetcher {
     return digest === undefined ? { env } : { env, digest };
   }
 
+  async knownEnv(image: string): Promise<Env | undefined> {
+    return await imageEnv(await localName(image)).catch((error) => {
+      if (!(error instanceof ProgramError)) throw error;
+      return undefined;
+    });
+  }
+
   async resolve(image: string, signal: AbortSignal): Promise<string | undefined> {
     // An image that is nowhere but in this engine cannot be pulled, and stays what it is.
     await run(["docker", "pull", "--quiet", "--", image], { signal }).catch((error) => {

@@ -7,6 +7,7 @@ import type { FetchedImage, Fetcher, FetchIo, LayerDir } from "../contracts.js";
 import type { DockerEngine } from "../docker-engine.js";
 import { BuildError, StoreError } from "../errors.js";
 import { runLogged } from "../process.js";
+import type { Env } from "../spec.js";
 import { DockerFetcher, imageDigest, localName } from "./docker-fetcher.js";
 import { parseVariable } from "./variables.js";
 
@@ -34,6 +35,10 @@ export class EngineFetcher implements Fetcher {
     const env = (info.Config.Env ?? []).map(parseVariable);
     const digest = await imageDigest(name);
     return digest === undefined ? { env } : { env, digest };
+  }
+
+  knownEnv(image: string): Promise<Env | undefined> {
+    return this.#docker.knownEnv(image);
   }
 
   resolve(image: string, signal: AbortSignal): Promise<string | undefined> {

@@ -12,8 +12,9 @@
 import { join } from "node:path";
 import type { FetchedImage, Fetcher, FetchIo, LayerDir } from "../contracts.js";
 import { BuildError } from "../errors.js";
+import type { Env } from "../spec.js";
 import { type ImageName, parseImageName, repositoryAliases } from "./image-name.js";
-import { type Descriptor, REF_NAME, readIndex, unpackImage } from "./oci-layout.js";
+import { type Descriptor, imageVariables, REF_NAME, readIndex, unpackImage } from "./oci-layout.js";
 
 interface Found {
   readonly layout: string;
@@ -40,6 +41,11 @@ export class LocalFetcher implements Fetcher {
     const rootfs = join(layer.path, "rootfs");
     const env = await unpackImage(found.layout, found.image, rootfs, { tmp: this.#tmp, signal });
     return { env, digest: found.image.digest };
+  }
+
+  async knownEnv(image: string): Promise<Env | undefined> {
+    const found = await this.#find(parseImageName(image));
+    return found && (await imageVariables(found.layout, found.image));
   }
 
   async resolve(image: string): Promise<string | undefined> {

@@ -84,7 +84,15 @@ export async function unpackImage(
   rootfs: string,
   options: UnpackOptions,
 ): Promise<Env> {
-  const { config } = await unpackRoot(layout, image, rootfs, options);
+  return variablesIn(await unpackRoot(layout, image, rootfs, options));
+}
+
+/** The same without unpacking. */
+export async function imageVariables(layout: string, image: Descriptor): Promise<Env> {
+  return variablesIn((await readImage(layout, image)).config);
+}
+
+function variablesIn({ config }: ImageConfig): Env {
   return (config?.Env ?? []).map((variable): KeyValue => parseVariable(variable));
 }
 
@@ -95,12 +103,7 @@ export async function unpackRoot(
   rootfs: string,
   { tmp, signal }: UnpackOptions,
 ): Promise<ImageConfig> {
-  const descriptor = await forThisPlatform(layout, image);
-  const manifest = parseJson<ImageManifest>(await readBlob(layout, descriptor), descriptor.digest);
-  const config = parseJson<ImageConfig>(
-    await readBlob(layout, manifest.config),
-    manifest.config.digest,
-  );
+  const { descriptor, config } = await readImage(layout, image);
   const view = await mkdtemp(join(tmp, "image-"));
   try {
     await singleImageLayout(layout, descriptor, view);
@@ -109,6 +112,17 @@ export async function unpackRoot(
     await rm(view, { recursive: true, force: true });
   }
   return config;
+}
+
+/** The image for this machine, and its configuration. */
+async function readImage(
+  layout: string,
+  image: Descriptor,
+): Promise<{ descriptor: Descriptor; config: ImageConfig }> {
+  const descriptor = await forThisPlatform(layout, image);
+  const manifest = parseJson<ImageManifest>(await readBlob(layout, descriptor), descriptor.digest);
+  const config = await readBlob(layout, manifest.config);
+  return { descriptor, config: parseJson<ImageConfig>(config, manifest.config.digest) };
 }
 
 /** A layout that borrows the other's blobs and has just this image, by the name that umoci is given. */
