@@ -1,11 +1,9 @@
 /**
  * Keeps a second scheduler out of a state directory: each holds in memory what it has read, and would overwrite the other's.
- *
- * The lock is SQLite's on a database of its own that stays empty. The kernel takes it back from a process that dies, however
- * it does, and other programs do not mind the file.
  */
 import { join } from "node:path";
 import Database from "better-sqlite3";
+import { takeLock } from "../files/lock.js";
 
 export class StateInUse extends Error {
   override readonly name = "StateInUse";
@@ -23,18 +21,14 @@ export class StateInUse extends Error {
  * is read-only or knows no locks, `onUnable` is told the cause, and there is none.
  */
 export function lockState(directory: string, onUnable: (cause: string) => void): () => void {
-  let db: Database.Database | undefined;
+  let unlock: (() => void) | undefined;
   try {
-    db = new Database(join(directory, "scheduler.lock"), { timeout: 0 });
-    // Nothing is ever written: not even a full disk can keep us from starting.
-    db.pragma("journal_mode = MEMORY");
-    db.exec("BEGIN EXCLUSIVE");
+    unlock = takeLock(join(directory, "scheduler.lock"));
   } catch (error) {
-    db?.close();
     if (!(error instanceof Database.SqliteError)) throw error;
-    if (error.code.startsWith("SQLITE_BUSY")) throw new StateInUse(directory);
     onUnable(error.message);
     return () => {};
   }
-  return () => db.close();
+  if (unlock === undefined) throw new StateInUse(directory);
+  return unlock;
 }

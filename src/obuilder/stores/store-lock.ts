@@ -1,14 +1,13 @@
 /*
  * Keeps a second process out of a store: opening one removes what is in the making there.
  *
- * The lock is SQLite's on an otherwise empty database, which the kernel takes back from a process that dies. The file
- * beside it says who has the lock; if it is there although nobody has, its writer was killed, and programs that it started
- * may still be at work in the store.
+ * A file beside the lock says who has it; if that is there although nobody has, its writer was killed, and programs that it
+ * started may still be at work in the store.
  */
 
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import Database from "better-sqlite3";
+import { takeLock } from "../../files/lock.js";
 import { StoreError } from "../errors.js";
 import { endOrphans, OWNER_MARK } from "../orphans.js";
 
@@ -18,14 +17,9 @@ import { endOrphans, OWNER_MARK } from "../orphans.js";
  */
 export async function lockStore(stateDir: string): Promise<() => void> {
   const ownerFile = join(stateDir, "lock-owner");
-  const db = new Database(join(stateDir, "lock.sqlite"), { timeout: 0 });
-  try {
-    db.pragma("journal_mode = MEMORY"); // the lock must be had on a full disk, too, and nothing is ever written
-    db.exec("BEGIN EXCLUSIVE");
-  } catch (error) {
+  const unlock = takeLock(join(stateDir, "lock.sqlite"));
+  if (unlock === undefined) {
     const owner = readOwner(ownerFile);
-    db.close();
-    if ((error as { code?: string }).code !== "SQLITE_BUSY") throw error;
     throw new StoreError(
       `The store is in use by ${owner ? `process ${owner.pid}` : "another process"} (${stateDir}); stop that process, or use another store`,
     );
@@ -36,12 +30,12 @@ export async function lockStore(stateDir: string): Promise<() => void> {
     // Not before: if we are killed, too, the next one must know of those that are left.
     writeOwner(ownerFile);
   } catch (error) {
-    db.close();
+    unlock();
     throw error;
   }
   return () => {
     rmSync(ownerFile, { force: true });
-    db.close();
+    unlock();
   };
 }
 
