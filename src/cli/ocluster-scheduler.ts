@@ -11,6 +11,7 @@ import { feedWatchdog, notifyServiceManager } from "./service-manager.js";
 import { interruptible } from "./signals.js";
 import {
   address,
+  directory,
   duration,
   existingDirectory,
   integer,
@@ -64,7 +65,7 @@ const scheduler = command("ocluster-scheduler", "Queues build jobs and hands the
     option(
       "--state-dir <DIR>",
       "Where the state is kept; made if it does not exist.",
-      nonEmpty,
+      directory,
     ).makeOptionMandatory(),
   )
   .addOption(

@@ -14,6 +14,7 @@ import {
 import { command, connectOption, option, repeatedOption, runMain } from "./command.js";
 import {
   decimal,
+  directory,
   duration,
   integer,
   list,
@@ -63,7 +64,7 @@ const worker = command("ocluster-worker", "Runs a build worker.", [
     option(
       "--state-dir <PATH>",
       "For clones, build contexts and the like; made if it does not exist.",
-      nonEmpty,
+      directory,
     ).makeOptionMandatory(),
   )
   .addOption(

@@ -4,7 +4,7 @@
  * A parser throws `ValueError`; `option()` in command.ts prefixes the option's name, so that a user reads
  * `option '--capacity': invalid value 'ten', expected a whole number of at least 1`.
  */
-import { statSync } from "node:fs";
+import { type Stats, statSync } from "node:fs";
 import { type Address, AddressError, parseAddress } from "../rpc/address.js";
 
 /** A value that does not parse. The message stands after `option '--x': `. */
@@ -151,9 +151,22 @@ export const address: Parser<Address> = (text) => {
   }
 };
 
+/** What is at a path; undefined if there is nothing. Throws `ValueError` if that cannot be known. */
+function look(path: string): Stats | undefined {
+  try {
+    return statSync(nonEmpty(path), { throwIfNoEntry: false });
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ENOTDIR") return undefined;
+    if (code === "EACCES") throw new ValueError(`no permission to look at '${path}'`);
+    if (error instanceof ValueError) throw error;
+    throw new ValueError(`cannot look at '${path}': ${(error as Error).message}`, { cause: error });
+  }
+}
+
 /** The path of something that exists and can be looked at. The path is returned as it was given. */
 export const existingFile: Parser<string> = (text) => {
-  const stat = statSync(text, { throwIfNoEntry: false });
+  const stat = look(text);
   if (!stat) throw new ValueError(`no '${text}' file`);
   if (stat.isDirectory()) throw new ValueError(`'${text}' is a directory, expected a file`);
   return text;
@@ -161,9 +174,13 @@ export const existingFile: Parser<string> = (text) => {
 
 /** The path of a directory that exists. The path is returned as it was given. */
 export const existingDirectory: Parser<string> = (text) => {
-  const stat = statSync(text, { throwIfNoEntry: false });
-  if (!stat) throw new ValueError(`no '${text}' directory`);
-  if (!stat.isDirectory()) throw new ValueError(`'${text}' is not a directory`);
+  if (!look(text)) throw new ValueError(`no '${text}' directory`);
+  return directory(text);
+};
+
+/** The path of a directory, or of one that is to be made. The path is returned as it was given. */
+export const directory: Parser<string> = (text) => {
+  if (look(text)?.isDirectory() === false) throw new ValueError(`'${text}' is not a directory`);
   return text;
 };
 

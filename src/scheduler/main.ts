@@ -5,10 +5,11 @@
  * which says to whoever waits for them that the scheduler is there; then nothing but the services' own life until the
  * signal. At the end nobody new is let in, the peers are told, and the database is closed.
  */
-import { existsSync, mkdirSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { logger } from "../cli/log.js";
 import { rpcMetrics } from "../cli/rpc-metrics.js";
+import { makeDirectory } from "../files/make-directory.js";
 import {
   type Address,
   DEFAULT_LIMITS,
@@ -57,8 +58,8 @@ const log = logger("scheduler");
 
 /** Runs until `signal` is aborted. Rejects with an error for the user if the scheduler cannot start. */
 export async function runScheduler(config: SchedulerConfig, signal: AbortSignal): Promise<void> {
+  makeDirectory(config.stateDir, "for the scheduler's state (--state-dir)", 0o755);
   const identity = Identity.loadOrCreate(config.secretKeyFile, (message) => rpcLog.info(message));
-  mkdirSync(config.stateDir, { recursive: true, mode: 0o755 });
   const unlock = lockState(config.stateDir, (cause) =>
     log.warn(`Cannot lock "${config.stateDir}" against a second scheduler: ${cause}`),
   );

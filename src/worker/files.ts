@@ -2,7 +2,8 @@
  * Small help with files and directories of the state directory.
  */
 import { randomBytes } from "node:crypto";
-import { mkdir, rm } from "node:fs/promises";
+import { rm } from "node:fs/promises";
+import { makeDirectory } from "../files/make-directory.js";
 
 /** A file name that is not in use, `PREFIX-PID-RANDOM`, and by which `isLeftover` knows whose it is. */
 export function temporaryName(prefix: string): string {
@@ -25,9 +26,9 @@ export function isRunning(pid: number): boolean {
   }
 }
 
-/** Makes a directory, for its owner only, with its parents; none of them has to exist. */
-export async function makePrivateDirectory(path: string): Promise<void> {
-  await mkdir(path, { recursive: true, mode: 0o700 });
+/** Makes a directory in the state directory, for its owner only, with its parents. Throws `DirectoryError`. */
+export function makePrivateDirectory(path: string): void {
+  makeDirectory(path, "for the worker's state (--state-dir)", 0o700);
 }
 
 /** Removes a file or a whole tree, if it is there. */

@@ -69,6 +69,13 @@ describe("values", () => {
     expect(() => values.existingFile(dir)).toThrow(`'${dir}' is a directory, expected a file`);
     expect(() => values.existingDirectory(file)).toThrow(`'${file}' is not a directory`);
     expect(() => values.existingDirectory(`${dir}/x`)).toThrow(`no '${dir}/x' directory`);
+    expect(() => values.existingFile(`${file}/x`)).toThrow(`no '${file}/x' file`);
+  });
+
+  test("directories that are to be made may be there, or not; but nothing else in their place", () => {
+    expect(values.directory(dir)).toBe(dir);
+    expect(values.directory(`${dir}/x/y`)).toBe(`${dir}/x/y`);
+    expect(() => values.directory(file)).toThrow(`'${file}' is not a directory`);
   });
 });
 
@@ -93,6 +100,7 @@ describe("values that mean nothing", () => {
     [values.size(), "5iB", "invalid value '5iB', expected a size such as 512M or 20GB"],
     [values.size(), "-1M", "invalid value '-1M', expected a size such as 512M or 20GB"],
     [values.nonEmpty, "", "the value must not be empty"],
+    [values.existingFile, "", "the value must not be empty"],
     [values.oneOf(["a", "b"]), "c", "invalid value 'c', expected one of a, b"],
     [values.oneOf(["ab", "ac"]), "a", "invalid value 'a', expected one of ab, ac"],
     [values.oneOf(["ab", "ac"]), "", "invalid value '', expected one of ab, ac"],

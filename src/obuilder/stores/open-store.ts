@@ -3,8 +3,8 @@
  */
 
 import { existsSync } from "node:fs";
-import { mkdir } from "node:fs/promises";
 import { dirname, isAbsolute, join, normalize, resolve } from "node:path";
+import { DirectoryError, makeDirectory } from "../../files/make-directory.js";
 import { RSYNC_MODES, type RsyncMode } from "../choices.js";
 import type { Store } from "../contracts.js";
 import { MissingStore, StoreError } from "../errors.js";
@@ -141,7 +141,12 @@ async function makeStateDir({ kind, path }: StoreSpec): Promise<string> {
     return store.stateDir;
   }
   const stateDir = join(path, "state");
-  await mkdir(stateDir, { recursive: true });
+  try {
+    makeDirectory(stateDir, `for the state of ${kind}:${path}`);
+  } catch (error) {
+    if (!(error instanceof DirectoryError)) throw error;
+    throw new StoreError(error.message, { cause: error });
+  }
   return stateDir;
 }
 

@@ -45,8 +45,8 @@ export class Contexts {
 
   /** Makes the directories, and ends and removes what a killed worker left in them. Call once, before the first job. */
   async open(): Promise<void> {
-    await makePrivateDirectory(this.temporary);
-    await makePrivateDirectory(this.#clones);
+    makePrivateDirectory(this.temporary);
+    makePrivateDirectory(this.#clones);
     for (const directory of [this.temporary, this.#clones]) await endOrphans(directory);
     for (const name of await readdir(this.temporary)) {
       if (isLeftover(name)) await removeTree(join(this.temporary, name));

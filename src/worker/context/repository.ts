@@ -136,7 +136,7 @@ export class Repository {
 
   /** Makes an empty clone if there is none; either the whole of it appears or nothing. */
   async #ensureClone(log: LineLog): Promise<void> {
-    await makePrivateDirectory(this.parent);
+    makePrivateDirectory(this.parent);
     const draft = join(this.temporary, temporaryName("git-init"));
     await mkdir(draft, { mode: 0o700 });
     try {

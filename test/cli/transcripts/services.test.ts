@@ -10,7 +10,7 @@ let dir: string;
 beforeAll(() => {
   dir = mkdtempSync(join(tmpdir(), "ocluster-transcript-"));
   mkdirSync(join(dir, "capnp-secrets"));
-  writeFileSync(join(dir, "pool.cap"), "capnp://insecure@127.0.0.1:1/x\n");
+  writeFileSync(join(dir, "pool.cap"), "capnp://insecure@127.0.0.1:1/AAAA\n");
   writeFileSync(join(dir, "word.cap"), "hello\n");
   writeFileSync(join(dir, "file"), "hello\n");
 });
@@ -49,6 +49,7 @@ describe.concurrent("a scheduler with a bad command line", () => {
     [scheduler("--pools=b"), "option '--pools' cannot be repeated."],
     [scheduler("--secrets-dir=none"), "option '--secrets-dir': no 'none' directory"],
     [scheduler("--secrets-dir=file"), "option '--secrets-dir': 'file' is not a directory"],
+    [scheduler("").replace("=state ", "=file "), "option '--state-dir': 'file' is not a directory"],
     [scheduler("--default-clients=a,a"), "option '--default-clients': the name 'a' is given twice"],
     [scheduler("--default-clients=a/b"), "option '--default-clients': 'a/b' must not contain '/'"],
     [
@@ -85,6 +86,7 @@ describe.concurrent("a worker with a bad command line", () => {
     ["pool.cap --name=w", "required option --state-dir is missing"],
     ["none.cap --name=w --state-dir=s", "option '--connect': no 'none.cap' file"],
     ["pool.cap --name= --state-dir=s", "option '--name': the value must not be empty"],
+    [worker("").replace("state-w", "file"), "option '--state-dir': 'file' is not a directory"],
     ["--nmae=w", "unknown option '--nmae', did you mean '--name'?"],
     [worker("more"), "too many arguments, don't know what to do with 'more'"],
     [
@@ -106,6 +108,24 @@ describe.concurrent("a worker with a bad command line", () => {
   ])("%s", async (line, message) => {
     const args = words(line);
     await expectRefusal("ocluster-worker", WORKER, { args, command: "", message }, dir);
+  });
+
+  it.each([
+    ["ocluster-worker", "pool.cap --name=w --state-dir=/proc/none/a", 123],
+    [
+      "ocluster-worker",
+      "pool.cap --name=w --state-dir=w --obuilder-store=overlayfs:/proc/none/a",
+      1,
+    ],
+    ["obuilder", "healthcheck --store=overlayfs:/proc/none/a", 123],
+    ["ocluster-scheduler", scheduler("").replace("=state ", "=/proc/none/a "), 123],
+  ] as const)("%s %s: no directory can be made, and it says so", async (program, line, status) => {
+    mkdirSync(join(dir, "capnp-secrets"), { recursive: true });
+    const { code, stderr } = await transcript(program, words(line), dir);
+    expect(stderr).toMatch(
+      /^Cannot make "\/proc\/none\/a.*, for .*: nothing can be made in "\/proc"\. .*\n$/,
+    );
+    expect(code).toBe(status);
   });
 
   it("or a capability file that is none: status 1, and why", async () => {
