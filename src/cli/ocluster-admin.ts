@@ -7,7 +7,7 @@ import type { Capability } from "../rpc/types.js";
 import { argument, command, connectOption, option, program, runMain } from "./command.js";
 import { CommandFailed } from "./errors.js";
 import { interruptible } from "./signals.js";
-import { decimal, duration, integer, nonEmpty, type Parser, ValueError } from "./values.js";
+import { decimal, duration, integer, type Parser, utf8Name, ValueError } from "./values.js";
 
 /** A command that has the scheduler's `admin.cap`. */
 function adminCommand(name: string, summary: string, examples: readonly string[]) {
@@ -84,7 +84,7 @@ const addClient = adminCommand("add-client", "Register a client and print its ca
   "add-client alice > alice.cap",
 ])
   .option("--json", "Print JSON.", false)
-  .addArgument(argument("<ID>", "A name for the client.", nonEmpty))
+  .addArgument(argument("<ID>", "A name for the client.", utf8Name))
   .action((id, options) =>
     withAdmin(options, async (admin) => {
       const { addClient } = await import("../admin/clients.js");

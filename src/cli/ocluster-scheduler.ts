@@ -16,16 +16,16 @@ import {
   existingDirectory,
   integer,
   list,
-  nonEmpty,
   type Parser,
   port,
   size,
+  utf8Name,
   ValueError,
 } from "./values.js";
 
 /** A name that also stands in a file's name. */
 const fileName: Parser<string> = (text) => {
-  if (/[/\0]/.test(nonEmpty(text))) throw new ValueError(`'${text}' must not contain '/'`);
+  if (/[/\0]/.test(utf8Name(text))) throw new ValueError(`'${text}' must not contain '/'`);
   return text;
 };
 

@@ -24,6 +24,7 @@ import {
   type Parser,
   percentage,
   size,
+  utf8Name,
   ValueError,
 } from "./values.js";
 
@@ -59,7 +60,7 @@ const worker = command("ocluster-worker", "Runs a build worker.", [
   "  --obuilder-store=overlayfs:/var/cache/obuilder --verbose",
 ])
   .addOption(connectOption("pool-NAME.cap"))
-  .addOption(option("--name <ID>", "Unique in the pool.", nonEmpty).makeOptionMandatory())
+  .addOption(option("--name <ID>", "Unique in the pool.", utf8Name).makeOptionMandatory())
   .addOption(
     option(
       "--state-dir <PATH>",

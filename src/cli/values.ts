@@ -114,6 +114,14 @@ export const nonEmpty: Parser<string> = (text) => {
   return text;
 };
 
+/** A name, which is kept as UTF-8. What is none on a command line has arrived with U+FFFD where it is wrong. */
+export const utf8Name: Parser<string> = (text) => {
+  if (nonEmpty(text).includes("\ufffd")) {
+    throw new ValueError(`the name '${text}' is not UTF-8; give it in a UTF-8 locale`);
+  }
+  return text;
+};
+
 /** One of the given words, or the beginning of one and no other. */
 export function oneOf<const T extends string>(words: readonly T[]): Parser<T> {
   const parser = (text: string): T => {

@@ -100,6 +100,8 @@ describe("values that mean nothing", () => {
     [values.size(), "5iB", "invalid value '5iB', expected a size such as 512M or 20GB"],
     [values.size(), "-1M", "invalid value '-1M', expected a size such as 512M or 20GB"],
     [values.nonEmpty, "", "the value must not be empty"],
+    [values.utf8Name, "", "the value must not be empty"],
+    [values.utf8Name, "a\ufffd", "the name 'a\ufffd' is not UTF-8; give it in a UTF-8 locale"],
     [values.existingFile, "", "the value must not be empty"],
     [values.oneOf(["a", "b"]), "c", "invalid value 'c', expected one of a, b"],
     [values.oneOf(["ab", "ac"]), "a", "invalid value 'a', expected one of ab, ac"],

@@ -38,9 +38,11 @@ export class Clients {
     private readonly guardRails: GuardRails,
   ) {}
 
-  /** Makes a new client, and returns its secret. Throws an `RpcError` (failed) if the id is taken. */
+  /** Makes a new client, and returns its secret. Throws an `RpcError` (failed) if the id is none, or taken. */
   add(id: string): Uint8Array {
     if (id === "") throw new RpcError("failed", "A client needs a name");
+    // What comes instead of bytes that are no text: others would come to the same, and nobody could type it.
+    if (id.includes("\ufffd")) throw new RpcError("failed", "A client's name must be UTF-8");
     if (this.has(id)) throw new RpcError("failed", `Client ${quoted(id)} already registered!`);
     const secret = freshId();
     this.store.add({ hash: hashOf(secret), type: TYPE, args: Buffer.from(id) });

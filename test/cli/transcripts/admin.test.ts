@@ -175,6 +175,12 @@ describe.concurrent("a bad command line", () => {
     const args = ["add-client", "admin.cap", ""];
     await expectRefusal("ocluster-admin", USAGES, { args, command: "add-client", message }, dir);
   });
+
+  it("a name in another encoding", async () => {
+    const message = "argument ID: the name 'b\ufffdb' is not UTF-8; give it in a UTF-8 locale";
+    const args = ["add-client", "admin.cap", "b\ufffdb"];
+    await expectRefusal("ocluster-admin", USAGES, { args, command: "add-client", message }, dir);
+  });
 });
 
 describe.concurrent("a capability file", () => {

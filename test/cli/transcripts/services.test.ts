@@ -50,6 +50,10 @@ describe.concurrent("a scheduler with a bad command line", () => {
     [scheduler("--secrets-dir=none"), "option '--secrets-dir': no 'none' directory"],
     [scheduler("--secrets-dir=file"), "option '--secrets-dir': 'file' is not a directory"],
     [scheduler("").replace("=state ", "=file "), "option '--state-dir': 'file' is not a directory"],
+    [
+      scheduler("--default-clients=a\ufffd"),
+      "option '--default-clients': the name 'a\ufffd' is not UTF-8; give it in a UTF-8 locale",
+    ],
     [scheduler("--default-clients=a,a"), "option '--default-clients': the name 'a' is given twice"],
     [scheduler("--default-clients=a/b"), "option '--default-clients': 'a/b' must not contain '/'"],
     [

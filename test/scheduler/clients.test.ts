@@ -1,0 +1,29 @@
+/** The names that clients can have. */
+import { afterEach, beforeEach, expect, it } from "vitest";
+import { RpcError } from "../../src/rpc/index.js";
+import { Clients } from "../../src/scheduler/services/clients.js";
+import { DEFAULT_GUARD_RAILS } from "../../src/scheduler/services/guard-rails.js";
+import { Store } from "../../src/scheduler/store.js";
+
+let store: Store;
+let clients: Clients;
+
+beforeEach(() => {
+  store = Store.open(":memory:");
+  clients = new Clients(store.sturdyRefs, DEFAULT_GUARD_RAILS);
+});
+
+afterEach(() => store.close());
+
+it.each(["alice", "a b", "org/alice", "ålice", "アリス"])("%s can be one", (name) => {
+  const secret = clients.add(name);
+  expect(clients.find(secret)?.client).toBe(name);
+  expect(clients.list()).toEqual([name]);
+});
+
+it("bytes that are no text cannot: all such names would be the same", () => {
+  const name = Buffer.from([0x61, 0xff]).toString();
+  expect(() => clients.add(name)).toThrow(new RpcError("failed", "A client's name must be UTF-8"));
+  expect(() => clients.add("")).toThrow(new RpcError("failed", "A client needs a name"));
+  expect(clients.list()).toEqual([]);
+});
