@@ -1,5 +1,8 @@
 /** `exec`: runs a command on this machine for each worker of a pool, such as `ssh {} uptime`. */
 import { spawn } from "node:child_process";
+import { constants } from "node:fs";
+import { access, stat } from "node:fs/promises";
+import { join } from "node:path";
 import { Admin, PoolAdmin } from "../api/index.js";
 import { CommandFailed } from "../cli/errors.js";
 import type { Capability } from "../rpc/index.js";
@@ -8,12 +11,17 @@ import { quoted } from "../text/quoting.js";
 /** How many commands run at a time. */
 const PARALLEL = 32;
 
-/** `{}` in the command stands for the worker's name. Fails if one of the commands does, when all have ended. */
+/**
+ * `{}` in the command stands for the worker's name. Fails if one of the commands does, when all have ended; at once if this
+ * machine has no such program.
+ */
 export async function exec(
   admin: Capability,
   poolName: string,
   command: readonly string[],
 ): Promise<void> {
+  const [program = ""] = command;
+  if (!program.includes("{}")) await checkProgram(program);
   using pool = Admin.pool(admin, poolName);
   const names = (await PoolAdmin.workers(pool)).map(({ name }) => name);
   const failures: string[] = [];
@@ -28,6 +36,27 @@ export async function exec(
   await Promise.all(Array.from({ length: PARALLEL }, runNext));
   if (failures.length > 0) throw new CommandFailed(failures.join("\n"));
 }
+
+/** Looks for a program as starting it would. Rejects with `CommandFailed` if it cannot be started. */
+async function checkProgram(program: string): Promise<void> {
+  const places = program.includes("/")
+    ? [program]
+    : (process.env.PATH ?? DEFAULT_PATH).split(":").map((dir) => join(dir, program));
+  for (const place of places) {
+    const isProgram = await access(place, constants.X_OK).then(
+      async () => (await stat(place)).isFile(),
+      () => false,
+    );
+    if (isProgram) return;
+  }
+  const reason = program.includes("/")
+    ? "it does not exist here, or is no program"
+    : "no directory of PATH has such a program";
+  throw new CommandFailed(`Cannot run ${quoted(program)}: ${reason}`);
+}
+
+/** What execvp(3) takes without a PATH. */
+const DEFAULT_PATH = "/bin:/usr/bin";
 
 /** Workers choose their names: none may become an option of the command, such as `-oProxyCommand=…` of ssh. */
 function isHarmless(name: string, command: readonly string[]): boolean {

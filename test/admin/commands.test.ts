@@ -158,6 +158,9 @@ describe("workers", () => {
     expect(await transcript("exec", POOL, "--", "sh", "-c", "exit 3")).toEqual(
       failed("Sub-process failed with exit code 3\nSub-process failed with exit code 3\n"),
     );
+    expect(await transcript("exec", POOL, "--", "no-such-cmd", "{}")).toEqual(
+      failed('Cannot run "no-such-cmd": no directory of PATH has such a program\n'),
+    );
   });
 
   it("that cannot update say why", async () => {

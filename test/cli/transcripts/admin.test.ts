@@ -241,7 +241,18 @@ describe.concurrent("what the scheduler refuses", () => {
 describe("commands for all workers", () => {
   it.each([
     ["exec linux-x86_64 -- sh -c exit\u00a03", 1, "", "Sub-process failed with exit code 3\n"],
-    ["exec linux-x86_64 -- /nonexistent/cmd", 1, "", "Cannot run /nonexistent/cmd: "],
+    [
+      "exec linux-x86_64 -- /nonexistent/cmd",
+      1,
+      "",
+      'Cannot run "/nonexistent/cmd": it does not exist here, or is no program\n',
+    ],
+    [
+      "exec linux-x86_64 -- no-such-cmd {}",
+      1,
+      "",
+      'Cannot run "no-such-cmd": no directory of PATH has such a program\n',
+    ],
     ["exec linux-x86_64 -- echo a-{}-b {}{}", 0, "a-w1-b w1w1\n", ""],
   ])("%s", async (line, code, stdout, stderr) => {
     const args = words(line).map((word) => word.replace("\u00a0", " "));
