@@ -129,7 +129,20 @@ it("says whether it is ready, and refuses what makes no sense", async () => {
   expect((await get("/readyz")).status).toBe(503);
   expect((await get("/healthz")).status).toBe(200);
   for (const path of ["/", "/metrics/x", "/pool/pool/worker/w1", "/%zz"]) {
-    expect(await get(path)).toMatchObject({ status: 400, body: "Bad request" });
+    const { status, body } = await get(path);
+    expect(status).toBe(400);
+    expect(body).toMatch(/^Bad request\..*\n {2}\/metrics\n.*\n {2}\/healthz\n.*\n$/s);
   }
-  expect(await get("/metrics", "POST")).toMatchObject({ status: 400, body: "Bad request" });
+});
+
+it("is asked for pages, or for their headers, and for nothing else", async () => {
+  const { type } = await get("/metrics");
+  expect(await get("/metrics", "HEAD")).toEqual({ status: 200, type, body: "" });
+  const url = `http://127.0.0.1:${server.port}/metrics`;
+  for (const method of ["POST", "DELETE", "OPTIONS"]) {
+    const response = await fetch(url, { method });
+    expect(response.status).toBe(405);
+    expect(response.headers.get("allow")).toBe("GET, HEAD");
+    expect(await response.text()).toBe("Use one of: GET, HEAD\n");
+  }
 });

@@ -134,7 +134,10 @@ it("shows its metrics and whether it is well", async () => {
     status: 400,
     body: "Worker not connected",
   });
-  expect(await get("/other")).toEqual({ status: 400, body: "Bad request" });
+  expect(await get("/other")).toEqual({
+    status: 400,
+    body: expect.stringMatching(/^Bad request\. There are these pages:\n {2}\/metrics\n/),
+  });
 });
 
 describe("refuses to start", () => {

@@ -36,6 +36,7 @@ export interface MetricsServerOptions {
 interface Page {
   readonly status: number;
   readonly contentType?: string;
+  readonly allow?: string;
   readonly body: string;
 }
 
@@ -81,12 +82,14 @@ export class MetricsServer {
     }
     response.writeHead(page.status, {
       "Content-Type": page.contentType ?? "text/plain; charset=utf-8",
+      ...(page.allow && { Allow: page.allow }),
     });
     response.end(page.body);
   }
 
   private async page({ method, url }: IncomingMessage): Promise<Page> {
-    const path = method === "GET" ? segments(url) : null;
+    if (method !== "GET" && method !== "HEAD") return WRONG_METHOD;
+    const path = segments(url);
     if (!path) return BAD_REQUEST;
     const [first, pool, second, worker, source] = path;
     if (path.length === 1) return this.ownPage(first!);
@@ -128,7 +131,21 @@ export class MetricsServer {
   }
 }
 
-const BAD_REQUEST: Page = { status: 400, body: "Bad request" };
+/** Not 404, as the reference's is not: that is for what a worker does not have. */
+const BAD_REQUEST: Page = {
+  status: 400,
+  body: `Bad request. There are these pages:
+  /metrics
+  /pool/POOL/worker/WORKER/metrics
+  /pool/POOL/worker/WORKER/host-metrics
+  /pool/POOL/worker/WORKER/NAME
+  /healthz
+  /readyz
+`,
+};
+
+const METHODS = "GET, HEAD";
+const WRONG_METHOD: Page = { status: 405, allow: METHODS, body: `Use one of: ${METHODS}\n` };
 
 /** The parts of a URL's path, decoded; null if it makes no sense. Empty ones do not count. */
 function segments(url = "/"): string[] | null {
