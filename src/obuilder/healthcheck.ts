@@ -5,6 +5,7 @@
 import type { Builder } from "./builder.js";
 import type { BuildLog } from "./contracts.js";
 import { BuildCancelled, BuildError } from "./errors.js";
+import { NoSpaceError } from "./no-space.js";
 import { readSpec } from "./spec-reader.js";
 
 /** Time for the build itself, in ms. */
@@ -12,6 +13,12 @@ const TIMEOUT = 300_000;
 
 const IMAGE = "busybox";
 const SPEC = readSpec(`((from ${IMAGE}) (shell /bin/sh -c) (run (shell "echo healthcheck")))`);
+
+/** Most often it is the network. The image is in the store from then on. */
+const WITHOUT_IMAGE =
+  `The health check builds on the image ${IMAGE}, and this machine did not get it. If a registry is to be asked, look at ` +
+  `the network, its name server and proxy; if not, put an OCI layout of it into DIR/${IMAGE} and give --obuilder-image-dir=DIR, ` +
+  "or load it into the Docker engine and give --obuilder-fetch=docker.";
 
 /** An empty directory would do; nothing is copied. */
 const SOURCE_DIR = "/";
@@ -30,7 +37,7 @@ export async function healthcheck(
   builder: Builder,
   { timeout = TIMEOUT, signal }: HealthcheckOptions = {},
 ): Promise<void> {
-  await builder.importImage(IMAGE, signal);
+  await importImage(builder, signal);
   const log = new GatheredLog();
   const timer = AbortSignal.timeout(timeout);
   const either = signal ? AbortSignal.any([signal, timer]) : timer;
@@ -44,6 +51,15 @@ export async function healthcheck(
     if (!(error instanceof BuildError)) throw error;
     const said = log.text.trim();
     throw said === "" ? error : new BuildError(`${error.message}\n${said}`);
+  }
+}
+
+async function importImage(builder: Builder, signal: AbortSignal | undefined): Promise<void> {
+  try {
+    await builder.importImage(IMAGE, signal);
+  } catch (error) {
+    if (!(error instanceof BuildError) || error instanceof NoSpaceError) throw error;
+    throw new BuildError(`${error.message}\n${WITHOUT_IMAGE}`);
   }
 }
 
