@@ -30,7 +30,7 @@ import {
 } from "./argv.js";
 import { completionScript, SHELLS } from "./completion/index.js";
 import { EXIT, outcomeOf, UsageError } from "./errors.js";
-import { HELP, usageText } from "./help.js";
+import { HELP, usageText, valuesText } from "./help.js";
 import { configureLog, LOG_FORMATS, VERBOSITIES } from "./log.js";
 import { dieOf, Interrupted } from "./signals.js";
 import { COLORS, type Sink, stderrTerminal } from "./terminal.js";
@@ -132,7 +132,9 @@ function base(name: string, summary: string, examples: readonly string[]) {
     .exitOverride()
     .configureOutput({ outputError: () => {} })
     .configureHelp(HELP)
-    .addHelpText("after", `\nExamples:\n${examples.map((line) => `  ${line}`).join("\n")}`);
+    .addHelpText("after", ({ command }) => {
+      return `${valuesText(command)}\nExamples:\n${examples.map((line) => `  ${line}`).join("\n")}`;
+    });
   result.option("--help", "Show this help.");
   result.option("--version", "Show the version.");
   return result;

@@ -1,5 +1,5 @@
 /** How help and usage look. The layout is commander's; names and order follow the command lines of the reference. */
-import type { CommandUnknownOpts, HelpConfiguration } from "@commander-js/extra-typings";
+import type { CommandUnknownOpts, HelpConfiguration, Option } from "@commander-js/extra-typings";
 import { path } from "./argv.js";
 
 /** What every command has, by attribute name: listed after its own options. */
@@ -14,9 +14,8 @@ export const HELP: HelpConfiguration = {
   subcommandTerm: (each) => each.name(),
   optionTerm: ({ flags }) => flags.replace(VALUE, "=$1"),
   optionDescription: (each) => {
-    const { defaultValue } = each;
-    const shown = ["string", "number"].includes(typeof defaultValue) && defaultValue !== "";
-    return describe(each, shown ? ` (default: ${defaultValue})` : "");
+    const value = defaultOf(each);
+    return describe(each, value === "" ? "" : ` (default: ${value})`);
   },
   argumentDescription: (each) => describe(each, ""),
   commandUsage: usage,
@@ -30,6 +29,65 @@ function describe(each: { description: string; argChoices?: string[] }, tail: st
 
 /** The ` <FILE>` of an option's flags. */
 const VALUE = / <(.*)>$/;
+
+/** An option's default as one would write it; "" if it has none that can be. */
+function defaultOf(each: Option): string {
+  const { defaultValue: value } = each;
+  if (typeof value === "number") return (KINDS[valueName(each) ?? ""]?.write ?? String)(value);
+  return typeof value === "string" ? value : "";
+}
+
+/** `FILE`; undefined for flags. */
+function valueName({ flags }: { readonly flags: string }): string | undefined {
+  return VALUE.exec(flags)?.[1];
+}
+
+/** A kind of value whose name does not say how it is written. */
+interface Kind {
+  readonly meaning: string;
+  /** Writes a default, if that is not how JavaScript does. */
+  write?(value: number): string;
+}
+
+/** By the names that options and arguments have for their values; the parsers are in values.ts. */
+const KINDS: Readonly<Record<string, Kind>> = {
+  ADDR: { meaning: "tcp:HOST:PORT or unix:PATH" },
+  "FREE%": { meaning: "0 to 100, of the space that users can have" },
+  "ID:FILE": { meaning: "its name in the spec or Dockerfile, and the file that holds its value" },
+  LIST: { meaning: "words, separated by commas" },
+  NAMES: { meaning: "names, separated by commas" },
+  PERCENT: { meaning: "0 to 100" },
+  REPOS: { meaning: "repositories, separated by commas: org/image,localhost:5000/image" },
+  SIZE: {
+    meaning: "bytes, or with a unit: 512K, 64M, 1.5G (of 1024), 20GB (of 1000)",
+    write: (bytes) => inUnits(bytes, 1024, ["", "K", "M", "G", "T", "P"]),
+  },
+  STORE: {
+    meaning: "overlayfs:/path, btrfs:/path, rsync:/path, xfs:/path, zfs:pool, docker:/path",
+  },
+  TIME: {
+    meaning: "seconds, or with units: 250ms, 90s, 10m, 1h30m, 7d",
+    write: (seconds) => inUnits(seconds, 60, ["s", "m", "h"]),
+  },
+};
+
+/** `67108864` as `64M`: in the largest unit of which it is a whole number. */
+function inUnits(value: number, step: number, [unit = "", ...larger]: readonly string[]): string {
+  const isWhole = larger.length > 0 && value >= step && value % step === 0;
+  return isWhole ? inUnits(value / step, step, larger) : `${value}${unit}`;
+}
+
+/** A section for the help that says how the command's values are written; "" if all of them speak for themselves. */
+export function valuesText(command: CommandUnknownOpts): string {
+  const names = [
+    ...command.registeredArguments.map((each) => each.name()),
+    ...command.options.filter((each) => !each.hidden).map(valueName),
+  ];
+  const told = Object.keys(KINDS).filter((name) => names.includes(name));
+  const width = Math.max(...told.map((name) => name.length));
+  const lines = told.map((name) => `  ${name.padEnd(width)}  ${KINDS[name]!.meaning}\n`);
+  return lines.length > 0 ? `\nValues:\n${lines.join("")}` : "";
+}
 
 /** `ocluster-admin show --connect=FILE [OPTION]… [POOL] [WORKER]` */
 function usage(command: CommandUnknownOpts): string {

@@ -36,11 +36,7 @@ const layerId: Parser<string> = (text) => {
 };
 
 const storeOption = () =>
-  option(
-    "--store <STORE>",
-    "overlayfs:/path, btrfs:/path, rsync:/path, xfs:/path, zfs:pool or docker:/path.",
-    nonEmpty,
-  ).makeOptionMandatory();
+  option("--store <STORE>", "Where layers are kept.", nonEmpty).makeOptionMandatory();
 
 const specOption = () =>
   option("-f <FILE>", "The spec; - for standard input.", input).makeOptionMandatory();

@@ -54,13 +54,7 @@ const scheduler = command("ocluster-scheduler", "Queues build jobs and hands the
   "  --capnp-listen-address=tcp:0.0.0.0:9000 --capnp-public-address=tcp:cluster.example.org:9000 \\",
   "  --state-dir=/var/lib/ocluster-scheduler --pools=linux-x86_64,linux-arm64",
 ])
-  .addOption(
-    option(
-      "--pools <NAMES>",
-      "Pools to provide, separated by commas.",
-      names,
-    ).makeOptionMandatory(),
-  )
+  .addOption(option("--pools <NAMES>", "Pools to provide.", names).makeOptionMandatory())
   .addOption(
     option(
       "--state-dir <DIR>",
@@ -76,11 +70,7 @@ const scheduler = command("ocluster-scheduler", "Queues build jobs and hands the
     ).makeOptionMandatory(),
   )
   .addOption(
-    option(
-      "--capnp-listen-address <ADDR>",
-      "Where to listen: tcp:HOST:PORT or unix:PATH.",
-      address,
-    ).makeOptionMandatory(),
+    option("--capnp-listen-address <ADDR>", "Where to listen.", address).makeOptionMandatory(),
   )
   .addOption(
     option(
@@ -101,7 +91,11 @@ const scheduler = command("ocluster-scheduler", "Queues build jobs and hands the
     ),
   )
   .addOption(
-    option("--listen-prometheus <[ADDR:]PORT>", "Provide metrics over HTTP there.", listenPort),
+    option(
+      "--listen-prometheus <[ADDR:]PORT>",
+      "Provide metrics over HTTP there; without ADDR, everywhere.",
+      listenPort,
+    ),
   )
   .addOption(
     option("--probe-interval <TIME>", "Pause between looks at a worker.", duration).default(30),

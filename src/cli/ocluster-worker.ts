@@ -90,13 +90,13 @@ const worker = command("ocluster-worker", "Runs a build worker.", [
   .addOption(
     option(
       "--allow-push <REPOS>",
-      "Docker repositories that users can push to, separated by commas.",
+      "Docker repositories that users can push to.",
       list(nonEmpty),
     ).default([] as string[]),
   )
   .addOption(
     option(
-      "--prune-threshold <PERCENTAGE>",
+      "--prune-threshold <PERCENT>",
       "Prune Docker when less is free where it keeps images.",
       percentage,
     ),
@@ -113,16 +113,12 @@ const worker = command("ocluster-worker", "Runs a build worker.", [
   .addOption(BUILDER_OPTIONS.dockerMemory)
   .addOption(BUILDER_OPTIONS.dockerIsolation)
   .addOption(
-    option(
-      "--obuilder-store <STORE>",
-      "Build specs there: overlayfs:/path, rsync:/path, btrfs:/path, xfs:/path, zfs:pool or docker:/path.",
-      nonEmpty,
-    ),
+    option("--obuilder-store <STORE>", "Build specs, and keep their layers there.", nonEmpty),
   )
   .addOption(BUILDER_OPTIONS.rsyncMode)
   .addOption(
     option(
-      "--obuilder-prune-threshold <PERCENTAGE>",
+      "--obuilder-prune-threshold <PERCENT>",
       "Prune the store when no more is free.",
       percentage,
     ).default(30),
@@ -141,8 +137,8 @@ const worker = command("ocluster-worker", "Runs a build worker.", [
   )
   .addOption(
     option(
-      "--obuilder-healthcheck <SECONDS>",
-      "Time between health checks; 0: none.",
+      "--obuilder-healthcheck <TIME>",
+      "Time between health checks; 0: only the one at the start.",
       duration,
     ).default(600),
   )
@@ -164,7 +160,7 @@ const worker = command("ocluster-worker", "Runs a build worker.", [
   .addOption(
     option(
       "--update-mode <MODE>",
-      "How to update when asked to: service (pull the image, update the Docker service), restart, or auto (service in a container).",
+      "Update the Docker service with a fresh image, or only restart; auto: in a container the former",
       oneOf(UPDATE_MODES),
     ).default("auto" as UpdateMode),
   )

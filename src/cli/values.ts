@@ -142,12 +142,13 @@ export const imageTarget: Parser<string> = (text) => {
 
 /** Comma-separated values, without empty ones; `a, b` is `a,b`. */
 export function list<T>(item: Parser<T>): Parser<T[]> {
-  return (text) =>
+  const parser = (text: string) =>
     text
       .split(",")
       .map((part) => part.trim())
       .filter((part) => part !== "")
       .map(item);
+  return item.words ? Object.assign(parser, { words: item.words }) : parser;
 }
 
 /** `tcp:HOST:PORT` or `unix:/PATH`. */

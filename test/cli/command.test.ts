@@ -12,7 +12,16 @@ import {
   run,
 } from "../../src/cli/command.js";
 import { CommandFailed, UsageError } from "../../src/cli/errors.js";
-import { decimal, existingFile, integer, list, nonEmpty } from "../../src/cli/values.js";
+import {
+  decimal,
+  duration,
+  existingFile,
+  integer,
+  list,
+  nonEmpty,
+  oneOf,
+  size,
+} from "../../src/cli/values.js";
 import { RpcError } from "../../src/rpc/errors.js";
 
 class SpecError extends Error {}
@@ -325,6 +334,44 @@ describe("help", () => {
 
       Examples:
         farm -c admin.cap show POOL
+      "
+    `);
+  });
+
+  test("says how values are written whose names do not, and writes defaults like that", async () => {
+    const serve = command("serve", "Serve eggs.", ["serve --wait=10m"])
+      .addOption(option("--wait <TIME>", "Pause.", duration).default(5400))
+      .addOption(option("--beat <TIME>", "Beat.", duration).default(0.5))
+      .addOption(option("--box <SIZE>", "Box.", size()).default(64 * 2 ** 20))
+      .addOption(option("--egg <SIZE>", "Egg.", size()).default(1500))
+      .addOption(option("--by <LIST>", "Ways", list(oneOf(["foot", "cart"]))))
+      .addOption(option("--at <STORE>", "Hidden.", nonEmpty).hideHelp())
+      .action(() => {});
+    let stdout = "";
+    const output = {
+      stdout: { write: (text: string) => (stdout += text) },
+      stderr: process.stderr,
+    };
+    await run(serve, ["--help"], output);
+    expect(stdout.replace(/ {2}--help.*?\n\n/s, "\n")).toMatchInlineSnapshot(`
+      "Usage: serve [OPTION]…
+
+      Serve eggs.
+
+      Options:
+        --wait=TIME          Pause. (default: 90m)
+        --beat=TIME          Beat. (default: 0.5s)
+        --box=SIZE           Box. (default: 64M)
+        --egg=SIZE           Egg. (default: 1500)
+        --by=LIST            Ways: foot, cart.
+
+      Values:
+        LIST  words, separated by commas
+        SIZE  bytes, or with a unit: 512K, 64M, 1.5G (of 1024), 20GB (of 1000)
+        TIME  seconds, or with units: 250ms, 90s, 10m, 1h30m, 7d
+
+      Examples:
+        serve --wait=10m
       "
     `);
   });

@@ -59,6 +59,11 @@ describe("values", () => {
     expect(parser(text)).toEqual(expected);
   });
 
+  test("a list of words knows them, for help and completion", () => {
+    expect(values.list(values.oneOf(["a", "b"])).words).toEqual(["a", "b"]);
+    expect(values.list(values.nonEmpty).words).toBeUndefined();
+  });
+
   test("secrets are split at the first colon, so that files may have colons", () => {
     expect(values.secretFile(`id:${file}`)).toEqual({ id: "id", file });
   });
