@@ -126,6 +126,9 @@ describe("bash", () => {
 describe("fish", () => {
   test.each([
     ["farm ", ["build", "completion", "show"]],
+    ["farm -c admin.cap ", ["build", "completion", "show"]],
+    ["farm --connect admin.cap sh", ["show"]],
+    ["farm -c admin.cap show --t", ["--terse"]],
     ["farm show --t", ["--terse"]],
     ["farm show --c", ["--color", "--connect"]],
     ["farm show -c ad", ["admin.cap"]],

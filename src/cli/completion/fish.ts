@@ -5,15 +5,18 @@ import type { CompletableOption, CompletableProgram, Value } from "./model.js";
 
 export function fishCompletion({ name, commands, options, arguments: values }: CompletableProgram) {
   const lines = [`# fish completion: ${name} completion fish | source`, `complete -c ${name} -f`];
+  // Not fish's own __fish_use_subcommand: for that, the file of `-c FILE` is a command.
+  const names = commands.map((command) => command.name).join(" ");
+  const noCommand = `not __fish_seen_subcommand_from ${names}`;
   if (commands.length === 0) {
     lines.push(...options.map((each) => optionLine(name, "", each)));
     lines.push(...values.slice(0, 1).map((value) => `complete -c ${name} ${candidates(value)}`));
   }
   for (const { name: command, summary } of commands) {
-    lines.push(`complete -c ${name} -n __fish_use_subcommand -a ${command} -d ${quote(summary)}`);
+    lines.push(`complete -c ${name} -n ${quote(noCommand)} -a ${command} -d ${quote(summary)}`);
   }
   if (commands.length > 0) {
-    lines.push(...options.map((each) => optionLine(name, "__fish_use_subcommand", each)));
+    lines.push(...options.map((each) => optionLine(name, noCommand, each)));
   }
   for (const command of commands) {
     const condition = `__fish_seen_subcommand_from ${command.name}`;
