@@ -37,6 +37,7 @@ const CHECKS: Readonly<Record<string, (args: string[]) => Promise<string> | stri
   "ocluster-admin": ours("ocluster-admin"),
   obuilder: ours("obuilder"),
   npm: ([command, script]) => {
+    if (command === "install" || command === "pack") return ""; // test/system/package.test.ts does both.
     const { scripts } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
     const name = command === "run" ? script! : command!;
     return name in scripts ? "" : `no script ${name}`;
