@@ -67,6 +67,7 @@ class Dump<J> {
     for (const worker of this.snapshot.workers) {
       out.newLine(2);
       out.write(`${printable(worker.name)} (${worker.workload}): `);
+      out.beginList(2);
       if (worker.reasons !== 0) out.write(`(inactive: ${describeReasons(worker.reasons)})`);
       else yield* this.workerQueue(worker);
       out.write(` (${worker.running} running)`);
@@ -100,14 +101,15 @@ class Dump<J> {
     const { out } = this;
     this.heading("cached: ");
     const indent = out.position;
+    const fits = out.fits(oneLine(record));
     let broken = false;
     for (const [i, [hint, workers]] of record.entries()) {
       const names = workers.map(printable);
       const comma = i < record.length - 1 ? "," : "";
       if (broken) out.newLine(indent);
-      else if (i > 0) out.separate(`${printable(hint)}: [${names.join("; ")}]${comma}`, indent);
+      else if (i > 0) out.separate(`${oneLine([[hint, workers]])}${comma}`, indent);
       out.write(`${printable(hint)}: `);
-      broken = this.holders(names);
+      broken = this.holders(names, fits ? null : indent);
       out.write(comma);
       yield* this.piece();
     }
@@ -127,9 +129,12 @@ class Dump<J> {
   private *workerQueue({ queue, costs }: WorkerSnapshot<J>): Pieces {
     const entries = queue.map((ticket, i) => ({ ticket, cost: costs[i]! }));
     const inReverse = backwards([], entries, (a, b) => ticketBefore(a.ticket, b.ticket));
-    this.out.write("[");
-    yield* this.list(inReverse, ({ ticket, cost }) => this.job(ticket, cost), this.out.position);
-    this.out.write("]");
+    const { out } = this;
+    const indent = out.position;
+    out.write("[");
+    if (queue.length > 0) out.beginList(indent);
+    yield* this.list(inReverse, ({ ticket, cost }) => this.job(ticket, cost), out.position);
+    out.write("]");
   }
 
   private job({ client, job, start, urgent }: Ticket<J>, cost: number | null): string {
@@ -159,15 +164,23 @@ class Dump<J> {
     }
   }
 
-  /** Writes `[a; b]`, filled; here too the bracket counts with the last. Returns whether that took several lines. */
-  private holders(names: readonly string[]): boolean {
+  /**
+   * Writes `[a; b]`, filled; here too the bracket counts with the last. If it does not fit where we are, each name begins
+   * as a list does. Returns whether it took several lines of its own.
+   *
+   * @param before where it goes if it cannot begin here; null: it can.
+   */
+  private holders(names: readonly string[], before: number | null): boolean {
     const { out } = this;
+    const fits = out.fits(`[${names.join("; ")}]`);
+    if (before !== null) out.beginList(before);
     out.write("[");
     const indent = out.position;
     let broken = false;
     for (const [i, name] of names.entries()) {
       const text = `${name}${i < names.length - 1 ? ";" : "]"}`;
       if (i > 0 && out.separate(text, indent)) broken = true;
+      else if (i > 0 && !fits && out.beginList(indent)) broken = true;
       out.write(text);
     }
     return broken;
@@ -176,4 +189,11 @@ class Dump<J> {
   private *piece(): Pieces {
     if (this.out.pending >= PIECE) yield this.out.take();
   }
+}
+
+/** The record of hints if it were never broken. */
+function oneLine(record: NonNullable<PoolSnapshot<unknown>["cached"]>): string {
+  return record
+    .map(([hint, workers]) => `${printable(hint)}: [${workers.map(printable).join("; ")}]`)
+    .join(", ");
 }

@@ -5,7 +5,10 @@
 /** What is filled ends at this column at the latest. */
 const WIDTH = 77;
 
-/** Columns are Unicode characters. */
+/** Lists begin, and are continued, at this column at the latest, from 0. */
+const FARTHEST = 68;
+
+/** Columns are bytes of UTF-8, as they are to the pretty-printer whose lines these are. */
 export class LineWriter {
   private text = "";
   private column = 0;
@@ -34,8 +37,15 @@ export class LineWriter {
   }
 
   newLine(indent = 0): void {
-    this.text += `\n${" ".repeat(indent)}`;
-    this.column = indent;
+    this.column = Math.min(indent, FARTHEST);
+    this.text += `\n${" ".repeat(this.column)}`;
+  }
+
+  /** To be called where a list begins: it gets a new line if there is little room for it here. Returns whether it did. */
+  beginList(indent: number): boolean {
+    if (this.column <= FARTHEST) return false;
+    this.newLine(indent);
+    return true;
   }
 
   /** Whether something can be written here without going beyond the width. */
@@ -61,7 +71,13 @@ function columns(text: string): number {
   let count = text.length;
   for (let i = 0; i < text.length; i++) {
     const unit = text.charCodeAt(i);
-    if (unit >= 0xdc00 && unit < 0xe000) count--;
+    if (unit < 0x80) continue;
+    // A character beyond U+FFFF has four bytes, and two units.
+    count += unit < 0x800 || isSurrogate(unit) ? 1 : 2;
   }
   return count;
+}
+
+function isSurrogate(unit: number): boolean {
+  return unit >= 0xd800 && unit < 0xe000;
 }

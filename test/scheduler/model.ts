@@ -177,10 +177,10 @@ export class ModelPool {
     this.mark(worker);
   }
 
+  /** The last first. */
   private wakeIdle(worker: Worker): void {
-    for (const pop of this.pops.filter((p) => p.worker === worker && p.waitsFor === "activity")) {
-      this.go(pop);
-    }
+    const idle = this.pops.filter((p) => p.worker === worker && p.waitsFor === "activity");
+    for (const pop of idle.reverse()) this.restart(pop);
   }
 
   private withWorker(name: string, active: boolean, reason: string): void {
@@ -343,10 +343,14 @@ export class ModelPool {
   private settle(): void {
     for (let pop = this.marked.shift(); pop; pop = this.marked.shift()) {
       this.line = this.line.filter((other) => other !== pop);
-      // It joins the others anew, so it is the last of them now.
-      this.pops = [...this.pops.filter((other) => other !== pop), pop];
-      this.go(pop);
+      this.restart(pop);
     }
+  }
+
+  private restart(pop: Pop): void {
+    // It joins the others anew, so it is the last of them now.
+    this.pops = [...this.pops.filter((other) => other !== pop), pop];
+    this.go(pop);
   }
 
   private flush(worker: Worker): string[] {
@@ -389,7 +393,7 @@ export class ModelPool {
         if (place === "backlog") return `${text}${job.urgent ? "+urgent" : ""}`;
         return `${text}(${job.cost}${job.urgent ? "+urgent" : ""})`;
       });
-    const lines = fill(before, jobs, before.length);
+    const lines = fill(before, jobs, columns(before));
     return [...lines.slice(0, -1), `${lines.at(-1)}${after}`];
   }
 
@@ -420,22 +424,31 @@ export class ModelPool {
   private showCached(): string[] {
     const hints = [...new Set(this.held.map(({ hint }) => hint))].sort(byName);
     const indent = "cached: ".length;
+    const record = hints.map((hint) => `${hint}: [${this.holders(hint).join("; ")}]`).join(", ");
+    const breakable = columns(`cached: ${record}`) > 77;
     const lines = ["cached: "];
     let long = false;
     for (const [i, hint] of hints.entries()) {
       const comma = i < hints.length - 1 ? "," : "";
       const all = `${hint}: [${this.holders(hint).join("; ")}]`;
       const line = lines.at(-1)!;
-      if (i > 0 && (long || line.length + 1 + all.length + comma.length > 77)) {
+      if (i > 0 && (long || columns(`${line} ${all}${comma}`) > 77)) {
         lines.push(" ".repeat(indent));
       } else if (i > 0) {
         lines.push(`${lines.pop()} `);
       }
-      const before = `${lines.pop()}${hint}: [`;
+      let before = `${lines.pop()}${hint}: `;
       const holders = this.holders(hint).map(
         (name, j, { length }) => `${name}${j < length - 1 ? ";" : "]"}`,
       );
-      const filled = fill(before, holders, before.length);
+      const fits = columns(`${before}[${holders.join(" ")}`) <= 77;
+      // No list begins beyond column 68 if anything has to be broken, and no name in a list that has to be.
+      if (breakable && columns(before) > 68) {
+        lines.push(before);
+        before = " ".repeat(indent);
+      }
+      before += "[";
+      const filled = fill(before, holders, columns(before), fits ? 77 : 68);
       long = filled.length > 1;
       lines.push(...filled.slice(0, -1), `${filled.at(-1)}${comma}`);
     }
@@ -447,15 +460,25 @@ function isActive(worker: Worker): boolean {
   return worker.reasons.size === 0;
 }
 
-/** The elements behind what is before them, on lines of at most 77 columns. */
-function fill(before: string, elements: readonly string[], indent: number): string[] {
+/** The elements behind what is before them, on lines of at most 77 columns: bytes, as the reference counts. */
+function fill(
+  before: string,
+  elements: readonly string[],
+  indent: number,
+  farthest = 77,
+): string[] {
   const lines = [`${before}${elements[0] ?? ""}`];
   for (const element of elements.slice(1)) {
     const line = lines.at(-1)!;
-    if (line.length + 1 + element.length <= 77) lines[lines.length - 1] = `${line} ${element}`;
+    if (columns(`${line} ${element}`) <= 77 && columns(line) + 1 <= farthest)
+      lines[lines.length - 1] = `${line} ${element}`;
     else lines.push(`${" ".repeat(indent)}${element}`);
   }
   return lines;
+}
+
+function columns(text: string): number {
+  return Buffer.byteLength(text);
 }
 
 /** Rounded, halves to the even number; for numbers of usual size. */

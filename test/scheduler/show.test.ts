@@ -89,7 +89,8 @@ describe("the record of hints in lines that are too long", () => {
       ...holds("c", "w"),
     ];
     cachedPart(setup(55), [`cached: a: [w], b: [${name("x", 55)}],`, "        c: [w]"]);
-    cachedPart(setup(56), ["cached: a: [w],", `        b: [${name("x", 56)}], c: [w]`]);
+    cachedPart(setup(56).slice(0, -6), [`cached: a: [w], b: [${name("x", 56)}]`]);
+    cachedPart(setup(57).slice(0, -6), ["cached: a: [w],", `        b: [${name("x", 57)}]`]);
   });
 
   test("holders that do not fit in a line are filled, and the next hint starts a new line", () => {
@@ -106,6 +107,26 @@ describe("the record of hints in lines that are too long", () => {
     );
   });
 
+  test("no list and no name in a long one begins beyond column 68, unless all is on one line", () => {
+    const [long, short] = [name("x", 57), name("x", 44)];
+    cachedPart(
+      [...holds("a", "w"), ...holds(short, "w", "z")],
+      [`cached: a: [w], ${short}: [w; z]`],
+    );
+    cachedPart(
+      [...holds("a", "w"), ...holds(long, "w"), ...holds("y", "w")],
+      ["cached: a: [w],", `        ${long}: [w],`, "        y: [w]"],
+    );
+    cachedPart(
+      [...holds("a", "w"), ...holds("b", name("x", 56)), ...holds("c", "w")],
+      ["cached: a: [w],", `        b: [${name("x", 56)}], c:`, "        [w]"],
+    );
+    cachedPart(
+      [...holds("b", "v", name("x", 54), "y", "zzzz")],
+      [`cached: b: [v; ${name("x", 54)};`, "            y; zzzz]"],
+    );
+  });
+
   test("a single holder is never moved, however long", () => {
     cachedPart(
       [...holds("a", "w"), ...holds("b", name("x", 90)), ...holds("c", "w")],
@@ -114,12 +135,66 @@ describe("the record of hints in lines that are too long", () => {
   });
 });
 
-test("columns are characters, and control characters are shown as what they are", () => {
+test.each([
+  ["é", 30],
+  ["日", 20],
+  ["\u{1f600}", 15],
+])("columns are bytes: of %s, %d fit behind a client", (character, count) => {
+  const line = (length: number) => {
+    const { pool } = testPool();
+    for (const id of ["a", character.repeat(length)]) pool.client(id);
+    return pool.show().split("\n").at(-2);
+  };
+  expect(line(count)).toBe(`clients: a(1) ${character.repeat(count)}(1)`);
+  expect(line(count + 1)).toBe(`         ${character.repeat(count + 1)}(1)`);
+});
+
+test("control characters are shown as what they are", () => {
   const { pool } = testPool();
-  for (const id of ["é".repeat(30), "日".repeat(30), "\u001b[2J\n"]) pool.client(id);
-  expect(pool.show()).toContain(
-    `clients: \\x1b[2J\\x0a(1) ${"é".repeat(30)}(1)\n         ${"日".repeat(30)}(1)\n`,
-  );
+  pool.client("\u001b[2J\n");
+  expect(pool.show()).toContain("clients: \\x1b[2J\\x0a(1)\n");
+});
+
+describe("what would begin beyond column 68", () => {
+  const dump = (name: string, ...setup: string[]) => {
+    const trace = ["pool p", "client ann", `register ${name} 1`, ...setup, "dump"];
+    return runPoolTrace(trace.join("\n"))
+      .filter((line) => line.startsWith("  + "))
+      .map((line) => line.slice(4));
+  };
+  const name = (length: number) => "n".repeat(length);
+  const active = (length: number) => [`set-active ${name(length)} true worker`];
+  /** Puts two jobs in the worker's own queue. */
+  const queued = (length: number) => [
+    ...active(length),
+    "submit ann j hint=h",
+    `pop ${name(length)}`,
+    "submit ann job1 hint=h",
+    "submit ann job2 hint=h",
+    "register other 1",
+    "set-active other true worker",
+    "pop other",
+  ];
+
+  test("has a new line, be it a worker's state or its jobs", () => {
+    expect(dump(name(60))).toContain(`  ${name(60)} (0): (inactive: worker pause) (0 running)`);
+    expect(dump(name(61))).toContain(`  ${name(61)} (0):`);
+    expect(dump(name(61))).toContain("  (inactive: worker pause) (0 running)");
+    expect(dump(name(60), ...active(60))).toContain(`  ${name(60)} (0): [] (0 running)`);
+    expect(dump(name(59), ...queued(59)).slice(3, 5)).toEqual([
+      `  ${name(59)} (4): [ann:job2@12s(2)`,
+      `${" ".repeat(68)}ann:job1@10s(2)] (1 running)`,
+    ]);
+    expect(dump(name(60), ...queued(60)).slice(3, 6)).toEqual([
+      `  ${name(60)} (4): [`,
+      `${" ".repeat(68)}ann:job2@12s(2)`,
+      `${" ".repeat(68)}ann:job1@10s(2)] (1 running)`,
+    ]);
+    expect(dump(name(61), ...queued(61)).slice(3, 5)).toEqual([
+      `  ${name(61)} (4):`,
+      "  [ann:job2@12s(2) ann:job1@10s(2)] (1 running)",
+    ]);
+  });
 });
 
 describe("in steps", () => {
