@@ -11,12 +11,13 @@
  * cancelled, and the pool never calls out while it is in the middle of a change.
  */
 
+import { quoted } from "../text/quoting.js";
 import { Backlog } from "./backlog.js";
 import { Candidates } from "./candidates.js";
 import type { PoolWorker } from "./pool-worker.js";
 import { type Pop, ReadyLine } from "./pop.js";
 import type { Ticket } from "./ticket.js";
-import type { Clock, JobTraits, PoolStore } from "./types.js";
+import type { Clock, JobTraits, PoolLog, PoolStore } from "./types.js";
 
 /** How many jobs one pop may pass on to better workers in one go, where it can be interrupted: some 5 ms of work. */
 const PASSES_IN_ONE_GO = 5000;
@@ -29,7 +30,8 @@ export interface DispatcherOptions<J> {
   readonly store: PoolStore;
   readonly traits: JobTraits<J>;
   readonly defer: Defer;
-  readonly later: Defer | null;
+  readonly later?: Defer;
+  readonly log?: PoolLog;
 }
 
 /** Events since the pool was made. */
@@ -52,6 +54,7 @@ export class Dispatcher<J> {
   readonly clock: Clock;
   readonly store: PoolStore;
   readonly traits: JobTraits<J>;
+  readonly log: PoolLog | undefined;
   mode: "backlog" | "ready" = "backlog";
 
   /** How many queued jobs there are with each hint but the empty one. */
@@ -61,14 +64,20 @@ export class Dispatcher<J> {
   private settled = 0;
   private settling = false;
   private readonly defer: Defer;
-  private readonly later: Defer | null;
+  private readonly later: Defer | undefined;
 
-  constructor({ clock, store, traits, defer, later }: DispatcherOptions<J>) {
+  constructor({ clock, store, traits, defer, later, log }: DispatcherOptions<J>) {
     this.clock = clock;
     this.store = store;
     this.traits = traits;
     this.defer = defer;
     this.later = later;
+    this.log = log;
+  }
+
+  /** For lines that are not worth making unless they are shown. */
+  get details(): PoolLog | undefined {
+    return this.log?.debugging ? this.log : undefined;
   }
 
   /** Lets a new job in. */
@@ -86,6 +95,7 @@ export class Dispatcher<J> {
 
   cancel(ticket: Ticket<J>): boolean {
     if (!ticket.home) return false;
+    this.log?.info(`Cancel ${this.traits.label(ticket.job)}`);
     ticket.home.remove(ticket);
     this.counters.cancelled++;
     this.unqueued(ticket);
@@ -119,9 +129,13 @@ export class Dispatcher<J> {
 
   /** For a worker that has just become inactive: finds other places for its jobs, and marks its pops. */
   retire(worker: PoolWorker<J>): void {
-    const { queue } = worker;
+    const { name, queue } = worker;
+    this.log?.info(`${quoted(name)} marked inactive (reassigning ${queue.size} items)`);
     while (this.mode === "ready" && queue.size > 0) this.place(queue.dequeue()!);
-    for (const ticket of queue.takeAll()) this.backlog.enqueue(ticket);
+    for (const ticket of queue.takeAll()) {
+      this.details?.debug(`Pushing ${this.traits.label(ticket.job)} back on to the main queue`);
+      this.backlog.enqueue(ticket);
+    }
     this.mark(worker);
   }
 
@@ -137,7 +151,7 @@ export class Dispatcher<J> {
         return;
       }
       if (own || !this.prefer(ticket, candidates)) {
-        this.take(ticket, pop);
+        this.take(ticket, pop, own ? "its local queue" : "the main queue");
         return;
       }
       if (this.later && passes >= PASSES_IN_ONE_GO) {
@@ -162,13 +176,14 @@ export class Dispatcher<J> {
         const { worker } = pop;
         if (!worker.active) continue;
         const { job } = ticket;
-        this.assign(ticket, worker, this.traits.costs(job).nonCached);
+        this.assign(ticket, worker, this.traits.costs(job).nonCached, "the next free worker");
         this.store.markCached(this.traits.hint(job), worker.name);
         return;
       }
     }
     this.mode = "backlog";
     this.backlog.enqueue(ticket);
+    this.details?.debug(`Adding ${this.traits.label(ticket.job)} to the backlog`);
   }
 
   /** Puts the job in the queue of the worker that is best for it, if there is one. */
@@ -178,17 +193,21 @@ export class Dispatcher<J> {
     const { cached, nonCached } = this.traits.costs(ticket.job);
     const worker = candidates.best(hint, nonCached);
     if (!worker) return false;
-    this.assign(ticket, worker, cached);
+    this.assign(ticket, worker, cached, "preferred");
     return true;
   }
 
-  private assign(ticket: Ticket<J>, worker: PoolWorker<J>, cost: number): void {
+  private assign(ticket: Ticket<J>, worker: PoolWorker<J>, cost: number, why: string): void {
+    this.details?.debug(
+      `Assigning ${this.traits.label(ticket.job)} to ${quoted(worker.name)} (${why})`,
+    );
     worker.queue.enqueue(ticket, cost);
     this.mark(worker);
   }
 
-  private take(ticket: Ticket<J>, pop: Pop<J>): void {
+  private take(ticket: Ticket<J>, pop: Pop<J>, from: string): void {
     const { worker } = pop;
+    this.log?.info(`${quoted(worker.name)} takes ${this.traits.label(ticket.job)} from ${from}`);
     this.store.markCached(this.traits.hint(ticket.job), worker.name);
     worker.running++;
     this.counters.accepted++;
@@ -202,6 +221,7 @@ export class Dispatcher<J> {
   }
 
   private wait(pop: Pop<J>): void {
+    this.details?.debug(`${quoted(pop.worker.name)} is waiting for more work`);
     pop.state = "in line";
     pop.worker.pops.add(pop);
     this.line.join(pop);

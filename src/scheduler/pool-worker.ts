@@ -2,10 +2,11 @@
  * A connected worker, as its pool sees it.
  */
 
+import { quoted } from "../text/quoting.js";
 import type { Dispatcher } from "./dispatcher.js";
 import { WorkerReleased } from "./pool-errors.js";
 import { Pop, type PopAnswer } from "./pop.js";
-import { INACTIVE, type InactiveReason } from "./reasons.js";
+import { describeReasons, INACTIVE, type InactiveReason } from "./reasons.js";
 import { WorkerQueue } from "./worker-queue.js";
 
 /**
@@ -72,20 +73,32 @@ export class PoolWorker<J> {
   setActive(active: boolean, reason: InactiveReason): void {
     if (this.isReleased) throw new WorkerReleased(this.name);
     if (reason === INACTIVE.adminPause) this.dispatcher.store.setPaused(this.name, !active);
-    const wasActive = this.active;
+    const before = this.reasonSet;
     if (active) this.reasonSet &= ~reason;
     else this.reasonSet |= reason;
-    if (wasActive && !this.active) this.dispatcher.retire(this);
-    else if (!wasActive && this.active) this.startIdle();
+    if (this.reasonSet === before) return;
+    if (before === 0) {
+      this.dispatcher.retire(this);
+    } else if (this.active) {
+      this.dispatcher.log?.info(`Activate queue for ${quoted(this.name)}`);
+      this.startIdle();
+    } else if (active) {
+      this.dispatcher.log?.info(
+        `Removed inactive reason ${describeReasons(reason)} for ${quoted(this.name)} ` +
+          `(now ${describeReasons(this.reasonSet)})`,
+      );
+    }
   }
 
   /** Gives it no more jobs, as it is about to be restarted. */
   shutdown(): void {
+    this.dispatcher.log?.info(`Worker ${quoted(this.name)} is shutting down`);
     this.setActive(false, INACTIVE.shutdown);
   }
 
   /** A job that it was given is done, or lost. Also when the worker itself has been released. */
   jobFinished(): void {
+    this.dispatcher.details?.debug(`${quoted(this.name)} finishes a job`);
     this.running--;
     this.dispatcher.counters.finished++;
     for (const listener of [...this.listeners]) listener(this.running);
@@ -101,13 +114,15 @@ export class PoolWorker<J> {
   release(): void {
     if (this.isReleased) return;
     this.setActive(false, INACTIVE.worker);
+    this.dispatcher.log?.info(`Release worker ${quoted(this.name)}`);
     this.isReleased = true;
     this.dispatcher.workers.delete(this.name);
     this.startIdle();
   }
 
   private startIdle(): void {
-    const idle = [...this.pops];
+    // The last first, as the reference has it; to the worker they are all the same.
+    const idle = [...this.pops].reverse();
     this.pops.clear();
     for (const pop of idle) {
       if (pop.state === "idle") this.dispatcher.start(pop);

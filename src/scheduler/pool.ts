@@ -19,7 +19,7 @@ import { measure, type PoolMetrics } from "./pool-metrics.js";
 import { PoolWorker } from "./pool-worker.js";
 import { INACTIVE } from "./reasons.js";
 import { takeSnapshot } from "./snapshot.js";
-import type { Clock, JobTraits, PoolStore } from "./types.js";
+import type { Clock, JobTraits, PoolLog, PoolStore } from "./types.js";
 
 export interface PoolOptions<J> {
   /** What metrics and logs call it; the store is its own already. */
@@ -34,6 +34,7 @@ export interface PoolOptions<J> {
    * thousands of jobs that are better off with other workers does so in several goes. Without it, in one.
    */
   readonly later?: Defer;
+  readonly log?: PoolLog;
 }
 
 export interface WorkerInfo {
@@ -50,9 +51,9 @@ export class Pool<J> {
   private readonly dispatcher: Dispatcher<J>;
   private readonly clientsById = new Map<string, PoolClient<J>>();
 
-  constructor({ name, clock, store, traits, defer = queueMicrotask, later }: PoolOptions<J>) {
+  constructor({ name, defer = queueMicrotask, ...options }: PoolOptions<J>) {
     this.name = name;
-    this.dispatcher = new Dispatcher({ clock, store, traits, defer, later: later ?? null });
+    this.dispatcher = new Dispatcher({ ...options, defer });
   }
 
   /** The connected workers, by name. */

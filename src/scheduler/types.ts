@@ -26,6 +26,14 @@ export interface JobTraits<J> {
   label(job: J): string;
 }
 
+/** Told in lines for people what the pool decides: who takes which job is `info`, and how it came to that `debug`. */
+export interface PoolLog {
+  info(message: string): void;
+  debug(message: string): void;
+  /** Whether `debug` does anything: there are several such lines for each job. */
+  readonly debugging: boolean;
+}
+
 export interface KnownWorker {
   readonly name: string;
   /** Paused by an administrator, which lasts until lifted. */

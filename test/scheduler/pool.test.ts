@@ -176,6 +176,68 @@ describe("a released worker", () => {
   });
 });
 
+test("what is decided can be read in the log, more of it if that is wanted", () => {
+  const lines: string[] = [];
+  const say = (message: string) => void lines.push(message);
+  const log = { info: say, debug: say, debugging: true };
+  const said = () => lines.splice(0);
+  const { pool } = testPool({ log });
+  const ann = pool.client("ann");
+  const w1 = connect(pool, "w1");
+  expect(said()).toEqual(['Activate queue for "w1"']);
+  popNow(w1);
+  expect(said()).toEqual(['"w1" is waiting for more work']);
+  ann.submit(job("first", "docs"));
+  pool.settle();
+  expect(said()).toEqual([
+    'Assigning first to "w1" (the next free worker)',
+    '"w1" takes first from its local queue',
+  ]);
+  for (const name of ["second", "third"]) ann.submit(job(name, "docs"));
+  ann.submit(job("fourth")).cancel();
+  ann.submit(job("fifth"));
+  expect(said()).toEqual([
+    "Adding second to the backlog",
+    "Adding third to the backlog",
+    "Adding fourth to the backlog",
+    "Cancel fourth",
+    "Adding fifth to the backlog",
+  ]);
+  const w2 = pool.register("w\u00fc", 1)!;
+  w2.setActive(false, INACTIVE.adminPause);
+  w2.setActive(true, INACTIVE.worker);
+  w2.setActive(true, INACTIVE.adminPause);
+  expect(said()).toEqual([
+    'Removed inactive reason worker pause for "w\\195\\188" (now admin pause)',
+    'Activate queue for "w\\195\\188"',
+  ]);
+  popNow(w2);
+  expect(said()).toEqual([
+    'Assigning second to "w1" (preferred)',
+    'Assigning third to "w1" (preferred)',
+    '"w\\195\\188" takes fifth from the main queue',
+  ]);
+  w1.shutdown();
+  expect(said()).toEqual([
+    'Worker "w1" is shutting down',
+    '"w1" marked inactive (reassigning 2 items)',
+    "Pushing second back on to the main queue",
+    "Pushing third back on to the main queue",
+  ]);
+  w1.jobFinished();
+  w1.release();
+  expect(said()).toEqual(['"w1" finishes a job', 'Release worker "w1"']);
+
+  log.debugging = false;
+  popNow(w2);
+  popNow(w2);
+  popNow(w2);
+  expect(said()).toEqual([
+    '"w\\195\\188" takes second from the main queue',
+    '"w\\195\\188" takes third from its local queue',
+  ]);
+});
+
 test("the figures for monitoring", () => {
   const { pool } = testPool();
   const [ann, ben] = [pool.client("ann"), pool.client("ben")];

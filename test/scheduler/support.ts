@@ -16,7 +16,8 @@ export interface TestPool {
   readonly time: { now: number };
 }
 
-export interface TestPoolOptions extends Partial<Pick<PoolOptions<Job>, "defer" | "later">> {
+export interface TestPoolOptions
+  extends Partial<Pick<PoolOptions<Job>, "defer" | "later" | "log">> {
   readonly costs?: Costs;
   readonly store?: PoolStore;
 }

@@ -65,8 +65,8 @@ export class ClusterPool {
   private readonly watched = new WeakSet<Connection>();
 
   constructor(private readonly options: ClusterPoolOptions) {
-    const { name, clock, store } = options;
-    this.pool = new Pool({ name, clock, store, traits: jobTraits, later: setImmediate });
+    const { name, clock, store, log } = options;
+    this.pool = new Pool({ name, clock, store, traits: jobTraits, later: setImmediate, log });
   }
 
   get name(): string {
