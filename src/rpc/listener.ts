@@ -4,8 +4,9 @@
  * Life of a connection here: accepted → handshaking (TLS only, handshakes.ts) → handed on, and no longer this file's business.
  * Whoever has the address can reach "handshaking" without any secret, so that state is bounded in time and number.
  */
-import { lstatSync, unlinkSync } from "node:fs";
+import { existsSync, lstatSync, unlinkSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
+import { dirname } from "node:path";
 import { type Address, formatAddress, formatHostPort } from "./address.js";
 import { KEEPALIVE_IDLE_MS } from "./dial.js";
 import { type DoorLimits, doorLimits } from "./door-limits.js";
@@ -130,7 +131,7 @@ function describePeer(socket: Socket, listening: Address): string {
 
 /** A unix socket's file outlives a killed process and would be "in use" for ever. Nobody answers at it then. */
 async function removeStaleSocket(path: string): Promise<void> {
-  if (!lstatSync(path, { throwIfNoEntry: false })?.isSocket()) return;
+  if (!isSocket(path)) return;
   const stale = await new Promise<boolean>((resolve) => {
     const probe = connect({ path });
     probe.once("connect", () => {
@@ -142,15 +143,34 @@ async function removeStaleSocket(path: string): Promise<void> {
   if (stale) unlinkSync(path);
 }
 
+function isSocket(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false })?.isSocket() ?? false;
+}
+
 function listenError(address: Address, error: NodeJS.ErrnoException): RpcError {
-  const reasons: Record<string, string> = {
-    EADDRINUSE: "another process listens there already",
-    EADDRNOTAVAIL: "this machine does not have that address",
-    EACCES: "permission denied",
-    ENOENT: "there is no such directory",
-  };
-  const reason = reasons[error.code ?? ""] ?? error.message;
+  const reason = listenProblem(error, address.kind === "unix" ? address.path : undefined);
   return new RpcError("failed", `Cannot listen on ${formatAddress(address)}: ${reason}`, {
     cause: error,
   });
+}
+
+/** What to tell a user about an error of `listen`; `path` is that of a unix socket. */
+export function listenProblem({ code, message }: NodeJS.ErrnoException, path?: string): string {
+  switch (code) {
+    case "EADDRINUSE":
+      if (path !== undefined && !isSocket(path)) return "there is a file that is no socket";
+      return "another process listens there already";
+    case "EADDRNOTAVAIL":
+      return "this machine does not have that address";
+    case "EACCES":
+      if (path === undefined) return "permission denied; ports below 1024 are for root";
+      // Node says the same of a directory that is not there.
+      return existsSync(dirname(path))
+        ? "permission denied"
+        : `there is no directory "${dirname(path)}"`;
+    case "ENOTFOUND":
+      return "unknown host name";
+    default:
+      return message;
+  }
 }

@@ -230,8 +230,20 @@ describe("a listener", () => {
   it("does not remove a file that is no socket", async () => {
     const path = join(dir, "precious");
     writeFileSync(path, "data");
-    await failure(listen({ kind: "unix", path }));
+    const error = await failure(listen({ kind: "unix", path }));
+    expect(error.message).toMatch(/: there is a file that is no socket$/);
     expect(existsSync(path)).toBe(true);
+  });
+
+  it("says where there is no place for it", async () => {
+    const nowhere = join(dir, "nowhere");
+    expect((await failure(listen({ kind: "unix", path: join(nowhere, "s") }))).message).toBe(
+      `Cannot listen on unix:${nowhere}/s: there is no directory "${nowhere}"`,
+    );
+    const unknown: Address = { kind: "tcp", host: "host.invalid", port: 0 };
+    expect((await failure(listen(unknown))).message).toMatch(
+      /: (unknown host name|.*EAI_AGAIN.*)$/,
+    );
   });
 
   it("accepts no more once it is closed, but keeps who is there", async () => {

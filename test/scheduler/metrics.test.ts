@@ -135,6 +135,23 @@ it("says whether it is ready, and refuses what makes no sense", async () => {
   }
 });
 
+it("says that its port is taken", async () => {
+  const { port } = server;
+  const { registry } = new SchedulerMetrics();
+  const { pools } = network.scheduler;
+  const options = {
+    host: "127.0.0.1",
+    port,
+    registry,
+    pools,
+    isReady: () => true,
+    log: silentLog(),
+  };
+  await expect(MetricsServer.listen(options)).rejects.toThrow(
+    `Cannot provide metrics on 127.0.0.1:${port}: another process listens there already`,
+  );
+});
+
 it("is asked for pages, or for their headers, and for nothing else", async () => {
   const { type } = await get("/metrics");
   expect(await get("/metrics", "HEAD")).toEqual({ status: 200, type, body: "" });

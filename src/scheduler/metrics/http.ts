@@ -17,6 +17,7 @@ import { CommandFailed } from "../../cli/errors.js";
 import type { Logger } from "../../cli/log.js";
 import { formatHostPort } from "../../rpc/address.js";
 import type { Capability } from "../../rpc/index.js";
+import { listenProblem } from "../../rpc/listener.js";
 import { quoted } from "../../text/quoting.js";
 import type { ClusterPool } from "../services/cluster-pool.js";
 
@@ -55,7 +56,7 @@ export class MetricsServer {
     await new Promise<void>((resolve, reject) => {
       server.once("error", (error) => {
         const place = formatHostPort({ host: host ?? "*", port });
-        reject(new CommandFailed(`Cannot provide metrics on ${place}: ${error.message}`));
+        reject(new CommandFailed(`Cannot provide metrics on ${place}: ${listenProblem(error)}`));
       });
       server.listen({ port, host }, resolve);
     });
