@@ -18,13 +18,19 @@ const MOUNT_ENV = { ...process.env, LIBMOUNT_FORCE_MOUNT2: "always" };
  */
 export const VOLATILE = kernelAtLeast(5, 10) ? "volatile" : "rw";
 
-// Arguments: a file of threads ("" for none), what to unmount ("" for nothing), then a directory ("" for no overlay), options
-// and target, then the command, which does not get file descriptor 3. 0 is the thread that writes: if it moves itself, and
-// as a thread, not a process, the kernel need not wait until all processors have taken notice, ten milliseconds or more.
+// Arguments: a number of files of threads, and these; what to unmount ("" for nothing), then a directory ("" for no overlay),
+// options and target, then the command, which does not get file descriptor 3. 0 is the thread that writes: if it moves itself,
+// and as a thread, not a process, the kernel need not wait until all processors have taken notice, ten milliseconds or more.
 const PREPARE = `
-threads=$1 unmount=$2 cwd=$3 options=$4 target=$5
-shift 5
-if [ "$threads" ]; then echo 0 2>&3 >"$threads" || exit; fi
+cgroups=$1
+shift
+while [ "$cgroups" -gt 0 ]; do
+  echo 0 2>&3 >"$1" || exit
+  shift
+  cgroups=$((cgroups - 1))
+done
+unmount=$1 cwd=$2 options=$3 target=$4
+shift 4
 if [ "$unmount" ]; then umount -i -n "$unmount" 2>&3 || exit; fi
 if [ "$cwd" ]; then
   cd "$cwd" 2>&3 && mount -i -n -t overlay -o "$options" overlay "$target" 2>&3 || exit
@@ -35,8 +41,8 @@ exec "$@" 3>&-
 
 /** What to change in the mounts that a command sees. */
 export interface OwnMounts {
-  /** Besides, the file of threads of a cgroup that the command is to be in, with all that it starts. */
-  readonly cgroupThreads?: string | undefined;
+  /** Besides, the files of threads of the cgroups that the command is to be in, with all that it starts. */
+  readonly cgroups?: readonly string[];
   readonly overlay?: OverlayMount | undefined;
   /** A mount point to be freed. */
   readonly unmount?: string | undefined;
@@ -48,12 +54,13 @@ export interface OwnMounts {
  */
 export function withOwnMounts(
   argv: readonly string[],
-  { cgroupThreads, overlay, unmount }: OwnMounts,
+  { cgroups = [], overlay, unmount }: OwnMounts,
 ): string[] {
   // Unmounting by others must take effect here too, else this would pin what they unmount.
   const unshare = ["unshare", "--mount", "--propagation", "slave", "--"];
-  const changes = [cgroupThreads, unmount, overlay?.cwd, overlay?.options, overlay?.target];
-  return [...unshare, "sh", "-c", PREPARE, "sh", ...changes.map((text) => text ?? ""), ...argv];
+  const changes = [unmount, overlay?.cwd, overlay?.options, overlay?.target];
+  const prepare = ["sh", "-c", PREPARE, "sh", String(cgroups.length), ...cgroups];
+  return [...unshare, ...prepare, ...changes.map((text) => text ?? ""), ...argv];
 }
 
 /**

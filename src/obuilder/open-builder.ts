@@ -20,6 +20,7 @@ import { isOutOfSpace, noSpaceText } from "./no-space.js";
 import { chooseRuntime } from "./sandboxes/choose-runtime.js";
 import { DockerSandbox } from "./sandboxes/docker-sandbox.js";
 import type { Limits } from "./sandboxes/oci-config.js";
+import { mostPids } from "./sandboxes/shared-cgroup.js";
 import { DockerStore } from "./stores/docker-store.js";
 import { openStore, parseStoreSpec, type StoreSpec } from "./stores/open-store.js";
 
@@ -125,6 +126,8 @@ async function openSandbox(
     return await chooseRuntime(options.runtime ?? "auto", { stateDir, fastSync, limits });
   }
   const { engine, names } = store;
+  const pids = mostPids();
+  const bound = pids === undefined ? {} : { pids };
   const { cpus = limits.cpus, memory = limits.memory, network, isolation } = docker;
   return new DockerSandbox({
     engine,
@@ -133,6 +136,6 @@ async function openSandbox(
     fastSync,
     network,
     isolation,
-    limits: { ...limits, ...(cpus && { cpus }), ...(memory && { memory }) },
+    limits: { ...bound, ...limits, ...(cpus && { cpus }), ...(memory && { memory }) },
   });
 }

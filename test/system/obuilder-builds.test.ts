@@ -30,6 +30,22 @@ function mountsBelow(dir: string): string[] {
     .filter((line) => line.includes(dir));
 }
 
+/** Ids of the processes with that command line. */
+function processIds(commandLine: string): number[] {
+  return execFileSync("ps", ["-eo", "pid,args"], { encoding: "utf8" })
+    .split("\n")
+    .map((line) => line.trim().split(/ (.*)/))
+    .flatMap(([pid, args]) => (args === commandLine ? [Number(pid)] : []));
+}
+
+/** How many processes there may be in the process's cgroup. */
+function processBound(pid: number): number {
+  const cgroups = readFileSync(`/proc/${pid}/cgroup`, "utf8");
+  const v1 = /^\d+:pids:(.*)$/m.exec(cgroups)?.[1];
+  const path = v1 === undefined ? /^0::(.*)$/m.exec(cgroups)![1]! : join("pids", v1);
+  return Number(readFileSync(join("/sys/fs/cgroup", path, "pids.max"), "utf8"));
+}
+
 describe.each(["crun", "runc"] as const)("steps in %s", (runtime) => {
   let builder: Builder;
 
@@ -181,6 +197,21 @@ describe.each(["crun", "runc"] as const)("steps in %s", (runtime) => {
     } finally {
       losetup("--detach", device);
     }
+  });
+
+  it("leave half of the machine's processes to others", async () => {
+    const [log, stop] = [new TextLog(), new AbortController()];
+    const time = runtime === "crun" ? 271828 : 271829;
+    const ops = `(run (shell "echo started; exec sleep ${time}"))`;
+    const running = workshop.build(builder, ops, { log, signal: stop.signal });
+    await log.sees(/^started$/m);
+    const bounds = processIds(`sleep ${time}`).map(processBound);
+    stop.abort();
+    await expect(running).rejects.toThrow(BuildCancelled);
+    const most = ["pid_max", "threads-max"].map((name) =>
+      Number(readFileSync(`/proc/sys/kernel/${name}`, "utf8")),
+    );
+    expect(bounds).toEqual([Math.floor(Math.min(...most) / 2)]);
   });
 
   it("cannot make the sandbox mount on the host through links in their root", async () => {

@@ -1,6 +1,7 @@
 /*
  * Which OCI runtime to use: the fastest one that works here. crun starts a step three to four times as fast as runc, but
- * not every crun works on every host; whether one does is found out by running a step.
+ * not every crun works on every host; whether one does is found out by running a step. So is whether the number of processes
+ * can be bounded, which a fork bomb would else take from all of the machine.
  */
 
 import { closeSync, lstatSync, mkdirSync, openSync, readlinkSync, symlinkSync } from "node:fs";
@@ -14,7 +15,6 @@ import { Mutex } from "../mutex.js";
 import { isNoSpace } from "../no-space.js";
 import { run } from "../process.js";
 import { ROOT } from "../spec.js";
-import { DevicesCgroup } from "./devices-cgroup.js";
 import {
   DEFAULT_SHELL,
   OciSandbox,
@@ -23,12 +23,13 @@ import {
   type RuntimeName,
   UNPACK,
 } from "./oci-sandbox.js";
+import { mostPids, SharedCgroup } from "./shared-cgroup.js";
 
 const BY_SPEED: readonly RuntimeName[] = ["crun", "runc"];
 
 type Options = Omit<
   OciSandboxOptions,
-  "runtime" | "hiddenMount" | "devicesDenied" | "devicesCgroup"
+  "runtime" | "hiddenMount" | "devicesDenied" | "devicesCgroup" | "pidsCgroup" | "mostPids"
 >;
 
 /**
@@ -39,7 +40,7 @@ export async function chooseRuntime(
   choice: RuntimeChoice,
   options: Options,
 ): Promise<Sandbox & { close(): void }> {
-  const choose = () => (choice === "auto" ? fastestRuntime(options) : withRuntime(choice, options));
+  const choose = () => (choice === "auto" ? fastestRuntime(options) : thisRuntime(choice, options));
   try {
     return await choose();
   } catch (error) {
@@ -72,28 +73,58 @@ class UnchosenSandbox implements Sandbox {
 async function fastestRuntime(options: Options): Promise<OciSandbox> {
   const failures: string[] = [];
   for (const runtime of BY_SPEED) {
-    const sandbox = await withRuntime(runtime, options);
-    try {
-      const failure = await selfTest(sandbox, options.stateDir);
+    for (const most of new Set([mostPids(), undefined])) {
+      const sandbox = await withRuntime(runtime, most, options);
+      const failure = await failureOf(sandbox, options.stateDir);
       if (failure === undefined) return sandbox;
-      failures.push(`${runtime}: ${failure}`);
-    } catch (error) {
-      sandbox.close();
-      throw error;
+      if (most === undefined) failures.push(`${runtime}: ${failure}`);
     }
-    sandbox.close();
   }
   throw new StoreError(
     `No container runtime works here; install runc or crun.\n${failures.join("\n")}`,
   );
 }
 
-async function withRuntime(runtime: RuntimeName, options: Options): Promise<OciSandbox> {
-  if (runtime === "runc") return new OciSandbox({ ...options, runtime });
+/** The runtime asked for, whether it works or not. */
+async function thisRuntime(runtime: RuntimeName, options: Options): Promise<OciSandbox> {
+  const sandbox = await withRuntime(runtime, mostPids(), options);
+  const failure = await failureOf(sandbox, options.stateDir);
+  return failure === undefined ? sandbox : await withRuntime(runtime, undefined, options);
+}
+
+/** What goes wrong when the sandbox is tried; it is closed then. */
+async function failureOf(sandbox: OciSandbox, stateDir: string): Promise<string | undefined> {
+  try {
+    const failure = await selfTest(sandbox, stateDir);
+    if (failure !== undefined) sandbox.close();
+    return failure;
+  } catch (error) {
+    sandbox.close();
+    throw error;
+  }
+}
+
+/** `most`: how many processes steps may have, unless their number is limited anyway. */
+async function withRuntime(
+  runtime: RuntimeName,
+  most: number | undefined,
+  options: Options,
+): Promise<OciSandbox> {
+  if (runtime === "runc") return new OciSandbox({ ...options, runtime, mostPids: most });
+  const { stateDir } = options;
   const hiddenMount = await unifiedBesideV1();
-  const devicesDenied = await areDevicesDenied(privateDir(options.stateDir));
-  const devicesCgroup = devicesDenied ? undefined : await DevicesCgroup.make(options.stateDir);
-  return new OciSandbox({ ...options, runtime, hiddenMount, devicesDenied, devicesCgroup });
+  const devicesDenied = await areDevicesDenied(privateDir(stateDir));
+  const devicesCgroup = devicesDenied ? undefined : await SharedCgroup.forDevices(stateDir);
+  const pidsCgroup = most === undefined ? undefined : await SharedCgroup.forPids(stateDir, most);
+  return new OciSandbox({
+    ...options,
+    runtime,
+    hiddenMount,
+    devicesDenied,
+    devicesCgroup,
+    pidsCgroup,
+    mostPids: most,
+  });
 }
 
 /**

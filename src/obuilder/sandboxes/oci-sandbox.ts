@@ -19,7 +19,6 @@ import { mountEnv, ownMountsMade, withOwnMounts } from "../mounts.js";
 import { PipePool } from "../pipe.js";
 import { endingText, run, start } from "../process.js";
 import { emptyDir } from "../stores/files.js";
-import type { DevicesCgroup } from "./devices-cgroup.js";
 import { missingHome } from "./home.js";
 import { makeMountPoints } from "./mount-points.js";
 import {
@@ -30,6 +29,7 @@ import {
   ociConfig,
   secretFile,
 } from "./oci-config.js";
+import type { SharedCgroup } from "./shared-cgroup.js";
 import { isBrokenPipe, send } from "./standard-input.js";
 
 export type RuntimeName = "runc" | "crun";
@@ -46,7 +46,11 @@ export interface OciSandboxOptions {
   /** Whether this process itself may not open devices, so that steps need nothing to keep them away from these. */
   readonly devicesDenied?: boolean;
   /** Keeps steps away from devices, unless they have cgroups of their own that do. The sandbox removes it at last. */
-  readonly devicesCgroup?: DevicesCgroup | undefined;
+  readonly devicesCgroup?: SharedCgroup | undefined;
+  /** Bounds the processes of all steps together, unless they have cgroups of their own. The sandbox removes it at last. */
+  readonly pidsCgroup?: SharedCgroup | undefined;
+  /** The processes that a step in a cgroup of its own may have, unless `limits` say. */
+  readonly mostPids?: number | undefined;
 }
 
 /** What runs commands if the spec does not say. */
@@ -81,10 +85,10 @@ export class OciSandbox implements Sandbox {
     const configDir = join(privateDir(this.#options.stateDir), id);
     try {
       const command = this.#command(id, configDir);
-      const { devicesCgroup, hiddenMount } = this.#options;
-      const cgroupThreads = this.#hasCgroups ? undefined : devicesCgroup?.threads;
+      const { hiddenMount } = this.#options;
+      const cgroups = this.#hasCgroups ? [] : this.#sharedCgroups.map(({ threads }) => threads);
       const { overlay } = layer;
-      const ownMounts = (overlay ?? hiddenMount ?? cgroupThreads) !== undefined;
+      const ownMounts = (overlay ?? hiddenMount ?? cgroups[0]) !== undefined;
       const rootfs = join(layer.path, "rootfs");
       // `root` is the path by which we see the root that the step will have.
       const prepare = (root: string) => {
@@ -95,7 +99,7 @@ export class OciSandbox implements Sandbox {
       if (!ownMounts) prepare(rootfs);
       await this.#pipes.use(async (output) => {
         const argv = ownMounts
-          ? withOwnMounts(command, { overlay, unmount: hiddenMount, cgroupThreads })
+          ? withOwnMounts(command, { overlay, unmount: hiddenMount, cgroups })
           : command;
         const child = start(argv, {
           stdio: [io.input ? "pipe" : "ignore", output.writer, output.writer, "pipe"],
@@ -140,7 +144,12 @@ export class OciSandbox implements Sandbox {
 
   close(): void {
     this.#pipes.close();
-    this.#options.devicesCgroup?.remove();
+    for (const cgroup of this.#sharedCgroups) cgroup.remove();
+  }
+
+  get #sharedCgroups(): SharedCgroup[] {
+    const { devicesCgroup, pidsCgroup } = this.#options;
+    return [devicesCgroup, pidsCgroup].filter((cgroup) => cgroup !== undefined);
   }
 
   /** Small files in a fresh directory: not worth a thread. */
@@ -148,12 +157,13 @@ export class OciSandbox implements Sandbox {
     step: SandboxStep,
     { rootfs, configDir, home }: Pick<ConfigOptions, "rootfs" | "configDir" | "home">,
   ): void {
-    const { fastSync = false, limits = {} } = this.#options;
+    const { fastSync = false, limits = {}, mostPids } = this.#options;
+    const bounded = this.#hasCgroups && mostPids !== undefined;
     const config = ociConfig(step, {
       rootfs,
       configDir,
       fastSync,
-      limits,
+      limits: bounded ? { pids: mostPids, ...limits } : limits,
       arch: process.arch,
       home,
       denyDevices: this.#options.runtime === "crun" && this.#hasCgroups,
