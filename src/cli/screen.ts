@@ -44,12 +44,13 @@ export class Screen {
     this.take();
   }
 
+  /** Like `rows`: 0, which a serial line may say, means that nobody knows. */
   get columns(): number {
-    return this.output.columns;
+    return this.output.columns || 80;
   }
 
   get rows(): number {
-    return this.output.rows;
+    return this.output.rows || 24;
   }
 
   /** Shows these lines, without control characters but for colours; what does not fit is cut off. */

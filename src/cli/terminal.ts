@@ -102,8 +102,8 @@ export class Terminal {
   status(text: string): void {
     if (!this.showsStatus || !this.showsProgress || text === this.#status) return;
     this.#eraseStatus();
-    // A line that wraps could not be erased again.
-    this.#status = text.slice(0, Math.max(1, (this.sink.columns ?? 80) - 1));
+    // A line that wraps could not be erased again. A serial line may say that it has 0 columns.
+    this.#status = text.slice(0, Math.max(1, (this.sink.columns || 80) - 1));
     this.#drawStatus();
   }
 

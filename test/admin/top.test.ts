@@ -163,6 +163,11 @@ describe("on a terminal", () => {
     await pty.sees(`Workers: 1 connected${ESC}[K`);
   });
 
+  it("is taken for a usual one when it says that it has no size, as serial lines do", async () => {
+    pty = Pty.run(top(POOL), { columns: 0, rows: 0 });
+    await pty.sees("DUE IN");
+  });
+
   it("is given to the shell while the program is stopped", async () => {
     await open(shellWords(["bash", "-mc", `${top(POOL)}; echo stopped $?; fg`]));
     pty.press("\u001a");

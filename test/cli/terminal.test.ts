@@ -81,6 +81,12 @@ test("a status line is redrawn in place, and steps aside for lines", () => {
   );
 });
 
+test("a terminal that does not know its width is taken for a usual one", () => {
+  const sink = screen(true, 0);
+  new Terminal(sink).status("waiting");
+  expect(sink.text).toBe("waiting");
+});
+
 test("there is no status line without a terminal", () => {
   const sink = screen(false);
   const terminal = new Terminal(sink);
