@@ -18,6 +18,7 @@ import { promisify } from "node:util";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { FetchedImage, Fetcher } from "../../src/obuilder/contracts.js";
 import { BuildError } from "../../src/obuilder/errors.js";
+import { createFetcher } from "../../src/obuilder/fetchers/choose-fetcher.js";
 import { DockerFetcher } from "../../src/obuilder/fetchers/docker-fetcher.js";
 import { LocalFetcher } from "../../src/obuilder/fetchers/local-fetcher.js";
 import { SkopeoFetcher } from "../../src/obuilder/fetchers/skopeo-fetcher.js";
@@ -81,6 +82,13 @@ describe("from a directory of layouts", () => {
     expect(await local().canFetch("debian:12")).toBe(false);
     expect(await local().canFetch("debian")).toBe(false);
     await expect(fetchWith(local(), "alpine")).rejects.toThrow(/Image alpine is not in /);
+  });
+
+  it("is asked for by an option, and nobody looks anywhere without it", async () => {
+    const fetcher = createFetcher({ order: ["local"], tmp: join(dir, "tmp") });
+    await expect(fetchWith(fetcher, "alpine")).rejects.toThrow(
+      "Cannot fetch image alpine: no image directory is set (--obuilder-image-dir)",
+    );
   });
 
   it.each(["../debian", "a/../../debian", "/etc", "a b", "", "-x", "a//b", "A:b:c", "a\0"])(

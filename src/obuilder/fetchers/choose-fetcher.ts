@@ -72,7 +72,10 @@ class FirstFetcher implements Fetcher {
     if (fetcher) return fetcher;
     const { order, imageDir } = this.#options;
     const reasons: Record<FetcherName, string> = {
-      local: imageDir === undefined ? "no image directory is set" : `it is not in ${imageDir}`,
+      local:
+        imageDir === undefined
+          ? "no image directory is set (--obuilder-image-dir)"
+          : `it is not in ${imageDir}`,
       docker: "no Docker engine answers",
       skopeo: "skopeo is not installed",
     };
