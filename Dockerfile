@@ -33,8 +33,7 @@ COPY LICENSE ./
 COPY deploy/healthcheck.mjs ./
 RUN npm prune --omit=dev --omit=optional --omit=peer --no-audit --no-fund \
  && rm -rf node_modules/better-sqlite3/deps node_modules/better-sqlite3/build/Release/obj* \
- && rm -rf scripts src tsconfig.json tsconfig.build.json package-lock.json \
- && chmod +x dist/cli/ocluster-*.js dist/cli/obuilder.js
+ && rm -rf scripts src tsconfig.json tsconfig.build.json package-lock.json
 
 FROM build AS stress-program
 COPY bench bench
