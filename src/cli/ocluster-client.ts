@@ -20,7 +20,9 @@ function submitCommand(name: string, summary: string, examples: readonly string[
     )
     .option("--urgent", "Before all jobs that are not urgent.", false)
     .addOption(repeatedOption("--secret <ID:FILE>", "A secret for the build.", secretFile))
-    .addOption(option("--log-file <FILE>", "Write the job's log there.", nonEmpty))
+    .addOption(
+      option("--log-file <FILE>", "Write the job's log there, not on standard output.", nonEmpty),
+    )
     .option("--json", "Print the result as JSON, and the log on standard error.", false)
     .argument("[URL]", "Git repository of the build context.")
     .argument("[HASH...]", "Commits to use, by full hash; they are merged.");

@@ -29,6 +29,11 @@ describe("a document", () => {
   it.each(documents)("has its commands where they are tested: $path", ({ blocks, fences }) => {
     expect(fences.filter(({ language }) => !["sh", ...OTHERS].includes(language))).toEqual([]);
     expect(fences.filter(({ language }) => language === "sh")).toHaveLength(blocks.length);
+    // A reader would be in another directory at the next block; here it begins where this one did.
+    const moves = blocks.filter(({ commands }) =>
+      commandLinesIn(commands).some(([program]) => program === "cd"),
+    );
+    expect(moves).toEqual([]);
     const commands = fences
       .filter(({ language }) => language === "text")
       .flatMap(({ text }) => commandLinesIn(text))
