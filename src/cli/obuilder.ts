@@ -69,30 +69,28 @@ function storeCommand(name: string, summary: string, examples: readonly string[]
     .option(...FAST_SYNC);
 }
 
-const build = storeCommand("build", "Build a spec.", ["build -f example.spec ."])
-  .addOption(specOption())
-  .addOption(secretOption())
-  .addArgument(argument("<DIR>", "The directory with the source files.", existingDirectory))
-  .action(async (dir, options) => {
-    const { build } = await import("../obuilder/main.js");
-    const { store, f: file, secret, color } = options;
-    await build(dir, { store, ...builderOptions(options), file, secret, color });
-  });
+/** `build`, and `plan` in its place: they take the same. */
+function specCommand(name: string, summary: string) {
+  return storeCommand(name, summary, [`${name} -f example.spec .`])
+    .addOption(specOption())
+    .addOption(secretOption())
+    .addArgument(argument("<DIR>", "The directory with the source files.", existingDirectory));
+}
 
-/** Takes what `build` takes, so that one can put one word for the other. */
-const plan = storeCommand(
+const build = specCommand("build", "Build a spec.").action(async (dir, options) => {
+  const { build } = await import("../obuilder/main.js");
+  const { store, f: file, secret, color } = options;
+  await build(dir, { store, ...builderOptions(options), file, secret, color });
+});
+
+const plan = specCommand(
   "plan",
   "Show what a build would do: each step's layer, and whether it is there.",
-  ["plan -f example.spec ."],
-)
-  .addOption(specOption())
-  .addOption(secretOption())
-  .addArgument(argument("<DIR>", "The directory with the source files.", existingDirectory))
-  .action(async (dir, options) => {
-    const { plan } = await import("../obuilder/main.js");
-    const { store, f: file, secret, color } = options;
-    await plan(dir, { store, ...builderOptions(options), file, secret, color });
-  });
+).action(async (dir, options) => {
+  const { plan } = await import("../obuilder/main.js");
+  const { store, f: file, secret, color } = options;
+  await plan(dir, { store, ...builderOptions(options), file, secret, color });
+});
 
 const healthcheck = storeCommand("healthcheck", "Try a build.", ["healthcheck"]).action(
   async (options) => {

@@ -18,7 +18,7 @@ export {
   type RuntimeChoice,
 } from "./choices.js";
 export type { BuildLog, LayerId } from "./contracts.js";
-export { BuildCancelled, BuildError, CacheBusy, StoreError } from "./errors.js";
+export { BuildCancelled, BuildError, CacheBusy, MissingStore, StoreError } from "./errors.js";
 export { type HealthcheckOptions, healthcheck } from "./healthcheck.js";
 export type { CacheStats, PruneOptions } from "./layers.js";
 export { type BuilderOptions, openBuilder } from "./open-builder.js";

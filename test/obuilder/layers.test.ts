@@ -6,6 +6,8 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { BaseImages } from "../../src/obuilder/base-images.js";
+import type { Fetcher } from "../../src/obuilder/contracts.js";
 import { LayerDatabase } from "../../src/obuilder/database.js";
 import { BuildCancelled, BuildError, SourceChanged } from "../../src/obuilder/errors.js";
 import { type Fill, Layers } from "../../src/obuilder/layers.js";
@@ -32,6 +34,7 @@ afterEach(async () => {
 });
 
 const ANY_TIME = new Date("9999-01-01T00:00:00Z");
+const DIGEST = `sha256:${"d".repeat(64)}`;
 const nothing: Fill = async () => {};
 
 const need = (id: string, base: string | undefined, fill: Fill, options: object = {}) =>
@@ -193,5 +196,34 @@ describe("a step for several", () => {
     await expect(leaving).rejects.toThrow(BuildCancelled);
     await layers.close();
     expect(begun).toBe(false);
+  });
+});
+
+describe("a registry that takes its time", () => {
+  it("keeps nobody who has been cancelled waiting", async () => {
+    const [asked, answer] = [deferred(), deferred<string>()];
+    let questions = 0;
+    const fetcher: Fetcher = {
+      canFetch: async () => true,
+      fetch: async () => ({ env: [], digest: DIGEST }),
+      resolve: () => {
+        questions++;
+        asked.resolve();
+        return answer.promise;
+      },
+    };
+    const bases = new BaseImages({ store, layers, fetcher, refreshAfter: 0 });
+    const get = (signal?: AbortSignal) =>
+      bases.get("busybox", { log: new TextLog(), signal, pin: (id) => layers.pin(id) });
+    await get(); // imports it, without a question
+    const first = get();
+    await asked.promise;
+    const cancel = new AbortController();
+    const second = get(cancel.signal);
+    cancel.abort(new Error("left"));
+    await expect(second).rejects.toThrow("left");
+    answer.resolve(DIGEST);
+    await first;
+    expect(questions).toBe(1);
   });
 });

@@ -3,25 +3,17 @@
  * each of its files is made anew.
  */
 
-import { mkdir, rename } from "node:fs/promises";
+import { rename } from "node:fs/promises";
 import { run } from "../process.js";
-import { plainCacheName } from "./cache-name.js";
 import type { CloneEngine } from "./cloning-store.js";
 import { needReflinks } from "./file-system.js";
-import { discard, freePercent } from "./files.js";
+import { plainDirectories } from "./plain-directories.js";
 
 export const reflinkEngine: CloneEngine = {
-  durable: false,
-  cacheName: plainCacheName,
+  ...plainDirectories,
   check: needReflinks,
-  create: async (path) => {
-    await mkdir(path);
-  },
   clone: async (source, target) => {
     await run(["cp", "-aT", "--reflink=always", "--", source, target]);
   },
   commit: (path, target) => rename(path, target),
-  discard,
-  completeDeletes: async () => {},
-  freePercent,
 };

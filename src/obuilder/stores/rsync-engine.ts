@@ -10,21 +10,17 @@
 import { mkdir, rename } from "node:fs/promises";
 import type { RsyncMode } from "../choices.js";
 import { run } from "../process.js";
-import { plainCacheName } from "./cache-name.js";
 import type { CloneEngine } from "./cloning-store.js";
-import { discard, freePercent } from "./files.js";
+import { discard } from "./files.js";
+import { plainDirectories } from "./plain-directories.js";
 
 // Everything that belongs to a file: links among the files, ACLs and extended attributes (capabilities) too.
 const RSYNC = ["rsync", "-aHAXq"];
 
 export function rsyncEngine(mode: RsyncMode): CloneEngine {
   return {
-    durable: false,
-    cacheName: plainCacheName,
+    ...plainDirectories,
     check: async () => {},
-    create: async (path) => {
-      await mkdir(path);
-    },
     clone: async (source, target) => {
       await mkdir(target);
       await run([...RSYNC, "--", `${source}/`, target]);
@@ -43,8 +39,5 @@ export function rsyncEngine(mode: RsyncMode): CloneEngine {
       }
       await discard(path, `${path}/..`);
     },
-    discard,
-    completeDeletes: async () => {},
-    freePercent,
   };
 }
