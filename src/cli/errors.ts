@@ -5,6 +5,8 @@
  * stack. The statuses are those of the reference's command line library, which scripts rely upon.
  */
 import { AssertionError } from "node:assert";
+import { createRequire } from "node:module";
+import { dirname } from "node:path";
 import { CapFileError } from "../rpc/cap-file.js";
 import { RpcError } from "../rpc/errors.js";
 
@@ -41,9 +43,23 @@ export function outcomeOf(error: unknown): Outcome {
   if (error instanceof RpcError) return { text: String(error), status: EXIT.failed };
   if (error instanceof CommandFailed || error instanceof CapFileError)
     return { text: error.message, status: EXIT.failed };
+  if (isAddonMissing(error)) {
+    const root = dirname(createRequire(import.meta.url).resolve("ocluster/package.json"));
+    const text =
+      `The compiled part of the package better-sqlite3 is not there, or not for Node ${process.version}: it is made when ` +
+      `ocluster is installed. Make it anew: cd ${root} && npm rebuild better-sqlite3`;
+    return { text, status: EXIT.error };
+  }
   if (error instanceof Error && !isBug(error)) return { text: error.message, status: EXIT.error };
   const details = error instanceof Error ? (error.stack ?? error.message) : String(error);
   return { text: `internal error, uncaught exception:\n${details}`, status: EXIT.bug };
+}
+
+/** After an installation without the packages' scripts, or another version of Node since. */
+function isAddonMissing(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  if ("code" in error && error.code === "ERR_DLOPEN_FAILED") return true;
+  return error.message.startsWith("Could not locate the bindings file");
 }
 
 const BUG_TYPES: readonly unknown[] = [

@@ -78,6 +78,12 @@ function farm() {
       if (worker === "spec") throw new SpecError("No such stage");
       if (worker === "file") writeFileSync("/nonexistent/file", "");
       if (worker === "bug") throw new TypeError("x is undefined");
+      if (worker === "no addon")
+        throw new Error("Could not locate the bindings file. Tried:\n → x");
+      if (worker === "old addon") {
+        const message = "The module 'x.node' was compiled against a different Node.js version";
+        throw Object.assign(new Error(message), { code: "ERR_DLOPEN_FAILED" });
+      }
       calls.push({ pause: worker });
     });
   return program("farm", "Runs a farm.", [show, submit, pause], ["farm -c admin.cap show"]);
@@ -264,6 +270,14 @@ describe("a command that fails", () => {
     ["file", 123, "ENOENT: no such file or directory, open '/nonexistent/file'\n"],
   ])("with %s: status %i", async (kind, status, stderr) => {
     expect(await farmed("pause", kind)).toEqual({ status, stdout: "", stderr });
+  });
+
+  test.each(["no addon", "old addon"])("for want of SQLite: how to get it (%s)", async (kind) => {
+    const { status, stderr } = await farmed("pause", kind);
+    expect(status).toBe(123);
+    expect(stderr).toMatch(
+      /^The compiled part of the package better-sqlite3 is not there, or not for Node v\d+\..*: cd \/.* && npm rebuild better-sqlite3\n$/,
+    );
   });
 
   test("by a bug: status 125, with the stack", async () => {
