@@ -28,7 +28,7 @@ const LIMIT_MS = 120_000;
 await runScript(async () => {
   if (process.getuid?.() !== 0) {
     throw new SetUpError(
-      "The demo runs containers, which takes root:\n\n  sudo npm run demo\n\n" +
+      `The demo runs containers, which takes root:\n\n  sudo npm --prefix=${ROOT} run demo\n\n` +
         "It installs the Debian packages that it needs and that are missing: runc, umoci, busybox-static.",
     );
   }
