@@ -5,7 +5,7 @@
 
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { copyFileSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, copyFileSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 /**
@@ -77,6 +77,9 @@ export function busyboxRoot(rootfs) {
   for (const dir of ["bin", "usr/bin", "etc", "tmp", "root", "proc", "sys", "dev"]) {
     mkdirSync(join(rootfs, dir), { recursive: true });
   }
+  // It becomes `/`, which all users of an image can enter, as they can write to its `/tmp`.
+  chmodSync(rootfs, 0o755);
+  chmodSync(join(rootfs, "tmp"), 0o1777);
   copyFileSync("/bin/busybox", join(rootfs, "bin/busybox"));
   const applets = execFileSync("/bin/busybox", ["--list"], { encoding: "utf8" }).split("\n");
   for (const applet of applets) {

@@ -21,7 +21,6 @@ export { busyboxRoot, writeOciLayout } from "../../scripts/lib/oci-layout.mjs";
 /** Busybox with all that a runtime or an engine mounts something on, so that no store needs to make it. */
 export function busyboxWithMountPoints(rootfs: string): void {
   busyboxRoot(rootfs);
-  chmodSync(join(rootfs, "tmp"), 0o1777);
   for (const file of ["hosts", "hostname", "resolv.conf"])
     writeFileSync(join(rootfs, "etc", file), "");
 }
