@@ -1,5 +1,6 @@
 /** Metrics over HTTP: what the scheduler counts, and what its workers have to say, which comes over their connections. */
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { Queue } from "../../src/api/index.js";
 import { RpcError } from "../../src/rpc/index.js";
 import { MetricsServer } from "../../src/scheduler/metrics/http.js";
 import { SchedulerMetrics } from "../../src/scheduler/metrics/registry.js";
@@ -78,6 +79,20 @@ it("the life of a job can be told from the scheduler's figures", async () => {
   expect(await value('ocluster_pool_jobs_finished_total{pool="pool",result="failed"}')).toBe(1);
   expect(await value('ocluster_pool_jobs_running{pool="pool"}')).toBe(0);
   for (const each of submitted) each.release();
+});
+
+it("names that clients and workers chose cannot hide or break a figure", async () => {
+  const hostile = 'a"} 7\n# \\';
+  const client = await network.client(hostile);
+  const submitted = client.submit("one");
+  await submitted.queued();
+  const worker = await network.worker("incoming");
+  await Queue.setActive(worker.queue, false);
+  const inQueue = 'ocluster_pool_queue_length{queue="incoming",pool="pool",priority=';
+  expect(await value(`${inQueue}"low"}`)).toBe(1);
+  const ofClient = `ocluster_scheduler_client_submitted_jobs{client="a\\"} 7\\n# \\\\",pool="pool",priority=`;
+  expect(await value(`${ofClient}"low"}`)).toBe(1);
+  submitted.release();
 });
 
 describe("a worker's pages", () => {

@@ -92,8 +92,9 @@ export class SchedulerMetrics implements PoolEvents {
           this.reset(); // for those that are gone
           for (const { pool, metrics } of measured) {
             for (const [of, { high, low }] of read(metrics)) {
-              this.set({ [label]: of, pool, priority: "high" }, high);
-              this.set({ [label]: of, pool, priority: "low" }, low);
+              // Added up, as a worker may have whatever name it likes: "incoming" is one.
+              this.inc({ [label]: of, pool, priority: "high" }, high);
+              this.inc({ [label]: of, pool, priority: "low" }, low);
             }
           }
         },
