@@ -212,16 +212,26 @@ export async function runMain(program: CommandUnknownOpts): Promise<void> {
     stderrTerminal.line(`${program.name()}: ${text}`);
     process.exit(EXIT.bug);
   });
-  // The reader went away (`… | head`): nobody is left to tell.
-  for (const stream of [process.stdout, process.stderr]) {
-    stream.on("error", () => process.exit(BROKEN_PIPE));
-  }
+  process.stdout.on("error", outputFailed);
+  process.stderr.on("error", logFailed);
   try {
     process.exit(await run(program, process.argv.slice(2)));
   } catch (error) {
     if (!(error instanceof Interrupted)) throw error;
     dieOf(error.signalName);
   }
+}
+
+function outputFailed(error: NodeJS.ErrnoException): never {
+  // The reader went away (`… | head`): nobody is left to tell.
+  if (error.code === "EPIPE") process.exit(BROKEN_PIPE);
+  stderrTerminal.line(`Standard output cannot be written: ${error.message}`);
+  process.exit(EXIT.error);
+}
+
+/** A scheduler does not end because the disk with its log is full: what cannot be written is lost. */
+function logFailed(error: NodeJS.ErrnoException): void {
+  if (error.code === "EPIPE") process.exit(BROKEN_PIPE);
 }
 
 /** What a shell reports for a process that died of SIGPIPE, which Node ignores. */

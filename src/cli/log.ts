@@ -142,8 +142,9 @@ async function jsonWriter(): Promise<Write> {
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label === "warn" ? "warning" : label }) },
     },
-    // Synchronous, so that the last words of a process that dies are not lost.
-    pino.destination({ dest: 2, sync: true }),
+    // Synchronous on Linux, so that the last words of a process that dies are not lost. Not pino's own destination, which
+    // throws when a disk is full.
+    process.stderr,
   );
   return (level, source, message, fields) => {
     const method = level === "app" ? "info" : level === "warning" ? "warn" : level;

@@ -1,9 +1,10 @@
 /** How programs end, as their parent process sees it. */
-import { type ChildProcessByStdio, spawn } from "node:child_process";
+import { type ChildProcessByStdio, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
+import { closeSync, openSync } from "node:fs";
 import type { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
-import { afterEach, describe, expect, test } from "vitest";
+import { afterAll, afterEach, describe, expect, test } from "vitest";
 
 const RUN_TS = ["scripts/run-ts.mjs", "test/cli/fixtures/program.ts"];
 
@@ -40,6 +41,31 @@ test("when the reader of the output goes away, the program ends without a word",
   await once(child.stdout, "data");
   child.stdout.destroy();
   expect(await end(child)).toEqual({ code: 141, signal: null, stderr: "" });
+});
+
+describe("on a full disk", () => {
+  const full = openSync("/dev/full", "w");
+  afterAll(() => closeSync(full));
+
+  test("a program whose output is lost says so", () => {
+    const { status, stderr } = spawnSync(process.execPath, [...RUN_TS, "flood"], {
+      stdio: ["ignore", full, "pipe"],
+      encoding: "utf8",
+    });
+    expect(status).toBe(123);
+    expect(stderr).toBe(
+      "Standard output cannot be written: ENOSPC: no space left on device, write\n",
+    );
+  });
+
+  test.each(["text", "json"])("one whose log is lost goes on (%s)", (format) => {
+    const args = [...RUN_TS, "log", "--verbose", `--log-format=${format}`];
+    const { status, stdout } = spawnSync(process.execPath, args, {
+      stdio: ["ignore", "pipe", full],
+      encoding: "utf8",
+    });
+    expect({ status, stdout }).toEqual({ status: 0, stdout: "logged\n" });
+  });
 });
 
 describe("asked to end", () => {
