@@ -52,7 +52,11 @@ export const BUILDER_OPTIONS = {
   ).default("auto" as RuntimeChoice),
   cpus: option("--obuilder-cpus <N>", "Processors for each step.", decimal({ min: 0.01 })),
   memory: option("--obuilder-memory <SIZE>", "Memory for each step.", size()),
-  pids: option("--obuilder-pids <N>", "Processes for each step.", integer({ min: 1 })),
+  pids: option(
+    "--obuilder-pids <N>",
+    "Processes for each step (default: half of the machine's).",
+    integer({ min: 1 }),
+  ),
   baseRefresh: option(
     "--obuilder-base-refresh <TIME>",
     "Look up tags of base images again after that time (default: never).",
