@@ -68,7 +68,7 @@ export class MessageSplitter {
       this.append(chunk, at, take, this.have + take);
       at += take;
       const partial = this.partial!;
-      const view = new DataView(partial.buffer, 0, this.have);
+      const view = new DataView(partial.buffer, partial.byteOffset, this.have);
       this.need = messageLength(view, 0, this.have, this.limits);
     }
     const take = Math.min(this.need - this.have, chunk.byteLength - at);
@@ -78,8 +78,10 @@ export class MessageSplitter {
     const message = this.partial!;
     this.partial = undefined;
     this.have = 0;
-    if (!this.onMessage(message, new DataView(message.buffer), 0)) return -1;
-    return at;
+    const view = new DataView(message.buffer, message.byteOffset, message.byteLength);
+    const goesOn = this.onMessage(message, view, 0);
+    recycle(message);
+    return goesOn ? at : -1;
   }
 
   private append(chunk: Uint8Array, from: number, bytes: number, total: number): void {
@@ -87,6 +89,7 @@ export class MessageSplitter {
     if (this.partial!.byteLength < length) {
       const grown = allocate(Math.max(length, Math.min(total, 2 * this.partial!.byteLength)));
       grown.set(this.partial!.subarray(0, this.have));
+      recycle(this.partial!);
       this.partial = grown;
     }
     this.partial!.set(chunk.subarray(from, from + bytes), this.have);
@@ -94,9 +97,29 @@ export class MessageSplitter {
   }
 }
 
+/** From this size on a buffer is memory of its own, and not a part of Node's pool. */
+const MIN_SPARE_BYTES = Buffer.poolSize / 2;
+
+/**
+ * A buffer whose message was handled, for the next one: to get memory from the system and give it back takes longer than to fill
+ * it, and makes for garbage collections. One for all connections, as few of them have a large message under way at a time.
+ */
+let spare: Uint8Array | undefined;
+
 /** Bytes that are not cleared: they are only looked at where they have been written. */
 function allocate(bytes: number): Uint8Array {
-  return Buffer.allocUnsafeSlow(bytes);
+  if (spare === undefined || bytes < MIN_SPARE_BYTES || bytes > spare.byteLength) {
+    return Buffer.allocUnsafe(bytes);
+  }
+  const buffer = spare;
+  spare = undefined;
+  return buffer;
+}
+
+function recycle(buffer: Uint8Array): void {
+  const { byteLength } = buffer;
+  if (byteLength < MIN_SPARE_BYTES || byteLength > FIRST_BUFFER_BYTES) return;
+  if (spare === undefined || byteLength > spare.byteLength) spare = buffer;
 }
 
 /** Room for the header of a message of a few segments. */

@@ -35,6 +35,17 @@ function hex(...words: number[]): string {
   return Buffer.from(Uint32Array.from(words).buffer).toString("hex");
 }
 
+/** Gives each message whole, in a copy. */
+function splitterInto(give: (message: Buffer) => void): MessageSplitter {
+  return new MessageSplitter(DEFAULT_LIMITS, (bytes, view, start) => {
+    const segments = view.getUint32(start, true) + 1;
+    let length = ((segments + 2) >> 1) * 8;
+    for (let i = 0; i < segments; i++) length += view.getUint32(start + 4 + 4 * i, true) * 8;
+    give(Buffer.from(bytes.subarray(start, start + length)));
+    return true;
+  });
+}
+
 describe("a stream is cut into messages", () => {
   const stream = fc.array(
     fc.array(fc.nat(20), { minLength: 1, maxLength: 5 }).map((sizes) => {
@@ -47,13 +58,7 @@ describe("a stream is cut into messages", () => {
     fc.assert(
       fc.property(stream, fc.array(fc.integer({ min: 1, max: 40 })), (messages, cuts) => {
         const got: string[] = [];
-        const splitter = new MessageSplitter(DEFAULT_LIMITS, (bytes, view, start) => {
-          const segments = view.getUint32(start, true) + 1;
-          let length = ((segments + 2) >> 1) * 8;
-          for (let i = 0; i < segments; i++) length += view.getUint32(start + 4 + 4 * i, true) * 8;
-          got.push(Buffer.from(bytes.subarray(start, start + length)).toString("hex"));
-          return true;
-        });
+        const splitter = splitterInto((bytes) => got.push(bytes.toString("hex")));
         const bytes = Buffer.concat(messages);
         let at = 0;
         for (let i = 0; at < bytes.length; i++) {
@@ -64,6 +69,33 @@ describe("a stream is cut into messages", () => {
         expect(got).toEqual(messages.map((one) => Buffer.from(one).toString("hex")));
         expect(splitter.bufferedBytes).toBe(0);
       }),
+    );
+  });
+
+  test("though large messages of several streams come in at the same time", () => {
+    const words = fc.oneof(fc.integer({ min: 400, max: 20_000 }), fc.constant(200_000));
+    const streams = fc.array(fc.array(words, { minLength: 1, maxLength: 4 }), { minLength: 2 });
+    fc.assert(
+      fc.property(streams, fc.integer({ min: 1000, max: 300_000 }), (sizes, chunk) => {
+        let mark = 0;
+        const open = sizes.map((stream) => {
+          const got: Buffer[] = [];
+          const sent = stream.map((count) => {
+            const header = Buffer.from(Uint32Array.of(0, count).buffer);
+            return Buffer.concat([header, Buffer.alloc(8 * count, ++mark)]);
+          });
+          const splitter = splitterInto((one) => got.push(one));
+          return { got, sent, splitter, bytes: Buffer.concat(sent) };
+        });
+        const end = Math.max(...open.map(({ bytes }) => bytes.length));
+        for (let at = 0; at < end; at += chunk) {
+          for (const { bytes, splitter } of open) splitter.push(bytes.subarray(at, at + chunk));
+        }
+        for (const { got, sent } of open) {
+          expect(got.map((one, i) => one.equals(sent[i]!))).toEqual(sent.map(() => true));
+        }
+      }),
+      { numRuns: 15 },
     );
   });
 
