@@ -125,7 +125,7 @@ async function serveWith(
     if (config.prometheus) {
       metricsServer = await MetricsServer.listen({
         ...config.prometheus,
-        registry: metrics.registry,
+        metrics,
         pools: scheduler.pools,
         isReady: () => ready,
         log,

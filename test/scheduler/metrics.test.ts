@@ -3,7 +3,11 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { Queue } from "../../src/api/index.js";
 import { RpcError } from "../../src/rpc/index.js";
 import { MetricsServer } from "../../src/scheduler/metrics/http.js";
+import { queueGauges } from "../../src/scheduler/metrics/queue-gauges.js";
 import { SchedulerMetrics } from "../../src/scheduler/metrics/registry.js";
+import { Pool } from "../../src/scheduler/pool.js";
+import { jobTraits } from "../../src/scheduler/services/queued-job.js";
+import { Store } from "../../src/scheduler/store.js";
 import { Network, silentLog } from "./network.js";
 
 let network: Network;
@@ -18,7 +22,7 @@ beforeEach(async () => {
   server = await MetricsServer.listen({
     host: "127.0.0.1",
     port: 0,
-    registry: metrics.registry,
+    metrics,
     pools: network.scheduler.pools,
     isReady: () => ready,
     log: silentLog(),
@@ -150,14 +154,37 @@ it("says whether it is ready, and refuses what makes no sense", async () => {
   }
 });
 
+it("makes the text of very many queues piece by piece", () => {
+  const counts = Array.from(
+    { length: 5000 },
+    (_, i) => [`name-${i}`, { high: 0, low: i }] as const,
+  );
+  const pool = new Pool({
+    name: "pool",
+    clock: () => 0,
+    store: Store.open(":memory:").pool("pool"),
+    traits: jobTraits,
+  });
+  const metrics = { ...pool.metrics(), workerQueues: new Map(counts), clients: new Map(counts) };
+  const pieces = [...queueGauges([["pool", metrics]])];
+  expect(Math.max(...pieces.map((piece) => piece.length))).toBeLessThan(200_000);
+  const lines = pieces.join("").split("\n");
+  expect(lines.filter((line) => line.startsWith("ocluster_pool_queue_length{"))).toHaveLength(
+    2 * 5001,
+  );
+  expect(lines).toContain(
+    'ocluster_scheduler_client_submitted_jobs{client="name-4999",pool="pool",priority="low"} 4999',
+  );
+});
+
 it("says that its port is taken", async () => {
   const { port } = server;
-  const { registry } = new SchedulerMetrics();
+  const metrics = new SchedulerMetrics();
   const { pools } = network.scheduler;
   const options = {
     host: "127.0.0.1",
     port,
-    registry,
+    metrics,
     pools,
     isReady: () => true,
     log: silentLog(),

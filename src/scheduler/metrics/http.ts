@@ -11,7 +11,6 @@
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import type { Registry } from "prom-client";
 import { Worker } from "../../api/index.js";
 import { CommandFailed } from "../../cli/errors.js";
 import type { Logger } from "../../cli/log.js";
@@ -28,7 +27,8 @@ export interface MetricsServerOptions {
   /** Undefined: all addresses. */
   readonly host: string | undefined;
   readonly port: number;
-  readonly registry: Registry;
+  /** The scheduler's own metrics. */
+  readonly metrics: { readonly contentType: string; text(): Promise<string> };
   readonly pools: ReadonlyMap<string, ClusterPool>;
   isReady(): boolean;
   readonly log: Logger;
@@ -101,10 +101,10 @@ export class MetricsServer {
   }
 
   private async ownPage(name: string): Promise<Page> {
-    const { registry, isReady } = this.options;
+    const { isReady, metrics } = this.options;
     switch (name) {
       case "metrics":
-        return { status: 200, contentType: registry.contentType, body: await registry.metrics() };
+        return { status: 200, contentType: metrics.contentType, body: await metrics.text() };
       case "healthz":
         return { status: 200, body: "ok\n" };
       case "readyz":

@@ -3,11 +3,13 @@
  *
  * What the pools count anyway is read when somebody asks for it; only what would be forgotten is recorded as it happens.
  */
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import { logMetrics } from "../../cli/log-metrics.js";
-import type { ByPriority, PoolMetrics } from "../pool-metrics.js";
+import type { PoolMetrics } from "../pool-metrics.js";
 import type { ClusterPool, PoolEvents } from "../services/cluster-pool.js";
 import type { Outcome } from "../services/worker-session.js";
+import { type MeasuredPool, queueGauges } from "./queue-gauges.js";
 
 /** From "at once" to a night, in seconds. */
 const WAIT_BUCKETS = [0.01, 0.1, 1, 10, 60, 300, 900, 3600, 4 * 3600, 12 * 3600];
@@ -16,6 +18,8 @@ export class SchedulerMetrics implements PoolEvents {
   readonly registry = new Registry();
   private readonly wait: Histogram<"pool">;
   private readonly outcomes: Counter<"pool" | "result">;
+  private pools: readonly ClusterPool[] = [];
+  private measured: readonly MeasuredPool[] = [];
 
   constructor() {
     const registers = [this.registry];
@@ -44,14 +48,27 @@ export class SchedulerMetrics implements PoolEvents {
     this.outcomes.inc({ pool, result });
   }
 
+  get contentType(): string {
+    return this.registry.contentType;
+  }
+
+  /** All of them, now, in Prometheus' text format. Lets others run in between. */
+  async text(): Promise<string> {
+    this.measured = this.pools.map(({ name, pool }) => [name, pool.metrics()]);
+    const { measured } = this;
+    const pieces = [await this.registry.metrics()];
+    for (const piece of queueGauges(measured)) {
+      pieces.push(piece);
+      await nextTurn();
+    }
+    return pieces.join("");
+  }
+
   /** Has the figures of these pools read with each request. */
   watch(pools: Iterable<ClusterPool>): void {
     const registers = [this.registry];
-    const all = [...pools];
-    let measured: { readonly pool: string; readonly metrics: PoolMetrics }[] = [];
-    const measure = () => {
-      measured = all.map(({ name, pool }) => ({ pool: name, metrics: pool.metrics() }));
-    };
+    const measured = () => this.measured;
+    this.pools = [...pools];
 
     const counter = (name: string, help: string, read: (metrics: PoolMetrics) => number) => {
       new Counter({
@@ -61,7 +78,7 @@ export class SchedulerMetrics implements PoolEvents {
         registers,
         collect() {
           this.reset();
-          for (const { pool, metrics } of measured) this.inc({ pool }, read(metrics));
+          for (const [pool, metrics] of measured()) this.inc({ pool }, read(metrics));
         },
       });
     };
@@ -72,31 +89,7 @@ export class SchedulerMetrics implements PoolEvents {
         labelNames: ["pool"],
         registers,
         collect() {
-          for (const { pool, metrics } of measured) this.set({ pool }, read(metrics));
-        },
-      });
-    };
-    /** A gauge for each priority of each of the things that `read` finds. */
-    const queues = (
-      name: string,
-      help: string,
-      label: string,
-      read: (metrics: PoolMetrics) => Iterable<readonly [string, ByPriority]>,
-    ) => {
-      new Gauge({
-        name,
-        help,
-        labelNames: [label, "pool", "priority"],
-        registers,
-        collect() {
-          this.reset(); // for those that are gone
-          for (const { pool, metrics } of measured) {
-            for (const [of, { high, low }] of read(metrics)) {
-              // Added up, as a worker may have whatever name it likes: "incoming" is one.
-              this.inc({ [label]: of, pool, priority: "high" }, high);
-              this.inc({ [label]: of, pool, priority: "low" }, low);
-            }
-          }
+          for (const [pool, metrics] of measured()) this.set({ pool }, read(metrics));
         },
       });
     };
@@ -105,10 +98,8 @@ export class SchedulerMetrics implements PoolEvents {
       name: "ocluster_scheduler_pools",
       help: "Number of pools",
       registers,
-      // Metrics are collected in the order of their making: this is the first.
       collect() {
-        measure();
-        this.set(all.length);
+        this.set(measured().length);
       },
     });
     counter("jobs_submitted", "Jobs submitted", (m) => m.counters.submitted);
@@ -119,17 +110,5 @@ export class SchedulerMetrics implements PoolEvents {
     gauge("workers_capacity", "Jobs that the connected workers can run", (m) => m.workersCapacity);
     gauge("workers_ready", "Workers waiting for a job", (m) => m.workersReady);
     gauge("workers_paused", "Workers connected but not active", (m) => m.workersPaused);
-    queues(
-      "ocluster_pool_queue_length",
-      "Jobs in the main queue (incoming) and in workers' own",
-      "queue",
-      (m) => [["incoming", m.incoming], ...m.workerQueues],
-    );
-    queues(
-      "ocluster_scheduler_client_submitted_jobs",
-      "Jobs queued, by client",
-      "client",
-      (m) => m.clients,
-    );
   }
 }
