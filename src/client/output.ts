@@ -45,8 +45,13 @@ export class ClientOutput {
   }
 
   failed(error: RpcError): void {
-    if (this.json) print(JSON.stringify({ ok: false, kind: error.kind, reason: error.message }));
+    if (this.json) this.lost(error);
     else print(`${error}.`);
+  }
+
+  /** The job was refused, or who ran it is gone. People read about that on standard error. */
+  lost({ kind, message }: RpcError): void {
+    if (this.json) print(JSON.stringify({ ok: false, kind, reason: message }));
   }
 
   close(): void {

@@ -76,6 +76,7 @@ async function seeThrough(
     status.end();
     if (signal.aborted) await cancel(ticket, quiet);
     signal.throwIfAborted();
+    if (error instanceof RpcError) output.lost(connection.error ?? error);
     throw describeLoss(error, connection, connect);
   } finally {
     seen.abort();

@@ -320,6 +320,32 @@ describe("who goes away", () => {
     expect(stderr).toContain("Lost the worker that ran the job: Disconnected: ");
   });
 
+  it("a worker that is lost is a result for programs", async () => {
+    worker = await ScriptedWorker.connect();
+    const program = obuilder("--json");
+    await worker.pop();
+    await worker.close();
+    const { code, stdout } = await program.ended;
+    expect(code).toBe(1);
+    expect(JSON.parse(stdout)).toEqual({
+      ...{ ok: false, kind: "disconnected" },
+      reason: expect.any(String),
+    });
+  });
+
+  it("so is a job that is refused", async () => {
+    const args = ["-c", cluster.cap("submission"), "--pool=nope", "--local-file=hello.spec"];
+    const { code, stdout, stderr } = await new Program(
+      "ocluster-client",
+      ["submit-obuilder", "--json", ...args],
+      { cwd: cluster.dir },
+    ).ended;
+    expect(code).toBe(1);
+    const reason = 'Pool ID "nope" not one of {linux-x86_64}';
+    expect(JSON.parse(stdout)).toEqual({ ok: false, kind: "failed", reason });
+    expect(stderr).toContain(`Error tailing logs: Failed: ${reason}`);
+  });
+
   it("a scheduler that ends is told of, with status 1", async () => {
     const program = obuilder();
     await program.sees("stdout", /Tailing log:/);
