@@ -19,7 +19,7 @@ import { leakedReferences } from "../src/rpc/index.js";
 import { sleep } from "../src/worker/time.js";
 import { type Figures, table } from "./stress/figures.js";
 import { DEFAULT_PROFILES, profile } from "./stress/profile.js";
-import { capsIn, withOwnScheduler } from "./stress/scheduler.js";
+import { type Caps, capsIn, withOwnScheduler } from "./stress/scheduler.js";
 import { runTestbed } from "./stress/testbed.js";
 
 const print = (text: string): void => void process.stdout.write(`${text}\n`);
@@ -54,7 +54,7 @@ const stress = command("stress", "Puts a scheduler under the load of simulated c
       const directory = await mkdtemp(join(tmpdir(), "ocluster-stress-"));
       const timeUp = new AbortController();
       const { time } = options;
-      const timer = time === undefined ? undefined : setTimeout(() => timeUp.abort(), time * 1000);
+      let timer: NodeJS.Timeout | undefined;
       const signal = AbortSignal.any([interrupted, timeUp.signal]);
       const begin = performance.now();
       let figures: ReadonlyMap<string, Figures> = new Map();
@@ -62,13 +62,16 @@ const stress = command("stress", "Puts a scheduler under the load of simulated c
         const { client, listenPrometheus, pool, secretsDir } = options;
         const profiles = client.length > 0 ? client : DEFAULT_PROFILES;
         const testbed = { ...options, profiles, directory, print };
+        const run = async (caps: Caps) => {
+          // Not before: a scheduler of our own may take its time to start.
+          if (time !== undefined) timer = setTimeout(() => timeUp.abort(), time * 1000);
+          figures = await runTestbed({ ...testbed, caps }, signal);
+        };
         if (secretsDir !== undefined) {
-          figures = await runTestbed({ ...testbed, caps: capsIn(secretsDir, pool) }, signal);
+          await run(capsIn(secretsDir, pool));
         } else {
           const own = { directory, pool, prometheusPort: listenPrometheus };
-          await withOwnScheduler(own, signal, async (caps) => {
-            figures = await runTestbed({ ...testbed, caps }, signal);
-          });
+          await withOwnScheduler(own, interrupted, run);
         }
       } finally {
         clearTimeout(timer);
