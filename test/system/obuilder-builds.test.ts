@@ -155,9 +155,8 @@ describe.each(["crun", "runc"] as const)("steps in %s", (runtime) => {
       { log: waiting, signal: again.signal },
     );
     await waiting.sees(/started/);
-    expect(processesWith("sleep 876543").filter((line) => line.startsWith("sleep"))).toHaveLength(
-      2,
-    );
+    const sleepers = () => processesWith("sleep 876543").filter((line) => line.startsWith("sleep"));
+    await expect.poll(sleepers).toHaveLength(2);
     again.abort();
     await expect(second).rejects.toThrow(BuildCancelled);
   });
