@@ -108,7 +108,7 @@ export class Payload {
       }
       return number;
     });
-    return new Payload(content, hooks);
+    return new Payload(content, hooks.length === 0 ? NO_HOOKS : hooks);
   }
 
   /** Puts hooks in the places of the capabilities with these numbers. Takes them. */
