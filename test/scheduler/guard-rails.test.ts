@@ -1,6 +1,6 @@
 /** What one client or worker may cost the others, and that it is told so. */
 import { afterEach, describe, expect, it } from "vitest";
-import { Job, Ticket } from "../../src/api/index.js";
+import { Job, Queue, Ticket } from "../../src/api/index.js";
 import { RpcError } from "../../src/rpc/index.js";
 import { Network } from "./network.js";
 
@@ -54,6 +54,26 @@ describe("guard rails", () => {
     );
     longest.release();
     tooLong.release();
+  });
+
+  it("limit a worker's requests for jobs, as every job wakes all of them", async () => {
+    network = await Network.start();
+    const [alice, worker] = [await network.client("alice"), await network.worker("w1")];
+    const requests = Array.from({ length: 1000 }, () => worker.pop());
+    const ended = Promise.allSettled(requests);
+    await expect(worker.pop()).rejects.toMatchObject({
+      kind: "overloaded",
+      message: expect.stringContaining("1000"),
+    });
+    const submitted = alice.submit("one");
+    expect((await Promise.race(requests)).spec).toBe("one");
+    // That made room for one more, which waits until the worker is gone.
+    const onceMore = expect(worker.pop()).rejects.toMatchObject({ kind: "disconnected" });
+    await Queue.setActive(worker.queue, true);
+    await worker.disconnect();
+    await onceMore;
+    await ended;
+    submitted.release();
   });
 
   it("cut a pool's name short that is as long as a message", async () => {

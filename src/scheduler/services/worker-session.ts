@@ -16,6 +16,12 @@ import type { QueuedJob } from "./queued-job.js";
 /** How a job ended: `disconnected` is one that was lost with its worker. */
 export type Outcome = "ok" | "failed" | "disconnected";
 
+/**
+ * How many requests for a job one worker may have waiting. Each job that the worker gets has all of them start again; those that we
+ * know of have one, or as many as they have room for.
+ */
+const WAITING_REQUESTS = 1000;
+
 export interface WorkerSessionOptions {
   /** The worker as the pool sees it; this session's own. */
   readonly poolWorker: PoolWorker<QueuedJob>;
@@ -33,6 +39,7 @@ export class WorkerSession {
   private readonly poolWorker: PoolWorker<QueuedJob>;
   private readonly workerCapability: Capability;
   private ended = false;
+  private waiting = 0;
 
   constructor(private readonly options: WorkerSessionOptions) {
     this.poolWorker = options.poolWorker;
@@ -71,8 +78,17 @@ export class WorkerSession {
   }
 
   private pop(job: Capability, signal: AbortSignal): Promise<DetachedPointer> {
+    if (this.waiting >= WAITING_REQUESTS) {
+      job.release();
+      throw new RpcError(
+        "overloaded",
+        `This worker has ${WAITING_REQUESTS} requests for jobs waiting, which is the limit. Ask again when one is answered`,
+      );
+    }
+    this.waiting++;
     return new Promise((resolve, reject) => {
       const pop = this.poolWorker.pop((ticket) => {
+        this.waiting--;
         if (ticket) {
           resolve(this.start(ticket, job));
         } else {
@@ -83,6 +99,7 @@ export class WorkerSession {
       // A worker that no longer waits for the answer must not be given a job: it would never run.
       const callOff = () => {
         if (!pop.cancel()) return;
+        this.waiting--;
         job.release();
         reject(new RpcError("failed", "The request for a job was cancelled"));
       };
