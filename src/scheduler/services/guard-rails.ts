@@ -3,6 +3,7 @@
  * broken one from taking all the memory. Who goes over one is told so, with the limit, as "overloaded".
  */
 import { RpcError } from "../../rpc/errors.js";
+import type { Rush } from "./rush.js";
 
 export interface GuardRails {
   /** Jobs that a client may have queued, in all pools together. */
@@ -86,7 +87,11 @@ export class QueueAccount {
 export class TicketAccount {
   private tickets = 0;
 
-  constructor(private readonly limits: GuardRails) {}
+  /** `rush` counts those of all connections. */
+  constructor(
+    private readonly limits: GuardRails,
+    private readonly rush: Rush,
+  ) {}
 
   /** Counts a ticket that is to be given out. Throws an `RpcError` (overloaded) if it is one too many. */
   enter(): void {
@@ -97,10 +102,12 @@ export class TicketAccount {
       );
     }
     this.tickets++;
+    this.rush.enter();
   }
 
   leave(): void {
     this.tickets--;
+    this.rush.leave();
   }
 }
 

@@ -26,6 +26,7 @@ import { type Access, Clients } from "./clients.js";
 import { ClusterPool, type PoolEvents } from "./cluster-pool.js";
 import { type GuardRails, TicketAccount } from "./guard-rails.js";
 import { ClusterPoolAdmin } from "./pool-admin.js";
+import { Rush } from "./rush.js";
 import { submissionService } from "./submissions.js";
 
 export interface SchedulerOptions {
@@ -51,6 +52,7 @@ export class Scheduler {
   /** Services with derived ids, by the id's hash. */
   private readonly services = new Map<string, (connection: Connection | undefined) => Capability>();
   private readonly ticketAccounts = new WeakMap<Connection, TicketAccount>();
+  private readonly rush = new Rush();
 
   constructor(private readonly options: SchedulerOptions) {
     const { clock = () => Date.now() / 1000, derivedId, guardRails, log, store } = options;
@@ -143,7 +145,7 @@ export class Scheduler {
   private ticketAccountOf(connection: Connection | undefined): TicketAccount {
     const known = connection && this.ticketAccounts.get(connection);
     if (known) return known;
-    const account = new TicketAccount(this.options.guardRails);
+    const account = new TicketAccount(this.options.guardRails, this.rush);
     if (connection) this.ticketAccounts.set(connection, account);
     return account;
   }
