@@ -197,8 +197,9 @@ function readOption(
   }
   const option = long ? longOption(command, long) : shortOption(command, short!);
   if (!option.required) {
-    // `--help=plain` and the like choose a format in the reference; there is one format here.
-    if (value !== undefined && option.long !== "--help") {
+    // `--help=plain` and the like choose a format of the whole help in the reference.
+    if (option.long === "--help") return [{ option, value: value ?? "" }];
+    if (value !== undefined) {
       throw new BadCommandLine(
         `option '${longest(option)}' is a flag, it cannot take the argument '${value}'`,
         command,

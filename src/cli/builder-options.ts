@@ -1,11 +1,12 @@
 /**
  * Options for building specs, which the worker and `obuilder` share:
  *
- *     const build = command(…).addOption(BUILDER_OPTIONS.rsyncMode)…option(...FAST_SYNC)
+ *     const build = command(…).addOption(BUILDER_OPTIONS.rsyncMode)…
  *       .action((options) => openBuilder({ store, ...builderOptions(options) }));
  *     for (const each of WITHOUT_EFFECT) build.addOption(each);
  */
 import { resolve } from "node:path";
+import { Option } from "@commander-js/extra-typings";
 import {
   DOCKER_ISOLATIONS,
   type DockerIsolation,
@@ -18,6 +19,7 @@ import {
 } from "../obuilder/choices.js";
 import type { BuilderOptions } from "../obuilder/open-builder.js";
 import { option } from "./command.js";
+import { seldom } from "./help.js";
 import {
   decimal,
   duration,
@@ -35,49 +37,60 @@ export const BUILDER_OPTIONS = {
     "How an rsync store keeps layers; required there.",
     oneOf(RSYNC_MODES),
   ),
+  fastSync: seldom(
+    new Option("--fast-sync", "Do not wait for the disk when a step asks to.").default(false),
+  ),
   imageDir: option(
     "--obuilder-image-dir <DIR>",
     "Directory of OCI layouts with base images.",
     existingDirectory,
   ),
-  fetch: option(
-    "--obuilder-fetch <LIST>",
-    "Where to get base images, in this order.",
-    list(oneOf(FETCHER_NAMES)),
-  ).default<FetcherName[]>([...FETCHER_NAMES]),
-  runtime: option(
-    "--obuilder-runtime <NAME>",
-    "What runs the steps.",
-    oneOf(RUNTIME_CHOICES),
-  ).default("auto" as RuntimeChoice),
-  cpus: option("--obuilder-cpus <N>", "Processors for each step.", decimal({ min: 0.01 })),
-  memory: option("--obuilder-memory <SIZE>", "Memory for each step.", size()),
-  pids: option(
-    "--obuilder-pids <N>",
-    "Processes for each step (default: half of the machine's).",
-    integer({ min: 1 }),
+  fetch: seldom(
+    option(
+      "--obuilder-fetch <LIST>",
+      "Where to get base images, in this order.",
+      list(oneOf(FETCHER_NAMES)),
+    ).default<FetcherName[]>([...FETCHER_NAMES]),
   ),
-  baseRefresh: option(
-    "--obuilder-base-refresh <TIME>",
-    "Look up tags of base images again after that time (default: never).",
-    duration,
+  runtime: seldom(
+    option("--obuilder-runtime <NAME>", "What runs the steps.", oneOf(RUNTIME_CHOICES)).default(
+      "auto" as RuntimeChoice,
+    ),
   ),
-  dockerCpus: option(
-    "--docker-cpus <N>",
-    "Processors for a step in a docker store.",
-    decimal({ min: 0.01 }),
+  cpus: seldom(option("--obuilder-cpus <N>", "Processors for each step.", decimal({ min: 0.01 }))),
+  memory: seldom(option("--obuilder-memory <SIZE>", "Memory for each step.", size())),
+  pids: seldom(
+    option(
+      "--obuilder-pids <N>",
+      "Processes for each step (default: half of the machine's).",
+      integer({ min: 1 }),
+    ),
   ),
-  dockerMemory: option("--docker-memory <SIZE>", "Memory for a step in a docker store.", size()),
-  dockerIsolation: option(
-    "--docker-isolation <KIND>",
-    "Isolation of steps in a docker store.",
-    oneOf(DOCKER_ISOLATIONS),
+  baseRefresh: seldom(
+    option(
+      "--obuilder-base-refresh <TIME>",
+      "Look up tags of base images again after that time (default: never).",
+      duration,
+    ),
+  ),
+  dockerCpus: seldom(
+    option("--docker-cpus <N>", "Processors for a step in a docker store.", decimal({ min: 0.01 })),
+  ),
+  dockerMemory: seldom(
+    option("--docker-memory <SIZE>", "Memory for a step in a docker store.", size()),
+  ),
+  dockerIsolation: seldom(
+    option(
+      "--docker-isolation <KIND>",
+      "Isolation of steps in a docker store.",
+      oneOf(DOCKER_ISOLATIONS),
+    ),
   ),
 } as const;
 
 /** `--docker-network NAME`; what it is the network of depends on the program. */
 export function dockerNetworkOption(description: string) {
-  return option("--docker-network <NAME>", description, nonEmpty);
+  return seldom(option("--docker-network <NAME>", description, nonEmpty));
 }
 
 /** The reference's options for sandboxes that there are none of here: old service files and scripts still start. */
@@ -90,13 +103,6 @@ export const WITHOUT_EFFECT = [
   "--hcs-ctr-path <PATH>",
   "--hcs-hcn-namespace-path <PATH>",
 ].map((flags) => option(flags, "Without effect: there is no such sandbox.", String).hideHelp());
-
-/** A flag: `command(…).option(...FAST_SYNC)`. */
-export const FAST_SYNC = [
-  "--fast-sync",
-  "Do not wait for the disk when a step asks to.",
-  false,
-] as const;
 
 /** The options as commander names them. */
 interface Parsed {

@@ -30,7 +30,7 @@ import {
 } from "./argv.js";
 import { completionScript, SHELLS } from "./completion/index.js";
 import { EXIT, outcomeOf, UsageError } from "./errors.js";
-import { HELP, usageText, valuesText } from "./help.js";
+import { helpLayout, seldom, usageText } from "./help.js";
 import { configureLog, LOG_FORMATS, VERBOSITIES } from "./log.js";
 import { dieOf, Interrupted } from "./signals.js";
 import { COLORS, type Sink, stderrTerminal } from "./terminal.js";
@@ -90,10 +90,14 @@ export function connectOption(example: string) {
 
 /** A command of a program, or a program that has no commands. `examples` are whole command lines, shown in its help. */
 export function command(name: string, summary: string, examples: readonly string[]) {
-  const result = base(name, summary, examples)
-    .addOption(option("--verbosity <LEVEL>", "What to log", oneOf(VERBOSITIES)).default("warning"))
-    .addOption(option("--color <WHEN>", "Colours", oneOf(COLORS)).default("auto"))
-    .addOption(option("--log-format <FORMAT>", "Log as", oneOf(LOG_FORMATS)).default("text"))
+  const result = base(name, summary, examples, "Show this help; --help=all: with all options.")
+    .addOption(
+      seldom(option("--verbosity <LEVEL>", "What to log", oneOf(VERBOSITIES)).default("warning")),
+    )
+    .addOption(seldom(option("--color <WHEN>", "Colours", oneOf(COLORS)).default("auto")))
+    .addOption(
+      seldom(option("--log-format <FORMAT>", "Log as", oneOf(LOG_FORMATS)).default("text")),
+    )
     .hook("preAction", (self) => {
       const { verbosity, color, logFormat } = self.opts();
       return configureLog({ verbosity, color, format: logFormat });
@@ -111,7 +115,7 @@ export function program(
   commands: readonly CommandUnknownOpts[],
   examples: readonly string[],
 ): CommandUnknownOpts {
-  const result = base(name, summary, examples).helpCommand(false);
+  const result = base(name, summary, examples, "Show this help.").helpCommand(false);
   for (const each of commands) result.addCommand(each);
   result.addCommand(
     command("completion", "Print a completion script for a shell.", [
@@ -125,17 +129,15 @@ export function program(
   return result;
 }
 
-function base(name: string, summary: string, examples: readonly string[]) {
+function base(name: string, summary: string, examples: readonly string[], help: string) {
   const result = new Command(name)
     .description(summary)
     .helpOption(false)
     .exitOverride()
     .configureOutput({ outputError: () => {} })
-    .configureHelp(HELP)
-    .addHelpText("after", ({ command }) => {
-      return `${valuesText(command)}\nExamples:\n${examples.map((line) => `  ${line}`).join("\n")}`;
-    });
-  result.option("--help", "Show this help.");
+    .configureHelp(helpLayout({ all: false }))
+    .addHelpText("after", `\nExamples:\n${examples.map((line) => `  ${line}`).join("\n")}`);
+  result.option("--help", help);
   result.option("--version", "Show the version.");
   return result;
 }
@@ -164,8 +166,12 @@ export async function run(
     }
     const parsed = parse(program, argv);
     command = parsed.command;
-    if (find(parsed, "help")) {
-      command.configureOutput({ writeOut: (text) => output.stdout.write(text) }).outputHelp();
+    const help = find(parsed, "help");
+    if (help) {
+      command
+        .configureHelp(helpLayout({ all: help[1].some((format) => format !== "") }))
+        .configureOutput({ writeOut: (text) => output.stdout.write(text) })
+        .outputHelp();
     } else if (find(parsed, "version")) {
       output.stdout.write(`${version()}\n`);
     } else {

@@ -1,15 +1,38 @@
 /** How help and usage look. The layout is commander's; names and order follow the command lines of the reference. */
-import type { CommandUnknownOpts, HelpConfiguration, Option } from "@commander-js/extra-typings";
+import {
+  type CommandUnknownOpts,
+  Help,
+  type HelpConfiguration,
+  type Option,
+} from "@commander-js/extra-typings";
 import { path } from "./argv.js";
 
 /** What every command has, by attribute name: listed after its own options. */
 const COMMON = ["help", "version", "verbose", "quiet", "verbosity", "color", "logFormat"];
 
-export const HELP: HelpConfiguration = {
-  visibleOptions: ({ options }) => {
-    const isCommon = (each: { attributeName(): string }) => COMMON.includes(each.attributeName());
-    const own = options.filter((each) => !each.hidden && !isCommon(each));
-    return [...own, ...options.filter(isCommon)];
+const seldomNeeded = new WeakSet<object>();
+
+/** Leaves an option out of the help unless all are wanted: what is needed to begin with fits a screen then. */
+export function seldom<T extends object>(option: T): T {
+  seldomNeeded.add(option);
+  return option;
+}
+
+/** How help looks, of the options that are often needed or of all. */
+export function helpLayout({ all }: { readonly all: boolean }): HelpConfiguration {
+  return {
+    ...LAYOUT,
+    visibleOptions: ({ options }) => {
+      const isCommon = (each: { attributeName(): string }) => COMMON.includes(each.attributeName());
+      const visible = options.filter((each) => !each.hidden && (all || !seldomNeeded.has(each)));
+      return [...visible.filter((each) => !isCommon(each)), ...visible.filter(isCommon)];
+    },
+  };
+}
+
+const LAYOUT: HelpConfiguration = {
+  formatHelp: (command, helper) => {
+    return Help.prototype.formatHelp.call(helper, command, helper) + valuesText(command, helper);
   },
   subcommandTerm: (each) => each.name(),
   optionTerm: ({ flags }) => flags.replace(VALUE, "=$1"),
@@ -18,7 +41,7 @@ export const HELP: HelpConfiguration = {
     return describe(each, value === "" ? "" : ` (default: ${value})`);
   },
   argumentDescription: (each) => describe(each, ""),
-  commandUsage: usage,
+  commandUsage: (command) => wrapped(usage(command)),
 };
 
 /** `What to log: quiet, error, warning. (default: warning)` */
@@ -62,9 +85,7 @@ const KINDS: Readonly<Record<string, Kind>> = {
     meaning: "bytes, or with a unit: 512K, 64M, 1.5G (of 1024), 20GB (of 1000)",
     write: (bytes) => inUnits(bytes, 1024, ["", "K", "M", "G", "T", "P"]),
   },
-  STORE: {
-    meaning: "overlayfs:/path, btrfs:/path, rsync:/path, xfs:/path, zfs:pool, docker:/path",
-  },
+  STORE: { meaning: "zfs:POOL, or overlayfs:, btrfs:, xfs:, rsync: or docker: and a path" },
   TIME: {
     meaning: "seconds, or with units: 250ms, 90s, 10m, 1h30m, 7d",
     write: (seconds) => inUnits(seconds, 60, ["s", "m", "h"]),
@@ -77,11 +98,11 @@ function inUnits(value: number, step: number, [unit = "", ...larger]: readonly s
   return isWhole ? inUnits(value / step, step, larger) : `${value}${unit}`;
 }
 
-/** A section for the help that says how the command's values are written; "" if all of them speak for themselves. */
-export function valuesText(command: CommandUnknownOpts): string {
+/** A section that says how the values of what is shown are written; "" if all of them speak for themselves. */
+function valuesText(command: CommandUnknownOpts, helper: Help): string {
   const names = [
     ...command.registeredArguments.map((each) => each.name()),
-    ...command.options.filter((each) => !each.hidden).map(valueName),
+    ...helper.visibleOptions(command).map(valueName),
   ];
   const told = Object.keys(KINDS).filter((name) => names.includes(name));
   const width = Math.max(...told.map((name) => name.length));
@@ -103,6 +124,21 @@ function usage(command: CommandUnknownOpts): string {
   }
   return words.join(" ");
 }
+
+/** Of a long usage, what does not fit beside `Usage: ` goes on below. */
+function wrapped(text: string): string {
+  const lines = [""];
+  for (const word of text.split(" ")) {
+    const line = lines.at(-1)!;
+    if (line !== "" && USAGE_INDENT + line.length + 1 + word.length > WIDTH) lines.push(word);
+    else lines[lines.length - 1] = line === "" ? word : `${line} ${word}`;
+  }
+  return lines.join(`\n${" ".repeat(USAGE_INDENT + 2)}`);
+}
+
+/** Of the widest terminal that everybody has. */
+const WIDTH = 80;
+const USAGE_INDENT = "Usage: ".length;
 
 /** An error in the command line, with the usage and where to find help. */
 export function usageText(command: CommandUnknownOpts, message: string): string {

@@ -6,7 +6,6 @@ import {
   BUILDER_OPTIONS,
   builderOptions,
   dockerNetworkOption,
-  FAST_SYNC,
   WITHOUT_EFFECT,
 } from "./builder-options.js";
 import { argument, command, option, program, repeatedOption, runMain } from "./command.js";
@@ -66,7 +65,7 @@ function storeCommand(name: string, summary: string, examples: readonly string[]
     .addOption(BUILDER_OPTIONS.dockerCpus)
     .addOption(BUILDER_OPTIONS.dockerMemory)
     .addOption(BUILDER_OPTIONS.dockerIsolation)
-    .option(...FAST_SYNC);
+    .addOption(BUILDER_OPTIONS.fastSync);
 }
 
 /** `build`, and `plan` in its place: they take the same. */
@@ -100,7 +99,7 @@ const healthcheck = storeCommand("healthcheck", "Try a build.", ["healthcheck"])
 );
 
 const deleteLayer = storeCommand("delete", "Remove a layer and all that were made from it.", [
-  "delete 4ea035d1f0cfdda7660f299954022c3a974ec9e1ba5d06b3a9aa2bca24fdcfb7",
+  "delete $ID",
 ])
   .addArgument(argument("<ID>", "The layer.", layerId))
   .action(async (id, options) => {

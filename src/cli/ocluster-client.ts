@@ -48,7 +48,8 @@ async function submitJob(
 }
 
 const submitDocker = submitCommand("submit-docker", "Submit a Docker build to the scheduler.", [
-  "ocluster-client -c submission.cap submit-docker --pool=linux-x86_64 --local-dockerfile=Dockerfile",
+  "ocluster-client -c submission.cap submit-docker --pool=linux-x86_64 \\",
+  "  --local-dockerfile=Dockerfile",
 ])
   .addOption(option("--local-dockerfile <PATH>", "A Dockerfile on this machine.", existingFile))
   .addOption(option("--context-dockerfile <PATH>", "The Dockerfile in the commit.", nonEmpty))
@@ -66,10 +67,15 @@ const submitDocker = submitCommand("submit-docker", "Submit a Docker build to th
     await submitJob(options, { action, source, secrets: readSecrets(options.secret) });
   });
 
+const SUBMIT_OBUILDER = [
+  "ocluster-client -c submission.cap submit-obuilder --pool=linux-x86_64 \\",
+  "  --local-file=hello.spec",
+];
+
 const submitObuilder = submitCommand(
   "submit-obuilder",
   "Submit an OBuilder build to the scheduler.",
-  ["ocluster-client -c submission.cap submit-obuilder --pool=linux-x86_64 --local-file=hello.spec"],
+  SUBMIT_OBUILDER,
 )
   .addOption(
     option("--local-file <PATH>", "The spec to build.", existingFile).makeOptionMandatory(),
@@ -86,8 +92,6 @@ await runMain(
     "ocluster-client",
     "Submits build jobs to a scheduler.",
     [submitDocker, submitObuilder],
-    [
-      "ocluster-client -c submission.cap submit-obuilder --pool=linux-x86_64 --local-file=hello.spec",
-    ],
+    SUBMIT_OBUILDER,
   ),
 );

@@ -7,6 +7,7 @@ import { DEFAULT_LIMITS } from "../rpc/limits.js";
 import { DEFAULT_GUARD_RAILS } from "../scheduler/services/guard-rails.js";
 import { command, option, runMain } from "./command.js";
 import { UsageError } from "./errors.js";
+import { seldom } from "./help.js";
 import { feedWatchdog, notifyServiceManager } from "./service-manager.js";
 import { interruptible } from "./signals.js";
 import {
@@ -51,7 +52,8 @@ const DEFAULT_SECRETS_DIR = "./capnp-secrets";
 
 const scheduler = command("ocluster-scheduler", "Queues build jobs and hands them to workers.", [
   "ocluster-scheduler --capnp-secret-key-file=./capnp-secrets/key.pem \\",
-  "  --capnp-listen-address=tcp:0.0.0.0:9000 --capnp-public-address=tcp:cluster.example.org:9000 \\",
+  "  --capnp-listen-address=tcp:0.0.0.0:9000 \\",
+  "  --capnp-public-address=tcp:cluster.example.org:9000 \\",
   "  --state-dir=/var/lib/ocluster-scheduler --pools=linux-x86_64,linux-arm64",
 ])
   .addOption(option("--pools <NAMES>", "Pools to provide.", names).makeOptionMandatory())
@@ -98,39 +100,55 @@ const scheduler = command("ocluster-scheduler", "Queues build jobs and hands the
     ),
   )
   .addOption(
-    option("--probe-interval <TIME>", "Pause between looks at a worker.", duration).default(30),
-  )
-  .addOption(
-    option("--probe-timeout <TIME>", "A worker silent this long is gone.", duration).default(30),
-  )
-  .addOption(
-    option("--max-queued-jobs <N>", "Jobs queued per client.", integer({ min: 1 })).default(
-      DEFAULT_GUARD_RAILS.queuedJobs,
+    seldom(
+      option("--probe-interval <TIME>", "Pause between looks at a worker.", duration).default(30),
     ),
   )
   .addOption(
-    option("--max-queued-size <SIZE>", "Their descriptions together.", size()).default(
-      DEFAULT_GUARD_RAILS.queuedBytes,
+    seldom(
+      option("--probe-timeout <TIME>", "A worker silent this long is gone.", duration).default(30),
     ),
   )
   .addOption(
-    option("--max-job-size <SIZE>", "One job's description.", size()).default(
-      DEFAULT_GUARD_RAILS.jobBytes,
+    seldom(
+      option("--max-queued-jobs <N>", "Jobs queued per client.", integer({ min: 1 })).default(
+        DEFAULT_GUARD_RAILS.queuedJobs,
+      ),
     ),
   )
   .addOption(
-    option("--max-tickets <N>", "Tickets per connection.", integer({ min: 1 })).default(
-      DEFAULT_GUARD_RAILS.tickets,
+    seldom(
+      option("--max-queued-size <SIZE>", "Their descriptions together.", size()).default(
+        DEFAULT_GUARD_RAILS.queuedBytes,
+      ),
     ),
   )
   .addOption(
-    option("--max-relay-size <SIZE>", "Log data that waits for one slow client.", size()).default(
-      DEFAULT_LIMITS.outboundAbortBytes,
+    seldom(
+      option("--max-job-size <SIZE>", "One job's description.", size()).default(
+        DEFAULT_GUARD_RAILS.jobBytes,
+      ),
     ),
   )
   .addOption(
-    option("--max-relay-total <SIZE>", "The same for all clients together.", size()).default(
-      DEFAULT_GUARD_RAILS.relayTotalBytes,
+    seldom(
+      option("--max-tickets <N>", "Tickets per connection.", integer({ min: 1 })).default(
+        DEFAULT_GUARD_RAILS.tickets,
+      ),
+    ),
+  )
+  .addOption(
+    seldom(
+      option("--max-relay-size <SIZE>", "Log data that waits for one slow client.", size()).default(
+        DEFAULT_LIMITS.outboundAbortBytes,
+      ),
+    ),
+  )
+  .addOption(
+    seldom(
+      option("--max-relay-total <SIZE>", "The same for all clients together.", size()).default(
+        DEFAULT_GUARD_RAILS.relayTotalBytes,
+      ),
     ),
   )
   .action(async (options) => {

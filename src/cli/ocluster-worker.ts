@@ -8,10 +8,10 @@ import {
   BUILDER_OPTIONS,
   builderOptions,
   dockerNetworkOption,
-  FAST_SYNC,
   WITHOUT_EFFECT,
 } from "./builder-options.js";
 import { command, connectOption, option, repeatedOption, runMain } from "./command.js";
+import { seldom } from "./help.js";
 import {
   decimal,
   directory,
@@ -72,19 +72,23 @@ const worker = command("ocluster-worker", "Runs a build worker.", [
     option("--capacity <N>", "Builds that can run at a time.", integer({ min: 1 })).default(10),
   )
   .addOption(
-    repeatedOption(
-      "--job-weight <REGEX=N>",
-      "Jobs whose cache hint matches count N times; the last match decides.",
-      weightRule,
+    seldom(
+      repeatedOption(
+        "--job-weight <REGEX=N>",
+        "Jobs whose cache hint matches count N times; the last match decides.",
+        weightRule,
+      ),
     ),
   )
-  .addOption(option("--job-timeout <TIME>", "A job that takes longer fails.", duration))
-  .addOption(option("--max-log-size <SIZE>", "A job's output is cut after that.", size()))
+  .addOption(seldom(option("--job-timeout <TIME>", "A job that takes longer fails.", duration)))
+  .addOption(seldom(option("--max-log-size <SIZE>", "A job's output is cut after that.", size())))
   .addOption(
-    option(
-      "--git-timeout <TIME>",
-      "A Git server that is silent for so long is given up.",
-      duration,
+    seldom(
+      option(
+        "--git-timeout <TIME>",
+        "A Git server that is silent for so long is given up.",
+        duration,
+      ),
     ),
   )
   .addOption(
@@ -102,10 +106,12 @@ const worker = command("ocluster-worker", "Runs a build worker.", [
     ),
   )
   .addOption(
-    option(
-      "--docker-max-df-size <GIGABYTES>",
-      "Prune Docker when its images take more.",
-      decimal({ min: 0 }),
+    seldom(
+      option(
+        "--docker-max-df-size <GIGABYTES>",
+        "Prune Docker when its images take more.",
+        decimal({ min: 0 }),
+      ),
     ),
   )
   .addOption(dockerNetworkOption("The network of Docker builds, and of steps in a docker store."))
@@ -117,32 +123,42 @@ const worker = command("ocluster-worker", "Runs a build worker.", [
   )
   .addOption(BUILDER_OPTIONS.rsyncMode)
   .addOption(
-    option(
-      "--obuilder-prune-threshold <PERCENT>",
-      "Prune the store when no more is free.",
-      percentage,
-    ).default(30),
-  )
-  .addOption(
-    option("--obuilder-prune-limit <N>", "Layers to prune at a time.", integer({ min: 1 })).default(
-      100,
+    seldom(
+      option(
+        "--obuilder-prune-threshold <PERCENT>",
+        "Prune the store when no more is free.",
+        percentage,
+      ).default(30),
     ),
   )
   .addOption(
-    option(
-      "--obuilder-prune-item-threshold <N>",
-      "Prune the store when it holds more layers.",
-      integer({ min: 0 }),
+    seldom(
+      option(
+        "--obuilder-prune-limit <N>",
+        "Layers to prune at a time.",
+        integer({ min: 1 }),
+      ).default(100),
     ),
   )
   .addOption(
-    option(
-      "--obuilder-healthcheck <TIME>",
-      "Time between health checks; 0: only the one at the start.",
-      duration,
-    ).default(600),
+    seldom(
+      option(
+        "--obuilder-prune-item-threshold <N>",
+        "Prune the store when it holds more layers.",
+        integer({ min: 0 }),
+      ),
+    ),
   )
-  .option(...FAST_SYNC)
+  .addOption(
+    seldom(
+      option(
+        "--obuilder-healthcheck <TIME>",
+        "Time between health checks; 0: only the one at the start.",
+        duration,
+      ).default(600),
+    ),
+  )
+  .addOption(BUILDER_OPTIONS.fastSync)
   .addOption(BUILDER_OPTIONS.imageDir)
   .addOption(BUILDER_OPTIONS.fetch)
   .addOption(BUILDER_OPTIONS.baseRefresh)
@@ -151,28 +167,40 @@ const worker = command("ocluster-worker", "Runs a build worker.", [
   .addOption(BUILDER_OPTIONS.memory)
   .addOption(BUILDER_OPTIONS.pids)
   .addOption(
-    option(
-      "--additional-metrics <NAME:URL,…>",
-      "More metrics to pass on to the scheduler.",
-      namedUrls,
-    ).default([]),
-  )
-  .addOption(
-    option(
-      "--update-mode <MODE>",
-      "Update the Docker service with a fresh image, or only restart; auto: in a container the former",
-      oneOf(UPDATE_MODES),
-    ).default("auto" as UpdateMode),
-  )
-  .addOption(
-    option("--update-repository <REPO>", "The image of the service.", nonEmpty).default(
-      DEFAULT_SERVICE_IMAGE.repository,
+    seldom(
+      option(
+        "--additional-metrics <NAME:URL,…>",
+        "More metrics to pass on to the scheduler.",
+        namedUrls,
+      ).default([]),
     ),
   )
-  .addOption(option("--update-tag <TAG>", "Its tag.", nonEmpty).default(DEFAULT_SERVICE_IMAGE.tag))
   .addOption(
-    option("--update-service <NAME>", "The Docker service that this worker is.", nonEmpty).default(
-      DEFAULT_SERVICE_IMAGE.service,
+    seldom(
+      option(
+        "--update-mode <MODE>",
+        "Update the Docker service with a fresh image, or only restart; auto: in a container the former",
+        oneOf(UPDATE_MODES),
+      ).default("auto" as UpdateMode),
+    ),
+  )
+  .addOption(
+    seldom(
+      option("--update-repository <REPO>", "The image of the service.", nonEmpty).default(
+        DEFAULT_SERVICE_IMAGE.repository,
+      ),
+    ),
+  )
+  .addOption(
+    seldom(option("--update-tag <TAG>", "Its tag.", nonEmpty).default(DEFAULT_SERVICE_IMAGE.tag)),
+  )
+  .addOption(
+    seldom(
+      option(
+        "--update-service <NAME>",
+        "The Docker service that this worker is.",
+        nonEmpty,
+      ).default(DEFAULT_SERVICE_IMAGE.service),
     ),
   )
   .option("--once", "Take one job, then exit.", false)

@@ -331,20 +331,16 @@ describe("help", () => {
       Show the state of a pool.
 
       Arguments:
-        POOL                 Pool to show.
-        WORKER               Worker to show.
+        POOL                Pool to show.
+        WORKER              Worker to show.
 
       Options:
-        -c, --connect=FILE   Capability file of the scheduler (admin.cap).
-        --terse              Only names.
-        --help               Show this help.
-        --version            Show the version.
-        --verbosity=LEVEL    What to log: quiet, error, warning, info, debug.
-                             (default: warning)
-        --color=WHEN         Colours: auto, always, never. (default: auto)
-        --log-format=FORMAT  Log as: text, json. (default: text)
-        -v, --verbose        Log more; given twice, everything.
-        -q, --quiet          Log nothing, show no progress.
+        -c, --connect=FILE  Capability file of the scheduler (admin.cap).
+        --terse             Only names.
+        --help              Show this help; --help=all: with all options.
+        --version           Show the version.
+        -v, --verbose       Log more; given twice, everything.
+        -q, --quiet         Log nothing, show no progress.
 
       Examples:
         farm -c admin.cap show POOL
@@ -373,11 +369,11 @@ describe("help", () => {
       Serve eggs.
 
       Options:
-        --wait=TIME          Pause. (default: 90m)
-        --beat=TIME          Beat. (default: 0.5s)
-        --box=SIZE           Box. (default: 64M)
-        --egg=SIZE           Egg. (default: 1500)
-        --by=LIST            Ways: foot, cart.
+        --wait=TIME    Pause. (default: 90m)
+        --beat=TIME    Beat. (default: 0.5s)
+        --box=SIZE     Box. (default: 64M)
+        --egg=SIZE     Egg. (default: 1500)
+        --by=LIST      Ways: foot, cart.
 
       Values:
         LIST  words, separated by commas
@@ -388,6 +384,12 @@ describe("help", () => {
         serve --wait=10m
       "
     `);
+  });
+
+  test.each([["all"], ["plain"]])("--help=%s has all options of a command", async (value) => {
+    const { stdout } = await farmed("show", `--help=${value}`);
+    expect(stdout).toContain("--terse ");
+    expect(stdout).toContain("--log-format=FORMAT  Log as: text, json. (default: text)\n");
   });
 
   test("--version shows the version, also of a command", async () => {
