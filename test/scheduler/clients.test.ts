@@ -1,4 +1,4 @@
-/** The names that clients can have. */
+/** The names that clients can have, and what is kept of those that are removed. */
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { RpcError } from "../../src/rpc/index.js";
 import { Clients } from "../../src/scheduler/services/clients.js";
@@ -26,4 +26,15 @@ it("bytes that are no text cannot: all such names would be the same", () => {
   expect(() => clients.add(name)).toThrow(new RpcError("failed", "A client's name must be UTF-8"));
   expect(() => clients.add("")).toThrow(new RpcError("failed", "A client needs a name"));
   expect(clients.list()).toEqual([]);
+});
+
+it("one that is removed leaves nothing behind, but for the account of what it still has queued", () => {
+  const account = () => clients.find(clients.add("alice"))!.queueAccount;
+  const first = account();
+  first.enter(10);
+  clients.remove("alice");
+  expect(account()).toBe(first);
+  first.leave(10);
+  clients.remove("alice");
+  expect(account()).not.toBe(first);
 });

@@ -59,6 +59,7 @@ export class Clients {
       this.accesses.get(key)?.revoke();
       this.accesses.delete(key);
     }
+    if (this.accounts.get(id)?.empty) this.accounts.delete(id);
   }
 
   has(id: string): boolean {

@@ -54,6 +54,11 @@ export class QueueAccount {
     private readonly limits: GuardRails,
   ) {}
 
+  /** Nothing is queued. */
+  get empty(): boolean {
+    return this.jobs === 0;
+  }
+
   /** Counts a job that is to be queued. Throws an `RpcError` (overloaded) if it is one too many. */
   enter(bytes: number): void {
     const { jobBytes, queuedBytes, queuedJobs } = this.limits;
