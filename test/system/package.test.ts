@@ -61,8 +61,8 @@ afterAll(() => {
 it("has what users need and nothing else", () => {
   expect(readdirSync(installed).sort()).toEqual(
     [
-      ...["CHANGELOG.md", "LICENSE", "README.md", "dist", "docs", "examples", "node_modules"],
-      ...["package.json", "schema", "scripts"],
+      ...["CHANGELOG.md", "LICENSE", "README.md", "deploy", "dist", "docs", "examples"],
+      ...["node_modules", "package.json", "schema", "scripts"],
     ].sort(),
   );
 });
