@@ -31,8 +31,12 @@ RUN node scripts/build.mjs
 FROM build AS programs
 COPY LICENSE ./
 COPY deploy/healthcheck.mjs ./
-RUN npm prune --omit=dev --omit=optional --omit=peer --no-audit --no-fund \
- && rm -rf node_modules/better-sqlite3/deps node_modules/better-sqlite3/build/Release/obj* \
+# Of the optional packages, only better-sqlite3-v13 is of use, so they are not omitted, and the others go by name.
+RUN npm prune --omit=dev --omit=peer --no-audit --no-fund \
+ && rm -rf node_modules/better-sqlite3*/deps node_modules/better-sqlite3/build/Release/obj* \
+    node_modules/better-sqlite3-v13/prebuilds/darwin-* node_modules/better-sqlite3-v13/prebuilds/linuxmusl-* \
+    node_modules/better-sqlite3-v13/prebuilds/win32-* \
+    node_modules/buildcheck node_modules/cpu-features node_modules/nan node_modules/node-addon-api node_modules/typescript \
  && rm -rf scripts src tsconfig.json tsconfig.build.json package-lock.json
 
 FROM build AS stress-program

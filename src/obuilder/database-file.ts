@@ -7,7 +7,8 @@
 import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import Database from "better-sqlite3";
+import type { Database } from "better-sqlite3";
+import { SQLite } from "../files/sqlite.js";
 
 // The white space is part of what both programs write.
 const CREATE_TABLE = `CREATE TABLE IF NOT EXISTS builds (
@@ -34,8 +35,8 @@ export interface RawRow {
  * Opens or makes the file, for this process alone. Sharing it would take a file that all have mapped into their memory, and
  * whoever writes to that when the disk is full is killed (SIGBUS), sooner or later, on btrfs sooner.
  */
-export function openFile(path: string): Database.Database {
-  const db = new Database(path);
+export function openFile(path: string): Database {
+  const db = new SQLite(path);
   try {
     db.pragma("locking_mode = EXCLUSIVE");
     db.pragma("journal_mode = WAL");
@@ -49,19 +50,19 @@ export function openFile(path: string): Database.Database {
 }
 
 /** A database in memory with these rows. */
-export function inMemory(rows: readonly RawRow[]): Database.Database {
-  const db = new Database(":memory:");
+export function inMemory(rows: readonly RawRow[]): Database {
+  const db = new SQLite(":memory:");
   createTable(db);
   replaceRows(db, rows);
   return db;
 }
 
-export function allRows(db: Database.Database): RawRow[] {
+export function allRows(db: Database): RawRow[] {
   return db.prepare<[], RawRow>("SELECT * FROM builds").all();
 }
 
 /** Makes the rows of a database those of another. */
-export function replaceRows(db: Database.Database, rows: readonly RawRow[]): void {
+export function replaceRows(db: Database, rows: readonly RawRow[]): void {
   const insert = db.prepare<RawRow>(
     "INSERT INTO builds VALUES (@id, @created, @used, @rc, @parent)",
   );
@@ -83,9 +84,9 @@ export function rowsOnDisk(path: string): RawRow[] {
 }
 
 /** Without a write-ahead log the file is all, and must not say in memory that there is one. */
-function openImage(image: Buffer): Database.Database {
+function openImage(image: Buffer): Database {
   image.subarray(FORMAT_VERSIONS, FORMAT_VERSIONS + 2).fill(ROLLBACK_JOURNAL);
-  return new Database(image);
+  return new SQLite(image);
 }
 
 /** Offset in the header of the versions for writing and for reading (https://www.sqlite.org/fileformat.html). */
@@ -93,7 +94,7 @@ const FORMAT_VERSIONS = 18;
 const ROLLBACK_JOURNAL = 1;
 
 /** With its write-ahead log, which its process may just be adding to, or has just emptied. */
-function openCopy(path: string): Database.Database {
+function openCopy(path: string): Database {
   const dir = mkdtempSync(join(tmpdir(), "obuilder-db-"));
   try {
     const copy = join(dir, "db.sqlite");
@@ -104,7 +105,7 @@ function openCopy(path: string): Database.Database {
       if (existsSync(wal(path))) copyFileSync(wal(path), wal(copy));
       else rmSync(wal(copy), { force: true });
     } while (versions(path) !== before);
-    const db = new Database(copy);
+    const db = new SQLite(copy);
     db.pragma("locking_mode = EXCLUSIVE");
     hasTable(db); // opens what has been copied, which then needs no names
     return db;
@@ -125,11 +126,11 @@ function versions(path: string): string {
     .join();
 }
 
-function hasTable(db: Database.Database): boolean {
+function hasTable(db: Database): boolean {
   return db.prepare("SELECT 1 FROM sqlite_master WHERE name = 'builds'").get() !== undefined;
 }
 
-function createTable(db: Database.Database): void {
+function createTable(db: Database): void {
   // The reference does not enforce them: a replaced layer may have children.
   db.pragma("foreign_keys = OFF");
   db.exec(CREATE_TABLE);

@@ -2,8 +2,8 @@
  * Keeps a second scheduler out of a state directory: each holds in memory what it has read, and would overwrite the other's.
  */
 import { join } from "node:path";
-import Database from "better-sqlite3";
 import { takeLock } from "../files/lock.js";
+import { SQLite } from "../files/sqlite.js";
 
 export class StateInUse extends Error {
   override readonly name = "StateInUse";
@@ -25,7 +25,7 @@ export function lockState(directory: string, onUnable: (cause: string) => void):
   try {
     unlock = takeLock(join(directory, "scheduler.lock"));
   } catch (error) {
-    if (!(error instanceof Database.SqliteError)) throw error;
+    if (!(error instanceof SQLite.SqliteError)) throw error;
     onUnable(error.message);
     return () => {};
   }

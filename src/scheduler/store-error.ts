@@ -2,7 +2,7 @@
  * What can be wrong with the state database, told to the person who has to put it right.
  */
 
-import Database from "better-sqlite3";
+import { SQLite } from "../files/sqlite.js";
 
 export type StoreErrorKind = "damaged" | "locked" | "inaccessible" | "foreign" | "failed";
 
@@ -34,7 +34,7 @@ export class StoreError extends Error {
     try {
       return use();
     } catch (error) {
-      if (!(error instanceof Database.SqliteError)) throw error;
+      if (!(error instanceof SQLite.SqliteError)) throw error;
       throw new StoreError(kindOf(error.code), path, error.message, { cause: error });
     }
   }

@@ -10,7 +10,8 @@
  */
 
 import { statSync } from "node:fs";
-import Database from "better-sqlite3";
+import type { Database } from "better-sqlite3";
+import { SQLite } from "../files/sqlite.js";
 import { SqlitePoolStore } from "./pool-store.js";
 import { StoreError } from "./store-error.js";
 import { SturdyRefs } from "./sturdy-refs.js";
@@ -61,7 +62,7 @@ export class Store {
   readonly writes = new WriteQueue();
 
   private constructor(
-    private readonly db: Database.Database,
+    private readonly db: Database,
     private readonly path: string,
     private readonly onWarning: (warning: StoreError) => void,
     private readonly now: () => number,
@@ -78,7 +79,7 @@ export class Store {
   static open(path: string, { onWarning = () => {}, now = Date.now }: StoreOptions = {}): Store {
     return StoreError.guard(path, () => {
       if ((statSync(path, { throwIfNoEntry: false })?.size ?? 0) > 0) checkHealth(path);
-      const db = new Database(path, { timeout: OPEN_TIMEOUT_MS });
+      const db = new SQLite(path, { timeout: OPEN_TIMEOUT_MS });
       try {
         db.pragma("journal_mode = WAL");
         db.pragma("synchronous = NORMAL");
@@ -122,7 +123,7 @@ function dateOf(now: () => number): () => string {
 
 /** Throws if there is something wrong. The connection only reads, so a damaged file stays as it is, to be rescued. */
 function checkHealth(path: string): void {
-  const db = new Database(path, { readonly: true, timeout: OPEN_TIMEOUT_MS });
+  const db = new SQLite(path, { readonly: true, timeout: OPEN_TIMEOUT_MS });
   try {
     const [finding] = db.pragma("quick_check(1)") as { readonly quick_check: string }[];
     const complaint = finding?.quick_check ?? "no answer to the check";

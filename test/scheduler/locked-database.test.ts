@@ -2,23 +2,24 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import Database from "better-sqlite3";
+import type { Database } from "better-sqlite3";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { Admin, PoolAdmin } from "../../src/api/index.js";
+import { SQLite } from "../../src/files/sqlite.js";
 import { Store } from "../../src/scheduler/store.js";
 import { StoreError } from "../../src/scheduler/store-error.js";
 import { WriteQueue } from "../../src/scheduler/write-queue.js";
 import { Network } from "./network.js";
 
 let dir: string;
-let other: Database.Database;
+let other: Database;
 let network: Network;
 
 beforeEach(async () => {
   dir = mkdtempSync(join(tmpdir(), "ocluster-locked-"));
   const file = join(dir, "scheduler.db");
   network = await Network.start({ store: Store.open(file) });
-  other = new Database(file);
+  other = new SQLite(file);
 });
 
 afterEach(async () => {

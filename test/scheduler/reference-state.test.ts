@@ -2,9 +2,9 @@
 import { cpSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import Database from "better-sqlite3";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { Admin, PoolAdmin } from "../../src/api/index.js";
+import { SQLite } from "../../src/files/sqlite.js";
 import { Identity, SturdyRef } from "../../src/rpc/index.js";
 import { Store } from "../../src/scheduler/store.js";
 import { golden } from "../support/oci-layout.js";
@@ -71,7 +71,7 @@ it("sends a job to the worker that has its hint, and revokes a client for good",
   expect((await w1.pop()).spec).toBe("one");
   const admin = await network.admin();
   await Admin.removeClient(admin, "bob");
-  const db = new Database(join(dir, "scheduler.db"), { readonly: true });
+  const db = new SQLite(join(dir, "scheduler.db"), { readonly: true });
   try {
     expect(db.prepare("SELECT CAST(args AS TEXT) AS id FROM sturdy_refs").all()).toEqual([
       { id: "alice" },

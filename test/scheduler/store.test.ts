@@ -12,8 +12,8 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import Database from "better-sqlite3";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { SQLite } from "../../src/files/sqlite.js";
 import { Store } from "../../src/scheduler/store.js";
 import { StoreError } from "../../src/scheduler/store-error.js";
 
@@ -93,7 +93,7 @@ describe("a state directory of the reference", () => {
     };
     store.sturdyRefs.add(added);
     store.close();
-    const db = new Database(file, { readonly: true });
+    const db = new SQLite(file, { readonly: true });
     const types = (table: string, ...columns: string[]) =>
       db
         .prepare(`SELECT ${columns.map((c) => `typeof(${c})`)} FROM ${table} GROUP BY 1`)
@@ -186,7 +186,7 @@ describe("what is kept", () => {
     let now = Date.UTC(2030, 0, 1, 23, 59);
     const store = Store.open(file, { now: () => now });
     const pool = store.pool("p");
-    const other = new Database(file);
+    const other = new SQLite(file);
     const dates = () => other.prepare("SELECT created FROM cached").pluck().all();
     pool.markCached("docs", "w");
     expect(dates()).toEqual(["2030-01-01"]);
@@ -266,7 +266,7 @@ describe("a database that cannot be used is refused and left as it is", () => {
   });
 
   test("a table that is not ours", () => {
-    const db = new Database(file);
+    const db = new SQLite(file);
     db.exec("CREATE TABLE workers (name TEXT)");
     db.close();
     expect(() => Store.open(file).pool("p")).toThrow(/no such column|not a scheduler's database/);
@@ -274,7 +274,7 @@ describe("a database that cannot be used is refused and left as it is", () => {
 
   test("one that another program is writing to", () => {
     copyGolden();
-    const other = new Database(file);
+    const other = new SQLite(file);
     other.exec("BEGIN IMMEDIATE");
     refuse("locked", /database is locked.*Another program/);
     other.exec("ROLLBACK");
@@ -284,7 +284,7 @@ describe("a database that cannot be used is refused and left as it is", () => {
 
   test("one that another program has to itself", () => {
     copyGolden();
-    const other = new Database(file);
+    const other = new SQLite(file);
     other.pragma("locking_mode = EXCLUSIVE");
     other.exec("BEGIN EXCLUSIVE");
     refuse("locked", /database is locked/);
@@ -304,7 +304,7 @@ describe("while the database cannot be written", () => {
     let now = Date.UTC(2030, 0, 1);
     const store = Store.open(file, { onWarning, now: () => now });
     const pool = store.pool("p");
-    const other = new Database(file);
+    const other = new SQLite(file);
     other.exec("BEGIN IMMEDIATE");
     pool.markCached("docs", "w");
     expect(pool.holders("docs")).toEqual(["w"]);
@@ -335,7 +335,7 @@ describe("while the database cannot be written", () => {
     const store = Store.open(file);
     const pool = store.pool("p");
     pool.addWorker("w");
-    const other = new Database(file);
+    const other = new SQLite(file);
     other.exec("BEGIN IMMEDIATE");
     expect(() => pool.setPaused("w", true)).toThrow(/database is locked/);
     expect(pool.isPaused("w")).toBe(false);

@@ -4,8 +4,8 @@
 
 import { chmodSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import Database from "better-sqlite3";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { SQLite } from "../../src/files/sqlite.js";
 import { readSpec } from "../../src/obuilder/index.js";
 import { TextLog, Workshop } from "../support/builder.js";
 import { type Listing, writeListing } from "../support/obuilder-cases.js";
@@ -80,7 +80,7 @@ it("has the image's variables in the same words", () => {
 
 it("has the same database", () => {
   const path = join(workshop.path("store"), "state/db/db.sqlite");
-  const database = new Database(path, { readonly: true });
+  const database = new SQLite(path, { readonly: true });
   try {
     const schema = database
       .prepare("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY rowid")
