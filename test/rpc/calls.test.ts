@@ -21,6 +21,15 @@ describe.each(Object.entries(WORLDS))("%s", (_, world) => {
     expect(events).toEqual(["object 41", "object released"]);
   });
 
+  test("what a handler returns is no answer", async () => {
+    const handler = (() => 42) as unknown as () => void;
+    const { root, end } = world(serve("Box", [method(echo, handler)]));
+    const response = await root.call(echo).response;
+    expect(response.results.number).toBe(0);
+    response.release();
+    await end();
+  });
+
   test("calls arrive in their order, and not before the caller goes on", async () => {
     const { events, make } = recorder();
     const { root, end } = world(make("object"));

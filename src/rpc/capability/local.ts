@@ -133,8 +133,9 @@ class LocalCall<Self> implements ServerCall<Struct, Struct>, Executor, Turn {
     } finally {
       this.hook.release();
     }
-    if (outcome === undefined) this.end();
-    else outcome.then(this.end, this.fail);
+    // What else a handler returns, against its type, is no concern of the caller's.
+    if (outcome instanceof Promise) outcome.then(this.end, this.fail);
+    else this.end();
   }
 
   get params(): Struct {
