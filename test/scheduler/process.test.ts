@@ -136,7 +136,7 @@ it("shows its metrics and whether it is well", async () => {
   });
   expect(await get("/other")).toEqual({
     status: 400,
-    body: expect.stringMatching(/^Bad request\. There are these pages:\n {2}\/metrics\n/),
+    body: expect.stringMatching(/^Bad request\nThere are these pages:\n {2}\/metrics\n/),
   });
 });
 

@@ -132,10 +132,11 @@ export class MetricsServer {
   }
 }
 
-/** Not 404, as the reference's is not: that is for what a worker does not have. */
+/** Not 404, which is for what a worker does not have, nor 405: the reference answers 400 to all that it does not understand. */
 const BAD_REQUEST: Page = {
   status: 400,
-  body: `Bad request. There are these pages:
+  body: `Bad request
+There are these pages:
   /metrics
   /pool/POOL/worker/WORKER/metrics
   /pool/POOL/worker/WORKER/host-metrics
@@ -146,7 +147,11 @@ const BAD_REQUEST: Page = {
 };
 
 const METHODS = "GET, HEAD";
-const WRONG_METHOD: Page = { status: 405, allow: METHODS, body: `Use one of: ${METHODS}\n` };
+const WRONG_METHOD: Page = {
+  status: 400,
+  allow: METHODS,
+  body: `Bad request\nUse one of: ${METHODS}\n`,
+};
 
 /** The parts of a URL's path, decoded; null if it makes no sense. Empty ones do not count. */
 function segments(url = "/"): string[] | null {
