@@ -37,7 +37,8 @@ export class Clone {
 
   /** For programs that run in the clone. Its `TMPDIR` also marks them and their children. */
   get env(): NodeJS.ProcessEnv {
-    return { ...process.env, TMPDIR: this.tmp };
+    // npm and the compiler have newer versions of Node keep what it made of them in there.
+    return { ...process.env, TMPDIR: this.tmp, NODE_DISABLE_COMPILE_CACHE: "1" };
   }
 
   /** Processes, mounts and temporary files that are still there. */
