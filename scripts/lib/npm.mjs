@@ -14,8 +14,12 @@ export function ensureDependencies() {
   if (install() && addonLoads()) return;
   console.error("The native part of better-sqlite3 could not be had ready-made: compiling it.");
   ensurePackages("compiler");
-  if (!install() || !addonLoads()) {
-    throw new SetUpError("`npm ci` did not succeed; see its messages above.");
+  if (!install()) throw new SetUpError("`npm ci` did not succeed; see its messages above.");
+  if (!addonLoads()) {
+    throw new SetUpError(
+      `better-sqlite3 is installed, but its compiled part does not load in Node ${process.version}. If it is made for another ` +
+        "Node, see `npm config get nodedir`; if it is missing, `npm config get ignore-scripts`.",
+    );
   }
 }
 
