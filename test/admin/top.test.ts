@@ -1,4 +1,5 @@
 /** `ocluster-admin top`: what it shows, on a real terminal and without one, and that it leaves the terminal as it was. */
+import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import type { PoolReport } from "../../src/admin/pool-report.js";
@@ -193,6 +194,7 @@ describe("on a terminal", () => {
       expect(await pty.ended).toBe(1);
     } finally {
       await other.scheduler.stop();
+      rmSync(other.dir, { recursive: true });
     }
   });
 });
