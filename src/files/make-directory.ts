@@ -14,12 +14,12 @@ export class DirectoryError extends Error {
 
 /**
  * Makes a directory and its parents, as far as they do not exist, all with `mode`. `purpose` stands in the message after
- * the path, such as `for the state (--state-dir)`. Throws `DirectoryError`, and the system's error for what has nothing to
- * do with the path, such as a full disk.
+ * the path, such as `for the state (--state-dir)`. Returns those that it made, and nobody else, parents first. Throws
+ * `DirectoryError`, and the system's error for what has nothing to do with the path, such as a full disk.
  */
-export function makeDirectory(path: string, purpose: string, mode = 0o777): void {
+export function makeDirectory(path: string, purpose: string, mode = 0o777): string[] {
   try {
-    make(path, mode);
+    return make(path, mode);
   } catch (error) {
     const reason = reasonOf(error as NodeJS.ErrnoException);
     if (reason === undefined) throw error;
@@ -30,16 +30,16 @@ export function makeDirectory(path: string, purpose: string, mode = 0o777): void
   }
 }
 
-function make(path: string, mode: number): void {
+function make(path: string, mode: number): string[] {
   try {
     mkdirSync(path, { mode });
+    return [path];
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    if (code === "EEXIST" && isDirectory(path)) return;
+    if (code === "EEXIST" && isDirectory(path)) return [];
     const parent = dirname(path);
     if (code !== "ENOENT" || existsSync(parent)) throw error;
-    make(parent, mode);
-    make(path, mode);
+    return [...make(parent, mode), ...make(path, mode)];
   }
 }
 

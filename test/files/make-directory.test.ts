@@ -26,9 +26,12 @@ beforeAll(() => {
 afterAll(() => rmSync(dir, { recursive: true }));
 
 it("makes a directory with its parents, all with the mode asked for", () => {
-  makeDirectory(join(dir, "a/b/c"), "to be tested", 0o700);
-  for (const path of ["a", "a/b", "a/b/c"]) {
-    expect(statSync(join(dir, path)).mode & 0o777).toBe(0o700);
+  const paths = ["a", "a/b", "a/b/c"].map((path) => join(dir, path));
+  expect(makeDirectory(paths[2]!, "to be tested", 0o700)).toEqual(paths);
+  expect(makeDirectory(join(dir, "a/b/d"), "to be tested")).toEqual([join(dir, "a/b/d")]);
+  expect(makeDirectory(paths[2]!, "to be tested")).toEqual([]);
+  for (const path of paths) {
+    expect(statSync(path).mode & 0o777).toBe(0o700);
   }
 });
 

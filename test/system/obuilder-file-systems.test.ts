@@ -49,6 +49,28 @@ describe.each(["ext4", "tmpfs"] as const)("%s", (type) => {
       expect(readdirSync(disks.get(type)!.path)).toEqual(before);
     },
   );
+
+  it("keeps what others put beside a store while it cannot be opened", async () => {
+    const stores = pathOn(type, "stores");
+    const refused = expect(
+      openStore({ kind: "btrfs", path: join(stores, "refused") }),
+    ).rejects.toThrow(StoreError);
+    const { close } = await openStore({ kind: "overlayfs", path: join(stores, "good") });
+    await refused;
+    expect(readdirSync(stores)).toEqual(["good"]);
+    expect(readdirSync(join(stores, "good"))).toContain("state");
+    await close();
+    rmSync(stores, { recursive: true });
+  });
+
+  it("keeps a store that another process has made and used before it was locked", async () => {
+    const path = pathOn(type, "used");
+    const opening = openStore({ kind: "btrfs", path });
+    mkdirSync(join(path, "state", "db"));
+    await expect(opening).rejects.toThrow(StoreError);
+    expect(readdirSync(join(path, "state"))).toContain("db");
+    rmSync(path, { recursive: true });
+  });
 });
 
 it("btrfs has xfs stores, too, for it has reflinks", async () => {

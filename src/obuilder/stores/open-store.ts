@@ -3,6 +3,7 @@
  */
 
 import { existsSync } from "node:fs";
+import { readdir, rmdir } from "node:fs/promises";
 import { dirname, isAbsolute, join, normalize, resolve } from "node:path";
 import { DirectoryError, makeDirectory } from "../../files/make-directory.js";
 import { RSYNC_MODES, type RsyncMode } from "../choices.js";
@@ -12,7 +13,7 @@ import { reapSteps } from "../sandboxes/oci-sandbox.js";
 import { btrfsEngine, checkKernelForBtrfs } from "./btrfs-engine.js";
 import { CloningStore } from "./cloning-store.js";
 import { DockerStore } from "./docker-store.js";
-import { removeTree } from "./files.js";
+import { discard } from "./files.js";
 import { OverlayfsStore } from "./overlayfs-store.js";
 import { reflinkEngine } from "./reflink-engine.js";
 import { rsyncEngine } from "./rsync-engine.js";
@@ -86,8 +87,7 @@ export async function openStore(
     throw new StoreError("Layers belong to many users: run this as root");
   }
   if (existing && !isThere({ kind, path })) throw new MissingStore(`${kind}:${path}`);
-  const missing = kind === "zfs" ? undefined : firstMissing(join(path, "state"));
-  const stateDir = await makeStateDir({ kind, path });
+  const { stateDir, made } = await makeStateDir({ kind, path });
   const unlock = await lockStore(stateDir);
   try {
     await reapSteps(stateDir);
@@ -98,8 +98,7 @@ export async function openStore(
     };
     return { store, close };
   } catch (error) {
-    if (missing !== undefined) await removeTree(missing);
-    unlock();
+    await unmake(path, made).finally(unlock);
     throw error;
   }
 }
@@ -110,9 +109,26 @@ function isThere({ kind, path }: StoreSpec): boolean {
   return ["state", "result"].some((name) => existsSync(join(root, name)));
 }
 
-/** The first directory on the way to `path` that is not there; undefined if all are. */
-function firstMissing(path: string): string | undefined {
-  return existsSync(path) ? undefined : (firstMissing(dirname(path)) ?? path);
+/**
+ * Removes what was made of a store that could not be opened; `made` are the directories down to the one for state. To be
+ * called while the lock is held, which is in that: it goes last, and all at once, and whoever waits for it makes a new one.
+ * Others may have put something into the directories above meanwhile, so that only empty ones are removed.
+ */
+async function unmake(path: string, made: readonly string[]): Promise<void> {
+  const stateDir = join(path, "state");
+  // With a database, another process has used the store before we had the lock.
+  if (!made.includes(stateDir) || existsSync(join(stateDir, "db"))) return;
+  const above = made.filter((dir) => dir !== stateDir).reverse();
+  if (above.includes(path)) {
+    for (const name of await readdir(path)) await removeEmpty(join(path, name));
+  }
+  await discard(stateDir, path);
+  for (const dir of above) await removeEmpty(dir);
+}
+
+/** Removes a directory if it can be removed: one that stays does no harm. */
+async function removeEmpty(dir: string): Promise<void> {
+  await rmdir(dir).catch(() => {});
 }
 
 /** A store to be looked at only, whether or not another process uses it. Throws `StoreError` if it is not there. */
@@ -133,21 +149,26 @@ export async function inspectStore({ kind, path }: StoreSpec): Promise<Store> {
   }
 }
 
-/** Makes the directory for state, in which the lock is, before anything else is touched. */
-async function makeStateDir({ kind, path }: StoreSpec): Promise<string> {
+/**
+ * Makes the directory for state, in which the lock is, before anything else is touched. `made`: the directories that were
+ * not there, but for those of ZFS, which stay.
+ */
+async function makeStateDir({
+  kind,
+  path,
+}: StoreSpec): Promise<{ stateDir: string; made: readonly string[] }> {
   if (kind === "zfs") {
     const store = ZfsStore.inspect(path);
     await store.prepare();
-    return store.stateDir;
+    return { stateDir: store.stateDir, made: [] };
   }
   const stateDir = join(path, "state");
   try {
-    makeDirectory(stateDir, `for the state of ${kind}:${path}`);
+    return { stateDir, made: makeDirectory(stateDir, `for the state of ${kind}:${path}`) };
   } catch (error) {
     if (!(error instanceof DirectoryError)) throw error;
     throw new StoreError(error.message, { cause: error });
   }
-  return stateDir;
 }
 
 async function openKind(

@@ -34,7 +34,8 @@ export async function lockStore(stateDir: string): Promise<() => void> {
     throw error;
   }
   return () => {
-    rmSync(ownerFile, { force: true });
+    // Not that of another one, who has made the directory again after we removed it.
+    if (readOwner(ownerFile)?.mark === OWNER_MARK) rmSync(ownerFile, { force: true });
     unlock();
   };
 }
