@@ -7,7 +7,7 @@ import { constants } from "node:fs";
 import { copyFile, realpath, rm, statfs, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { StoreError } from "../errors.js";
-import { listMounts } from "../mounts.js";
+import { listMounts, type MountInfo } from "../mounts.js";
 import { isOutOfSpace } from "../no-space.js";
 
 /** BTRFS_SUPER_MAGIC, as statfs(2) has it. */
@@ -43,15 +43,17 @@ export async function needReflinks(dir: string, scratch: string): Promise<void> 
   }
 }
 
-/** As mount(8) names it, such as `ext4`. */
 async function fileSystemType(path: string): Promise<string> {
-  const real = await realpath(path);
-  const above = (await listMounts()).filter(
-    ({ target }) => target === "/" || target === real || real.startsWith(`${target}/`),
+  return typeAt(await realpath(path), await listMounts());
+}
+
+/** The type of the file system that has a path without links, as mount(8) names it, such as `ext4`. Exported for tests. */
+export function typeAt(path: string, mounts: readonly MountInfo[]): string {
+  const above = mounts.filter(
+    ({ target }) => target === "/" || target === path || path.startsWith(`${target}/`),
   );
   // The nearest one; of several on the same directory, the last.
-  const nearest = above.reduce((best, mount) =>
-    mount.target.length >= best.target.length ? mount : best,
-  );
-  return nearest.type;
+  const nearest = above.sort((a, b) => a.target.length - b.target.length).at(-1);
+  // The root of a chroot need not be a mount.
+  return nearest?.type ?? "another file system";
 }
