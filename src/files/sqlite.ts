@@ -3,23 +3,31 @@
  *
  * Neither works everywhere. Version 13 asks for Node-API 10, which Node 20 does not have: it would crash there. Version 12,
  * compiled with the headers of Node 24.19 or later, ends the process with a failed assertion soon after its first statements
- * are collected. Version 13 comes compiled for the two usual processors, and is an optional dependency, as npm leaves those
- * out where Node is too old for them. All code takes SQLite from here: two copies in one process would undo each other's locks.
+ * are collected. Version 13 comes compiled for the two usual processors and glibc 2.34, and is an optional dependency, as npm
+ * leaves those out where Node is too old for them. All code takes SQLite from here: two copies in one process would undo each other's locks.
  */
 import { createRequire } from "node:module";
 import type Library from "better-sqlite3";
 
 /** Opens databases: `new SQLite(path, options)`. Its `SqliteError` is what they throw. */
-export const SQLite: typeof Library = load(createRequire(import.meta.url));
+export const SQLite: typeof Library = chooseLibrary(
+  createRequire(import.meta.url),
+  Number(process.versions.napi),
+);
 
-function load(require: NodeJS.Require): typeof Library {
-  if (Number(process.versions.napi) >= 10 && ["x64", "arm64"].includes(process.arch)) {
+/** Version 13 if it works with that Node-API, else version 12, whether that works or not. Exported for tests. */
+export function chooseLibrary(require: (name: string) => unknown, napi: number): typeof Library {
+  if (napi >= 10 && ["x64", "arm64"].includes(process.arch)) {
     try {
-      return require("better-sqlite3-v13");
+      const library = require("better-sqlite3-v13") as typeof Library;
+      // The compiled part is loaded with the first database.
+      new library(":memory:").close();
+      return library;
     } catch (error) {
-      // Left out, as with `npm install --omit=optional`.
-      if ((error as { code?: string }).code !== "MODULE_NOT_FOUND") throw error;
+      // Left out, as with `npm install --omit=optional`, or not for a system as old as this one.
+      const { code = "" } = error as { code?: string };
+      if (!["MODULE_NOT_FOUND", "ERR_DLOPEN_FAILED"].includes(code)) throw error;
     }
   }
-  return require("better-sqlite3");
+  return require("better-sqlite3") as typeof Library;
 }
