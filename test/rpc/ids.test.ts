@@ -3,7 +3,7 @@
  */
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { PeerIdTable } from "../../src/rpc/connection/ids.js";
+import { IdTable, PeerIdTable } from "../../src/rpc/connection/ids.js";
 
 const MIB = 1024 * 1024;
 
@@ -34,6 +34,24 @@ test("a table by the peer's ids is a map", () => {
     }),
     { numRuns: 200 },
   );
+});
+
+test("a table by our ids gives out each id once, the free ones first, and knows no others", () => {
+  const table = new IdTable<{ readonly id: number }>();
+  const add = (count: number) => Array.from({ length: count }, () => table.add((id) => ({ id })));
+  const entries = add(10_000);
+  expect(entries.map(({ id }) => id)).toEqual([...entries.keys()]);
+  for (const { id } of entries) if (id % 2 === 1) table.delete(id);
+  for (const entry of entries) expect(table.get(entry.id)).toBe(entry.id % 2 ? undefined : entry);
+  for (const id of [10_000, 12_288, 0x7fff_ffff, 0x8000_0000, 0xffff_ffff]) {
+    expect(table.get(id)).toBe(undefined);
+  }
+  const ids = new Set(add(6000).map(({ id }) => id));
+  expect(ids.size).toBe(6000);
+  expect(Math.max(...ids)).toBe(10_999);
+  expect(table.size).toBe(11_000);
+  expect([...table.drain()]).toHaveLength(11_000);
+  expect([table.size, table.get(0), table.add((id) => ({ id })).id]).toEqual([0, undefined, 0]);
 });
 
 test("ids that only ever grow take no room once they are free", () => {

@@ -25,7 +25,7 @@ import {
 import { Hook } from "./hook.js";
 import { CallRequest } from "./request.js";
 import type { Executor } from "./result.js";
-import { enqueueCallback, enqueueTurn, type Turn } from "./turns.js";
+import { enqueueTurn, type Turn } from "./turns.js";
 
 /** A method with its implementation, for objects that are told apart by a `Self`. */
 export interface MethodEntry<Self = unknown> {
@@ -87,8 +87,19 @@ export class LocalHook<Self = unknown> extends Hook {
   }
 
   protected override abandon(): void {
-    const { onRelease } = this.type;
-    if (onRelease !== undefined) enqueueCallback(() => onRelease(this.self));
+    if (this.type.onRelease !== undefined) enqueueTurn(new Release(this.type, this.self));
+  }
+}
+
+/** Nobody refers to the object any more. */
+class Release<Self> implements Turn {
+  constructor(
+    private readonly type: ObjectType<Self>,
+    private readonly self: Self,
+  ) {}
+
+  run(): void {
+    this.type.onRelease!(this.self);
   }
 }
 

@@ -1,12 +1,13 @@
 /**
- * The tables of a connection, by id. They can have a million entries, which must not make the others wait: arrays grow in
- * milliseconds, maps of that size take a hundred.
+ * The tables of a connection, by id. They can have a million entries, which must not make the others wait: maps of that size
+ * take a hundred milliseconds to grow, and plain arrays nearly as long.
  */
+import { PiecewiseArray } from "./piecewise-array.js";
 
 /** A table whose ids we choose: questions, exports, embargoes. Small ids are used again first, as they make the table small. */
 export class IdTable<T> {
-  private entries: (T | undefined)[] = [];
-  private free: number[] = [];
+  private entries = new PiecewiseArray<T | undefined>();
+  private free = new PiecewiseArray<number>();
   private count = 0;
 
   get size(): number {
@@ -17,18 +18,18 @@ export class IdTable<T> {
   add(make: (id: number) => T): T {
     const id = this.free.pop() ?? this.entries.length;
     const entry = make(id);
-    this.entries[id] = entry;
+    this.entries.set(id, entry);
     this.count++;
     return entry;
   }
 
   get(id: number): T | undefined {
-    return this.entries[id];
+    return this.entries.get(id);
   }
 
   /** Frees `id`, which must be in use. */
   delete(id: number): void {
-    this.entries[id] = undefined;
+    this.entries.set(id, undefined);
     this.count--;
     this.free.push(id);
   }
@@ -36,8 +37,8 @@ export class IdTable<T> {
   /** Empties the table. Gives what was in it, entry by entry. */
   drain(): Iterable<T> {
     const { entries } = this;
-    this.entries = [];
-    this.free = [];
+    this.entries = new PiecewiseArray();
+    this.free = new PiecewiseArray();
     this.count = 0;
     return present(entries);
   }
@@ -51,7 +52,7 @@ const NEAR = 1024;
  * that nobody can make the table larger than what is in it by much.
  */
 export class PeerIdTable<T extends object> {
-  private near: (T | undefined)[] = [];
+  private near = new PiecewiseArray<T | undefined>();
   private far = new Map<number, T>();
   private count = 0;
 
@@ -64,7 +65,7 @@ export class PeerIdTable<T extends object> {
   }
 
   get(id: number): T | undefined {
-    return id < this.near.length ? this.near[id] : this.far.get(id);
+    return id < this.near.length ? this.near.get(id) : this.far.get(id);
   }
 
   /** Makes the entry, or replaces it. */
@@ -82,20 +83,20 @@ export class PeerIdTable<T extends object> {
       if (moved !== undefined) this.far.delete(near.length);
       near.push(moved);
     }
-    near[id] = entry;
+    near.set(id, entry);
   }
 
   delete(id: number): void {
     if (!this.has(id)) return;
     this.count--;
-    if (id < this.near.length) this.near[id] = undefined;
+    if (id < this.near.length) this.near.set(id, undefined);
     else this.far.delete(id);
   }
 
   /** Empties the table. Gives what was in it, entry by entry. */
   drain(): Iterable<T> {
     const { near, far } = this;
-    this.near = [];
+    this.near = new PiecewiseArray();
     this.far = new Map();
     this.count = 0;
     return present(near, far.values());

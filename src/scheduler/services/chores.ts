@@ -6,8 +6,11 @@
 /** How long a slice may take, in ms. */
 const SLICE = 5;
 
-/** How many chores are done between looks at the clock. */
+/** How many chores are done between looks at the clock, at most. */
 const BATCH = 64;
+
+/** How many are in a list: one list of a million would be copied as it grows, in one go. */
+const LIST = 4096;
 
 /** Something to be done. An object, as a closure for each of a million would take memory when that is scarce already. */
 export interface Chore {
@@ -15,7 +18,9 @@ export interface Chore {
 }
 
 export class Chores {
-  private pending: Chore[] = [];
+  /** In order, all but the last of length `LIST`. */
+  private readonly pending: Chore[][] = [];
+  /** How many of the first list are done. */
   private done = 0;
   private scheduled = false;
 
@@ -24,7 +29,9 @@ export class Chores {
 
   /** Has it done soon, after those that were added before. */
   add(chore: Chore): void {
-    this.pending.push(chore);
+    const last = this.pending.at(-1);
+    if (last !== undefined && last.length < LIST) last.push(chore);
+    else this.pending.push([chore]);
     this.schedule();
   }
 
@@ -39,21 +46,20 @@ export class Chores {
 
   private work(): void {
     const end = performance.now() + SLICE;
-    while (this.done < this.pending.length) {
-      for (let n = 0; n < BATCH && this.done < this.pending.length; n++) {
-        try {
-          this.pending[this.done++]!.do();
-        } catch (error) {
-          this.onError(error);
-        }
+    while (this.pending.length > 0 && performance.now() < end) this.workBatch(this.pending[0]!);
+    if (this.pending.length > 0) this.schedule();
+  }
+
+  private workBatch(list: Chore[]): void {
+    for (let left = BATCH; left > 0 && this.done < list.length; left--) {
+      try {
+        list[this.done++]!.do();
+      } catch (error) {
+        this.onError(error);
       }
-      if (performance.now() >= end) break;
     }
-    if (this.done < this.pending.length) {
-      this.schedule();
-    } else {
-      this.pending = [];
-      this.done = 0;
-    }
+    if (this.done < list.length) return;
+    this.pending.shift();
+    this.done = 0;
   }
 }
