@@ -19,7 +19,7 @@ export interface Place {
 export interface Home<J> {
   /** Takes the ticket out, with all that was counted for it. */
   remove(ticket: Ticket<J>): void;
-  /** Costs O(number of clients · log(number of tickets)) at most. */
+  /** Costs O(number of clients · log(number of tickets) + number of tickets / 4096) at most. */
   place(ticket: Ticket<J>): Place;
 }
 

@@ -82,6 +82,71 @@ test("what is left of a lane after most of it was cancelled", () => {
   expect(backlog.size).toBe(0);
 });
 
+describe("a long lane", () => {
+  const LENGTH = 20_000;
+
+  function long() {
+    const { backlog, ticket } = counted(1);
+    const tickets = Array.from({ length: LENGTH }, (_, i) => ticket(0, i));
+    for (const each of tickets) backlog.enqueue(each);
+    const cancel = (which: (i: number) => boolean) => {
+      for (const [i, each] of tickets.entries())
+        if (each.queued && which(i)) each.home!.remove(each);
+    };
+    const more = (count: number) => {
+      for (let i = 0; i < count; i++) {
+        tickets.push(ticket(0, tickets.length));
+        backlog.enqueue(tickets.at(-1)!);
+      }
+    };
+    /** Whether just those that are still queued come out, in order. */
+    const expectInOrder = () => {
+      const left = tickets.filter(({ queued }) => queued);
+      expect(backlog.size).toBe(left.length);
+      for (const each of left) if (backlog.dequeue() !== each) expect.fail("out of order");
+      expect(backlog.dequeue()).toBe(undefined);
+    };
+    return { backlog, tickets, cancel, more, expectInOrder };
+  }
+
+  test("knows exactly where its tickets are", () => {
+    const { backlog, tickets } = long();
+    for (let i = 0; i < 5000; i++) backlog.dequeue();
+    for (let i = 5000; i < LENGTH; i += 97) {
+      expect(tickets[i]!.place()).toEqual({ worker: null, ahead: i - 5000, length: 15_000 });
+    }
+  });
+
+  test.each<[string, (i: number) => boolean]>([
+    ["at its front", (i) => i < 9000],
+    ["in its middle", (i) => i > 4000 && i < 13_000],
+    ["at its end", (i) => i > 7000],
+    ["here and there", (i) => i % 3 === 0],
+    ["nearly everywhere", (i) => i % 50 !== 7],
+    ["all of it", () => true],
+  ])("goes on when much is cancelled %s", (_, which) => {
+    const { backlog, cancel, more, expectInOrder } = long();
+    for (let i = 0; i < 100; i++) backlog.dequeue();
+    cancel(which);
+    more(6000);
+    for (let i = 0; i < 100; i++) backlog.dequeue();
+    cancel((i) => i % 11 === 0);
+    more(10);
+    expectInOrder();
+    more(5000);
+    expectInOrder();
+  });
+
+  test("knows about where they are when many were cancelled", () => {
+    const { tickets, cancel } = long();
+    cancel((i) => (i > 4000 && i < 13_000) || i % 20 !== 0);
+    const left = tickets.filter(({ queued }) => queued);
+    for (const [ahead, each] of left.entries()) {
+      expect(Math.abs(each.place()!.ahead - ahead)).toBeLessThan(left.length / 10);
+    }
+  });
+});
+
 describe("what it costs does not grow with its length", () => {
   /** The comparisons for each of 1000 operations when `length` jobs of ten clients are queued. */
   const costs = (length: number) => {
