@@ -8,7 +8,7 @@ const PIECE = 4096;
 const SHIFT = Math.log2(PIECE);
 
 export class PiecewiseArray<T> {
-  private readonly pieces: T[][] = [];
+  private pieces: T[][] = NO_PIECES;
   private count = 0;
 
   get length(): number {
@@ -26,14 +26,19 @@ export class PiecewiseArray<T> {
   }
 
   push(entry: T): void {
-    if ((this.count & (PIECE - 1)) === 0) this.pieces.push([]);
-    this.pieces[this.count++ >>> SHIFT]!.push(entry);
+    const at = this.count++ >>> SHIFT;
+    // There are thousands of small ones: a literal has just the room that it needs.
+    if (this.pieces === NO_PIECES) this.pieces = [[entry]];
+    else if (at === this.pieces.length) this.pieces.push([entry]);
+    else this.pieces[at]!.push(entry);
   }
 
   pop(): T | undefined {
     if (this.count === 0) return undefined;
-    const entry = this.pieces[--this.count >>> SHIFT]!.pop();
-    if ((this.count & (PIECE - 1)) === 0) this.pieces.pop();
+    const at = --this.count >>> SHIFT;
+    const entry = this.pieces[at]!.pop();
+    // The next one stays for a while, as what was taken away often comes back.
+    if (this.pieces.length > at + 2) this.pieces.pop();
     return entry;
   }
 
@@ -41,3 +46,5 @@ export class PiecewiseArray<T> {
     for (const piece of this.pieces) yield* piece;
   }
 }
+
+const NO_PIECES: never[][] = [];
