@@ -46,7 +46,7 @@ export function local(service: JobService): Capability {
         const output = await service.result();
         call.results().output = output;
       }),
-      method(CANCEL, () => void service.cancel()),
+      method(CANCEL, () => service.cancel()),
     ],
     { release: () => service.release?.() },
   );

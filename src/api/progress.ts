@@ -9,7 +9,7 @@ const [REPORT] = Progress$Client.methods;
 
 /** Calls `report` with each status: a short line of text for people. */
 export function local(report: (status: string) => void): Capability {
-  return serve("Progress", [method(REPORT, ({ params }) => void report(params.status))]);
+  return serve("Progress", [method(REPORT, ({ params }) => report(params.status))]);
 }
 
 export function report(progress: Capability, status: string, options?: CallOptions): Promise<void> {

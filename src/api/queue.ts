@@ -32,7 +32,7 @@ export function local(service: QueueService): Capability {
           descr.release();
         }
       }),
-      method(SET_ACTIVE, ({ params }) => void service.setActive(params.active)),
+      method(SET_ACTIVE, ({ params }) => service.setActive(params.active)),
     ],
     { release: () => service.release() },
   );
