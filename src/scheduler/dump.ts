@@ -6,7 +6,7 @@
  */
 
 import { backwards } from "./backwards.js";
-import { LineWriter } from "./line-writer.js";
+import { LineWriter, WIDTH } from "./line-writer.js";
 import { printable } from "./names.js";
 import { roughDuration, wholeNumber } from "./numbers.js";
 import { describeReasons } from "./reasons.js";
@@ -101,13 +101,13 @@ class Dump<J> {
     const { out } = this;
     this.heading("cached: ");
     const indent = out.position;
-    const fits = out.fits(oneLine(record));
+    const fits = fitsOneLine(out, record);
     let broken = false;
     for (const [i, [hint, workers]] of record.entries()) {
       const names = workers.map(printable);
       const comma = i < record.length - 1 ? "," : "";
       if (broken) out.newLine(indent);
-      else if (i > 0) out.separate(`${oneLine([[hint, workers]])}${comma}`, indent);
+      else if (i > 0) out.separate(`${holding(hint, names)}${comma}`, indent);
       out.write(`${printable(hint)}: `);
       broken = this.holders(names, fits ? null : indent);
       out.write(comma);
@@ -191,9 +191,18 @@ class Dump<J> {
   }
 }
 
-/** The record of hints if it were never broken. */
-function oneLine(record: NonNullable<PoolSnapshot<unknown>["cached"]>): string {
-  return record
-    .map(([hint, workers]) => `${printable(hint)}: [${workers.map(printable).join("; ")}]`)
-    .join(", ");
+/** Whether the record of hints need not be broken. It may be long: one with more hints than columns is not looked at. */
+function fitsOneLine(
+  out: LineWriter,
+  record: NonNullable<PoolSnapshot<unknown>["cached"]>,
+): boolean {
+  if (record.length > WIDTH) return false;
+  return out.fits(
+    record.map(([hint, workers]) => holding(hint, workers.map(printable))).join(", "),
+  );
+}
+
+/** `hint: [worker; worker]` */
+function holding(hint: string, workers: readonly string[]): string {
+  return `${printable(hint)}: [${workers.join("; ")}]`;
 }

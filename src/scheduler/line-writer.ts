@@ -3,7 +3,7 @@
  */
 
 /** What is filled ends at this column at the latest. */
-const WIDTH = 77;
+export const WIDTH = 77;
 
 /** Lists begin, and are continued, at this column at the latest, from 0. */
 const FARTHEST = 68;
