@@ -26,6 +26,20 @@ describe.concurrent.each(PROGRAMS)("%s", (program) => {
   });
 });
 
+it("that of obuilder is on standard output, with all commands, and without what has no effect", async () => {
+  const all = await run("obuilder", ["--help"]);
+  expect(all).toMatchObject({ code: 0, stderr: "" });
+  for (const name of [
+    ...["build", "plan", "healthcheck", "delete", "clean", "prune", "du", "dockerfile"],
+    "from-dockerfile",
+  ]) {
+    expect(all.stdout).toMatch(new RegExp(`^  ${name} `, "m"));
+  }
+  const one = await run("obuilder", ["build", "--help"]);
+  expect(one.stdout).toMatch(/^Usage: obuilder build --store=STORE -f=FILE \[OPTION\]… DIR\n/);
+  expect(one.stdout).not.toContain("--qemu");
+});
+
 function expectToFit(help: string): void {
   const lines = help.trimEnd().split("\n");
   expect(help).toMatch(/^Usage: .*\nExamples:\n {2}\S/s);

@@ -430,20 +430,6 @@ describe("from-dockerfile", () => {
 describe("command lines", () => {
   beforeAll(newStore);
 
-  it("--help is on standard output", async () => {
-    const all = await obuilder(["--help"]);
-    expect(all).toMatchObject({ code: 0, stderr: "" });
-    for (const name of [
-      ...["build", "plan", "healthcheck", "delete", "clean", "prune", "du", "dockerfile"],
-      "from-dockerfile",
-    ]) {
-      expect(all.stdout).toMatch(new RegExp(`^  ${name} `, "m"));
-    }
-    const one = await obuilder(["build", "--help"]);
-    expect(one.stdout).toMatch(/^Usage: obuilder build --store=STORE -f=FILE \[OPTION\]… DIR\n/);
-    expect(one.stdout).not.toContain("--qemu");
-  });
-
   it("takes the reference's options for all its sandboxes", async () => {
     const options = [
       ...["--docker-cpus=1.5", "--docker-memory=1g", "--docker-network=host"],
