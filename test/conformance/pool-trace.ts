@@ -1,5 +1,5 @@
 /**
- * Carries out pool traces: operations on one pool, as described in `../shared/golden/pool/README.md`.
+ * Carries out pool traces: operations on one pool, as described in `test/golden/pool/README.md`.
  *
  * The pool is the real one over the real store, with a database in memory; only the clock is the driver's, and
  * settling is done when the trace says so.

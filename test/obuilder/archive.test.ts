@@ -27,8 +27,8 @@ import { copyManifests, type Manifest } from "../../src/obuilder/manifest.js";
 import { ROOT, type User } from "../../src/obuilder/spec.js";
 import { padding, tarHeader } from "../../src/obuilder/tar-header.js";
 import { fromBytes } from "../../src/text/bytes.js";
+import { goldenJson } from "../support/golden.js";
 import type { JsonBytes } from "../support/obuilder-cases.js";
-import { goldenJson } from "../support/oci-layout.js";
 
 let dir: string;
 let source: string;

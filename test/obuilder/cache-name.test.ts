@@ -5,7 +5,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { plainCacheName, prefixedCacheName } from "../../src/obuilder/stores/cache-name.js";
-import { goldenJson } from "../support/oci-layout.js";
+import { goldenJson } from "../support/golden.js";
 
 const { cache_names: names } = goldenJson("obuilder/sexp.json") as {
   cache_names: { name: string; file: string }[];

@@ -6,8 +6,8 @@ import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { buildCases, golden, goldenDir, goldenJson } from "../support/golden.js";
 import type { BuildCase, DockerfileCase, ErrorCase } from "../support/obuilder-cases.js";
-import { buildCases, GOLDEN, goldenDir, goldenJson } from "./golden.js";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 
@@ -29,27 +29,23 @@ async function conformance(...args: string[]): Promise<{ status: number; lines: 
   return { status, lines: output.trimEnd().split("\n") };
 }
 
-function golden(path: string): string {
-  return fileURLToPath(new URL(path, GOLDEN));
-}
-
 describe("the golden data passes, a line for each case", () => {
   test("builds", async () => {
-    const { status, lines } = await conformance("obuilder", golden("cases"));
+    const { status, lines } = await conformance("obuilder", golden("obuilder/cases"));
     expect(lines).toEqual(buildCases().map(({ name }) => `PASS ${name}`));
     expect(status).toBe(0);
   });
 
   test("Dockerfiles", async () => {
-    const { status, lines } = await conformance("dockerfile", golden("dockerfile"));
-    expect(lines).toHaveLength(goldenDir("dockerfile/").length);
+    const { status, lines } = await conformance("dockerfile", golden("obuilder/dockerfile"));
+    expect(lines).toHaveLength(goldenDir("obuilder/dockerfile").length);
     expect(lines.every((line) => line.startsWith("PASS "))).toBe(true);
     expect(status).toBe(0);
   });
 
   test("errors", async () => {
-    const { status, lines } = await conformance("errors", golden("errors.json"));
-    const cases = goldenJson<ErrorCase[]>("errors.json");
+    const { status, lines } = await conformance("errors", golden("obuilder/errors.json"));
+    const cases = goldenJson<ErrorCase[]>("obuilder/errors.json");
     expect(lines).toEqual(cases.map(({ name }) => `PASS ${name}`));
     expect(status).toBe(0);
   });
@@ -85,13 +81,13 @@ describe("what differs fails, and is told", () => {
   });
 
   test("Dockerfiles and errors", async () => {
-    const [dockerfile] = goldenDir<DockerfileCase & { name: string }>("dockerfile/");
+    const [dockerfile] = goldenDir<DockerfileCase & { name: string }>("obuilder/dockerfile");
     writeFileSync(join(dir, "d.json"), JSON.stringify({ ...dockerfile, output: "FROM x\n" }));
     const made = await conformance("dockerfile", dir);
     expect(made.status).toBe(1);
     expect(made.lines[0]).toBe(`FAIL ${dockerfile!.name}`);
 
-    const errors = goldenJson<ErrorCase[]>("errors.json")
+    const errors = goldenJson<ErrorCase[]>("obuilder/errors.json")
       .filter(({ stage }, i, all) => all.findIndex((other) => other.stage === stage) === i)
       .map((error) => ({ ...error, message: "all is well" }));
     writeFileSync(join(dir, "errors.json"), JSON.stringify(errors));

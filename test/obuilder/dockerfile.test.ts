@@ -1,13 +1,13 @@
 import { describe, expect, test } from "vitest";
 import { dockerfileOf, UnwritableSpec } from "../../src/obuilder/dockerfile.js";
 import { readSpec } from "../../src/obuilder/spec-reader.js";
+import { goldenDir } from "../support/golden.js";
 import { bytesOf, type DockerfileCase, textOf } from "../support/obuilder-cases.js";
-import { goldenDir } from "./golden.js";
 
 const UNIX = { buildkit: false, escape: "unix" } as const;
 
 describe("golden data", () => {
-  const cases = goldenDir<DockerfileCase & { name: string }>("dockerfile/");
+  const cases = goldenDir<DockerfileCase & { name: string }>("obuilder/dockerfile");
 
   test.each(cases.map((data, i) => ({ i, ...data })))("case $i", ({ spec, output, ...style }) => {
     expect(dockerfileOf(readSpec(bytesOf(spec)), style)).toBe(textOf(output));

@@ -14,6 +14,7 @@ import { baseKey, copyKey, type LayerKey, runKey } from "../../src/obuilder/ids.
 import { copyManifests } from "../../src/obuilder/manifest.js";
 import type { CopyOp, Secret, Spec } from "../../src/obuilder/spec.js";
 import { readSpec } from "../../src/obuilder/spec-reader.js";
+import { buildCases } from "../support/golden.js";
 import {
   type BuildCase,
   bytesOf,
@@ -22,7 +23,6 @@ import {
   textOf,
   writeListing,
 } from "../support/obuilder-cases.js";
-import { buildCases } from "./golden.js";
 
 let dir: string;
 

@@ -7,7 +7,7 @@ import type { SandboxStep } from "../../src/obuilder/contracts.js";
 import { BuildError } from "../../src/obuilder/errors.js";
 import { type ConfigOptions, ociConfig } from "../../src/obuilder/sandboxes/oci-config.js";
 import { ROOT } from "../../src/obuilder/spec.js";
-import { goldenJson } from "../support/oci-layout.js";
+import { goldenJson } from "../support/golden.js";
 
 const OPTIONS: ConfigOptions = {
   rootfs: "ROOTFS",

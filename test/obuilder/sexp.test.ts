@@ -5,9 +5,9 @@ import { toHuman, toMachine } from "../../src/obuilder/sexp/printer.js";
 import { readSexp } from "../../src/obuilder/sexp/reader.js";
 import { isAtom, type Sexp } from "../../src/obuilder/sexp/sexp.js";
 import { compareBytes, fromBytes, toBytes } from "../../src/text/bytes.js";
+import { goldenJson } from "../support/golden.js";
 import { bytesOf, type JsonBytes, textOf } from "../support/obuilder-cases.js";
 import { byteString, sexp } from "./arbitrary.js";
-import { goldenJson } from "./golden.js";
 
 interface SexpData {
   readonly reader: readonly Reading[];
@@ -24,7 +24,7 @@ interface Reading {
   readonly char?: number;
 }
 
-const golden = goldenJson<SexpData>("sexp.json");
+const golden = goldenJson<SexpData>("obuilder/sexp.json");
 
 /** What reading comes to, in the form of the golden data. */
 function outcome(input: Uint8Array): Omit<Reading, "input"> {

@@ -6,9 +6,9 @@ import type { Spec } from "../../src/obuilder/spec.js";
 import { formatSpec, sexpOfSpec } from "../../src/obuilder/spec-printer.js";
 import { readSpec } from "../../src/obuilder/spec-reader.js";
 import { fromBytes } from "../../src/text/bytes.js";
+import { buildCases, goldenJson } from "../support/golden.js";
 import { bytesOf, type ErrorCase, textOf } from "../support/obuilder-cases.js";
 import { spec as anySpec } from "./arbitrary.js";
-import { buildCases, goldenJson } from "./golden.js";
 
 function failure(text: Uint8Array | string, file?: string): SexpError {
   try {
@@ -33,7 +33,9 @@ describe("golden cases", () => {
 });
 
 describe("golden errors", () => {
-  const cases = goldenJson<ErrorCase[]>("errors.json").filter(({ stage }) => stage !== "build");
+  const cases = goldenJson<ErrorCase[]>("obuilder/errors.json").filter(
+    ({ stage }) => stage !== "build",
+  );
 
   test.each(cases)("$name", (wanted) => {
     const error = failure(bytesOf(wanted.spec));

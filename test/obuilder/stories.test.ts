@@ -18,7 +18,7 @@ import { LayerDatabase } from "../../src/obuilder/database.js";
 import { BuildCancelled, BuildError } from "../../src/obuilder/errors.js";
 import { readSpec } from "../../src/obuilder/spec-reader.js";
 import { DirectoryStore } from "../conformance/parts.js";
-import { goldenJson } from "../support/oci-layout.js";
+import { goldenJson } from "../support/golden.js";
 
 type Event = readonly [who: string, what: string, text: string];
 

@@ -1,6 +1,5 @@
 /** Recorded connections of the reference (OCaml capnp-rpc 1.2.4): every message is understood, and can be answered. */
 import { readdirSync, readFileSync } from "node:fs";
-import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { Admin$Client, JobDescr, PoolAdmin$Client } from "../../src/api/generated/ocluster.js";
 import { Connection, memoryTransportPair, method, serve } from "../../src/rpc/index.js";
@@ -9,10 +8,11 @@ import { readPayload } from "../../src/rpc/wire/decode.js";
 import { MessageWriter } from "../../src/rpc/wire/encode.js";
 import { MESSAGE } from "../../src/rpc/wire/layout.js";
 import { NO_PATH } from "../../src/rpc/wire/messages.js";
+import { golden } from "../support/golden.js";
 import { describeStream, eachMessage, messages } from "./support/describe.js";
 import { NOTHING, settle } from "./support/pair.js";
 
-const GOLDEN = fileURLToPath(new URL("../../../shared/golden/rpc/", import.meta.url));
+const GOLDEN = golden("rpc/");
 const FILES = readdirSync(GOLDEN).filter((name) => name.endsWith(".bin"));
 
 function read(name: string): Uint8Array {

@@ -20,8 +20,9 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { readCapFile } from "../../src/rpc/cap-file.js";
 import { freshId, Identity, IdentityError } from "../../src/rpc/identity.js";
 import { formatFingerprint } from "../../src/rpc/sturdy-ref.js";
+import { golden } from "../support/golden.js";
 
-const GOLDEN = new URL("../../../shared/golden/state/", import.meta.url).pathname;
+const GOLDEN = golden("state");
 
 let dir: string;
 beforeEach(() => {

@@ -9,7 +9,7 @@ import { DEFAULT_GUARD_RAILS } from "../../src/scheduler/services/guard-rails.js
 import { Scheduler } from "../../src/scheduler/services/scheduler.js";
 import { Store } from "../../src/scheduler/store.js";
 import { describeStream, messages } from "../rpc/support/describe.js";
-import { golden } from "../support/oci-layout.js";
+import { golden } from "../support/golden.js";
 import { silentLog } from "./network.js";
 
 /** A message of a recording. */

@@ -7,7 +7,7 @@ import { Admin, PoolAdmin } from "../../src/api/index.js";
 import { SQLite } from "../../src/files/sqlite.js";
 import { Identity, SturdyRef } from "../../src/rpc/index.js";
 import { Store } from "../../src/scheduler/store.js";
-import { golden } from "../support/oci-layout.js";
+import { golden } from "../support/golden.js";
 import { Network } from "./network.js";
 
 const POOLS = ["linux-arm32", "linux-x86_64"];

@@ -11,13 +11,13 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { SQLite } from "../../src/files/sqlite.js";
 import { Store } from "../../src/scheduler/store.js";
 import { StoreError } from "../../src/scheduler/store-error.js";
+import { golden } from "../support/golden.js";
 
-const GOLDEN = fileURLToPath(new URL("../../../shared/golden/state/", import.meta.url));
+const GOLDEN = golden("state");
 
 let dir: string;
 let file: string;

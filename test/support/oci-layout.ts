@@ -2,15 +2,7 @@
  * Base images for tests, made from what the host has: no registry, no engine.
  */
 import { execFileSync } from "node:child_process";
-import {
-  chmodSync,
-  copyFileSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
+import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { busyboxRoot } from "../../scripts/lib/oci-layout.mjs";
@@ -51,14 +43,4 @@ export function withTemporaryRoot<T>(
   } finally {
     rmSync(rootfs, { recursive: true, force: true });
   }
-}
-
-/** The golden data of the system, which the suite reads by path. */
-export function golden(path: string): string {
-  return join(import.meta.dirname, "../../../shared/golden", path);
-}
-
-/** The golden file at `path`, parsed. */
-export function goldenJson(path: string): unknown {
-  return JSON.parse(readFileSync(golden(path), "utf8"));
 }

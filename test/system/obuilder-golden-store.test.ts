@@ -8,8 +8,9 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { SQLite } from "../../src/files/sqlite.js";
 import { readSpec } from "../../src/obuilder/index.js";
 import { TextLog, Workshop } from "../support/builder.js";
+import { goldenJson } from "../support/golden.js";
 import { type Listing, writeListing } from "../support/obuilder-cases.js";
-import { busyboxRoot, goldenJson } from "../support/oci-layout.js";
+import { busyboxRoot } from "../support/oci-layout.js";
 
 interface GoldenStore {
   readonly specs: readonly string[];
