@@ -65,3 +65,168 @@ struct ClientState {
   delay @2 :Float64;       # seconds until its next job is due by its share; at most 0: now
   queued @3 :JobCount;     # its jobs in all queues of the pool
 }
+
+# Durable jobs: jobs that belong to the scheduler, and not to a connection. A `Submission` is also a `DurableSubmission` and a
+# `JobRecords` of its client's jobs; an `Admin` is a `JobRecords` of all; a worker's `Queue` is also a `DurableQueue`, and
+# its `Job` a `DurableJob`. Times are seconds since the Unix epoch with fractions, and 0 where there is none. Sizes are bytes.
+
+using import "ocluster.capnp".Job;
+using import "ocluster.capnp".JobDescr;
+
+interface DurableSubmission {
+  submit @0 (pool :Text, descr :JobDescr, urgent :Bool, options :DurableOptions) -> (job :UInt64, known :Bool);
+  # Answered when the job is on disk: it is not lost from then on. `known`: the client has a job with this key already, which
+  # this is; nothing was submitted.
+}
+
+struct DurableOptions {
+  name @0 :Text;
+  key @1 :Text;            # not empty: the same key of the same client is the same job
+  retries @2 :UInt32;      # attempts after one that failed or took too long
+  lostRetries @3 :Float64; # attempts after one that was lost with its worker; may be infinite
+  retryDelay @4 :Float64;  # seconds before a further attempt
+  timeout @5 :Float64;     # seconds that an attempt may run; 0: any
+  after @6 :List(UInt64);  # jobs of the client that must have succeeded before it starts
+}
+
+enum JobState {
+  waiting @0;              # for other jobs, or for a further attempt's time
+  queued @1;
+  running @2;
+  succeeded @3;
+  failed @4;
+  cancelled @5;
+}
+
+enum Cause {
+  none @0;                 # it goes on
+  succeeded @1;
+  failed @2;               # the build itself
+  timeout @3;
+  noSpace @4;              # the worker had no room
+  evicted @5;              # the worker gave it back
+  lost @6;                 # the worker was not heard of for too long
+  crashed @7;              # the worker is back, without it
+  cancelled @8;
+}
+
+struct JobRecord {
+  job @0 :UInt64;
+  client @1 :Text;
+  pool @2 :Text;
+  attached @3 :Bool;       # belonged to a connection: neither its description nor its log are kept
+  name @4 :Text;
+  key @5 :Text;
+  hint @6 :Text;
+  batch @7 :Text;
+  urgent @8 :Bool;
+  submitted @9 :Float64;
+  started @10 :Float64;    # the first attempt
+  ended @11 :Float64;
+  state @12 :JobState;
+  cause @13 :Cause;        # of its end
+  reason @14 :Text;        # for people: why it ended, or why it waits
+  output @15 :Text;        # of a job that has succeeded
+  options @16 :DurableOptions;
+  attempts @17 :List(AttemptRecord);
+  revision @18 :UInt64;    # grows with each change
+}
+
+struct AttemptRecord {
+  attempt @0 :UInt32;      # 1, 2, …
+  worker @1 :Text;
+  offered @2 :Float64;
+  started @3 :Float64;     # the worker has said so
+  ended @4 :Float64;
+  outcome @5 :Cause;
+  reason @6 :Text;
+  logSize @7 :UInt64;      # of what the scheduler has of its log
+  outOfTouch @8 :Bool;     # the scheduler waits for its worker to come back
+}
+
+struct JobFilter {         # what is left out, or 0, or empty, does not matter
+  states @0 :List(JobState);
+  pool @1 :Text;
+  client @2 :Text;
+  worker @3 :Text;         # of any attempt
+  hint @4 :Text;
+  name @5 :Text;
+  key @6 :Text;
+  batch @7 :Text;
+  since @8 :Float64;       # submitted then or later
+  until @9 :Float64;       # submitted before
+}
+
+interface JobRecords {
+  list @0 (filter :JobFilter, cursor :Text, limit :UInt32) -> (jobs :List(JobRecord), cursor :Text);
+  # Newest first. The next page is had with the cursor that came with this one; empty: there is none.
+
+  get @1 (job :UInt64, revision :UInt64) -> (job :JobRecord);
+  # Waits while that is the job's revision. 0: at once.
+
+  log @2 (job :UInt64, attempt :UInt32, start :Int64, follow :Bool) -> (log :Data, next :Int64, attempt :UInt32);
+  # A chunk of an attempt's log, from byte `start` on (negative: from the end). Attempt 0: the newest. Empty data is the end:
+  # with `follow` that of an attempt that has ended, without of what there is now.
+
+  cancel @3 (job :UInt64, reason :Text) -> ();
+  # Answered when that is on disk. Nothing happens to a job that has ended.
+
+  retry @4 (job :UInt64) -> ();
+  # One more attempt for a job that has ended without success. Refused when its description is not kept any more.
+
+  usage @5 (since :Float64, until :Float64) -> (clients :List(ClientUsage));
+}
+
+struct ClientUsage {
+  client @0 :Text;
+  jobs @1 :UInt64;         # that were submitted in that time
+  succeeded @2 :UInt64;
+  failed @3 :UInt64;
+  cancelled @4 :UInt64;
+  seconds @5 :Float64;     # that workers spent on its attempts, of those that ended in that time
+  lostSeconds @6 :Float64; # of these, on attempts that were lost, given back, or crashed
+}
+
+interface DurableQueue {
+  resume @0 (book :Data, job :UInt64, attempt :UInt32, run :Job, state :HeldState) -> (verdict :Verdict);
+  # Says that the worker still has an attempt from an earlier connection; before it asks for jobs. `run` is as in `pop`.
+  # `book` is the scheduler's records that the numbers are of.
+
+  pop @1 (job :Job) -> (descr :JobDescr, assignment :Assignment);
+  # As `Queue.pop`, for a worker that knows what to do with durable jobs.
+}
+
+enum HeldState {
+  running @0;
+  ended @1;
+  crashed @2;              # the worker's process that ran it is gone; `run` is null
+}
+
+enum Verdict {
+  goOn @0;                 # the scheduler reads log and outcome of `run`
+  stop @1;                 # given up: stop it, and forget it
+}
+
+struct Assignment {
+  union {
+    attached @0 :Void;
+    durable :group {
+      job @1 :UInt64;
+      attempt @2 :UInt32;
+      timeout @3 :Float64; # seconds that it may run; 0: any
+      reattach @4 :Float64;# seconds for which it goes on without a scheduler
+      book @5 :Data;
+    }
+  }
+}
+
+interface DurableJob {
+  begun @0 () -> ();
+  # Answered when the attempt is on the worker's disk, and runs.
+
+  outcome @1 () -> (cause :Cause, output :Text, reason :Text, logSize :UInt64);
+  # Waits for its end.
+
+  settled @2 () -> ();
+  # The scheduler has log and outcome on disk: the worker may forget them.
+}

@@ -1,7 +1,7 @@
 // Regenerates the TypeScript of all schemas. Needs the `capnp` compiler (Debian: capnproto).
 // The output is committed, so that neither a build nor a user needs the compiler.
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, renameSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 
 const SCHEMAS = {
   "schema/ocluster": "src/api/generated/ocluster",
@@ -15,8 +15,21 @@ for (const [schema, output] of Object.entries(SCHEMAS)) {
   const out = mkdtempSync("src/api/generated-");
   try {
     execFileSync("npx", ["capnp-es", `${schema}.capnp`, `-ots:${out}`], { stdio: "inherit" });
-    renameSync(`${out}/${schema}.ts`, `${output}.ts`);
+    writeFileSync(`${output}.ts`, withoutUnused(readFileSync(`${out}/${schema}.ts`, "utf8")));
   } finally {
     rmSync(out, { recursive: true, force: true });
   }
+}
+
+/**
+ * Without the imports from other schemas that nothing refers to: the compiler imports more than is used.
+ * @param {string} code
+ */
+function withoutUnused(code) {
+  return code.replace(/^import \{ (.*) \} from "(\..*)";$/gm, (_, list, from) => {
+    const used = list.split(", ").filter((/** @type {string} */ name) => {
+      return code.split(new RegExp(`\\b${name.replace("$", "\\$")}\\b(?!\\$)`)).length > 2;
+    });
+    return `import { ${used.join(", ")} } from "${from}";`;
+  });
 }

@@ -1,7 +1,7 @@
 /**
  * What `admin.cap` leads to: power over the whole scheduler.
  */
-import { type Capability, method, serve } from "../rpc/index.js";
+import { type Capability, type MethodEntry, method, serve } from "../rpc/index.js";
 import { type CallOptions, capabilityOf, done, resultOf } from "./calls.js";
 import { Admin$Client } from "./generated/ocluster.js";
 
@@ -21,7 +21,8 @@ export interface AdminService {
   listClients(): readonly string[];
 }
 
-export function local(service: AdminService): Capability {
+/** `extensions`: methods of further interfaces that the object has. */
+export function local(service: AdminService, extensions: readonly MethodEntry[] = []): Capability {
   return serve("Admin", [
     method(POOLS, (call) => {
       const names = service.pools();
@@ -44,6 +45,7 @@ export function local(service: AdminService): Capability {
       const list = call.results()._initClients(clients.length);
       for (const [index, id] of clients.entries()) list.set(index, id);
     }),
+    ...extensions,
   ]);
 }
 

@@ -5,6 +5,9 @@
  */
 export * as Admin from "./admin.js";
 export type { CallOptions } from "./calls.js";
+export * as DurableJob from "./durable-job.js";
+export * as DurableQueue from "./durable-queue.js";
+export * as DurableSubmission from "./durable-submission.js";
 export * as Job from "./job.js";
 export type {
   Action,
@@ -17,6 +20,7 @@ export type {
   Source,
 } from "./job-descr.js";
 export { cacheHintBytes, cacheHintOf, readJobDescr } from "./job-descr.js";
+export * as JobRecords from "./job-records.js";
 export * as Persistent from "./persistent.js";
 export * as PoolAdmin from "./pool-admin.js";
 export * as PoolMonitor from "./pool-monitor.js";

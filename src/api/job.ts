@@ -4,7 +4,7 @@
  * The worker offers one with every request for work. Whoever submitted the job gets at it by its ticket. A job that
  * nobody refers to any more is cancelled by its worker.
  */
-import { type Capability, method, serve } from "../rpc/index.js";
+import { type Capability, type MethodEntry, method, serve } from "../rpc/index.js";
 import { type CallOptions, done, resultOf } from "./calls.js";
 import { Job$Client } from "./generated/ocluster.js";
 
@@ -32,7 +32,8 @@ export interface JobService {
   release?(): void;
 }
 
-export function local(service: JobService): Capability {
+/** `extensions`: methods of further interfaces that the object has. */
+export function local(service: JobService, extensions: readonly MethodEntry[] = []): Capability {
   return serve(
     "Job",
     [
@@ -47,6 +48,7 @@ export function local(service: JobService): Capability {
         call.results().output = output;
       }),
       method(CANCEL, () => service.cancel()),
+      ...extensions,
     ],
     { release: () => service.release?.() },
   );

@@ -1,7 +1,13 @@
 /**
  * A registered worker's end of the scheduler's queue. Giving it up is to disconnect.
  */
-import { type Capability, type DetachedPointer, method, serve } from "../rpc/index.js";
+import {
+  type Capability,
+  type DetachedPointer,
+  type MethodEntry,
+  method,
+  serve,
+} from "../rpc/index.js";
 import { type CallOptions, done, requiredCapability } from "./calls.js";
 import { Queue$Client } from "./generated/ocluster.js";
 
@@ -19,7 +25,8 @@ export interface QueueService {
   release(): void;
 }
 
-export function local(service: QueueService): Capability {
+/** `extensions`: methods of further interfaces that the object has. */
+export function local(service: QueueService, extensions: readonly MethodEntry[] = []): Capability {
   return serve(
     "Queue",
     [
@@ -33,6 +40,7 @@ export function local(service: QueueService): Capability {
         }
       }),
       method(SET_ACTIVE, ({ params }) => service.setActive(params.active)),
+      ...extensions,
     ],
     { release: () => service.release() },
   );

@@ -1,7 +1,13 @@
 /**
  * What a client's capability file leads to: the right to submit jobs in that client's name.
  */
-import { type Capability, type DetachedPointer, method, serve } from "../rpc/index.js";
+import {
+  type Capability,
+  type DetachedPointer,
+  type MethodEntry,
+  method,
+  serve,
+} from "../rpc/index.js";
 import { capabilityOf } from "./calls.js";
 import { Submission$Client } from "./generated/ocluster.js";
 import { type JobDescr, writeJobDescr } from "./job-descr.js";
@@ -22,7 +28,11 @@ export interface SubmissionService extends Saveable {
   submit(job: SubmittedJob): Capability;
 }
 
-export function local(service: SubmissionService): Capability {
+/** `extensions`: methods of further interfaces that the object has. */
+export function local(
+  service: SubmissionService,
+  extensions: readonly MethodEntry[] = [],
+): Capability {
   return serve("Submission", [
     method(SUBMIT, (call) => {
       const { pool, urgent } = call.params;
@@ -31,6 +41,7 @@ export function local(service: SubmissionService): Capability {
       call.setCapability(0, ticket);
     }),
     saveMethod(service),
+    ...extensions,
   ]);
 }
 
