@@ -92,6 +92,24 @@ const worker = command("ocluster-worker", "Runs a build worker.", [
     ),
   )
   .addOption(
+    seldom(
+      option(
+        "--git-max-size <SIZE>",
+        "A clone that takes more is given up, and removed (default: 100G).",
+        size(),
+      ),
+    ),
+  )
+  .addOption(
+    seldom(
+      option(
+        "--git-max-files <N>",
+        "A source with more files and directories is refused (default: 5000000).",
+        integer({ min: 1 }),
+      ),
+    ),
+  )
+  .addOption(
     option(
       "--allow-push <REPOS>",
       "Docker repositories that users can push to.",
@@ -217,6 +235,8 @@ const worker = command("ocluster-worker", "Runs a build worker.", [
         jobTimeout: milliseconds(options.jobTimeout),
         maxLogSize: options.maxLogSize,
         gitTimeout: milliseconds(options.gitTimeout),
+        gitMaxSize: options.gitMaxSize,
+        gitMaxFiles: options.gitMaxFiles,
         allowPush: options.allowPush,
         dockerNetwork: options.dockerNetwork,
         dockerRoom: roomRule(options.pruneThreshold, options.dockerMaxDfSize),

@@ -32,19 +32,24 @@ export async function killAll(find: () => Promise<number[]>): Promise<void> {
   for (;;) {
     const pids = await find();
     if (pids.length === 0) return;
-    for (const pid of pids) {
-      try {
-        process.kill(pid, "SIGKILL");
-      } catch (error) {
-        if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
-      }
-    }
+    signalAll(pids, "SIGKILL");
     await delay(LOOK_AGAIN);
   }
 }
 
-/** The processes in whose environment that is. Those that have ended have none. */
-async function withEnvironment(variable: Buffer): Promise<number[]> {
+/** Sends a signal to those of the processes that are still there. */
+export function signalAll(pids: readonly number[], signal: NodeJS.Signals): void {
+  for (const pid of pids) {
+    try {
+      process.kill(pid, signal);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+    }
+  }
+}
+
+/** The processes in whose environment `NAME=VALUE\0` is. Those that have ended have none. */
+export async function withEnvironment(variable: Buffer): Promise<number[]> {
   const pids = (await readdir("/proc")).filter((name) => /^\d+$/.test(name));
   const found = await Promise.all(
     pids.map(async (pid) => {

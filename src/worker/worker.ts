@@ -63,6 +63,9 @@ export interface WorkerOptions {
   readonly maxLogSize?: number | undefined;
   /** ms after which a Git server that says nothing is given up. */
   readonly gitTimeout?: number | undefined;
+  /** Bytes, and files and directories, that the clone of a repository may have. Default: far more than real ones have. */
+  readonly gitMaxSize?: number | undefined;
+  readonly gitMaxFiles?: number | undefined;
   /** Prune Docker when there is too little room. Default: never. */
   readonly dockerRoom?: RoomRule | undefined;
   /** More sources of metrics for the scheduler, by name. */

@@ -64,9 +64,9 @@ export class GitServer {
   }
 
   /** Makes a repository with a first commit on `master`, and returns the commit. */
-  create(name: string, tree: Tree): string {
+  create(name: string, tree: Tree, format: "sha1" | "sha256" = "sha1"): string {
     mkdirSync(join(this.path, name));
-    this.git(name, "init", "--quiet", "--initial-branch=master");
+    this.git(name, "init", "--quiet", "--initial-branch=master", `--object-format=${format}`);
     this.git(name, "config", "uploadpack.allowReachableSHA1InWant", "true");
     return this.commit(name, tree);
   }

@@ -11,8 +11,9 @@ import { quoted } from "../../text/quoting.js";
 import { InvalidJob } from "../failure.js";
 import { isLeftover, makePrivateDirectory, removeTree, temporaryName } from "../files.js";
 import type { LineLog } from "./git.js";
+import { DEFAULT_GIT_LIMITS, type GitLimits } from "./git-limits.js";
 import { endOrphans } from "./orphans.js";
-import { Repository } from "./repository.js";
+import { cloneName, Repository } from "./repository.js";
 import { RepositoryUrl } from "./repository-url.js";
 
 /** The source tree a job asks for. Without commits it is empty, and the repository does not matter. */
@@ -26,21 +27,32 @@ export interface ContextOptions {
   readonly stateDir: string;
   /** ms after which a Git server that says nothing is given up. */
   readonly gitTimeout?: number | undefined;
+  /** Bytes, and files and directories, that a clone with its work tree may have. Default: `DEFAULT_GIT_LIMITS`. */
+  readonly gitMaxSize?: number | undefined;
+  readonly gitMaxFiles?: number | undefined;
 }
 
 const DEFAULT_GIT_TIMEOUT = 5 * 60_000;
+
+/** Digits of a hash, else 40. */
+const SHA256_DIGITS = 64;
 
 export class Contexts {
   /** For what lives no longer than the process. */
   readonly temporary: string;
   readonly #clones: string;
   readonly #gitTimeout: number;
+  readonly #limits: GitLimits;
   readonly #locks = new NamedMutex();
 
-  constructor({ stateDir, gitTimeout }: ContextOptions) {
+  constructor({ stateDir, gitTimeout, gitMaxFiles, gitMaxSize }: ContextOptions) {
     this.temporary = join(stateDir, "tmp");
     this.#clones = join(stateDir, "git");
     this.#gitTimeout = gitTimeout ?? DEFAULT_GIT_TIMEOUT;
+    this.#limits = {
+      maxSize: gitMaxSize ?? DEFAULT_GIT_LIMITS.maxSize,
+      maxFiles: gitMaxFiles ?? DEFAULT_GIT_LIMITS.maxFiles,
+    };
   }
 
   /** Makes the directories, and ends and removes what a killed worker left in them. Call once, before the first job. */
@@ -55,8 +67,8 @@ export class Contexts {
 
   /**
    * Runs `body` with the path of a directory that holds the source, and removes it afterwards. What Git says goes to
-   * `log`. `signal` ends waiting for another job of the same repository, but Git, once started, is left to finish, as
-   * killing it can damage the clone. Throws `InvalidJob`, `JobFailed` and `signal`'s reason.
+   * `log`. `signal` ends waiting for another job of the same repository, and Git with all that it has started. Throws
+   * `InvalidJob`, `JobFailed` and `signal`'s reason.
    */
   async withSource<T>(
     request: SourceRequest,
@@ -84,10 +96,17 @@ export class Contexts {
     if (invalid !== undefined) {
       throw new InvalidJob(`Invalid commit ${quoted(invalid)}: expected a full hash`);
     }
+    const other = commits.find((commit) => commit.length !== commits[0]!.length);
+    if (other !== undefined) {
+      throw new InvalidJob(`Invalid commit ${quoted(other)}: of another length than the first one`);
+    }
     const url = new RepositoryUrl(repository);
-    await this.#locks.hold(url.id, signal, () =>
-      new Repository(url, this.#clones, this.temporary).checkout({
+    const format = commits[0]!.length === SHA256_DIGITS ? "sha256" : "sha1";
+    await this.#locks.hold(cloneName(url, format), signal, () =>
+      new Repository(url, format, this.#clones, this.temporary).checkout({
         log,
+        signal,
+        limits: this.#limits,
         commits,
         target,
         includeGit,

@@ -1,9 +1,13 @@
 /**
- * Runs Git in one directory, for a job: its output goes to the job's log, and it gets nothing from the worker that a job
- * must not use (prompts, protocols that run commands or read files, variables of the environment).
+ * Runs Git in one directory, for a job: its output goes to the job's log, it gets nothing from the worker that a job must
+ * not use (prompts, protocols that run commands or read files, variables of the environment), and it ends with the job,
+ * with all that it has started.
  */
-import { GitPluginError, type SimpleGitOptions, simpleGit } from "simple-git";
+import { GitPluginError, simpleGit } from "simple-git";
+import { start } from "../../obuilder/process.js";
 import { JobFailed } from "../failure.js";
+import { type GitLimits, watchGit } from "./git-limits.js";
+import { GitProcesses } from "./git-processes.js";
 import { OWNER_MARK } from "./orphans.js";
 import { redact } from "./repository-url.js";
 
@@ -12,6 +16,9 @@ export type LineLog = (line: string) => void;
 
 export interface GitOptions {
   readonly log: LineLog;
+  /** Ends what runs; its reason is thrown then. */
+  readonly signal: AbortSignal;
+  readonly limits: GitLimits;
   /** A file for git-credential-store(1). */
   readonly credentialFile?: string | undefined;
 }
@@ -29,6 +36,11 @@ export class GitFailed extends JobFailed {
   /** Whether Git complains about the state of the local clone. */
   get saysCorrupted(): boolean {
     return CORRUPTED.test(this.output);
+  }
+
+  /** Whether clone and remote have different object formats. */
+  get saysOtherFormat(): boolean {
+    return /mismatched algorithms: client/.test(this.output);
   }
 }
 
@@ -65,48 +77,62 @@ const KEPT_OUTPUT = 8 * 1024;
 /** A server can make Git print as much as it likes. */
 const MAX_OUTPUT = 4 * 1024 * 1024;
 
+/** Settings for each command. */
+const SETTINGS = [
+  "advice.detachedHead=false",
+  "gc.autoDetach=false",
+  // Nothing puts hooks into a clone; if something did, they should not run.
+  "core.hooksPath=/dev/null",
+];
+
 export class Git {
+  /** Set when something had to be killed, which may have damaged the clone. */
+  wasKilled = false;
+
   constructor(
     private readonly directory: string,
     private readonly options: GitOptions,
   ) {}
 
   /**
-   * Runs a command and passes its output on. Throws `GitFailed`, whose message starts with `label`; if `maxSilence`
-   * (ms) is given, `JobFailed` when nothing comes from Git for that long.
+   * Runs a command and passes its output on. Throws the signal's reason; `GitFailed`, whose message starts with `label`;
+   * `GitTooLarge`; if `maxSilence` (ms) is given, `JobFailed` when nothing comes from Git for that long.
    */
   async run(label: string, args: readonly string[], maxSilence?: number): Promise<void> {
-    const flood = new AbortController();
+    const stop = new AbortController();
+    const silence =
+      maxSilence === undefined
+        ? undefined
+        : setTimeout(() => {
+            const seconds = maxSilence / 1000;
+            const why = `${label} was stopped: no answer from the server for ${seconds} s`;
+            stop.abort(new JobFailed(why));
+          }, maxSilence);
     let total = 0;
     const onOutput = (stream: NodeJS.ReadableStream): void => {
       const lines = new LineFilter((line) => this.options.log(redact(line)));
       stream.on("data", (data: Buffer) => {
         lines.push(data);
+        silence?.refresh();
         total += data.length;
-        if (total > MAX_OUTPUT) flood.abort();
+        if (total > MAX_OUTPUT) {
+          const why = `${label} was stopped: it printed more than ${MAX_OUTPUT} bytes`;
+          stop.abort(new JobFailed(why));
+        }
       });
       stream.once("end", () => lines.end());
     };
-    const timeout = maxSilence === undefined ? {} : { timeout: { block: maxSilence } };
     try {
-      await this.#raw(label, args, { abort: flood.signal, ...timeout }, onOutput);
-    } catch (error) {
-      const plugin = error instanceof GitPluginError ? error.plugin : undefined;
-      if (plugin === "timeout") {
-        const seconds = maxSilence! / 1000;
-        throw new JobFailed(`${label} was stopped: no answer from the server for ${seconds} s`);
-      }
-      if (plugin === "abort") {
-        throw new JobFailed(`${label} was stopped: it printed more than ${MAX_OUTPUT} bytes`);
-      }
-      throw error;
+      await this.#raw(label, args, { stop, maxSilence }, onOutput);
+    } finally {
+      clearTimeout(silence);
     }
   }
 
-  /** Whether a command succeeds; its output is dropped. */
+  /** Whether a command succeeds; its output is dropped. Throws the signal's reason. */
   async succeeds(args: readonly string[]): Promise<boolean> {
     try {
-      await this.#raw("git", args, {}, () => {});
+      await this.#raw("git", args, { stop: new AbortController() }, () => {});
       return true;
     } catch (error) {
       if (error instanceof GitFailed) return false;
@@ -114,17 +140,52 @@ export class Git {
     }
   }
 
+  /**
+   * Runs a command that only reads, and hands over what it prints, which may be far more than simple-git could keep. What
+   * `take` throws ends it. Throws like `run`.
+   */
+  async read(label: string, args: readonly string[], take: (data: Buffer) => void): Promise<void> {
+    const { signal } = this.options;
+    signal.throwIfAborted();
+    const { process: git, ended } = start(["git", ...args], {
+      cwd: this.directory,
+      env: environment(),
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    const kill = () => void git.kill("SIGKILL");
+    signal.addEventListener("abort", kill, { once: true });
+    let said = "";
+    git.stderr?.on("data", (data: Buffer) => {
+      said = (said + data.toString()).slice(-KEPT_OUTPUT);
+    });
+    try {
+      for await (const data of git.stdout ?? []) take(data as Buffer);
+      const { status } = await ended;
+      signal.throwIfAborted();
+      if (status === undefined) throw new JobFailed(`${label} was killed by a signal`);
+      if (status !== 0) throw new GitFailed(label, status, redact(said));
+    } finally {
+      signal.removeEventListener("abort", kill);
+      kill();
+      await ended.catch(() => {}); // If it could not be started, that was thrown.
+    }
+  }
+
   async #raw(
     label: string,
     args: readonly string[],
-    options: Partial<SimpleGitOptions>,
+    { stop, maxSilence = 0 }: { readonly stop: AbortController; readonly maxSilence?: number },
     onOutput: (stream: NodeJS.ReadableStream) => void,
   ): Promise<void> {
-    const { credentialFile } = this.options;
-    const lowSpeedTime = Math.ceil((options.timeout?.block ?? 0) / 1000);
+    const { credentialFile, limits } = this.options;
+    const processes = new GitProcesses();
+    const lowSpeedTime = Math.ceil(maxSilence / 1000);
     let failure: JobFailed | undefined;
+    const signal = AbortSignal.any([this.options.signal, stop.signal]);
+    signal.throwIfAborted();
     const git = simpleGit({
-      ...options,
+      // Of what it starts, this ends Git alone; but it sees to it that nothing is started any more.
+      abort: signal,
       baseDir: this.directory,
       allowEnvironment: Object.keys(ENVIRONMENT),
       unsafe: {
@@ -133,10 +194,7 @@ export class Git {
         allowUnsafeHooksPath: true,
       },
       config: [
-        "advice.detachedHead=false",
-        "gc.autoDetach=false",
-        // Nothing puts hooks into a clone; if something did, they should not run.
-        "core.hooksPath=/dev/null",
+        ...SETTINGS,
         // So that a transfer from a dead server ends even if this process is not there any more to end it.
         ...(lowSpeedTime > 0 ? ["http.lowSpeedLimit=1", `http.lowSpeedTime=${lowSpeedTime}`] : []),
         ...(credentialFile === undefined
@@ -153,14 +211,29 @@ export class Git {
         return failure;
       },
     });
-    git.env(environment()).outputHandler((_command, stdout, stderr) => {
+    git.env({ ...environment(), ...processes.mark }).outputHandler((_command, stdout, stderr) => {
       onOutput(stdout);
       onOutput(stderr);
     });
+    const over = new AbortController();
+    const { directory } = this;
+    const watched = { directory, fetches: lowSpeedTime > 0, label, limits, processes };
+    const watching = watchGit(watched, over.signal).catch((error) => stop.abort(error));
+    let ending: Promise<boolean> | undefined;
+    const end = () => {
+      ending = processes.end();
+    };
+    signal.addEventListener("abort", end, { once: true });
     try {
       await git.raw([...args]);
     } catch (error) {
-      throw failure ?? error; // What it throws is not what it was given.
+      // What it throws is not what it was given.
+      throw signal.aborted ? signal.reason : (failure ?? error);
+    } finally {
+      signal.removeEventListener("abort", end);
+      over.abort();
+      await watching;
+      if (ending && !(await ending)) this.wasKilled = true;
     }
   }
 }

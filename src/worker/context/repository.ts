@@ -3,22 +3,31 @@
  *
  * A clone is a directory `git/BASENAME-SHA1(url)` that is used by one job at a time. Its work tree is handed to the job
  * by moving it away, so it is usually empty; the next job's `reset` fills it again. A clone that is found damaged
- * (a lock that a killed Git left, objects that cannot be read) is removed and made anew, once per job.
+ * (a lock that a killed Git left, objects that cannot be read) is removed and made anew, once per job. One that has become
+ * larger than it may be is removed.
+ *
+ * Repositories name commits by SHA-1 or by SHA-256, and a clone has the format of its remote, which the commits tell. That
+ * is in a clone's name (`…-sha256`), so that a job that asks for what is not there does no harm to the others.
  */
+import { existsSync } from "node:fs";
 import { mkdir, readdir, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { run } from "../../obuilder/process.js";
 import { quoted } from "../../text/quoting.js";
 import { JobFailed } from "../failure.js";
 import { makePrivateDirectory, removeTree, temporaryName } from "../files.js";
-import { Git, GitFailed, type LineLog } from "./git.js";
+import { Git, GitFailed, type GitOptions, type LineLog } from "./git.js";
+import { type GitLimits, GitTooLarge, Tally, TreeCounter } from "./git-limits.js";
 import type { RepositoryUrl } from "./repository-url.js";
 
 const GIT_DIR = Buffer.from(".git");
 
 export interface CheckoutOptions {
   readonly log: LineLog;
-  /** Full hashes; the first is checked out, the others are merged into it in turn. */
+  /** Ends Git; its reason is thrown then. */
+  readonly signal: AbortSignal;
+  readonly limits: GitLimits;
+  /** Full hashes, all of the repository's format; the first is checked out, the others are merged into it in turn. */
   readonly commits: readonly string[];
   /** An existing empty directory that gets the work tree. */
   readonly target: string;
@@ -28,25 +37,37 @@ export interface CheckoutOptions {
   readonly maxSilence: number;
 }
 
+/** The algorithm that a repository's hashes are made by. */
+export type ObjectFormat = "sha1" | "sha256";
+
+/** What Git writes packs to, and leaves behind when it is ended. */
+const TEMPORARY_PACK = /^tmp_/;
+
+/** Left in a clone in which Git was killed. It says what a lock of Git's says: nobody knows what is in order. */
+const KILLED = "killed.lock";
+
 export class Repository {
   readonly #clone: string;
 
   constructor(
     readonly url: RepositoryUrl,
+    readonly format: ObjectFormat,
     /** The directory of all clones. */
     private readonly parent: string,
     /** Where to put files for the time of a checkout. */
     private readonly temporary: string,
   ) {
-    this.#clone = join(parent, url.id);
+    this.#clone = join(parent, cloneName(url, format));
   }
 
-  /** Puts the merged source tree into `target`. The caller holds the repository's lock. Throws `JobFailed`. */
+  /** Puts the merged source tree into `target`. The caller holds `cloneName`'s lock. Throws `JobFailed`, and the signal's reason. */
   async checkout(options: CheckoutOptions): Promise<void> {
     if (await this.#isLocked()) await this.#remove(options.log);
+    await this.#removeTemporaryPacks();
     try {
       await this.#attempt(options);
     } catch (error) {
+      if (error instanceof GitTooLarge) await removeTree(this.#clone);
       if (!(error instanceof GitFailed && error.saysCorrupted)) throw error;
       await this.#remove(options.log);
       for (const name of await readdir(options.target))
@@ -69,17 +90,29 @@ export class Repository {
   }
 
   async #attemptWith(options: CheckoutOptions, credentialFile: string | undefined): Promise<void> {
-    const { commits, log, maxSilence, target } = options;
-    await this.#ensureClone(log);
-    const git = new Git(this.#clone, { log, credentialFile });
+    await this.#ensureClone(options);
+    const git = new Git(this.#clone, { ...options, credentialFile });
+    try {
+      await this.#prepare(git, options);
+    } finally {
+      if (git.wasKilled) await writeFile(join(this.#clone, ".git", KILLED), "");
+    }
+    await this.#handOver(options);
+  }
+
+  /** Has the clone's work tree be what the job asked for. */
+  async #prepare(git: Git, options: CheckoutOptions): Promise<void> {
+    const { commits, limits, log, maxSilence } = options;
     if (await this.#has(git, commits)) log("All commits already cached");
     else await this.#fetch(git, options);
 
     const [first, ...others] = commits;
+    await this.#measure(git, first!, limits);
     await git.run("git-reset", ["reset", "--hard", first!]);
     await git.run("git-submodule-deinit", ["submodule", "--quiet", "deinit", "--all", "--force"]);
     await git.run("git-clean", ["clean", "-q", "-ffdx"]);
     for (const commit of others) {
+      await this.#measure(git, commit, limits);
       await git.run("git-merge", ["merge", "--no-edit", "--no-gpg-sign", commit]);
     }
     await git.run("git-submodule-sync", ["submodule", "--quiet", "sync", "--recursive"]);
@@ -88,14 +121,20 @@ export class Repository {
       ["submodule", "update", "--init", "--recursive", "--progress"],
       maxSilence,
     );
+  }
+
+  /** Moves the work tree to the job, with a copy of the clone itself if it is wanted. */
+  async #handOver(options: CheckoutOptions): Promise<void> {
+    const { signal, target } = options;
     // Names are bytes, which need not be text.
     for (const name of await readdir(this.#clone, { encoding: "buffer" })) {
       if (!name.equals(GIT_DIR)) await rename(inside(this.#clone, name), inside(target, name));
     }
     if (options.includeGit) {
-      await run(["cp", "--archive", "--reflink=auto", "--", join(this.#clone, ".git"), target]);
+      const dotGit = join(this.#clone, ".git");
+      await run(["cp", "--archive", "--reflink=auto", "--", dotGit, target], { signal });
       // Whoever fetches in there wants branches, not every pull request there ever was.
-      await new Git(target, { log }).succeeds([
+      await new Git(target, options).succeeds([
         "config",
         "--unset-all",
         "remote.origin.fetch",
@@ -114,7 +153,14 @@ export class Repository {
       "--no-auto-gc",
     ];
     log(`Fetching ${this.url.plain}`);
-    await git.run("git-fetch", ["fetch", ...flags, "origin"], maxSilence);
+    try {
+      await git.run("git-fetch", ["fetch", ...flags, "origin"], maxSilence);
+    } catch (error) {
+      if (!(error instanceof GitFailed && error.saysOtherFormat)) throw error;
+      const [has, asked] = this.format === "sha1" ? ["SHA-256", "SHA-1"] : ["SHA-1", "SHA-256"];
+      const why = `${this.url.plain} is a repository of ${has} hashes, and the job's are of ${asked}`;
+      throw new JobFailed(why, { cause: error });
+    }
     for (const commit of commits) {
       if (await this.#has(git, [commit])) continue;
       // No branch has it; most servers give it when asked for by name.
@@ -127,6 +173,13 @@ export class Repository {
     }
   }
 
+  /** Throws `GitTooLarge` if the commit has more in it than a work tree may have. */
+  async #measure(git: Git, commit: string, limits: GitLimits): Promise<void> {
+    const counter = new TreeCounter(new Tally(`Commit ${commit}`, limits));
+    const args = ["ls-tree", "-r", "-t", "-l", "-z", "--full-tree", commit];
+    await git.read("git-ls-tree", args, counter.push);
+  }
+
   async #has(git: Git, commits: readonly string[]): Promise<boolean> {
     for (const commit of commits) {
       if (!(await git.succeeds(["cat-file", "-e", `${commit}^{commit}`]))) return false;
@@ -135,14 +188,16 @@ export class Repository {
   }
 
   /** Makes an empty clone if there is none; either the whole of it appears or nothing. */
-  async #ensureClone(log: LineLog): Promise<void> {
+  async #ensureClone(options: GitOptions): Promise<void> {
     makePrivateDirectory(this.parent);
     const draft = join(this.temporary, temporaryName("git-init"));
     await mkdir(draft, { mode: 0o700 });
     try {
-      if ((await readdir(this.parent)).includes(this.url.id)) return;
-      const git = new Git(draft, { log });
-      await git.run("git-init", ["init", "--quiet"]);
+      if (existsSync(this.#clone)) return;
+      const git = new Git(draft, options);
+      // Any Git knows the older format, without being asked for it.
+      const format = this.format === "sha1" ? [] : [`--object-format=${this.format}`];
+      await git.run("git-init", ["init", "--quiet", ...format]);
       const refs =
         this.url.host === "github.com"
           ? "+refs/pull/*:refs/remotes/pull/*"
@@ -160,6 +215,13 @@ export class Repository {
     }
   }
 
+  async #removeTemporaryPacks(): Promise<void> {
+    const packs = join(this.#clone, ".git/objects/pack");
+    for (const name of await readdir(packs).catch(() => [])) {
+      if (TEMPORARY_PACK.test(name)) await removeTree(join(packs, name));
+    }
+  }
+
   /** Whether a Git process was killed while it changed the clone. */
   async #isLocked(): Promise<boolean> {
     const files = await readdir(join(this.#clone, ".git")).catch(() => []);
@@ -170,6 +232,11 @@ export class Repository {
     log(`Removing corrupted repository ${quoted(this.#clone)}`);
     await removeTree(this.#clone);
   }
+}
+
+/** The name of a clone's directory. */
+export function cloneName({ id }: RepositoryUrl, format: ObjectFormat): string {
+  return format === "sha1" ? id : `${id}-${format}`;
 }
 
 function inside(directory: string, name: Buffer): Buffer {
