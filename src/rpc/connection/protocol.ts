@@ -20,6 +20,7 @@ import {
   NO_PATH,
   type WireDescriptor,
   type WireException,
+  type WireTarget,
 } from "../wire/messages.js";
 import type { Answer } from "./answer.js";
 import { Embargo } from "./embargo.js";
@@ -93,9 +94,11 @@ export class Protocol {
     const isTail = answer?.isForwardable(this) === true && !result.isAbandoned;
     const descriptors = this.describeAll(payload.capabilities, true);
     const question = this.ask(result, exportIds(descriptors), isTail);
+    const { wire } = target;
+    this.addDependencies(question, wire, descriptors);
     this.writer.call(
       question.id,
-      target.wire,
+      wire,
       interfaceHigh,
       interfaceLow,
       methodId,
@@ -133,6 +136,18 @@ export class Protocol {
 
   private ask(result: ResultPromise, exports: readonly number[], isTail: boolean): Question {
     return this.questions.add((id) => new Question(this, id, result, exports, isTail));
+  }
+
+  /** Notes whose answers a call mentions. */
+  private addDependencies(
+    question: Question,
+    { kind, id }: WireTarget,
+    descriptors: readonly WireDescriptor[],
+  ): void {
+    if (kind === "answer") question.dependOn(this.questions.get(id)!);
+    for (const { tag, id } of descriptors) {
+      if (tag === DESCRIPTOR.receiverAnswer) question.dependOn(this.questions.get(id)!);
+    }
   }
 
   sendFinish(question: number, releaseResultCaps: boolean): void {

@@ -2,14 +2,21 @@
  * An entry of the question table: a call of ours to the peer.
  *
  * States:
- * - waiting: sent. On Return: lingering. When the last reference goes: Finish is sent; cancelled.
+ * - waiting: sent. On Return: lingering. When the last reference and the last dependent go: Finish is sent; cancelled.
  * - cancelled: the peer was told that nobody wants the answer. It may come nevertheless. On Return: complete.
- * - lingering: answered, but still addressed. When the last reference goes: Finish is sent, if the peer needs it; complete.
+ * - lingering: answered, but still addressed. When the last reference goes, and of a failed one the last dependent: Finish is
+ *   sent, if the peer needs it; complete.
  * - complete: gone from the table; the id may be used again.
+ *
+ * Dependents: other questions that mention this one's answer-to-be, as their target or in their params, and were not answered
+ * yet. Finish would cancel this question, and OCaml's peer never answers those that are left: a worker would wait
+ * for ever to hear that the secret in its capability file is wrong. An answer that came with capabilities waits for no
+ * dependent. The peer has passed those calls on, and what it holds for us may be a job that is to end.
  *
  * References: one of the result, until it is settled or abandoned – or as long as it lives, when the peer keeps the answer (a tail
  * call) and we only pass on calls to it. And, of a tail call, one of the answer that it stands for.
  */
+import { cascade } from "../capability/cascade.js";
 import type { CallRequest } from "../capability/request.js";
 import type { Executor, ResultPromise } from "../capability/result.js";
 import { RpcError } from "../errors.js";
@@ -20,11 +27,15 @@ import type { RemoteTarget } from "./remote.js";
 
 export class Question implements Executor {
   private references = 1;
+  private dependents = 0;
+  /** Those that this is a dependent of. */
+  private dependencies: Question[] | undefined;
   private isLinked = true;
   private state: "waiting" | "cancelled" | "lingering" | "complete" = "waiting";
   private usedPaths: Map<string, Path> | undefined;
   /** The peer has forgotten the answer already, and waits for no Finish. */
   private isFinal = false;
+  private isFailed = false;
 
   constructor(
     private readonly protocol: Protocol,
@@ -58,15 +69,32 @@ export class Question implements Executor {
     this.usedPaths.set(path.join(), path);
   }
 
-  /** A Return came; `isFinal`: with `noFinishNeeded`. */
-  returned(isFinal: boolean): void {
+  /** Is sent with a mention of the answer to `other`, which is not finished before this is answered. */
+  dependOn(other: Question): void {
+    if (other.state !== "waiting") return;
+    other.dependents++;
+    this.dependencies ??= [];
+    this.dependencies.push(other);
+  }
+
+  /**
+   * A Return came; `isFinal`: with `noFinishNeeded`; `isFailed`: without results. The result's reference is to be given back
+   * by `unlink`, also when only dependents have kept the question until now.
+   */
+  returned(isFinal: boolean, isFailed: boolean): void {
     this.isFinal = isFinal;
+    this.isFailed = isFailed;
     if (this.state === "cancelled") {
       this.state = "complete";
       this.protocol.forgetQuestion(this.id);
-    } else {
-      this.state = "lingering";
+      return;
     }
+    this.state = "lingering";
+    if (this.references === 0) {
+      this.references = 1;
+      this.isLinked = true;
+    }
+    this.leaveDependencies();
   }
 
   pipeline(path: Path, request: CallRequest): void {
@@ -98,6 +126,7 @@ export class Question implements Executor {
   /** The connection is gone. */
   lose(error: RpcError): void {
     this.state = "complete";
+    this.dependencies = undefined;
     this.result.reject(error);
   }
 
@@ -107,15 +136,33 @@ export class Question implements Executor {
   }
 
   release(): void {
-    if (--this.references > 0) return;
+    this.references--;
+    this.finishIfUnused();
+  }
+
+  private finishIfUnused(): void {
+    if (this.references > 0) return;
     if (this.state === "waiting") {
+      if (this.dependents > 0) return;
       this.state = "cancelled";
       // What comes nevertheless is not looked at: the peer is to release it.
       this.protocol.sendFinish(this.id, true);
+      this.leaveDependencies();
     } else if (this.state === "lingering") {
+      if (this.dependents > 0 && this.isFailed && !this.isFinal) return;
       this.state = "complete";
       if (!this.isFinal) this.protocol.sendFinish(this.id, false);
       this.protocol.forgetQuestion(this.id);
+    }
+  }
+
+  private leaveDependencies(): void {
+    const { dependencies } = this;
+    if (dependencies === undefined) return;
+    this.dependencies = undefined;
+    for (const other of dependencies) {
+      // One that nobody refers to may be a dependent itself, and so on.
+      if (--other.dependents === 0) cascade({ run: () => other.finishIfUnused() });
     }
   }
 }

@@ -30,7 +30,8 @@ export class ReceivedReturns {
       for (const id of question.paramExports) protocol.releaseExport(id, 1);
     }
     const { isCancelled } = question;
-    question.returned(message.noFinishNeeded);
+    const isFailed = message.tag === RETURN.exception || message.tag === RETURN.canceled;
+    question.returned(message.noFinishNeeded, isFailed);
     if (isCancelled) {
       // The peer releases the answer's capabilities itself, as our Finish told it to.
       question.result.reject(CANCELLED);
@@ -51,7 +52,9 @@ export class ReceivedReturns {
       case RETURN.resultsSentElsewhere:
         if (!question.isTail) throw new RpcError("failed", "the results were sent nowhere");
         // The result stays open, and calls on it go on to be sent to this question.
-        return;
+        if (!question.result.isAbandoned) return;
+        question.result.reject(CANCELLED);
+        break;
       case RETURN.takeFromOtherQuestion:
         this.takeFrom(question, message.otherQuestion);
         return;
