@@ -7,8 +7,8 @@ import { readFileSync } from "node:fs";
 export interface DoorLimits {
   /**
    * Most connections that peers may have made to a vat: some thousand workers, and as many clients. Each costs some 60 KB and a
-   * file; of those, connections may use half of what the process may have. A known peer that comes back has its place. Over it,
-   * who has been a stranger for the longest is dropped, or else newcomers are turned away.
+   * file; of those, connections may use half of what the process may have. A known peer that comes back has its place. Over it, a
+   * stranger is dropped, the oldest of the address that has the most, or else newcomers are turned away.
    */
   readonly connections: number;
   /**
@@ -17,14 +17,26 @@ export interface DoorLimits {
    */
   readonly strangerMs: number;
   /**
+   * Most connections from one address (see origin.ts) whose peers were not given anything yet: a large cluster's workers behind
+   * one router, which are strangers for a moment. Each may hold a megabyte of ours. Over it, the oldest of them is dropped.
+   */
+  readonly addressStrangers: number;
+  /**
    * TLS handshakes at work at once. Each costs some milliseconds of computing, so that more would only make all slower, until none
    * is done in time when a whole cluster's workers come back at once. The others wait for their turn, in the order in
    * which they came.
    */
   readonly handshakes: number;
-  /** How long one handshake may keep others from their turn, in ms: some round trips on a bad line. */
+  /** Of these, most that come from one address (see origin.ts): others shall have a turn, whatever they do there. */
+  readonly addressHandshakes: number;
+  /**
+   * How long one handshake may keep others from their turn, in ms: many times what it takes us, and some round trips on a bad line.
+   */
   readonly handshakeTurnMs: number;
-  /** Most handshakes that go on besides, after that. Each costs some 30 KB; over it, who is at it the longest is dropped. */
+  /**
+   * Most handshakes that go on besides, after that. Each costs some 30 KB. Over it, one is dropped: of the address that has the most
+   * of them, who is at it the longest.
+   */
   readonly slowHandshakes: number;
   /**
    * Time until it is a peer's turn, and then for its handshake, in ms: many times what it takes, as both machines may
@@ -32,8 +44,9 @@ export interface DoorLimits {
    */
   readonly handshakeMs: number;
   /**
-   * Most connections that have said nothing yet, or wait for their turn: some clusters. Each costs some KB and a file, of which
-   * this may be a quarter. Over it, who has been silent for the longest is dropped, or else newcomers are turned away.
+   * Most connections that have not said what they want yet, or wait for their turn: some clusters. Each costs some KB and a file, of
+   * which this may be a quarter. Over it, one is dropped, and the silent before others: of the address that has the most of
+   * them, who is there for the longest.
    */
   readonly waitingHandshakes: number;
 }
@@ -44,8 +57,10 @@ export function doorLimits(options: Partial<DoorLimits> = {}): DoorLimits {
   return {
     connections: Math.min(10_000, files / 2),
     strangerMs: 120_000,
+    addressStrangers: Math.min(1_024, files / 8),
     handshakes: 256,
-    handshakeTurnMs: 10_000,
+    addressHandshakes: 128,
+    handshakeTurnMs: 1_000,
     slowHandshakes: 2_048,
     handshakeMs: 60_000,
     waitingHandshakes: Math.min(8_192, files / 4),

@@ -1,14 +1,23 @@
 /**
- * Whose turn it is to make a TLS handshake: as many at once as make good use of the machine, in the order in which they came.
+ * Whose turn it is to make a TLS handshake: as many at once as make good use of the machine, and of each address its share.
  *
- * Life of a handshake: silent → waiting → at work → done. It is the client's to speak first: who has said nothing yet costs
- * little, keeps nobody from his turn, and is dropped first when there are too many. Whose turn has not come in time is
- * dropped too, and tries again. A handshake that takes long goes on as "slow", beside those at work, so that others have
- * their turn.
+ * Life of a handshake:
+ * - silent: the client has not said all of its first message yet (client-hello.ts), which is its business. It costs little, and keeps
+ *   nobody from his turn. It is dropped first when there are too many.
+ * - waiting for its turn. Addresses take turns, and of one address first come is first served – unless its first one waits for
+ *   long already: then those behind it might all be too late when it is their turn, and the last to come is first.
+ * - at work: it keeps others from their turn.
+ * - slow: it takes so long that it must be waiting for the client, and goes on beside those at work. Of too many, one is dropped
+ *   whose address has the most of them.
+ * - done.
+ *
+ * A handshake that is not done in time is dropped in whatever state, and so is one that has waited for too long.
  */
 import type { Socket } from "node:net";
 import { afterMs } from "./after.js";
+import { awaitClientHello } from "./client-hello.js";
 import type { DoorLimits } from "./door-limits.js";
+import { ByOrigin, originOf } from "./origin.js";
 
 export interface Handshake {
   /** Accepted a moment ago; nothing was read from it. */
@@ -19,15 +28,24 @@ export interface Handshake {
   dropped(reason: string): void;
 }
 
-/** The longest that a client may say before it is answered: a TLS record. */
-const MAX_HELLO_BYTES = 5 + 16_384;
+/** One that is not at work yet. */
+interface Entry {
+  readonly handshake: Handshake;
+  readonly origin: string;
+  /** When it began to wait, in ms. */
+  since: number;
+  /** To be called when it leaves, for whatever reason. */
+  leave(): void;
+}
+
+/** How long the first of an address may have waited, in ms, before the last one is served first. */
+const LATE_MS = 1000;
 
 export class Handshakes {
-  /** All of them in the order of their arrival there. What is to be called when one leaves goes with it. */
-  readonly #silent = new Map<Handshake, () => void>();
-  readonly #waiting = new Map<Handshake, () => void>();
-  readonly #working = new Set<Handshake>();
-  readonly #slow = new Set<Handshake>();
+  readonly #silent = new ByOrigin<Entry>();
+  readonly #waiting = new ByOrigin<Entry>();
+  readonly #working = new ByOrigin<Entry>();
+  readonly #slow = new ByOrigin<Entry>();
 
   constructor(private readonly limits: DoorLimits) {}
 
@@ -37,85 +55,92 @@ export class Handshakes {
 
   /** Calls `run` when it is its turn. */
   enter(handshake: Handshake): void {
-    if (!this.#makeRoom()) {
-      drop(handshake, "too many handshakes");
-      return;
-    }
+    this.#makeRoom();
     const { socket } = handshake;
     const leave = () => {
-      this.#silent.delete(handshake);
-      this.#waiting.delete(handshake);
+      this.#silent.delete(entry);
+      this.#waiting.delete(entry);
       stopTimer();
-      socket.off("readable", spoke);
+      stopReading();
       socket.off("close", leave);
     };
-    const spoke = () => {
-      socket.off("readable", spoke);
-      this.#silent.delete(handshake);
-      this.#waiting.set(handshake, leave);
-      this.#startNext();
-    };
+    const origin = originOf(socket.remoteAddress);
+    const entry: Entry = { handshake, origin, since: 0, leave };
     const stopTimer = afterMs(this.limits.handshakeMs, () => {
       leave();
       drop(handshake, TIMED_OUT);
     });
-    this.#silent.set(handshake, leave);
+    const stopReading = awaitClientHello(socket, () => {
+      this.#silent.delete(entry);
+      entry.since = performance.now();
+      this.#waiting.add(entry);
+      this.#startNext();
+    });
+    this.#silent.add(entry);
     socket.on("error", ignore);
-    socket.on("readable", spoke);
     socket.on("close", leave);
   }
 
   /** Drops all of them. */
   close(): void {
-    for (const [{ socket }, leave] of [...this.#silent, ...this.#waiting]) {
+    for (const { handshake, leave } of [...this.#silent, ...this.#waiting]) {
       leave();
-      socket.destroy();
+      handshake.socket.destroy();
     }
-    for (const { socket } of [...this.#working, ...this.#slow]) socket.destroy();
+    for (const { handshake } of [...this.#working, ...this.#slow]) handshake.socket.destroy();
   }
 
-  #makeRoom(): boolean {
-    if (this.#silent.size + this.#waiting.size < this.limits.waitingHandshakes) return true;
-    for (const [longest, leave] of this.#silent) {
-      leave();
-      drop(longest, "too many handshakes");
-      return true;
-    }
-    return false;
+  #makeRoom(): void {
+    if (this.#silent.size + this.#waiting.size < this.limits.waitingHandshakes) return;
+    const victim = this.#silent.oldestOfMost() ?? this.#waiting.oldestOfMost();
+    if (!victim) return;
+    victim.leave();
+    drop(victim.handshake, TOO_MANY);
   }
 
   #startNext(): void {
-    for (const [handshake, leave] of this.#waiting) {
-      if (this.#working.size >= this.limits.handshakes) return;
-      leave();
-      if (handshake.socket.readableLength > MAX_HELLO_BYTES)
-        drop(handshake, "it does not speak TLS");
-      else if (!handshake.socket.destroyed) void this.#work(handshake);
+    while (this.#working.size < this.limits.handshakes) {
+      const next = this.#next();
+      if (!next) return;
+      next.leave();
+      if (!next.handshake.socket.destroyed) void this.#work(next);
     }
   }
 
-  async #work(handshake: Handshake): Promise<void> {
-    this.#working.add(handshake);
-    const stopTurn = afterMs(this.limits.handshakeTurnMs, () => this.#stepAside(handshake));
+  #next(): Entry | undefined {
+    for (const origin of this.#waiting.origins) {
+      if (this.#working.of(origin).size >= this.limits.addressHandshakes) continue;
+      this.#waiting.pass(origin);
+      const entries = [...this.#waiting.of(origin)];
+      const isLate = performance.now() - entries[0]!.since > LATE_MS;
+      return isLate ? entries.at(-1) : entries[0];
+    }
+    return undefined;
+  }
+
+  async #work(entry: Entry): Promise<void> {
+    const { handshake } = entry;
+    this.#working.add(entry);
+    const stopTurn = afterMs(this.limits.handshakeTurnMs, () => this.#stepAside(entry));
     const stopTimer = afterMs(this.limits.handshakeMs, () => drop(handshake, TIMED_OUT));
     try {
       await handshake.run();
     } finally {
       stopTurn();
       stopTimer();
-      this.#working.delete(handshake);
-      this.#slow.delete(handshake);
+      this.#working.delete(entry);
+      this.#slow.delete(entry);
       this.#startNext();
     }
   }
 
-  #stepAside(handshake: Handshake): void {
-    this.#working.delete(handshake);
-    this.#slow.add(handshake);
+  #stepAside(entry: Entry): void {
+    this.#working.delete(entry);
+    this.#slow.add(entry);
     if (this.#slow.size > this.limits.slowHandshakes) {
-      const [longest] = this.#slow;
-      this.#slow.delete(longest!);
-      drop(longest!, "too many handshakes");
+      const victim = this.#slow.oldestOfMost()!;
+      this.#slow.delete(victim);
+      drop(victim.handshake, TOO_MANY);
     }
     this.#startNext();
   }
@@ -127,6 +152,7 @@ function drop(handshake: Handshake, reason: string): void {
 }
 
 const TIMED_OUT = "TLS handshake timed out";
+const TOO_MANY = "too many handshakes";
 
 /** What comes of the error shows when it is the socket's turn, or it closes. */
 function ignore(): void {}

@@ -17,16 +17,17 @@
  */
 import type { Socket } from "node:net";
 import { type Address, formatAddress } from "./address.js";
-import { afterMs } from "./after.js";
 import { Connection, type ConnectionOptions } from "./connection/connection.js";
 import { dial } from "./dial.js";
 import { type DoorLimits, doorLimits } from "./door-limits.js";
 import { RpcError } from "./errors.js";
 import { Identity } from "./identity.js";
 import { type Endpoint, Listener, type VatLog } from "./listener.js";
+import { originOf } from "./origin.js";
 import { SturdyRef } from "./sturdy-ref.js";
 import { SocketTransport } from "./transport-socket.js";
 import type { Capability } from "./types.js";
+import { Visitors } from "./visitors.js";
 
 export interface VatOptions {
   /** Who this vat is. Default: a key of its own for as long as it lives, made when first needed. */
@@ -67,8 +68,8 @@ export class Vat {
   #identity: Identity | undefined;
   /** All connections, each with the end of its socket. */
   readonly #connections = new Map<Connection, Promise<void>>();
-  /** Those of them that peers have made, in the order of their coming. */
-  readonly #visitors = new Map<Connection, Socket>();
+  /** Those of them that peers have made. */
+  readonly #visitors: Visitors;
   /** Connections by `keyOf` the peer they are with. */
   readonly #peers = new Map<string, Peer>();
   /** Attempts to make one, under the same keys. */
@@ -79,6 +80,7 @@ export class Vat {
   constructor(options: VatOptions = {}) {
     this.#options = options;
     this.#doorLimits = doorLimits(options.doorLimits);
+    this.#visitors = new Visitors(this.#doorLimits);
     this.#identity = options.identity;
   }
 
@@ -191,40 +193,17 @@ export class Vat {
 
   /** A peer has dialled us. Those who only take up room are not kept. */
   #admit(socket: Socket, description: string, key: string | undefined): void {
-    const { connections, strangerMs } = this.#doorLimits;
     const isKnown = key !== undefined && this.#peers.has(key);
-    if (this.#visitors.size >= connections && !isKnown && !this.#dropStranger()) {
-      const reason = `there are ${connections} connections, and no more are allowed`;
+    if (!isKnown && !this.#visitors.makeRoom()) {
+      const reason = `there are ${this.#doorLimits.connections} connections, and no more are allowed`;
       this.#log("warning", `Rejecting new connection from ${description}: ${reason}`);
       socket.destroy();
       return;
     }
+    // A socket that has ended meanwhile does not know it any more.
+    const origin = originOf(socket.remoteAddress);
     const connection = this.#adopt(socket, description, key, false);
-    if (socket.destroyed) return;
-    this.#visitors.set(connection, socket);
-    const stopTimer = afterMs(strangerMs, () => {
-      if (!connection.isStranger) return;
-      const reason = `Nothing was asked for within ${strangerMs / 1000} s`;
-      connection.close(new RpcError("disconnected", reason));
-    });
-    socket.once("close", () => {
-      stopTimer();
-      this.#visitors.delete(connection);
-    });
-  }
-
-  /**
-   * Ends the connection of the visitor who has been a stranger for the longest, if there is one, without waiting for it: it
-   * makes room for somebody who may ask for something.
-   */
-  #dropStranger(): boolean {
-    for (const [visitor, socket] of this.#visitors) {
-      if (!visitor.isStranger) continue;
-      this.#visitors.delete(visitor);
-      socket.destroy();
-      return true;
-    }
-    return false;
+    if (!socket.destroyed) this.#visitors.add(connection, socket, origin);
   }
 
   /**

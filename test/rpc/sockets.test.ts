@@ -294,6 +294,24 @@ describe("a listener", () => {
     expect(listener.handshaking).toBeLessThanOrEqual(limits.waitingHandshakes);
   });
 
+  it("lets real clients in though many begin to speak and do not end", async () => {
+    const limits = { handshakes: 2, handshakeTurnMs: 1e6 };
+    const { listener, arrivals, until } = await listen(LOOPBACK, { limits });
+    const hello = await clientHello();
+    const hesitant = Array.from({ length: 20 }, () => rawConnect(listener.address));
+    for (const [i, socket] of hesitant.entries()) socket.write(hello.subarray(0, i < 10 ? 1 : -1));
+    await until(() => listener.handshaking === hesitant.length);
+    await Promise.all(
+      Array.from({ length: 4 }, () => dialFor(listener.address, server.fingerprint)),
+    );
+    await until(() => arrivals.length === 4);
+    expect(listener.handshaking).toBe(hesitant.length);
+    // It is not held against them.
+    const late = hesitant.at(-1)!;
+    late.write(hello.subarray(-1));
+    await once(late, "data");
+  });
+
   /** Clients that begin a handshake and do not go on with it. */
   async function stall(address: Address, count: number): Promise<Socket[]> {
     const hello = await clientHello();

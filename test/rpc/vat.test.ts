@@ -380,6 +380,22 @@ describe("those who come in", () => {
     while (vat.connectionCount > 0) await new Promise((resolve) => setImmediate(resolve));
   });
 
+  it("and ask for nothing are few from one address, the oldest must leave", async () => {
+    const { vat, ref } = await guarded({ addressStrangers: 2 });
+    const friend = makeVat("friend").vat;
+    expect(await ask(friend, ref)).toBe("server");
+    const strangers: Connection[] = [];
+    for (const name of ["first", "second", "third"]) {
+      strangers.push(await makeVat(name).vat.connect(ref));
+      while (vat.connectionCount < 1 + Math.min(strangers.length, 2))
+        await new Promise((resolve) => setImmediate(resolve));
+    }
+    await strangers[0]!.closed;
+    expect(strangers.slice(1).map(({ error }) => error)).toEqual([undefined, undefined]);
+    expect(await ask(friend, ref)).toBe("server");
+    expect(await ask(makeVat("newcomer").vat, ref)).toBe("server");
+  });
+
   it("are kept however idle they are, if they were given something once, or gave", async () => {
     const { vat, ref, log } = await guarded({ strangerMs: 1000 });
     const visitor = makeVat("visitor").vat;

@@ -90,7 +90,7 @@ export class Incoming {
       const question = this.protocol.questions.get(body.u32(0));
       if (question === undefined || question.isReturned) throw unknown("question", body.u32(0));
       for (const id of question.paramExports) this.protocol.releaseExport(id, 1);
-      question.returned(true);
+      question.returned(true, true);
       question.result.reject(new RpcError("unimplemented", "the peer does not know this message"));
       question.unlink();
     } else if (tag === MESSAGE.resolve) {
