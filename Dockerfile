@@ -51,7 +51,7 @@ RUN groupadd --gid 9000 ocluster \
 COPY --from=programs /opt/ocluster /opt/ocluster
 RUN cd /usr/local/bin \
  && for name in scheduler admin client; do \
-      ln -s /opt/ocluster/dist/cli/ocluster-$name.js ocluster-$name; \
+      ln -s /opt/ocluster/dist/bin/ocluster-$name.js ocluster-$name; \
     done
 ENV NODE_ENV=production
 USER ocluster

@@ -7,11 +7,11 @@
 
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
-import { Pool } from "../src/scheduler/pool.js";
-import type { PoolWorker } from "../src/scheduler/pool-worker.js";
-import { INACTIVE } from "../src/scheduler/reasons.js";
-import { Store } from "../src/scheduler/store.js";
-import type { Ticket } from "../src/scheduler/ticket.js";
+import { INACTIVE } from "../src/scheduler/pool/inactive-reasons.js";
+import { Pool } from "../src/scheduler/pool/pool.js";
+import type { PoolWorker } from "../src/scheduler/pool/pool-worker.js";
+import type { Ticket } from "../src/scheduler/pool/ticket.js";
+import { Store } from "../src/scheduler/state/store.js";
 import { median } from "./statistics.js";
 
 interface Job {

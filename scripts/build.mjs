@@ -30,7 +30,7 @@ export async function build() {
     if (!succeeds(process.execPath, [tsc, "-p", "tsconfig.build.json", "--outDir", fresh])) {
       throw new SetUpError("The build failed; see the compiler's messages above.");
     }
-    await bundlePrograms(join(fresh, "cli"));
+    await bundlePrograms(join(fresh, "bin"));
     writeFileSync(join(fresh, STAMP), from);
     chmodSync(fresh, 0o755);
     // Programs are started all the time: there is no dist/ for no longer than between two renames.
@@ -57,7 +57,7 @@ async function bundlePrograms(outdir) {
   const { build } = await import("esbuild");
   const { bin, dependencies } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
   const { metafile } = await build({
-    entryPoints: Object.keys(bin).map((name) => join(ROOT, "src/cli", `${name}.ts`)),
+    entryPoints: Object.keys(bin).map((name) => join(ROOT, "src/bin", `${name}.ts`)),
     outdir,
     chunkNames: "chunks/[name]-[hash]",
     bundle: true,

@@ -78,7 +78,7 @@ async function demonstrate(dir, programs, signal) {
   say("A place for everything; the commands below are run in it");
   showCommand("cd", [dir]);
   mkdirSync(join(dir, "secrets"));
-  console.log(`(ocluster-NAME stands for: node ${ROOT}/dist/cli/ocluster-NAME.js)`);
+  console.log(`(ocluster-NAME stands for: node ${ROOT}/dist/bin/ocluster-NAME.js)`);
 
   say("Make a base image called busybox, as there may be no registry to pull from");
   const image = [join(ROOT, "scripts/busybox-image.mjs"), "images"];

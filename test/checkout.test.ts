@@ -9,7 +9,7 @@ const ROOT = join(import.meta.dirname, "..");
 /** Climbing paths that are data of a test and not places that it reads, by file. */
 const DATA: Readonly<Record<string, string>> = {
   "test/checkout.test.ts": "../../src/rpc/index.js",
-  "test/system/obuilder-builds.test.ts": Array(8).fill("..").join("/"),
+  "test/integration/obuilder-builds.test.ts": Array(8).fill("..").join("/"),
 };
 
 /** What is in the checkout, committed or about to be. */

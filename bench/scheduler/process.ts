@@ -12,7 +12,7 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { DEFAULT_LIMITS, readCapFile, type SturdyRef } from "../../src/rpc/index.js";
 import { runScheduler } from "../../src/scheduler/main.js";
-import { DEFAULT_GUARD_RAILS } from "../../src/scheduler/services/guard-rails.js";
+import { DEFAULT_GUARD_RAILS } from "../../src/scheduler/services/client-limits.js";
 import { BlockMonitor } from "./blocks.js";
 
 /** What the process says about itself. */

@@ -3,9 +3,9 @@
  */
 import { setMaxListeners } from "node:events";
 import { Job, Submission, Ticket } from "../../src/api/index.js";
-import { logger } from "../../src/cli/log.js";
+import { sleep } from "../../src/async/sleep.js";
+import { logger } from "../../src/console/log.js";
 import { type Capability, RpcError, type SturdyRef, Vat } from "../../src/rpc/index.js";
-import { sleep } from "../../src/worker/time.js";
 import { type End, Figures } from "./figures.js";
 import { describe, type SimulatedJob } from "./job.js";
 import type { Profile } from "./profile.js";

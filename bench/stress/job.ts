@@ -6,10 +6,10 @@
  */
 import { Message, ObjectSize, type Pointer, Struct, Text, utils } from "capnp-es";
 import type { CustomBuild } from "../../src/api/index.js";
+import { sleep } from "../../src/async/sleep.js";
 import type { CustomHandler } from "../../src/worker/build.js";
 import { JobFailed } from "../../src/worker/failure.js";
 import type { WorkerMetrics } from "../../src/worker/metrics.js";
-import { sleep } from "../../src/worker/time.js";
 
 /** The kind of custom jobs that these are. */
 export const KIND = "stress";

@@ -4,10 +4,10 @@
 import { existsSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
+import { sleep } from "../../src/async/sleep.js";
 import { DEFAULT_LIMITS } from "../../src/rpc/index.js";
 import { runScheduler } from "../../src/scheduler/main.js";
-import { DEFAULT_GUARD_RAILS } from "../../src/scheduler/services/guard-rails.js";
-import { sleep } from "../../src/worker/time.js";
+import { DEFAULT_GUARD_RAILS } from "../../src/scheduler/services/client-limits.js";
 
 /** The capability files of a scheduler's secrets directory. */
 export interface Caps {

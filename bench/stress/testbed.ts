@@ -3,10 +3,10 @@
  * and is taken away again.
  */
 import { Admin, Persistent, PoolAdmin } from "../../src/api/index.js";
-import { logger } from "../../src/cli/log.js";
-import { withService } from "../../src/cli/session.js";
+import { sleep } from "../../src/async/sleep.js";
+import { withService } from "../../src/client/session.js";
+import { logger } from "../../src/console/log.js";
 import type { Capability, SturdyRef } from "../../src/rpc/index.js";
-import { sleep } from "../../src/worker/time.js";
 import { SimulatedClient } from "./client.js";
 import { type Figures, table } from "./figures.js";
 import type { Profile } from "./profile.js";

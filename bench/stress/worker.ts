@@ -3,7 +3,7 @@
  */
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { sleep } from "../../src/worker/time.js";
+import { sleep } from "../../src/async/sleep.js";
 import { Worker } from "../../src/worker/worker.js";
 import { KIND, simulator } from "./job.js";
 import type { Random } from "./random.js";

@@ -23,7 +23,7 @@ export class Program {
    */
   constructor(name, args, { cwd, show = false }) {
     this.name = name;
-    this.child = spawn(process.execPath, [join(ROOT, "dist/cli", `${name}.js`), ...args], {
+    this.child = spawn(process.execPath, [join(ROOT, "dist/bin", `${name}.js`), ...args], {
       cwd,
       stdio: ["ignore", "pipe", "pipe"],
       // In a group of its own: the terminal's Ctrl-C reaches us alone, and we end the programs in order.

@@ -4,7 +4,7 @@ import { constants } from "node:fs";
 import { access, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { Admin, PoolAdmin } from "../api/index.js";
-import { CommandFailed } from "../cli/errors.js";
+import { CommandFailed } from "../console/errors.js";
 import type { Capability } from "../rpc/index.js";
 import { quoted } from "../text/quoting.js";
 

@@ -2,7 +2,7 @@
  * How `top` shows a pool: lines of text, for a terminal of a size or for any.
  */
 import type { PoolMonitor } from "../api/index.js";
-import { paint } from "../cli/terminal.js";
+import { paint } from "../console/terminal.js";
 import { visible } from "../text/visible.js";
 import type { PoolReport, WorkerReport } from "./pool-report.js";
 

@@ -1,6 +1,6 @@
 /** `update`: has workers restart themselves with a new version, one first and then the others. */
 import { Admin, PoolAdmin } from "../api/index.js";
-import { CommandFailed } from "../cli/errors.js";
+import { CommandFailed } from "../console/errors.js";
 import type { Capability } from "../rpc/index.js";
 import { quoted } from "../text/quoting.js";
 import { printLine } from "./output.js";

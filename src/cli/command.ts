@@ -20,6 +20,11 @@ import {
   type CommandUnknownOpts,
   Option,
 } from "@commander-js/extra-typings";
+import { EXIT, outcomeOf, UsageError } from "../console/errors.js";
+import { configureLog, LOG_FORMATS, VERBOSITIES } from "../console/log.js";
+import { dieOf, Interrupted } from "../console/signals.js";
+import { COLORS, type Sink, stderrTerminal } from "../console/terminal.js";
+import { version } from "../console/version.js";
 import {
   BadCommandLine,
   canonical,
@@ -29,13 +34,8 @@ import {
   parse,
 } from "./argv.js";
 import { completionScript, SHELLS } from "./completion/index.js";
-import { EXIT, outcomeOf, UsageError } from "./errors.js";
 import { helpLayout, seldom, usageText } from "./help.js";
-import { configureLog, LOG_FORMATS, VERBOSITIES } from "./log.js";
-import { dieOf, Interrupted } from "./signals.js";
-import { COLORS, type Sink, stderrTerminal } from "./terminal.js";
 import { existingFile, oneOf, type Parser, ValueError } from "./values.js";
-import { version } from "./version.js";
 
 /** An option with a value, such as `option("--capacity <N>", "…", integer({ min: 1 })).default(10)`. */
 export function option<F extends string, T>(flags: F, description: string, parser: Parser<T>) {

@@ -5,7 +5,7 @@
  * `option '--capacity': invalid value 'ten', expected a whole number of at least 1`.
  */
 import { type Stats, statSync } from "node:fs";
-import { type Address, AddressError, parseAddress } from "../rpc/address.js";
+import { type Address, AddressError, parseAddress } from "../rpc/net/address.js";
 
 /** A value that does not parse. The message stands after `option '--x': `. */
 export class ValueError extends Error {

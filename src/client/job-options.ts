@@ -3,8 +3,8 @@
  */
 import { readFileSync } from "node:fs";
 import type { Action, Push, Secret, Source } from "../api/index.js";
-import { CommandFailed, UsageError } from "../cli/errors.js";
 import type { SecretFile } from "../cli/values.js";
+import { CommandFailed, UsageError } from "../console/errors.js";
 import { fromBytes } from "../text/bytes.js";
 import { quoted } from "../text/quoting.js";
 

@@ -2,7 +2,7 @@
  * The status line of somebody who waits for a job: what it is doing, and for how long.
  */
 import type { Ticket } from "../api/index.js";
-import type { Terminal } from "../cli/terminal.js";
+import type { Terminal } from "../console/terminal.js";
 import { visible } from "../text/visible.js";
 
 /** The first line of a worker's log, which says who it is. */

@@ -3,12 +3,12 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { Job, type JobDescr, Submission, Ticket } from "../api/index.js";
-import { CommandFailed } from "../cli/errors.js";
-import { describeRefusal, withService } from "../cli/session.js";
-import { interruptible } from "../cli/signals.js";
-import { stderrTerminal } from "../cli/terminal.js";
+import { CommandFailed } from "../console/errors.js";
+import { interruptible } from "../console/signals.js";
+import { stderrTerminal } from "../console/terminal.js";
 import { type Capability, type Connection, RpcError } from "../rpc/index.js";
 import { ClientOutput, type OutputOptions } from "./output.js";
+import { describeRefusal, withService } from "./session.js";
 import { JobStatus } from "./status.js";
 
 export interface SubmitOptions extends OutputOptions {

@@ -8,7 +8,7 @@
  */
 
 import type { Writable } from "node:stream";
-import type { Env, UnixUser, User } from "./spec.js";
+import type { Env, UnixUser, User } from "./spec/spec.js";
 
 /** 64 lower-case hex digits: the SHA-256 of all that a layer depends on. Names a directory. */
 export type LayerId = string;

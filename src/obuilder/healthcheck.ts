@@ -2,11 +2,11 @@
  * Whether builds work here: one is tried.
  */
 
-import type { Builder } from "./builder.js";
+import type { Builder } from "./build/builder.js";
+import { NoSpaceError } from "./build/no-space.js";
 import type { BuildLog } from "./contracts.js";
 import { BuildCancelled, BuildError } from "./errors.js";
-import { NoSpaceError } from "./no-space.js";
-import { readSpec } from "./spec-reader.js";
+import { readSpec } from "./spec/spec-reader.js";
 
 /** Time for the build itself, in ms. */
 const TIMEOUT = 300_000;

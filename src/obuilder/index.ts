@@ -6,7 +6,8 @@
  *     await builder.close();
  */
 
-export { Builder, type BuildRequest, type Secrets } from "./builder.js";
+export { Builder, type BuildRequest, type Secrets } from "./build/builder.js";
+export type { CacheStats, PruneOptions } from "./build/layers.js";
 export {
   DOCKER_ISOLATIONS,
   type DockerIsolation,
@@ -20,10 +21,9 @@ export {
 export type { BuildLog, LayerId } from "./contracts.js";
 export { BuildCancelled, BuildError, CacheBusy, MissingStore, StoreError } from "./errors.js";
 export { type HealthcheckOptions, healthcheck } from "./healthcheck.js";
-export type { CacheStats, PruneOptions } from "./layers.js";
 export { type BuilderOptions, openBuilder } from "./open-builder.js";
 export { hasRoom, type PruneUntilOptions, pruneUntil, type Room } from "./prune.js";
 export type { Limits } from "./sandboxes/oci-config.js";
 export { SexpError } from "./sexp/errors.js";
-export type { Spec } from "./spec.js";
-export { readSpec } from "./spec-reader.js";
+export type { Spec } from "./spec/spec.js";
+export { readSpec } from "./spec/spec-reader.js";

@@ -4,7 +4,9 @@
 
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { Builder } from "./builder.js";
+import { Builder } from "./build/builder.js";
+import { LayerDatabase } from "./build/database.js";
+import { isOutOfSpace, noSpaceText } from "./build/no-space.js";
 import {
   type DockerIsolation,
   FETCHER_NAMES,
@@ -13,10 +15,8 @@ import {
   type RuntimeChoice,
 } from "./choices.js";
 import type { Fetcher, Sandbox, Store } from "./contracts.js";
-import { LayerDatabase } from "./database.js";
 import { StoreError } from "./errors.js";
 import { createFetcher } from "./fetchers/choose-fetcher.js";
-import { isOutOfSpace, noSpaceText } from "./no-space.js";
 import { chooseRuntime } from "./sandboxes/choose-runtime.js";
 import { DockerSandbox } from "./sandboxes/docker-sandbox.js";
 import type { Limits } from "./sandboxes/oci-config.js";

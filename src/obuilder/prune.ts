@@ -2,7 +2,7 @@
  * When to stop pruning: a store is pruned batch by batch until there is room.
  */
 
-import type { Builder } from "./builder.js";
+import type { Builder } from "./build/builder.js";
 import type { LayerId } from "./contracts.js";
 
 /** What counts as room; both conditions must hold if both are given. */

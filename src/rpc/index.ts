@@ -1,22 +1,8 @@
 /**
  * Cap'n Proto RPC, level 1: what others may use. Start with types.ts for the rules of ownership, and docs/rpc.md.
  */
-export { type Address, AddressError, formatAddress, parseAddress } from "./address.js";
-export { CapFileError, readCapFile, writeCapFile } from "./cap-file.js";
+
 export { leakedReferences } from "./capability/leaks.js";
-export {
-  Connection,
-  type ConnectionMetrics,
-  type ConnectionOptions,
-  type ConnectionStats,
-} from "./connection/connection.js";
-export { type DoorLimits, doorLimits } from "./door-limits.js";
-export { ERROR_KINDS, type ErrorKind, RpcError } from "./errors.js";
-export { freshId, Identity, IdentityError, type IdentityLog } from "./identity.js";
-export { DEFAULT_LIMITS, type Limits } from "./limits.js";
-export type { Endpoint, Listener, VatLog } from "./listener.js";
-export { answers, type LivenessOptions, watchLiveness } from "./liveness.js";
-export { memoryTransportPair } from "./memory-transport.js";
 export {
   brokenCapability,
   type CapabilityPromise,
@@ -26,8 +12,24 @@ export {
   PendingCapability,
   promiseCapability,
   serve,
-} from "./serve.js";
-export { formatFingerprint, SturdyRef, SturdyRefError } from "./sturdy-ref.js";
+} from "./capability/serve.js";
+export {
+  Connection,
+  type ConnectionMetrics,
+  type ConnectionOptions,
+  type ConnectionStats,
+} from "./connection/connection.js";
+export { ERROR_KINDS, type ErrorKind, RpcError } from "./errors.js";
+export { DEFAULT_LIMITS, type Limits } from "./limits.js";
+export { type Address, AddressError, formatAddress, parseAddress } from "./net/address.js";
+export { type DoorLimits, doorLimits } from "./net/admission-limits.js";
+export { CapFileError, readCapFile, writeCapFile } from "./net/cap-file.js";
+export { freshId, Identity, IdentityError, type IdentityLog } from "./net/identity.js";
+export type { Endpoint, Listener, VatLog } from "./net/listener.js";
+export { answers, type LivenessOptions, watchLiveness } from "./net/liveness.js";
+export { memoryTransportPair } from "./net/memory-transport.js";
+export { formatFingerprint, SturdyRef, SturdyRefError } from "./net/sturdy-ref.js";
+export { type ConnectOptions, type ConnectStage, Vat, type VatOptions } from "./net/vat.js";
 export type {
   Capability,
   DetachedPointer,
@@ -39,4 +41,3 @@ export type {
   ServerCall,
   Transport,
 } from "./types.js";
-export { type ConnectOptions, type ConnectStage, Vat, type VatOptions } from "./vat.js";

@@ -7,9 +7,8 @@
  */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { logger } from "../cli/log.js";
-import { rpcMetrics } from "../cli/rpc-metrics.js";
-import { makeDirectory } from "../files/make-directory.js";
+import { logger } from "../console/log.js";
+import { rpcMetrics } from "../console/rpc-metrics.js";
 import {
   type Address,
   DEFAULT_LIMITS,
@@ -20,13 +19,14 @@ import {
   Vat,
   writeCapFile,
 } from "../rpc/index.js";
+import { makeDirectory } from "../system/make-directory.js";
 import { MetricsServer } from "./metrics/http.js";
 import { SchedulerMetrics } from "./metrics/registry.js";
-import type { GuardRails } from "./services/guard-rails.js";
-import { RelayGuard } from "./services/relay-guard.js";
+import type { GuardRails } from "./services/client-limits.js";
+import { RelayGuard } from "./services/relay-limit.js";
 import { Scheduler } from "./services/scheduler.js";
-import { lockState } from "./state-lock.js";
-import { Store } from "./store.js";
+import { lockState } from "./state/state-lock.js";
+import { Store } from "./state/store.js";
 
 export interface SchedulerConfig {
   /** A PEM file, made if it does not exist; "": a key that is not kept. */

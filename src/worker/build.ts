@@ -3,7 +3,7 @@
  */
 import type { Pointer, Struct, StructCtor } from "capnp-es";
 import type { JobDescr, Secret } from "../api/index.js";
-import { logger } from "../cli/log.js";
+import { logger } from "../console/log.js";
 import { readSpec } from "../obuilder/index.js";
 import { quoted } from "../text/quoting.js";
 import type { Contexts } from "./context/contexts.js";

@@ -1,10 +1,10 @@
 /**
  * The worker as a process of its own: signals, readiness for the service manager, exit.
  */
-import { CommandFailed } from "../cli/errors.js";
-import { logger } from "../cli/log.js";
-import { notifyServiceManager } from "../cli/service-manager.js";
-import { dieOf } from "../cli/signals.js";
+import { CommandFailed } from "../console/errors.js";
+import { logger } from "../console/log.js";
+import { notifyServiceManager } from "../console/service-manager.js";
+import { dieOf } from "../console/signals.js";
 import { StoreError } from "../obuilder/index.js";
 import { CapFileError } from "../rpc/index.js";
 import { connectEngine } from "./docker/engine.js";

@@ -2,7 +2,7 @@
  * Metrics that this worker fetches over HTTP and passes on: of its host, and of what else its operator names.
  */
 import type { Metrics } from "../api/worker.js";
-import { logger } from "../cli/log.js";
+import { logger } from "../console/log.js";
 
 const log = logger("worker");
 

@@ -3,7 +3,7 @@
  */
 import { Counter, collectDefaultMetrics, Gauge, Registry, Summary } from "prom-client";
 import type { Metrics } from "../api/worker.js";
-import { logMetrics } from "../cli/log-metrics.js";
+import { logMetrics } from "../console/log-metrics.js";
 import type { JobEnd } from "./job.js";
 
 export class WorkerMetrics {

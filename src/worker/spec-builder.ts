@@ -5,7 +5,9 @@
  * layers to give up, on a disk that others fill, still works as long as there is any space left.
  */
 import type { Secret } from "../api/index.js";
-import { logger } from "../cli/log.js";
+import { Condition } from "../async/condition.js";
+import { sleep, stopwatch } from "../async/sleep.js";
+import { logger } from "../console/log.js";
 import {
   BuildCancelled,
   BuildError,
@@ -19,13 +21,11 @@ import {
 } from "../obuilder/index.js";
 import { toBytes } from "../text/bytes.js";
 import type { BuildIo } from "./build.js";
-import { Condition } from "./condition.js";
 import { JobFailed } from "./failure.js";
 import type { JobLog } from "./log/job-log.js";
 import { heading, note } from "./log/notes.js";
 import type { WorkerMetrics } from "./metrics.js";
 import type { Gate, QueueSwitch } from "./session.js";
-import { sleep, stopwatch } from "./time.js";
 
 const log = logger("worker");
 

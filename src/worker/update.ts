@@ -5,10 +5,10 @@
 import { existsSync } from "node:fs";
 import type { Readable } from "node:stream";
 import type Docker from "dockerode";
-import { logger } from "../cli/log.js";
+import { logger } from "../console/log.js";
+import { OperatorLogins } from "../docker/registry-auth.js";
 import { engineFailure, engineMessages } from "./docker/engine.js";
 import { registryOf } from "./docker/image-name.js";
-import { OperatorLogins } from "./docker/registry-auth.js";
 import type { ServiceImage, UpdateMode } from "./update-options.js";
 
 /** Prepares an update, while jobs still run; the result does it, once they have ended. Both may reject. */

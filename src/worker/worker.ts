@@ -11,13 +11,14 @@
  * - *closed*.
  */
 import { cacheHintOf, Registration, readJobDescr, Worker as WorkerApi } from "../api/index.js";
-import { logger } from "../cli/log.js";
-import { rpcMetrics } from "../cli/rpc-metrics.js";
+import { Backoff } from "../async/backoff.js";
+import { Condition } from "../async/condition.js";
+import { sleep, stopwatch } from "../async/sleep.js";
+import { logger } from "../console/log.js";
+import { rpcMetrics } from "../console/rpc-metrics.js";
 import { type DetachedPointer, RpcError, readCapFile, Vat, watchLiveness } from "../rpc/index.js";
-import { Backoff } from "./backoff.js";
 import { type Builders, build, type CustomHandler } from "./build.js";
 import { Capacity, type WeightRule, weigh } from "./capacity.js";
-import { Condition } from "./condition.js";
 import { Contexts } from "./context/contexts.js";
 import { DiskGate, type RoomRule } from "./docker/disk-gate.js";
 import { DockerBuilder } from "./docker/docker-builder.js";
@@ -28,7 +29,6 @@ import { fetchMetrics, NODE_EXPORTER } from "./metric-sources.js";
 import { WorkerMetrics } from "./metrics.js";
 import { type Gate, takeJobs } from "./session.js";
 import { SpecBuilder, type SpecBuilderOptions } from "./spec-builder.js";
-import { sleep, stopwatch } from "./time.js";
 import { restartOnly, type Updater } from "./update.js";
 
 const log = logger("worker");

@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { PoolTextError, parsePoolText } from "../../src/admin/pool-text.js";
-import { INACTIVE } from "../../src/scheduler/reasons.js";
+import { INACTIVE } from "../../src/scheduler/pool/inactive-reasons.js";
 import { poolState } from "../../src/scheduler/services/pool-state.js";
 import { connect, job, testPool } from "../scheduler/support.js";
 

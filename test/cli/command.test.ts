@@ -11,7 +11,6 @@ import {
   repeatedOption,
   run,
 } from "../../src/cli/command.js";
-import { CommandFailed, UsageError } from "../../src/cli/errors.js";
 import {
   decimal,
   duration,
@@ -22,6 +21,7 @@ import {
   oneOf,
   size,
 } from "../../src/cli/values.js";
+import { CommandFailed, UsageError } from "../../src/console/errors.js";
 import { RpcError } from "../../src/rpc/errors.js";
 
 class SpecError extends Error {}

@@ -1,7 +1,7 @@
 /** `npm run -s conformance -- dockerfile DIR…`: specs as Dockerfiles. */
 
-import { dockerfileOf } from "../../src/obuilder/dockerfile.js";
-import { readSpec } from "../../src/obuilder/spec-reader.js";
+import { dockerfileOf } from "../../src/obuilder/dockerfile/from-spec.js";
+import { readSpec } from "../../src/obuilder/spec/spec-reader.js";
 import { bytesOf, type DockerfileCase, textOf } from "../support/obuilder-cases.js";
 import { loadDir, runCases } from "./cases.js";
 import { differences } from "./report.js";

@@ -2,7 +2,7 @@
 
 import { BuildError } from "../../src/obuilder/errors.js";
 import { SexpError } from "../../src/obuilder/sexp/errors.js";
-import { readSpec } from "../../src/obuilder/spec-reader.js";
+import { readSpec } from "../../src/obuilder/spec/spec-reader.js";
 import { bytesOf, type ErrorCase, textOf } from "../support/obuilder-cases.js";
 import { loadJson, runCases } from "./cases.js";
 import { record } from "./recording.js";

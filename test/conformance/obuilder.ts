@@ -2,8 +2,8 @@
 
 import { createHash } from "node:crypto";
 import { toMachine } from "../../src/obuilder/sexp/printer.js";
-import { formatSpec, sexpOfSpec } from "../../src/obuilder/spec-printer.js";
-import { readSpec } from "../../src/obuilder/spec-reader.js";
+import { formatSpec, sexpOfSpec } from "../../src/obuilder/spec/spec-printer.js";
+import { readSpec } from "../../src/obuilder/spec/spec-reader.js";
 import {
   type BuildCase,
   bytesOf,

@@ -5,11 +5,11 @@
  * settling is done when the trace says so.
  */
 
-import { Pool } from "../../src/scheduler/pool.js";
-import type { PoolWorker } from "../../src/scheduler/pool-worker.js";
-import { INACTIVE, type InactiveReason } from "../../src/scheduler/reasons.js";
-import { Store } from "../../src/scheduler/store.js";
-import type { Ticket } from "../../src/scheduler/ticket.js";
+import { INACTIVE, type InactiveReason } from "../../src/scheduler/pool/inactive-reasons.js";
+import { Pool } from "../../src/scheduler/pool/pool.js";
+import type { PoolWorker } from "../../src/scheduler/pool/pool-worker.js";
+import type { Ticket } from "../../src/scheduler/pool/ticket.js";
+import { Store } from "../../src/scheduler/state/store.js";
 import { compareLines, parseTrace, TraceError } from "./trace.js";
 
 interface Job {

@@ -6,11 +6,11 @@
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Builder } from "../../src/obuilder/builder.js";
+import { Builder } from "../../src/obuilder/build/builder.js";
+import { LayerDatabase } from "../../src/obuilder/build/database.js";
 import type { BuildLog } from "../../src/obuilder/contracts.js";
-import { LayerDatabase } from "../../src/obuilder/database.js";
-import type { Spec } from "../../src/obuilder/spec.js";
-import { readSpec } from "../../src/obuilder/spec-reader.js";
+import type { Spec } from "../../src/obuilder/spec/spec.js";
+import { readSpec } from "../../src/obuilder/spec/spec-reader.js";
 import {
   bytesOf,
   type LogLine,

@@ -49,7 +49,7 @@ it("puts the dashboard and the configuration where Grafana and Prometheus look f
 function entryPoint(name: string): string[] {
   return name === "ocluster-stress"
     ? ["scripts/run-ts.mjs", "bench/stress.ts"]
-    : [`dist/cli/${name}.js`];
+    : [`dist/bin/${name}.js`];
 }
 
 /** Command lines of the services of a compose file that are ours. */

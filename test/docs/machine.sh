@@ -25,7 +25,7 @@ echo "127.0.0.1 localhost $(hostname) sched.example.org registry.example.org" > 
 rm -f /usr/local/bin/ocluster-* /usr/local/bin/obuilder
 mkdir -p "$dir/bin" "$dir/home" "$dir/tmp" "$dir/here" "$dir/registry"
 for name in ocluster-scheduler ocluster-worker ocluster-client ocluster-admin obuilder; do
-  printf '#!/bin/sh\nexec "%s" "%s" "$@"\n' "$node" "$root/dist/cli/$name.js" > "$dir/bin/$name"
+  printf '#!/bin/sh\nexec "%s" "%s" "$@"\n' "$node" "$root/dist/bin/$name.js" > "$dir/bin/$name"
   chmod +x "$dir/bin/$name"
 done
 

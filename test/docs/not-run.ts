@@ -21,7 +21,7 @@ export const REASONS: ReadonlyMap<string, string> = new Map([
   ["swarm", "Swarm wants a network with bridges, which would be the host's."],
   [
     "compose",
-    "Its images come from registries. Ours are built and run by test/system/images.test.ts.",
+    "Its images come from registries. Ours are built and run by test/integration/images.test.ts.",
   ],
   ["reference", "It takes a machine with the reference's programs."],
 ]);
@@ -37,7 +37,7 @@ const CHECKS: Readonly<Record<string, (args: string[]) => Promise<string> | stri
   "ocluster-admin": ours("ocluster-admin"),
   obuilder: ours("obuilder"),
   npm: ([command, script]) => {
-    if (command === "install" || command === "pack") return ""; // test/system/package.test.ts does both.
+    if (command === "install" || command === "pack") return ""; // test/integration/package.test.ts does both.
     const { scripts } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
     const name = command === "run" ? script! : command!;
     return name in scripts ? "" : `no script ${name}`;

@@ -2,7 +2,7 @@
 
 import fc from "fast-check";
 import type { Sexp } from "../../src/obuilder/sexp/sexp.js";
-import type { Cache, Op, Spec, User } from "../../src/obuilder/spec.js";
+import type { Cache, Op, Spec, User } from "../../src/obuilder/spec/spec.js";
 import { fromBytes } from "../../src/text/bytes.js";
 
 /** Byte strings in which what readers and writers treat specially is frequent. */

@@ -7,11 +7,11 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { DirectoryContext } from "../../src/obuilder/from-dockerfile/build-context.js";
-import { specFromDockerfile } from "../../src/obuilder/from-dockerfile/convert.js";
-import { DockerfileError } from "../../src/obuilder/from-dockerfile/errors.js";
+import { DirectoryContext } from "../../src/obuilder/dockerfile/build-context.js";
+import { specFromDockerfile } from "../../src/obuilder/dockerfile/convert.js";
+import { DockerfileError } from "../../src/obuilder/dockerfile/errors.js";
 import { toMachine } from "../../src/obuilder/sexp/printer.js";
-import { sexpOfOp } from "../../src/obuilder/spec-printer.js";
+import { sexpOfOp } from "../../src/obuilder/spec/spec-printer.js";
 import { IgnoreFile } from "../../src/text/ignore-file.js";
 
 describe("patterns", () => {

@@ -6,7 +6,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { LayerDatabase, readRows } from "../../src/obuilder/database.js";
+import { LayerDatabase, readRows } from "../../src/obuilder/build/database.js";
 
 let dir: string;
 let db: LayerDatabase;

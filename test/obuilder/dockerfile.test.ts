@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { dockerfileOf, UnwritableSpec } from "../../src/obuilder/dockerfile.js";
-import { readSpec } from "../../src/obuilder/spec-reader.js";
+import { dockerfileOf, UnwritableSpec } from "../../src/obuilder/dockerfile/from-spec.js";
+import { readSpec } from "../../src/obuilder/spec/spec-reader.js";
 import { goldenDir } from "../support/golden.js";
 import { bytesOf, type DockerfileCase, textOf } from "../support/obuilder-cases.js";
 

@@ -1,15 +1,15 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { dockerfileOf } from "../../src/obuilder/dockerfile.js";
 import {
   type FromDockerfileOptions,
   specFromDockerfile,
-} from "../../src/obuilder/from-dockerfile/convert.js";
-import { DockerfileError, type Problem } from "../../src/obuilder/from-dockerfile/errors.js";
+} from "../../src/obuilder/dockerfile/convert.js";
+import { DockerfileError, type Problem } from "../../src/obuilder/dockerfile/errors.js";
+import { dockerfileOf } from "../../src/obuilder/dockerfile/from-spec.js";
 import { toMachine } from "../../src/obuilder/sexp/printer.js";
-import type { Op, Spec } from "../../src/obuilder/spec.js";
-import { formatSpec, sexpOfOp } from "../../src/obuilder/spec-printer.js";
-import { readSpec } from "../../src/obuilder/spec-reader.js";
+import type { Op, Spec } from "../../src/obuilder/spec/spec.js";
+import { formatSpec, sexpOfOp } from "../../src/obuilder/spec/spec-printer.js";
+import { readSpec } from "../../src/obuilder/spec/spec-reader.js";
 
 function convert(lines: string[], options?: FromDockerfileOptions): string {
   return formatSpec(specFromDockerfile(`${lines.join("\n")}\n`, options).spec);

@@ -12,11 +12,11 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { copyKey } from "../../src/obuilder/build/layer-ids.js";
+import { copyManifests, type Manifest } from "../../src/obuilder/build/manifest.js";
+import { SourceDir } from "../../src/obuilder/build/source-dir.js";
 import { BuildError } from "../../src/obuilder/errors.js";
-import { copyKey } from "../../src/obuilder/ids.js";
-import { copyManifests, type Manifest } from "../../src/obuilder/manifest.js";
-import { SourceDir } from "../../src/obuilder/source-dir.js";
-import { ROOT } from "../../src/obuilder/spec.js";
+import { ROOT } from "../../src/obuilder/spec/spec.js";
 import { fromBytes } from "../../src/text/bytes.js";
 
 let top: string;

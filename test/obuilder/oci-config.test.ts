@@ -6,7 +6,7 @@ import { describe, expect, it } from "vitest";
 import type { SandboxStep } from "../../src/obuilder/contracts.js";
 import { BuildError } from "../../src/obuilder/errors.js";
 import { type ConfigOptions, ociConfig } from "../../src/obuilder/sandboxes/oci-config.js";
-import { ROOT } from "../../src/obuilder/spec.js";
+import { ROOT } from "../../src/obuilder/spec/spec.js";
 import { goldenJson } from "../support/golden.js";
 
 const OPTIONS: ConfigOptions = {

@@ -6,7 +6,8 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { Builder } from "../../src/obuilder/builder.js";
+import { Builder } from "../../src/obuilder/build/builder.js";
+import { LayerDatabase } from "../../src/obuilder/build/database.js";
 import type {
   Fetcher,
   LayerDir,
@@ -14,9 +15,8 @@ import type {
   SandboxIo,
   SandboxStep,
 } from "../../src/obuilder/contracts.js";
-import { LayerDatabase } from "../../src/obuilder/database.js";
 import { BuildCancelled, BuildError } from "../../src/obuilder/errors.js";
-import { readSpec } from "../../src/obuilder/spec-reader.js";
+import { readSpec } from "../../src/obuilder/spec/spec-reader.js";
 import { DirectoryStore } from "../conformance/parts.js";
 import { goldenJson } from "../support/golden.js";
 

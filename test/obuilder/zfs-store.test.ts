@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Lease } from "../../src/obuilder/contracts.js";
 import { CacheBusy } from "../../src/obuilder/errors.js";
-import { ROOT } from "../../src/obuilder/spec.js";
+import { ROOT } from "../../src/obuilder/spec/spec.js";
 import { ZfsStore } from "../../src/obuilder/stores/zfs-store.js";
 import { ZfsModel } from "../support/zfs-model.js";
 

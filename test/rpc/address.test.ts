@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
 import { describe, expect, it } from "vitest";
-import { AddressError, formatAddress, parseAddress } from "../../src/rpc/address.js";
+import { AddressError, formatAddress, parseAddress } from "../../src/rpc/net/address.js";
 
 describe("addresses", () => {
   it.each([

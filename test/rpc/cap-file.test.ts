@@ -10,8 +10,8 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { CapFileError, readCapFile, writeCapFile } from "../../src/rpc/cap-file.js";
-import { SturdyRef } from "../../src/rpc/sturdy-ref.js";
+import { CapFileError, readCapFile, writeCapFile } from "../../src/rpc/net/cap-file.js";
+import { SturdyRef } from "../../src/rpc/net/sturdy-ref.js";
 
 const URI =
   "capnp://sha-256:EBgTeMkqREIXEwNi67awykN8AAWAxIWs3J-V8U7e02Q@127.0.0.1:9555/Ot6nLv1hYh_oWi67Csl9ZrHIjxM";

@@ -7,8 +7,8 @@ import { Duplex } from "node:stream";
 import { connect as tlsConnect } from "node:tls";
 import { beforeAll, describe, expect, it, vi } from "vitest";
 import { isActionable } from "../../src/rpc/client-hello.js";
-import { type DoorLimits, doorLimits } from "../../src/rpc/door-limits.js";
-import { Handshakes } from "../../src/rpc/handshakes.js";
+import { type DoorLimits, doorLimits } from "../../src/rpc/net/admission-limits.js";
+import { Handshakes } from "../../src/rpc/net/handshakes.js";
 
 let hello: Buffer;
 beforeAll(async () => {

@@ -17,9 +17,9 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { readCapFile } from "../../src/rpc/cap-file.js";
-import { freshId, Identity, IdentityError } from "../../src/rpc/identity.js";
-import { formatFingerprint } from "../../src/rpc/sturdy-ref.js";
+import { readCapFile } from "../../src/rpc/net/cap-file.js";
+import { freshId, Identity, IdentityError } from "../../src/rpc/net/identity.js";
+import { formatFingerprint } from "../../src/rpc/net/sturdy-ref.js";
 import { golden } from "../support/golden.js";
 
 const GOLDEN = golden("state");

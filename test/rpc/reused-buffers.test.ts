@@ -3,7 +3,6 @@
  * Here it is spoiled at once, the chunks of the stream and the buffer in which splitting puts them together alike.
  */
 import { expect, test } from "vitest";
-import { MessageSplitter } from "../../src/rpc/framing.js";
 import {
   type Capability,
   Connection,
@@ -15,6 +14,7 @@ import {
   serve,
   type Transport,
 } from "../../src/rpc/index.js";
+import { MessageSplitter } from "../../src/rpc/wire/framing.js";
 import { type Box, echo, get, put, wait } from "./support/box.js";
 import { expectNothingLeft, type Pair, refuse } from "./support/pair.js";
 

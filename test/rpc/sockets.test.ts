@@ -7,12 +7,12 @@ import { join } from "node:path";
 import { Duplex } from "node:stream";
 import { connect as tlsConnect } from "node:tls";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { type Address, formatAddress } from "../../src/rpc/address.js";
-import { dial } from "../../src/rpc/dial.js";
 import { RpcError } from "../../src/rpc/errors.js";
-import { Identity } from "../../src/rpc/identity.js";
-import { Listener, type ListenOptions } from "../../src/rpc/listener.js";
-import { formatFingerprint } from "../../src/rpc/sturdy-ref.js";
+import { type Address, formatAddress } from "../../src/rpc/net/address.js";
+import { dial } from "../../src/rpc/net/dial.js";
+import { Identity } from "../../src/rpc/net/identity.js";
+import { Listener, type ListenOptions } from "../../src/rpc/net/listener.js";
+import { formatFingerprint } from "../../src/rpc/net/sturdy-ref.js";
 
 const LOOPBACK: Address = { kind: "tcp", host: "127.0.0.1", port: 0 };
 const NEVER = new AbortController().signal;

@@ -1,7 +1,7 @@
 import { inspect } from "node:util";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { SturdyRef, SturdyRefError } from "../../src/rpc/sturdy-ref.js";
+import { SturdyRef, SturdyRefError } from "../../src/rpc/net/sturdy-ref.js";
 
 const DIGEST = "EBgTeMkqREIXEwNi67awykN8AAWAxIWs3J-V8U7e02Q";
 const ID = "Ot6nLv1hYh_oWi67Csl9ZrHIjxM";

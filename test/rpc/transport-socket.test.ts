@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { SocketTransport } from "../../src/rpc/transport-socket.js";
+import { SocketTransport } from "../../src/rpc/net/transport-socket.js";
 
 let server: Server;
 /** The transport's socket, and the other end of it. */

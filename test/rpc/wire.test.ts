@@ -1,11 +1,11 @@
 /** Bytes: how a stream is cut into messages, what is read from one, and what is refused. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { MessageSplitter } from "../../src/rpc/framing.js";
 import { DEFAULT_LIMITS, type Limits, method, serve } from "../../src/rpc/index.js";
 import { PayloadWriter } from "../../src/rpc/payload/builder.js";
 import { Payload } from "../../src/rpc/payload/payload.js";
 import { Content, FramePointer } from "../../src/rpc/wire/content.js";
+import { MessageSplitter } from "../../src/rpc/wire/framing.js";
 import { FrameReader, WireError } from "../../src/rpc/wire/reader.js";
 import { Box, echo } from "./support/box.js";
 import { NOTHING } from "./support/pair.js";

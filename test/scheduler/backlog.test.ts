@@ -2,10 +2,10 @@
 
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { Backlog } from "../../src/scheduler/backlog.js";
-import { backwards } from "../../src/scheduler/backwards.js";
-import type { PoolClient } from "../../src/scheduler/client.js";
-import { Ticket, ticketBefore } from "../../src/scheduler/ticket.js";
+import { Backlog } from "../../src/scheduler/pool/backlog.js";
+import type { PoolClient } from "../../src/scheduler/pool/client.js";
+import { backwards } from "../../src/scheduler/pool/reverse-merge.js";
+import { Ticket, ticketBefore } from "../../src/scheduler/pool/ticket.js";
 import { testPool } from "./support.js";
 
 /** A backlog whose comparisons are counted, and clients with lanes in it. */

@@ -1,9 +1,9 @@
 /** The names that clients can have, and what is kept of those that are removed. */
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { RpcError } from "../../src/rpc/index.js";
+import { DEFAULT_GUARD_RAILS } from "../../src/scheduler/services/client-limits.js";
 import { Clients } from "../../src/scheduler/services/clients.js";
-import { DEFAULT_GUARD_RAILS } from "../../src/scheduler/services/guard-rails.js";
-import { Store } from "../../src/scheduler/store.js";
+import { Store } from "../../src/scheduler/state/store.js";
 
 let store: Store;
 let clients: Clients;

@@ -1,7 +1,7 @@
 /** Shares of the workers, over a simulated day. */
 
 import { expect, test } from "vitest";
-import { IndexedHeap } from "../../src/scheduler/heap.js";
+import { IndexedHeap } from "../../src/scheduler/pool/heap.js";
 import { connect, job, testPool } from "./support.js";
 
 const DAY = 86_400;

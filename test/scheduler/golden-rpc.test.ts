@@ -5,9 +5,9 @@
 import { readFileSync } from "node:fs";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { Connection, Identity, memoryTransportPair, SturdyRef } from "../../src/rpc/index.js";
-import { DEFAULT_GUARD_RAILS } from "../../src/scheduler/services/guard-rails.js";
+import { DEFAULT_GUARD_RAILS } from "../../src/scheduler/services/client-limits.js";
 import { Scheduler } from "../../src/scheduler/services/scheduler.js";
-import { Store } from "../../src/scheduler/store.js";
+import { Store } from "../../src/scheduler/state/store.js";
 import { describeStream, messages } from "../rpc/support/describe.js";
 import { golden } from "../support/golden.js";
 import { silentLog } from "./network.js";

@@ -5,10 +5,10 @@ import { join } from "node:path";
 import type { Database } from "better-sqlite3";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { Admin, PoolAdmin } from "../../src/api/index.js";
-import { SQLite } from "../../src/files/sqlite.js";
-import { Store } from "../../src/scheduler/store.js";
-import { StoreError } from "../../src/scheduler/store-error.js";
-import { WriteQueue } from "../../src/scheduler/write-queue.js";
+import { Store } from "../../src/scheduler/state/store.js";
+import { StoreError } from "../../src/scheduler/state/store-error.js";
+import { WriteQueue } from "../../src/scheduler/state/write-queue.js";
+import { SQLite } from "../../src/system/sqlite.js";
 import { Network } from "./network.js";
 
 let dir: string;

@@ -5,9 +5,9 @@ import { RpcError } from "../../src/rpc/index.js";
 import { MetricsServer } from "../../src/scheduler/metrics/http.js";
 import { queueGauges } from "../../src/scheduler/metrics/queue-gauges.js";
 import { SchedulerMetrics } from "../../src/scheduler/metrics/registry.js";
-import { Pool } from "../../src/scheduler/pool.js";
+import { Pool } from "../../src/scheduler/pool/pool.js";
 import { jobTraits } from "../../src/scheduler/services/queued-job.js";
-import { Store } from "../../src/scheduler/store.js";
+import { Store } from "../../src/scheduler/state/store.js";
 import { Network, silentLog } from "./network.js";
 
 let network: Network;

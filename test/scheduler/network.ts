@@ -15,7 +15,7 @@ import {
   Ticket,
   Worker,
 } from "../../src/api/index.js";
-import type { Logger } from "../../src/cli/log.js";
+import type { Logger } from "../../src/console/log.js";
 import {
   type Capability,
   Identity,
@@ -25,10 +25,13 @@ import {
   SturdyRef,
   Vat,
 } from "../../src/rpc/index.js";
+import {
+  DEFAULT_GUARD_RAILS,
+  type GuardRails,
+} from "../../src/scheduler/services/client-limits.js";
 import type { PoolEvents } from "../../src/scheduler/services/cluster-pool.js";
-import { DEFAULT_GUARD_RAILS, type GuardRails } from "../../src/scheduler/services/guard-rails.js";
 import { Scheduler } from "../../src/scheduler/services/scheduler.js";
-import { Store } from "../../src/scheduler/store.js";
+import { Store } from "../../src/scheduler/state/store.js";
 import { deferred } from "../support/deferred.js";
 import { countLeaks } from "../support/leaks.js";
 

@@ -1,8 +1,12 @@
 /** What traces do not tell of a pool: how it is used from a program. */
 
 import { describe, expect, test, vi } from "vitest";
-import { ClientRemoved, InvalidRate, WorkerReleased } from "../../src/scheduler/pool-errors.js";
-import { INACTIVE } from "../../src/scheduler/reasons.js";
+import { INACTIVE } from "../../src/scheduler/pool/inactive-reasons.js";
+import {
+  ClientRemoved,
+  InvalidRate,
+  WorkerReleased,
+} from "../../src/scheduler/pool/pool-errors.js";
 import { connect, job, popNow, testPool } from "./support.js";
 
 describe("pops", () => {

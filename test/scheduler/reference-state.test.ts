@@ -4,9 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { Admin, PoolAdmin } from "../../src/api/index.js";
-import { SQLite } from "../../src/files/sqlite.js";
 import { Identity, SturdyRef } from "../../src/rpc/index.js";
-import { Store } from "../../src/scheduler/store.js";
+import { Store } from "../../src/scheduler/state/store.js";
+import { SQLite } from "../../src/system/sqlite.js";
 import { golden } from "../support/golden.js";
 import { Network } from "./network.js";
 

@@ -1,8 +1,8 @@
 /** The text of `show`: numbers, lines that are too long, and a million jobs. */
 
 import { describe, expect, test } from "vitest";
-import { roughDuration, wholeNumber } from "../../src/scheduler/numbers.js";
-import { INACTIVE } from "../../src/scheduler/reasons.js";
+import { INACTIVE } from "../../src/scheduler/pool/inactive-reasons.js";
+import { roughDuration, wholeNumber } from "../../src/scheduler/pool/printf-numbers.js";
 import { runPoolTrace } from "../conformance/pool-trace.js";
 import { connect, job, popNow, testPool } from "./support.js";
 

@@ -12,9 +12,9 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { SQLite } from "../../src/files/sqlite.js";
-import { Store } from "../../src/scheduler/store.js";
-import { StoreError } from "../../src/scheduler/store-error.js";
+import { Store } from "../../src/scheduler/state/store.js";
+import { StoreError } from "../../src/scheduler/state/store-error.js";
+import { SQLite } from "../../src/system/sqlite.js";
 import { golden } from "../support/golden.js";
 
 const GOLDEN = golden("state");

@@ -1,10 +1,10 @@
 /** A pool with a clock to be set by hand, over the real store with a database in memory. */
 
-import { Pool, type PoolOptions } from "../../src/scheduler/pool.js";
-import type { PoolWorker } from "../../src/scheduler/pool-worker.js";
-import { INACTIVE } from "../../src/scheduler/reasons.js";
-import { Store } from "../../src/scheduler/store.js";
-import type { Costs, PoolStore } from "../../src/scheduler/types.js";
+import { INACTIVE } from "../../src/scheduler/pool/inactive-reasons.js";
+import { Pool, type PoolOptions } from "../../src/scheduler/pool/pool.js";
+import type { PoolWorker } from "../../src/scheduler/pool/pool-worker.js";
+import type { Costs, PoolStore } from "../../src/scheduler/pool/types.js";
+import { Store } from "../../src/scheduler/state/store.js";
 
 export interface Job {
   readonly name: string;

@@ -5,7 +5,7 @@
 import { createHash } from "node:crypto";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { END_OF_ARCHIVE, padding, tarHeader } from "../../src/obuilder/tar-header.js";
+import { END_OF_ARCHIVE, padding, tarHeader } from "../../src/system/tar-header.js";
 
 export interface Descriptor {
   readonly mediaType: string;

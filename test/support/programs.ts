@@ -8,7 +8,7 @@ import { once } from "node:events";
 import { createServer } from "node:net";
 import { join } from "node:path";
 
-const DIST = join(import.meta.dirname, "../../dist/cli");
+const DIST = join(import.meta.dirname, "../../dist/bin");
 
 export type ProgramName =
   | "ocluster-scheduler"

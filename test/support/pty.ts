@@ -48,7 +48,7 @@ export class Pty {
 
   /** The shell's words for a program of ours. */
   static program(name: string, args: readonly string[]): string {
-    return shellWords([process.execPath, join(ROOT, "dist/cli", `${name}.js`), ...args]);
+    return shellWords([process.execPath, join(ROOT, "dist/bin", `${name}.js`), ...args]);
   }
 
   /** Waits for output that matches, and takes it and all before it. */

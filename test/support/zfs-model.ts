@@ -9,7 +9,7 @@
 
 import { cpSync, mkdirSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { ProgramError } from "../../src/obuilder/process.js";
+import { ProgramError } from "../../src/system/process.js";
 
 interface Snapshot {
   name: string;

@@ -1,8 +1,8 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { Backoff } from "../../src/async/backoff.js";
 import { SexpError } from "../../src/obuilder/index.js";
-import { Backoff } from "../../src/worker/backoff.js";
 import { Capacity, weigh } from "../../src/worker/capacity.js";
 import { BuildKitProgress } from "../../src/worker/docker/buildkit-progress.js";
 import { DockerIgnore } from "../../src/worker/docker/dockerignore.js";

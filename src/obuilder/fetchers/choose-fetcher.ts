@@ -2,11 +2,11 @@
  * Several fetchers in an order of preference: an image comes from the first one that can be asked for it.
  */
 
+import type { DockerEngine } from "../../docker/engine.js";
 import type { FetcherName } from "../choices.js";
 import type { FetchedImage, Fetcher, FetchIo, LayerDir } from "../contracts.js";
-import type { DockerEngine } from "../docker-engine.js";
 import { BuildError } from "../errors.js";
-import type { Env } from "../spec.js";
+import type { Env } from "../spec/spec.js";
 import { DockerFetcher } from "./docker-fetcher.js";
 import { EngineFetcher } from "./engine-fetcher.js";
 import { LocalFetcher } from "./local-fetcher.js";

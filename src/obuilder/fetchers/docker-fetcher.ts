@@ -4,12 +4,12 @@
 
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
+import { parseImageName, pinnedName } from "../../docker/image-name.js";
+import { endingText, ProgramError, run, start } from "../../system/process.js";
 import type { FetchedImage, Fetcher, FetchIo, LayerDir, LogSink } from "../contracts.js";
 import { BuildCancelled, BuildError, failure } from "../errors.js";
-import { endingText, ProgramError, run, start } from "../process.js";
-import type { Env } from "../spec.js";
-import { parseImageName, pinnedName } from "./image-name.js";
-import { parseVariable } from "./variables.js";
+import { parseVariable } from "../image/variables.js";
+import type { Env } from "../spec/spec.js";
 
 // Capabilities of programs are in extended attributes; names of users are this machine's business.
 const UNTAR = ["tar", "--numeric-owner", "--xattrs", "--xattrs-include=*"];

@@ -3,13 +3,13 @@
  * the layer's name.
  */
 
+import type { DockerEngine } from "../../docker/engine.js";
+import { runLogged } from "../../system/process.js";
 import type { FetchedImage, Fetcher, FetchIo, LayerDir } from "../contracts.js";
-import type { DockerEngine } from "../docker-engine.js";
 import { BuildError, StoreError } from "../errors.js";
-import { runLogged } from "../process.js";
-import type { Env } from "../spec.js";
+import { parseVariable } from "../image/variables.js";
+import type { Env } from "../spec/spec.js";
 import { DockerFetcher, imageDigest, localName } from "./docker-fetcher.js";
-import { parseVariable } from "./variables.js";
 
 export class EngineFetcher implements Fetcher {
   readonly #engine: DockerEngine;

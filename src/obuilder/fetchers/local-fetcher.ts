@@ -10,11 +10,17 @@
  */
 
 import { join } from "node:path";
+import { type ImageName, parseImageName, repositoryAliases } from "../../docker/image-name.js";
 import type { FetchedImage, Fetcher, FetchIo, LayerDir } from "../contracts.js";
 import { BuildError } from "../errors.js";
-import type { Env } from "../spec.js";
-import { type ImageName, parseImageName, repositoryAliases } from "./image-name.js";
-import { type Descriptor, imageVariables, REF_NAME, readIndex, unpackImage } from "./oci-layout.js";
+import {
+  type Descriptor,
+  imageVariables,
+  REF_NAME,
+  readIndex,
+  unpackImage,
+} from "../image/oci-layout.js";
+import type { Env } from "../spec/spec.js";
 
 interface Found {
   readonly layout: string;

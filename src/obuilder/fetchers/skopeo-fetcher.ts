@@ -5,11 +5,16 @@
 
 import { access, mkdtemp, rm } from "node:fs/promises";
 import { join } from "node:path";
+import {
+  type ImageName,
+  isLoopbackRegistry,
+  parseImageName,
+  pinnedName,
+} from "../../docker/image-name.js";
+import { run, runLogged } from "../../system/process.js";
 import type { FetchedImage, Fetcher, FetchIo, LayerDir } from "../contracts.js";
 import { BuildError } from "../errors.js";
-import { run, runLogged } from "../process.js";
-import { type ImageName, isLoopbackRegistry, parseImageName, pinnedName } from "./image-name.js";
-import { readIndex, unpackImage } from "./oci-layout.js";
+import { readIndex, unpackImage } from "../image/oci-layout.js";
 
 /** Without this file skopeo does nothing unless told to accept any image; Debian has it in a package of its own. */
 const POLICY_FILE = "/etc/containers/policy.json";

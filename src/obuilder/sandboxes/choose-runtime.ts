@@ -7,14 +7,14 @@
 import { closeSync, lstatSync, mkdirSync, openSync, readlinkSync, symlinkSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
+import { Mutex } from "../../async/mutex.js";
+import { listMounts } from "../../system/mounts.js";
+import { run } from "../../system/process.js";
+import { isNoSpace } from "../build/no-space.js";
 import type { RuntimeChoice } from "../choices.js";
 import type { CacheMount, LayerDir, Sandbox, SandboxIo, SandboxStep } from "../contracts.js";
 import { StoreError } from "../errors.js";
-import { listMounts } from "../mounts.js";
-import { Mutex } from "../mutex.js";
-import { isNoSpace } from "../no-space.js";
-import { run } from "../process.js";
-import { ROOT } from "../spec.js";
+import { ROOT } from "../spec/spec.js";
 import {
   DEFAULT_SHELL,
   OciSandbox,

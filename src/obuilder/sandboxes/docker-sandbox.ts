@@ -9,12 +9,12 @@
 import { chmod, mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type Docker from "dockerode";
+import { type DockerEngine, EngineError, type ImageInfo } from "../../docker/engine.js";
+import { endingText } from "../../system/process.js";
 import type { DockerIsolation } from "../choices.js";
 import type { LayerDir, Sandbox, SandboxIo, SandboxStep } from "../contracts.js";
-import { type DockerEngine, EngineError, type ImageInfo } from "../docker-engine.js";
 import { BuildCancelled, BuildError, StoreError } from "../errors.js";
-import { endingText } from "../process.js";
-import type { Env } from "../spec.js";
+import type { Env } from "../spec/spec.js";
 import type { DockerNames } from "../stores/docker-names.js";
 import { withoutFrames } from "./docker-stream.js";
 import {

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { quoted } from "../../text/quoting.js";
 import type { SandboxStep } from "../contracts.js";
 import { BuildError, failure } from "../errors.js";
-import { isUnixUser, type UnixUser, type User } from "../spec.js";
+import { isUnixUser, type UnixUser, type User } from "../spec/spec.js";
 
 /** What a step may use at most; absent: no limit. */
 export interface Limits {

@@ -9,7 +9,7 @@
 
 import { mkdirSync, readFileSync, rmdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { listMounts } from "../mounts.js";
+import { listMounts } from "../../system/mounts.js";
 
 type Controller = "devices" | "pids";
 

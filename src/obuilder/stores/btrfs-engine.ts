@@ -5,9 +5,9 @@
 import type { Stats } from "node:fs";
 import { lstat } from "node:fs/promises";
 import { release } from "node:os";
+import { kernelAtLeast } from "../../system/kernel.js";
+import { ProgramError, run } from "../../system/process.js";
 import { StoreError } from "../errors.js";
-import { kernelAtLeast } from "../kernel.js";
-import { ProgramError, run } from "../process.js";
 import { prefixedCacheName } from "./cache-name.js";
 import type { CloneEngine } from "./cloning-store.js";
 import { needBtrfs } from "./file-system.js";

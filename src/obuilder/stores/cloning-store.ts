@@ -12,10 +12,10 @@
 import { chown, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { LayerDir, LayerId, Lease, Store, StoredLayer } from "../contracts.js";
-import type { UnixUser } from "../spec.js";
+import type { UnixUser } from "../spec/spec.js";
 import { diskUsage, ensurePrivateDirs, isDirectory, layerIds, makeRootfs, owner } from "./files.js";
 import { type CacheShelf, GenerationCaches } from "./generation-caches.js";
-import { Unsynced } from "./unsynced.js";
+import { Unsynced } from "./unsynced-journal.js";
 
 /** Directories that can be cloned. Paths are absolute. */
 export interface CloneEngine {

@@ -4,9 +4,9 @@
  */
 
 import { chown, mkdir, rename } from "node:fs/promises";
-import type { DockerEngine } from "../docker-engine.js";
+import type { DockerEngine } from "../../docker/engine.js";
+import { run } from "../../system/process.js";
 import { StoreError } from "../errors.js";
-import { run } from "../process.js";
 import type { DockerNames } from "./docker-names.js";
 import { isDirectory, owner } from "./files.js";
 import type { CacheShelf } from "./generation-caches.js";

@@ -15,14 +15,19 @@
 import { mkdir, mkdtemp, readdir, rename, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import {
+  DockerEngine,
+  EngineError,
+  type ImageInfo,
+  type ListedImage,
+} from "../../docker/engine.js";
+import { unmountBelow } from "../../system/mounts.js";
+import { endingText, ProgramError, start } from "../../system/process.js";
 import type { LayerDir, LayerId, Lease, Store, StoredLayer } from "../contracts.js";
-import { DockerEngine, EngineError, type ImageInfo, type ListedImage } from "../docker-engine.js";
 import { BuildError } from "../errors.js";
-import { parseVariable } from "../fetchers/variables.js";
-import { readEnv, writeEnv } from "../image-env.js";
-import { unmountBelow } from "../mounts.js";
-import { endingText, ProgramError, start } from "../process.js";
-import type { Env, UnixUser } from "../spec.js";
+import { readEnv, writeEnv } from "../image/image-env.js";
+import { parseVariable } from "../image/variables.js";
+import type { Env, UnixUser } from "../spec/spec.js";
 import { dockerCacheShelf } from "./docker-caches.js";
 import { DockerNames } from "./docker-names.js";
 import { DockerViews } from "./docker-views.js";

@@ -10,12 +10,12 @@ import { createWriteStream } from "node:fs";
 import { mkdir, readFile, realpath, rmdir } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
+import type { DockerEngine, ImageInfo } from "../../docker/engine.js";
+import { mountOverlay, unmount } from "../../system/mounts.js";
+import { run } from "../../system/process.js";
 import type { Lease } from "../contracts.js";
-import type { DockerEngine, ImageInfo } from "../docker-engine.js";
 import { StoreError } from "../errors.js";
-import { readIndex, unpackRoot } from "../fetchers/oci-layout.js";
-import { mountOverlay, unmount } from "../mounts.js";
-import { run } from "../process.js";
+import { readIndex, unpackRoot } from "../image/oci-layout.js";
 import { removeTree } from "./files.js";
 
 export class DockerViews {

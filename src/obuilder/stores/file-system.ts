@@ -6,9 +6,9 @@
 import { constants } from "node:fs";
 import { copyFile, realpath, rm, statfs, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { listMounts, type MountInfo } from "../../system/mounts.js";
+import { isOutOfSpace } from "../build/no-space.js";
 import { StoreError } from "../errors.js";
-import { listMounts, type MountInfo } from "../mounts.js";
-import { isOutOfSpace } from "../no-space.js";
 
 /** BTRFS_SUPER_MAGIC, as statfs(2) has it. */
 const BTRFS = 0x9123683e;

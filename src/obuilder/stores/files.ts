@@ -4,10 +4,10 @@
 
 import { chmod, lstat, mkdir, readdir, rename, statfs } from "node:fs/promises";
 import { join } from "node:path";
+import { run } from "../../system/process.js";
 import { StoreError } from "../errors.js";
-import { run } from "../process.js";
 import { idNumber } from "../sandboxes/oci-config.js";
-import type { UnixUser } from "../spec.js";
+import type { UnixUser } from "../spec/spec.js";
 
 /** Whether there is a directory. Throws `StoreError` if there is something else. */
 export async function isDirectory(path: string): Promise<boolean> {

@@ -7,7 +7,7 @@
 
 import type { Lease } from "../contracts.js";
 import { CacheBusy } from "../errors.js";
-import type { UnixUser } from "../spec.js";
+import type { UnixUser } from "../spec/spec.js";
 import { CacheStates } from "./cache-states.js";
 
 /** What a store can do with caches. Calls for the same cache come one at a time. */

@@ -10,15 +10,15 @@
 import type { Dirent } from "node:fs";
 import { chmod, chown, lstat, mkdir, readdir, rename, rm, unlink, utimes } from "node:fs/promises";
 import { join } from "node:path";
+import { mountOverlay, unmount, VOLATILE } from "../../system/mounts.js";
+import { run } from "../../system/process.js";
 import type { Lease } from "../contracts.js";
 import { CacheBusy } from "../errors.js";
-import { mountOverlay, unmount, VOLATILE } from "../mounts.js";
-import { run } from "../process.js";
-import type { UnixUser } from "../spec.js";
+import type { UnixUser } from "../spec/spec.js";
 import { plainCacheName } from "./cache-name.js";
 import { type CacheState, CacheStates } from "./cache-states.js";
 import { discard, isDirectory, owner, removeTree } from "./files.js";
-import type { Unsynced } from "./unsynced.js";
+import type { Unsynced } from "./unsynced-journal.js";
 
 /** Caches belong to their first user, but any other may write as well. */
 const MODE = 0o1777;

@@ -15,10 +15,10 @@
 import { mkdir, mkdtemp, readlink, rename, rm, rmdir, symlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
+import { mountOverlay, unmount, unmountBelow, VOLATILE } from "../../system/mounts.js";
 import type { LayerDir, LayerId, Lease, OverlayMount, Store, StoredLayer } from "../contracts.js";
 import { BuildError } from "../errors.js";
-import { mountOverlay, unmount, unmountBelow, VOLATILE } from "../mounts.js";
-import type { UnixUser } from "../spec.js";
+import type { UnixUser } from "../spec/spec.js";
 import {
   discard,
   diskUsage,
@@ -31,7 +31,7 @@ import {
   removeTree,
 } from "./files.js";
 import { OverlayCaches } from "./overlay-caches.js";
-import { Unsynced } from "./unsynced.js";
+import { Unsynced } from "./unsynced-journal.js";
 
 /** How many directories the kernel takes below the writable one. */
 const MAX_LAYERS = 500;

@@ -8,8 +8,8 @@
  */
 
 import { mkdir, rename } from "node:fs/promises";
+import { run } from "../../system/process.js";
 import type { RsyncMode } from "../choices.js";
-import { run } from "../process.js";
 import type { CloneEngine } from "./cloning-store.js";
 import { discard } from "./files.js";
 import { plainDirectories } from "./plain-directories.js";

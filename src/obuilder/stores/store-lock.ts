@@ -7,9 +7,9 @@
 
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { takeLock } from "../../files/lock.js";
+import { takeLock } from "../../system/lock.js";
+import { endOrphans, OWNER_MARK } from "../../system/orphans.js";
 import { StoreError } from "../errors.js";
-import { endOrphans, OWNER_MARK } from "../orphans.js";
 
 /**
  * Takes the lock, and ends what its last owner may have left running; the result gives it back. Throws `StoreError` if

@@ -13,10 +13,10 @@
 import { chown, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import { ProgramError, run } from "../../system/process.js";
 import type { LayerDir, LayerId, Lease, Store, StoredLayer } from "../contracts.js";
 import { BuildError, StoreError } from "../errors.js";
-import { ProgramError, run } from "../process.js";
-import type { UnixUser } from "../spec.js";
+import type { UnixUser } from "../spec/spec.js";
 import { prefixedCacheName } from "./cache-name.js";
 import { ensurePrivateDirs, isDirectory, makeRootfs, owner } from "./files.js";
 import { type CacheShelf, GenerationCaches } from "./generation-caches.js";

@@ -2,6 +2,7 @@
  * What users hold: a counted reference that knows whether it was released.
  */
 import type { Struct } from "capnp-es";
+import { enqueueCallback } from "../../async/task-queue.js";
 import { RpcError } from "../errors.js";
 import { PayloadWriter } from "../payload/builder.js";
 import type { Payload } from "../payload/payload.js";
@@ -9,10 +10,9 @@ import type { Capability, DetachedPointer, Method, PayloadBuilder, PendingCall }
 import { detachedPayload } from "./detached.js";
 import { type Hook, shortest } from "./hook.js";
 import { trackHolder, untrackHolder } from "./leaks.js";
-import { OutstandingCall } from "./outstanding.js";
+import { OutstandingCall } from "./pending-call.js";
 import { CallRequest } from "./request.js";
 import { ResultPromise } from "./result.js";
-import { enqueueCallback } from "./turns.js";
 
 export class Handle implements Capability {
   private hook: Hook | undefined;

@@ -8,7 +8,7 @@
  * So nothing follows one by recursion, who walks along it makes it shorter, and who waits for its end is told of that only.
  */
 import type { RpcError } from "../errors.js";
-import { Counted } from "./counted.js";
+import { Counted } from "./ref-counted.js";
 import type { CallRequest } from "./request.js";
 import type { Waiting } from "./waiting.js";
 

@@ -9,6 +9,7 @@
  * keep it: a job whose result is being waited for has to end once nobody could get at it any more.
  */
 import type { Struct } from "capnp-es";
+import { enqueueTurn, type Turn } from "../../async/task-queue.js";
 import { RpcError } from "../errors.js";
 import { PayloadWriter } from "../payload/builder.js";
 import { Payload } from "../payload/payload.js";
@@ -25,7 +26,6 @@ import {
 import { Hook } from "./hook.js";
 import { CallRequest } from "./request.js";
 import type { Executor } from "./result.js";
-import { enqueueTurn, type Turn } from "./turns.js";
 
 /** A method with its implementation, for objects that are told apart by a `Self`. */
 export interface MethodEntry<Self = unknown> {

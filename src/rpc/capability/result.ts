@@ -18,12 +18,12 @@ import { RpcError } from "../errors.js";
 import type { Payload } from "../payload/payload.js";
 import type { Path } from "../wire/messages.js";
 import { BrokenHook } from "./broken.js";
-import { cascade } from "./cascade.js";
-import { Counted } from "./counted.js";
 import { FieldHook } from "./field.js";
 import { type Hook, shortest } from "./hook.js";
 import { CallQueue } from "./queue.js";
+import { Counted } from "./ref-counted.js";
 import type { CallRequest } from "./request.js";
+import { cascade } from "./trampoline.js";
 import { circle, WAITS_FOR_ITSELF, type Waiting } from "./waiting.js";
 
 /** Who works on a call. */

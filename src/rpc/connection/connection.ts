@@ -8,13 +8,14 @@
  * States: open; closing (`error` is set, an Abort is on its way out, nothing is handled any more); closed (the transport
  * is gone). `closed` resolves at the step to closing.
  */
+
+import { enqueueCallback } from "../../async/task-queue.js";
 import { Handle, takeHook } from "../capability/handle.js";
-import { enqueueCallback } from "../capability/turns.js";
 import { RpcError } from "../errors.js";
-import { MessageSplitter } from "../framing.js";
 import { DEFAULT_LIMITS, type Limits } from "../limits.js";
 import type { Capability, Transport } from "../types.js";
 import { MessageWriter } from "../wire/encode.js";
+import { MessageSplitter } from "../wire/framing.js";
 import { FrameReader } from "../wire/reader.js";
 import { Incoming } from "./incoming.js";
 import { Protocol, toWire } from "./protocol.js";

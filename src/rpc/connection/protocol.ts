@@ -5,12 +5,13 @@
  * Order is everything: whatever is done here is done at once, in the order in which it is asked for, and never calls user code (that
  * is started from turns.ts).
  */
+
+import { inSlices } from "../../async/task-queue.js";
 import { BrokenHook, NULL_HOOK } from "../capability/broken.js";
 import { type Hook, shortest } from "../capability/hook.js";
 import { PromiseHook } from "../capability/promise.js";
 import type { CallRequest } from "../capability/request.js";
 import { ResultPromise } from "../capability/result.js";
-import { inSlices } from "../capability/turns.js";
 import { RpcError } from "../errors.js";
 import type { Limits } from "../limits.js";
 import type { MessageWriter } from "../wire/encode.js";
@@ -25,7 +26,7 @@ import {
 import type { Answer } from "./answer.js";
 import { Embargo } from "./embargo.js";
 import { Export } from "./export.js";
-import { IdTable, PeerIdTable } from "./ids.js";
+import { IdTable, PeerIdTable } from "./id-table.js";
 import type { Import } from "./import.js";
 import { Question } from "./question.js";
 import type { LoopTarget, RemoteTarget } from "./remote.js";

@@ -16,9 +16,10 @@
  * References: one of the result, until it is settled or abandoned – or as long as it lives, when the peer keeps the answer (a tail
  * call) and we only pass on calls to it. And, of a tail call, one of the answer that it stands for.
  */
-import { cascade } from "../capability/cascade.js";
+
 import type { CallRequest } from "../capability/request.js";
 import type { Executor, ResultPromise } from "../capability/result.js";
+import { cascade } from "../capability/trampoline.js";
 import { RpcError } from "../errors.js";
 import { DESCRIPTOR } from "../wire/layout.js";
 import type { Path, WireDescriptor, WireTarget } from "../wire/messages.js";

@@ -12,11 +12,11 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { Worker } from "../../api/index.js";
-import { CommandFailed } from "../../cli/errors.js";
-import type { Logger } from "../../cli/log.js";
-import { formatHostPort } from "../../rpc/address.js";
+import { CommandFailed } from "../../console/errors.js";
+import type { Logger } from "../../console/log.js";
 import type { Capability } from "../../rpc/index.js";
-import { listenProblem } from "../../rpc/listener.js";
+import { formatHostPort } from "../../rpc/net/address.js";
+import { listenProblem } from "../../rpc/net/listener.js";
 import { quoted } from "../../text/quoting.js";
 import type { ClusterPool } from "../services/cluster-pool.js";
 

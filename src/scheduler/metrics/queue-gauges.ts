@@ -2,7 +2,7 @@
  * The lengths of queues as Prometheus' text. There are two lines for each worker and each client, which can be tens of thousands:
  * the library for metrics would keep everybody else waiting while it makes them.
  */
-import type { ByPriority, PoolMetrics } from "../pool-metrics.js";
+import type { ByPriority, PoolMetrics } from "../pool/pool-metrics.js";
 
 /** The figures of a pool by its name. */
 export type MeasuredPool = readonly [pool: string, metrics: PoolMetrics];

@@ -2,10 +2,10 @@
  * What a client holds of a job, from its submission until it wants to know no more of it.
  */
 import { Job, type Ticket as TicketApi } from "../../api/index.js";
+import type { Chore, Chores } from "../../async/deferred-work.js";
 import { type Capability, RpcError } from "../../rpc/index.js";
-import type { Ticket } from "../ticket.js";
-import type { Chore, Chores } from "./chores.js";
-import type { TicketAccount } from "./guard-rails.js";
+import type { Ticket } from "../pool/ticket.js";
+import type { TicketAccount } from "./client-limits.js";
 import type { QueuedJob } from "./queued-job.js";
 
 /** Made once: that of a million jobs may be wanted at a time, and each would have a stack of its own. */

@@ -4,8 +4,8 @@
 import { createHash } from "node:crypto";
 import { freshId, RpcError } from "../../rpc/index.js";
 import { quoted } from "../../text/quoting.js";
-import type { SturdyRefs } from "../sturdy-refs.js";
-import { type GuardRails, QueueAccount } from "./guard-rails.js";
+import type { SturdyRefs } from "../state/sturdy-refs.js";
+import { type GuardRails, QueueAccount } from "./client-limits.js";
 
 /** The type of clients' sturdy refs in the database. */
 const TYPE = "ocluster-client";

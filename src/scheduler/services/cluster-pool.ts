@@ -2,7 +2,8 @@
  * A pool and who is connected to it: jobs come in from clients and go out to workers.
  */
 import { type PoolMonitor, type Registration, Ticket } from "../../api/index.js";
-import type { Logger } from "../../cli/log.js";
+import type { Chores } from "../../async/deferred-work.js";
+import type { Logger } from "../../console/log.js";
 import {
   answers,
   type Capability,
@@ -13,14 +14,13 @@ import {
   watchLiveness,
 } from "../../rpc/index.js";
 import { quoted } from "../../text/quoting.js";
-import { Pool } from "../pool.js";
-import type { PoolWorker } from "../pool-worker.js";
-import { INACTIVE } from "../reasons.js";
-import type { Clock, PoolStore } from "../types.js";
-import type { WriteQueue } from "../write-queue.js";
-import type { Chores } from "./chores.js";
+import { INACTIVE } from "../pool/inactive-reasons.js";
+import { Pool } from "../pool/pool.js";
+import type { PoolWorker } from "../pool/pool-worker.js";
+import type { Clock, PoolStore } from "../pool/types.js";
+import type { WriteQueue } from "../state/write-queue.js";
+import type { QueueAccount, TicketAccount } from "./client-limits.js";
 import { ClientTicket } from "./client-ticket.js";
-import type { QueueAccount, TicketAccount } from "./guard-rails.js";
 import { poolState } from "./pool-state.js";
 import { jobTraits, QueuedJob } from "./queued-job.js";
 import { type Outcome, WorkerSession } from "./worker-session.js";

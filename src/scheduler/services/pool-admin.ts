@@ -3,11 +3,11 @@
  */
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { type PoolAdmin, type PoolMonitor, Worker } from "../../api/index.js";
-import type { Logger } from "../../cli/log.js";
+import type { Logger } from "../../console/log.js";
 import { DEFAULT_LIMITS, RpcError } from "../../rpc/index.js";
 import { quoted } from "../../text/quoting.js";
-import type { PoolWorker } from "../pool-worker.js";
-import { INACTIVE } from "../reasons.js";
+import { INACTIVE } from "../pool/inactive-reasons.js";
+import type { PoolWorker } from "../pool/pool-worker.js";
 import type { ClusterPool } from "./cluster-pool.js";
 import type { QueuedJob } from "./queued-job.js";
 import type { WorkerSession } from "./worker-session.js";

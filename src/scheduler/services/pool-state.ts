@@ -3,10 +3,10 @@
  * every second.
  */
 import type { PoolMonitor } from "../../api/index.js";
-import { compareNames } from "../names.js";
-import type { Pool } from "../pool.js";
-import type { ByPriority } from "../pool-metrics.js";
-import { INACTIVE } from "../reasons.js";
+import { compareNames } from "../../text/names.js";
+import { INACTIVE } from "../pool/inactive-reasons.js";
+import type { Pool } from "../pool/pool.js";
+import type { ByPriority } from "../pool/pool-metrics.js";
 
 /** @param now in seconds of the pool's clock */
 export function poolState<J>(pool: Pool<J>, now: number): PoolMonitor.PoolState {

@@ -11,8 +11,8 @@ import {
   PendingCapability,
   type RpcError,
 } from "../../rpc/index.js";
-import type { JobTraits } from "../types.js";
-import { checkHint, type QueueAccount } from "./guard-rails.js";
+import type { JobTraits } from "../pool/types.js";
+import { checkHint, type QueueAccount } from "./client-limits.js";
 
 export class QueuedJob {
   readonly hint: string;

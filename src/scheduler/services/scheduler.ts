@@ -9,7 +9,8 @@
  */
 import { createHash } from "node:crypto";
 import { Admin, PoolAdmin, Registration } from "../../api/index.js";
-import type { Logger } from "../../cli/log.js";
+import { Chores } from "../../async/deferred-work.js";
+import type { Logger } from "../../console/log.js";
 import {
   brokenCapability,
   type Capability,
@@ -18,15 +19,14 @@ import {
   RpcError,
   type SturdyRef,
 } from "../../rpc/index.js";
+import { compareNames } from "../../text/names.js";
 import { quoted } from "../../text/quoting.js";
-import { compareNames } from "../names.js";
-import type { Store } from "../store.js";
-import { Chores } from "./chores.js";
+import type { Store } from "../state/store.js";
+import { type GuardRails, TicketAccount } from "./client-limits.js";
 import { type Access, Clients } from "./clients.js";
 import { ClusterPool, type PoolEvents } from "./cluster-pool.js";
-import { type GuardRails, TicketAccount } from "./guard-rails.js";
+import { Rush } from "./memory-release.js";
 import { ClusterPoolAdmin } from "./pool-admin.js";
-import { Rush } from "./rush.js";
 import { submissionService } from "./submissions.js";
 
 export interface SchedulerOptions {

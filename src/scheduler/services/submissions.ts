@@ -4,9 +4,9 @@
 import { Submission } from "../../api/index.js";
 import { brokenCapability, type Capability, RpcError, type SturdyRef } from "../../rpc/index.js";
 import { quoted } from "../../text/quoting.js";
+import type { TicketAccount } from "./client-limits.js";
 import type { Access } from "./clients.js";
 import type { ClusterPool } from "./cluster-pool.js";
-import type { TicketAccount } from "./guard-rails.js";
 
 export interface SubmissionOptions {
   readonly access: Access;

@@ -8,9 +8,9 @@ import {
   type DetachedPointer,
   RpcError,
 } from "../../rpc/index.js";
-import type { PoolWorker } from "../pool-worker.js";
-import { INACTIVE } from "../reasons.js";
-import type { Ticket } from "../ticket.js";
+import { INACTIVE } from "../pool/inactive-reasons.js";
+import type { PoolWorker } from "../pool/pool-worker.js";
+import type { Ticket } from "../pool/ticket.js";
 import type { QueuedJob } from "./queued-job.js";
 
 /** How a job ended: `disconnected` is one that was lost with its worker. */

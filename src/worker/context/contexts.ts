@@ -6,7 +6,7 @@
  */
 import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { NamedMutex } from "../../obuilder/mutex.js";
+import { NamedMutex } from "../../async/mutex.js";
 import { quoted } from "../../text/quoting.js";
 import { InvalidJob } from "../failure.js";
 import { isLeftover, makePrivateDirectory, removeTree, temporaryName } from "../files.js";

@@ -5,8 +5,8 @@
  */
 import { lstat, opendir } from "node:fs/promises";
 import { totalmem } from "node:os";
+import { sleep } from "../../async/sleep.js";
 import { JobFailed } from "../failure.js";
-import { sleep } from "../time.js";
 import type { GitProcesses } from "./git-processes.js";
 
 export interface GitLimits {

@@ -12,7 +12,7 @@
 import { existsSync } from "node:fs";
 import { mkdir, readdir, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { run } from "../../obuilder/process.js";
+import { run } from "../../system/process.js";
 import { quoted } from "../../text/quoting.js";
 import { JobFailed } from "../failure.js";
 import { makePrivateDirectory, removeTree, temporaryName } from "../files.js";

@@ -22,8 +22,8 @@ import {
   status,
 } from "@grpc/grpc-js";
 import type Docker from "dockerode";
+import type { RegistryAuth } from "../../docker/registry-auth.js";
 import { encodeMessage, Message } from "./protobuf.js";
-import type { RegistryAuth } from "./registry-auth.js";
 
 export interface SessionSources {
   /** A tar archive. It is read once, and destroyed with the session. */

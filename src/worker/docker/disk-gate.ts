@@ -6,12 +6,12 @@ import { readFile, statfs } from "node:fs/promises";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import type Docker from "dockerode";
-import { logger } from "../../cli/log.js";
-import { unlessAborted } from "../../obuilder/abort.js";
+import { unlessAborted } from "../../async/abort.js";
+import { sleep } from "../../async/sleep.js";
+import { logger } from "../../console/log.js";
 import type { Capacity } from "../capacity.js";
 import type { WorkerMetrics } from "../metrics.js";
 import type { Gate, QueueSwitch } from "../session.js";
-import { sleep } from "../time.js";
 import { postForStream } from "./engine.js";
 
 const log = logger("worker");

@@ -7,7 +7,8 @@
 import type { Readable } from "node:stream";
 import type Docker from "dockerode";
 import type { DockerBuild, Push, Secret } from "../../api/index.js";
-import { NamedMutex } from "../../obuilder/mutex.js";
+import { NamedMutex } from "../../async/mutex.js";
+import { OperatorLogins } from "../../docker/registry-auth.js";
 import { toBytes } from "../../text/bytes.js";
 import type { BuildIo } from "../build.js";
 import { JobFailed } from "../failure.js";
@@ -25,7 +26,6 @@ import {
 } from "./engine.js";
 import { DOCKER_HUB, PushTarget } from "./image-name.js";
 import { pushImage } from "./push.js";
-import { OperatorLogins } from "./registry-auth.js";
 
 /** What BuildKit calls Docker Hub. */
 const HUB_HOST = "registry-1.docker.io";

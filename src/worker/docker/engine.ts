@@ -4,8 +4,8 @@
  */
 import type { Readable } from "node:stream";
 import Docker from "dockerode";
+import type { RegistryAuth, RegistryAuths } from "../../docker/registry-auth.js";
 import { JobFailed } from "../failure.js";
-import type { RegistryAuth, RegistryAuths } from "./registry-auth.js";
 
 /** What an engine says while it builds, pulls or pushes; one of these per line. */
 export interface EngineMessage {

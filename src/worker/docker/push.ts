@@ -2,11 +2,11 @@
  * Pushing an image to a registry.
  */
 import type Docker from "dockerode";
-import { logger } from "../../cli/log.js";
+import { sleep } from "../../async/sleep.js";
+import { logger } from "../../console/log.js";
 import { quoted } from "../../text/quoting.js";
 import type { BuildIo } from "../build.js";
 import { JobFailed } from "../failure.js";
-import { sleep } from "../time.js";
 import { engineFailure, engineMessages, postForStream, progressText } from "./engine.js";
 import type { PushTarget } from "./image-name.js";
 

@@ -3,7 +3,7 @@
  *
  * Capabilities: `sender:3`, `promise:3`, `receiver:3`, `answer:2.0.1` (question 2, path 0, 1). Targets alike: `export:3`.
  */
-import { MessageSplitter } from "../../../src/rpc/framing.js";
+
 import { DEFAULT_LIMITS } from "../../../src/rpc/index.js";
 import {
   readCall,
@@ -14,6 +14,7 @@ import {
   readReturn,
   readTarget,
 } from "../../../src/rpc/wire/decode.js";
+import { MessageSplitter } from "../../../src/rpc/wire/framing.js";
 import {
   DESCRIPTOR,
   DISEMBARGO,

@@ -1,0 +1,189 @@
+#!/usr/bin/env node
+import { argument, command, option, program, repeatedOption, runMain } from "../cli/command.js";
+import {
+  assignment,
+  existingDirectory,
+  existingFile,
+  integer,
+  nonEmpty,
+  oneOf,
+  type Parser,
+  percentage,
+  secretFile,
+  ValueError,
+} from "../cli/values.js";
+import { UsageError } from "../console/errors.js";
+/**
+ * `obuilder`: builds specs on this machine, without a cluster, and looks after a store.
+ */
+import {
+  BUILDER_OPTIONS,
+  builderOptions,
+  dockerNetworkOption,
+  WITHOUT_EFFECT,
+} from "./builder-options.js";
+
+/** A file, or `-` for standard input. */
+const input: Parser<string> = (text) => (text === "-" ? text : existingFile(text));
+
+/** A layer's id becomes part of a path. */
+const layerId: Parser<string> = (text) => {
+  if (/^[\w-]+$/.test(text)) return text;
+  throw new ValueError(
+    `invalid value '${text}', expected the id of a layer, 64 hexadecimal digits`,
+  );
+};
+
+const storeOption = () =>
+  option("--store <STORE>", "Where layers are kept.", nonEmpty).makeOptionMandatory();
+
+const specOption = () =>
+  option("-f <FILE>", "The spec; - for standard input.", input).makeOptionMandatory();
+
+const secretOption = () =>
+  repeatedOption("--secret <ID:FILE>", "A file whose content the spec knows as ID.", secretFile);
+
+/** A command for which a store and all that builds in it is set up, or would be. */
+function storeCommand(name: string, summary: string, examples: readonly string[]) {
+  const result = command(
+    name,
+    summary,
+    examples.map((line) => `obuilder ${line} --store=overlayfs:/var/cache/obuilder`),
+  );
+  for (const each of WITHOUT_EFFECT) result.addOption(each);
+  return result
+    .addOption(storeOption())
+    .addOption(BUILDER_OPTIONS.rsyncMode)
+    .addOption(BUILDER_OPTIONS.imageDir)
+    .addOption(BUILDER_OPTIONS.fetch)
+    .addOption(BUILDER_OPTIONS.runtime)
+    .addOption(BUILDER_OPTIONS.cpus)
+    .addOption(BUILDER_OPTIONS.memory)
+    .addOption(BUILDER_OPTIONS.pids)
+    .addOption(BUILDER_OPTIONS.baseRefresh)
+    .addOption(dockerNetworkOption("The network of steps in a docker store (default: none)."))
+    .addOption(BUILDER_OPTIONS.dockerCpus)
+    .addOption(BUILDER_OPTIONS.dockerMemory)
+    .addOption(BUILDER_OPTIONS.dockerIsolation)
+    .addOption(BUILDER_OPTIONS.fastSync);
+}
+
+/** `build`, and `plan` in its place: they take the same. */
+function specCommand(name: string, summary: string) {
+  return storeCommand(name, summary, [`${name} -f example.spec .`])
+    .addOption(specOption())
+    .addOption(secretOption())
+    .addArgument(argument("<DIR>", "The directory with the source files.", existingDirectory));
+}
+
+const build = specCommand("build", "Build a spec.").action(async (dir, options) => {
+  const { build } = await import("../obuilder/main.js");
+  const { store, f: file, secret, color } = options;
+  await build(dir, { store, ...builderOptions(options), file, secret, color });
+});
+
+const plan = specCommand(
+  "plan",
+  "Show what a build would do: each step's layer, and whether it is there.",
+).action(async (dir, options) => {
+  const { plan } = await import("../obuilder/main.js");
+  const { store, f: file, secret, color } = options;
+  await plan(dir, { store, ...builderOptions(options), file, secret, color });
+});
+
+const healthcheck = storeCommand("healthcheck", "Try a build.", ["healthcheck"]).action(
+  async (options) => {
+    const { checkHealth } = await import("../obuilder/main.js");
+    await checkHealth({ store: options.store, ...builderOptions(options) });
+  },
+);
+
+const deleteLayer = storeCommand("delete", "Remove a layer and all that were made from it.", [
+  "delete $ID",
+])
+  .addArgument(argument("<ID>", "The layer.", layerId))
+  .action(async (id, options) => {
+    const { deleteLayer } = await import("../obuilder/main.js");
+    await deleteLayer(id, { store: options.store, ...builderOptions(options) });
+  });
+
+const clean = storeCommand("clean", "Remove all layers.", ["clean"]).action(async (options) => {
+  const { clean } = await import("../obuilder/main.js");
+  await clean({ store: options.store, ...builderOptions(options) });
+});
+
+const prune = storeCommand("prune", "Remove the longest unused layers until there is room.", [
+  "prune --until=30",
+  "prune --keep=1000",
+])
+  .addOption(option("--until <FREE%>", "Until so much of the space is free.", percentage))
+  .addOption(option("--keep <N>", "Until no more layers than that are left.", integer({ min: 0 })))
+  .action(async (options) => {
+    if (options.until === undefined && options.keep === undefined) {
+      throw new UsageError("one of the options --until and --keep is required");
+    }
+    const { prune } = await import("../obuilder/main.js");
+    const room = { freePercent: options.until, layers: options.keep };
+    await prune(room, { store: options.store, ...builderOptions(options) });
+  });
+
+const du = command("du", "List the layers with their sizes and ages.", [
+  "obuilder du --store=overlayfs:/var/cache/obuilder",
+])
+  .addOption(storeOption())
+  .action(async ({ store }) => {
+    const { diskUsage } = await import("../obuilder/main.js");
+    await diskUsage({ store });
+  });
+
+const dockerfile = command("dockerfile", "Print a spec as a Dockerfile.", [
+  "obuilder dockerfile -f example.spec --buildkit > Dockerfile",
+])
+  .addOption(specOption())
+  .option("--buildkit", "Use BuildKit's syntax for caches and secrets.", false)
+  .addOption(
+    option("--escape <STYLE>", "How the Dockerfile escapes.", oneOf(["unix", "windows"])).default(
+      "unix" as "unix" | "windows",
+    ),
+  )
+  .action(async ({ f: file, ...style }) => {
+    const { dockerfile } = await import("../obuilder/main.js");
+    await dockerfile(file, { buildkit: style.buildkit, escape: style.escape });
+  });
+
+const fromDockerfile = command("from-dockerfile", "Print a Dockerfile as a spec.", [
+  "obuilder from-dockerfile Dockerfile > example.spec",
+])
+  .addOption(repeatedOption("--build-arg <KEY=VALUE>", "A value for an ARG.", assignment))
+  .addOption(option("--target <STAGE>", "The stage to build (default: the last one).", nonEmpty))
+  .addOption(
+    option(
+      "--context <DIR>",
+      "The directory that COPY copies from (default: the Dockerfile's).",
+      existingDirectory,
+    ),
+  )
+  .addOption(
+    option(
+      "--store <STORE>",
+      "A store that knows the variables of images (default: ask the Docker engine).",
+      nonEmpty,
+    ),
+  )
+  .addArgument(argument("<FILE>", "The Dockerfile; - for standard input.", input))
+  .action(async (file, options) => {
+    const { fromDockerfile } = await import("../obuilder/main.js");
+    await fromDockerfile(file, options);
+  });
+
+await runMain(
+  program(
+    "obuilder",
+    "Builds specs on this machine, and looks after a store of layers.",
+    [build, plan, healthcheck, deleteLayer, clean, prune, du, dockerfile, fromDockerfile],
+    [
+      "obuilder build -f example.spec --store=overlayfs:/var/cache/obuilder .",
+      "obuilder du --store=overlayfs:/var/cache/obuilder",
+    ],
+  ),
+);

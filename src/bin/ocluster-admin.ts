@@ -1,0 +1,220 @@
+#!/usr/bin/env node
+import { argument, command, connectOption, option, program, runMain } from "../cli/command.js";
+import { decimal, duration, integer, type Parser, utf8Name, ValueError } from "../cli/values.js";
+import { CommandFailed } from "../console/errors.js";
+import { interruptible } from "../console/signals.js";
+/**
+ * `ocluster-admin`: administers a scheduler.
+ */
+import { RpcError } from "../rpc/errors.js";
+import type { Capability } from "../rpc/types.js";
+
+/** A command that has the scheduler's `admin.cap`. */
+function adminCommand(name: string, summary: string, examples: readonly string[]) {
+  return command(
+    name,
+    summary,
+    examples.map((line) => `ocluster-admin -c admin.cap ${line}`),
+  ).addOption(connectOption("admin.cap"));
+}
+
+/** Loads what it takes to talk to a scheduler only when it is needed. */
+async function withAdmin(
+  { connect, verbosity }: { readonly connect: string; readonly verbosity: string },
+  use: (admin: Capability) => Promise<void>,
+  signal?: AbortSignal,
+): Promise<void> {
+  const { describeRefusal, withService } = await import("../client/session.js");
+  const options = { quiet: verbosity === "quiet", ...(signal && { signal }) };
+  await withService(connect, use, options).catch((error) => {
+    if (!(error instanceof RpcError)) throw error;
+    throw new CommandFailed(describeRefusal(error, connect, "an administrator's, admin.cap"));
+  });
+}
+
+const show = adminCommand("show", "Show information about a scheduler, pool or worker.", [
+  "show",
+  "show linux-x86_64",
+  "show --terse linux-x86_64 my-host",
+])
+  .option("--terse", "Only names; of a worker, only its state.", false)
+  .option("--json", "Print JSON.", false)
+  .argument("[POOL]", "The pool; without one, the pools are listed.")
+  .argument("[WORKER]", "A worker of the pool.")
+  .action((pool, worker, options) =>
+    withAdmin(options, async (admin) => {
+      const { show } = await import("../admin/show.js");
+      await show(admin, pool, worker, options);
+    }),
+  );
+
+/** A pause that is long enough not to be one look after the other. */
+const interval: Parser<number> = (text) => {
+  const seconds = duration(text);
+  if (seconds < 0.1) throw new ValueError(`invalid value '${text}', expected at least 100ms`);
+  return seconds;
+};
+
+const top = adminCommand("top", "Watch a pool: its workers, its queue, its clients.", [
+  "top linux-x86_64",
+  "top --json --count=10 --interval=5 linux-x86_64",
+])
+  .addOption(option("--interval <TIME>", "Pause between two looks.", interval).default(1))
+  .addOption(
+    option("--count <N>", "Print this many looks; without a terminal: 1.", integer({ min: 1 })),
+  )
+  .option("--once", "The same as --count=1.", false)
+  .option("--json", "Print JSON, one line for each look.", false)
+  .argument("<POOL>", "The pool.")
+  .action((pool, options) =>
+    interruptible((signal) =>
+      withAdmin(
+        options,
+        async (admin) => {
+          const { top } = await import("../admin/top.js");
+          const count = options.once ? 1 : options.count;
+          await top(admin, pool, { ...options, count }, signal);
+        },
+        signal,
+      ),
+    ),
+  );
+
+const addClient = adminCommand("add-client", "Register a client and print its capability.", [
+  "add-client alice > alice.cap",
+])
+  .option("--json", "Print JSON.", false)
+  .addArgument(argument("<ID>", "A name for the client.", utf8Name))
+  .action((id, options) =>
+    withAdmin(options, async (admin) => {
+      const { addClient } = await import("../admin/clients.js");
+      await addClient(admin, id, options.json);
+    }),
+  );
+
+const removeClient = adminCommand("remove-client", "End a client's access, at once.", [
+  "remove-client alice",
+])
+  .argument("<ID>", "The client's name.")
+  .action((id, options) =>
+    withAdmin(options, async (admin) => {
+      const { removeClient } = await import("../admin/clients.js");
+      await removeClient(admin, id);
+    }),
+  );
+
+const listClients = adminCommand("list-clients", "List the registered clients.", ["list-clients"])
+  .option("--json", "Print JSON.", false)
+  .action((options) =>
+    withAdmin(options, async (admin) => {
+      const { listClients } = await import("../admin/clients.js");
+      await listClients(admin, options.json);
+    }),
+  );
+
+const setRate = adminCommand("set-rate", "Set how many parallel jobs a client is entitled to.", [
+  "set-rate linux-x86_64 alice 2.5",
+])
+  .argument("<POOL>", "The pool.")
+  .argument("<CLIENT>", "The client's name.")
+  .addArgument(argument("<RATE>", "Number of parallel jobs.", decimal()))
+  .action((pool, client, rate, options) =>
+    withAdmin(options, async (admin) => {
+      const { setRate } = await import("../admin/clients.js");
+      await setRate(admin, pool, client, rate);
+    }),
+  );
+
+const pause = adminCommand("pause", "Give workers no more jobs.", [
+  "pause --wait linux-x86_64 my-host",
+  "pause --all linux-x86_64",
+])
+  .alias("pause-worker")
+  .option("--all", "All workers of the pool.", false)
+  .option("--auto-create", "Also a worker that is not known yet.", false)
+  .option("--wait", "Wait until no jobs are running.", false)
+  .argument("<POOL>", "The pool.")
+  .argument("[WORKER]", "The worker.")
+  .action((pool, worker, options) =>
+    withAdmin(options, async (admin) => {
+      const { setActive } = await import("../admin/pause.js");
+      await setActive(admin, pool, worker, { ...options, active: false });
+    }),
+  );
+
+const unpause = adminCommand("unpause", "Let paused workers have jobs again.", [
+  "unpause linux-x86_64 my-host",
+])
+  .alias("unpause-worker")
+  .option("--all", "All workers of the pool.", false)
+  .option("--auto-create", "Also a worker that is not known yet.", false)
+  .argument("<POOL>", "The pool.")
+  .argument("[WORKER]", "The worker.")
+  .action((pool, worker, options) =>
+    withAdmin(options, async (admin) => {
+      const { setActive } = await import("../admin/pause.js");
+      await setActive(admin, pool, worker, { ...options, active: true, wait: false });
+    }),
+  );
+
+const update = adminCommand(
+  "update",
+  "Drain and restart workers, so that they update themselves.",
+  ["update linux-x86_64"],
+)
+  .argument("<POOL>", "The pool.")
+  .argument("[WORKER]", "The worker; without one, all that are connected.")
+  .action((pool, worker, options) =>
+    withAdmin(options, async (admin) => {
+      const { update } = await import("../admin/update.js");
+      await update(admin, pool, worker);
+    }),
+  );
+
+const forget = adminCommand("forget", "Forget about a worker that will not come back.", [
+  "forget linux-x86_64 old-host",
+])
+  .argument("<POOL>", "The pool.")
+  .argument("[WORKER]", "The worker.")
+  .action((pool, worker, options) =>
+    withAdmin(options, async (admin) => {
+      const { forget } = await import("../admin/forget.js");
+      await forget(admin, pool, worker);
+    }),
+  );
+
+const exec = adminCommand("exec", "Run a command on this machine for each worker of a pool.", [
+  "exec linux-x86_64 -- ssh {} uptime",
+])
+  .argument("<POOL>", "The pool.")
+  .argument("<CMD...>", "The command; {} in it stands for the worker's name.")
+  .action((pool, cmd, options) =>
+    withAdmin(options, async (admin) => {
+      const { exec } = await import("../admin/exec.js");
+      await exec(admin, pool, cmd);
+    }),
+  );
+
+await runMain(
+  program(
+    "ocluster-admin",
+    "Administers a scheduler.",
+    [
+      show,
+      top,
+      addClient,
+      removeClient,
+      listClients,
+      setRate,
+      pause,
+      unpause,
+      update,
+      forget,
+      exec,
+    ],
+    [
+      "ocluster-admin -c admin.cap show",
+      "ocluster-admin -c admin.cap add-client alice > alice.cap",
+    ],
+  ),
+);

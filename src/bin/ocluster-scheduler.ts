@@ -1,0 +1,198 @@
+#!/usr/bin/env node
+import { command, option, runMain } from "../cli/command.js";
+import { seldom } from "../cli/help.js";
+import {
+  address,
+  directory,
+  duration,
+  existingDirectory,
+  integer,
+  list,
+  type Parser,
+  port,
+  size,
+  utf8Name,
+  ValueError,
+} from "../cli/values.js";
+import { UsageError } from "../console/errors.js";
+import { feedWatchdog, notifyServiceManager } from "../console/service-manager.js";
+import { interruptible } from "../console/signals.js";
+import { DEFAULT_LIMITS } from "../rpc/limits.js";
+/**
+ * `ocluster-scheduler`: queues jobs and hands them to workers.
+ */
+import { AddressError, parseHostPort } from "../rpc/net/address.js";
+import { DEFAULT_GUARD_RAILS } from "../scheduler/services/client-limits.js";
+
+/** A name that also stands in a file's name. */
+const fileName: Parser<string> = (text) => {
+  if (/[/\0]/.test(utf8Name(text))) throw new ValueError(`'${text}' must not contain '/'`);
+  return text;
+};
+
+/** Comma-separated names, each once. */
+const names: Parser<string[]> = (text) => {
+  const all = list(fileName)(text);
+  const twice = all.find((name, index) => all.indexOf(name) !== index);
+  if (twice !== undefined) throw new ValueError(`the name '${twice}' is given twice`);
+  return all;
+};
+
+/** `PORT` or `ADDR:PORT`. */
+const listenPort: Parser<{ readonly host: string | undefined; readonly port: number }> = (text) => {
+  if (!text.includes(":")) return { host: undefined, port: port(text) };
+  try {
+    return parseHostPort(text);
+  } catch (error) {
+    throw error instanceof AddressError ? new ValueError(error.message, { cause: error }) : error;
+  }
+};
+
+const DEFAULT_SECRETS_DIR = "./capnp-secrets";
+
+const scheduler = command("ocluster-scheduler", "Queues build jobs and hands them to workers.", [
+  "ocluster-scheduler --capnp-secret-key-file=./capnp-secrets/key.pem \\",
+  "  --capnp-listen-address=tcp:0.0.0.0:9000 \\",
+  "  --capnp-public-address=tcp:cluster.example.org:9000 \\",
+  "  --state-dir=/var/lib/ocluster-scheduler --pools=linux-x86_64,linux-arm64",
+])
+  .addOption(option("--pools <NAMES>", "Pools to provide.", names).makeOptionMandatory())
+  .addOption(
+    option(
+      "--state-dir <DIR>",
+      "Where the state is kept; made if it does not exist.",
+      directory,
+    ).makeOptionMandatory(),
+  )
+  .addOption(
+    option(
+      "--capnp-secret-key-file <FILE>",
+      'The private key (PEM); made if it does not exist. "": a key that is not kept.',
+      String,
+    ).makeOptionMandatory(),
+  )
+  .addOption(
+    option("--capnp-listen-address <ADDR>", "Where to listen.", address).makeOptionMandatory(),
+  )
+  .addOption(
+    option(
+      "--capnp-public-address <ADDR>",
+      "Where others find the scheduler (default: where it listens).",
+      address,
+    ),
+  )
+  .option("--capnp-disable-tls", "No encryption, no proof of identity.", false)
+  .addOption(
+    option("--secrets-dir <DIR>", "Where capability files are put.", existingDirectory).default(
+      DEFAULT_SECRETS_DIR,
+    ),
+  )
+  .addOption(
+    option("--default-clients <NAMES>", "Clients to make if they do not exist.", names).default(
+      [] as string[],
+    ),
+  )
+  .addOption(
+    option(
+      "--listen-prometheus <[ADDR:]PORT>",
+      "Provide metrics over HTTP there; without ADDR, everywhere.",
+      listenPort,
+    ),
+  )
+  .addOption(
+    seldom(
+      option("--probe-interval <TIME>", "Pause between looks at a worker.", duration).default(30),
+    ),
+  )
+  .addOption(
+    seldom(
+      option("--probe-timeout <TIME>", "A worker silent this long is gone.", duration).default(30),
+    ),
+  )
+  .addOption(
+    seldom(
+      option("--max-queued-jobs <N>", "Jobs queued per client.", integer({ min: 1 })).default(
+        DEFAULT_GUARD_RAILS.queuedJobs,
+      ),
+    ),
+  )
+  .addOption(
+    seldom(
+      option("--max-queued-size <SIZE>", "Their descriptions together.", size()).default(
+        DEFAULT_GUARD_RAILS.queuedBytes,
+      ),
+    ),
+  )
+  .addOption(
+    seldom(
+      option("--max-job-size <SIZE>", "One job's description.", size()).default(
+        DEFAULT_GUARD_RAILS.jobBytes,
+      ),
+    ),
+  )
+  .addOption(
+    seldom(
+      option("--max-tickets <N>", "Tickets per connection.", integer({ min: 1 })).default(
+        DEFAULT_GUARD_RAILS.tickets,
+      ),
+    ),
+  )
+  .addOption(
+    seldom(
+      option("--max-relay-size <SIZE>", "Log data that waits for one slow client.", size()).default(
+        DEFAULT_LIMITS.outboundAbortBytes,
+      ),
+    ),
+  )
+  .addOption(
+    seldom(
+      option("--max-relay-total <SIZE>", "The same for all clients together.", size()).default(
+        DEFAULT_GUARD_RAILS.relayTotalBytes,
+      ),
+    ),
+  )
+  .action(async (options) => {
+    if (options.pools.length === 0) throw new UsageError("option '--pools': no pool is named");
+    try {
+      existingDirectory(options.secretsDir);
+    } catch (error) {
+      // The default is not looked at before it is used.
+      throw new UsageError(`option '--secrets-dir': ${(error as ValueError).message}`);
+    }
+    const { runScheduler } = await import("../scheduler/main.js");
+    await interruptible((signal) => {
+      signal.addEventListener("abort", () => notifyServiceManager("STOPPING=1"));
+      return runScheduler(
+        {
+          secretKeyFile: options.capnpSecretKeyFile,
+          listen: options.capnpListenAddress,
+          publicAddress: options.capnpPublicAddress,
+          tls: !options.capnpDisableTls,
+          pools: options.pools,
+          secretsDir: options.secretsDir,
+          stateDir: options.stateDir,
+          prometheus: options.listenPrometheus,
+          defaultClients: options.defaultClients,
+          guardRails: {
+            queuedJobs: options.maxQueuedJobs,
+            queuedBytes: options.maxQueuedSize,
+            jobBytes: options.maxJobSize,
+            tickets: options.maxTickets,
+            relayTotalBytes: options.maxRelayTotal,
+          },
+          relayBytes: options.maxRelaySize,
+          liveness: {
+            intervalMs: options.probeInterval * 1000,
+            timeoutMs: options.probeTimeout * 1000,
+          },
+          onReady: () => {
+            notifyServiceManager("READY=1");
+            feedWatchdog();
+          },
+        },
+        signal,
+      );
+    });
+  });
+
+await runMain(scheduler);

@@ -1,0 +1,80 @@
+/**
+ * How a program ends: exit statuses, the errors that ask for them, and what the user reads.
+ *
+ * Every failure that a user can meet is a typed error whose message says what to do. What remains is a bug, and shows its
+ * stack. The statuses are those of the reference's command line library, which scripts rely upon.
+ */
+import { AssertionError } from "node:assert";
+import { createRequire } from "node:module";
+import { dirname } from "node:path";
+import { RpcError } from "../rpc/errors.js";
+import { CapFileError } from "../rpc/net/cap-file.js";
+
+export const EXIT = {
+  ok: 0,
+  /** The scheduler or a worker said no, or a job failed. */
+  failed: 1,
+  /** Any other failure on this side, such as a file that cannot be read. */
+  error: 123,
+  /** The command line is wrong. */
+  usage: 124,
+  /** A bug in this program. */
+  bug: 125,
+} as const;
+
+/** The command line makes no sense. Shown with the command's usage and where to find help; status 124. */
+export class UsageError extends Error {
+  override readonly name = "UsageError";
+}
+
+/** The command was understood and did not succeed; status 1. An empty message means that everything was said already. */
+export class CommandFailed extends Error {
+  override readonly name = "CommandFailed";
+}
+
+/** An error as a user meets it: text for standard error ("" for none) and exit status. */
+export interface Outcome {
+  readonly text: string;
+  readonly status: number;
+}
+
+/** Sorts an error that ended a program. `UsageError` is not handled here: its text needs the command line's context. */
+export function outcomeOf(error: unknown): Outcome {
+  if (error instanceof RpcError) return { text: String(error), status: EXIT.failed };
+  if (error instanceof CommandFailed || error instanceof CapFileError)
+    return { text: error.message, status: EXIT.failed };
+  if (isAddonMissing(error)) {
+    const root = dirname(createRequire(import.meta.url).resolve("ocluster/package.json"));
+    const text =
+      `The compiled part of the package better-sqlite3 is not there, or not for Node ${process.version}: it is made when ` +
+      `ocluster is installed. Make it anew: cd ${root} && npm rebuild better-sqlite3`;
+    return { text, status: EXIT.error };
+  }
+  if (error instanceof Error && !isBug(error)) return { text: error.message, status: EXIT.error };
+  const details = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  return { text: `internal error, uncaught exception:\n${details}`, status: EXIT.bug };
+}
+
+/** After an installation without the packages' scripts, or another version of Node since. */
+function isAddonMissing(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  if ("code" in error && error.code === "ERR_DLOPEN_FAILED") return true;
+  return error.message.startsWith("Could not locate the bindings file");
+}
+
+const BUG_TYPES: readonly unknown[] = [
+  Error,
+  TypeError,
+  RangeError,
+  ReferenceError,
+  SyntaxError,
+  EvalError,
+  URIError,
+  AssertionError,
+];
+
+/** Untyped errors are bugs; except for the system's (`ENOENT` and the like), which Node throws as plain `Error`s. */
+function isBug(error: Error): boolean {
+  if (!BUG_TYPES.includes(error.constructor)) return false;
+  return !("syscall" in error && "code" in error);
+}

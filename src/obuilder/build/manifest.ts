@@ -1,0 +1,207 @@
+/*
+ * Source manifests: what a `copy` copies, as far as its layer's id depends on it. Names, contents
+ * (as hashes), targets of links; not modes, owners or times.
+ */
+
+import { createHash } from "node:crypto";
+import { closeSync, readSync } from "node:fs";
+import { setImmediate as immediate } from "node:timers/promises";
+import { quoted } from "../../text/quoting.js";
+import { BuildError } from "../errors.js";
+import { SourceDir } from "./source-dir.js";
+
+/** Paths are relative to the source's top directory, without empty or `.` components; `""` is itself. */
+export type Manifest =
+  | { readonly type: "file"; readonly path: string; readonly hash: string }
+  | { readonly type: "symlink"; readonly path: string; readonly target: string }
+  | { readonly type: "dir"; readonly path: string; readonly entries: readonly Manifest[] };
+
+export interface CopySources {
+  /** The source's top directory. */
+  readonly root: string;
+  readonly src: readonly string[];
+  /** Names to leave out of directories. */
+  readonly exclude: readonly string[];
+  /** The absolute destination. */
+  readonly dst: string;
+}
+
+/** Directories within directories. Each holds a descriptor open while it is walked. */
+const MAX_DEPTH = 1000;
+
+/** Longest time without letting others have the thread, in ms. */
+const SLICE = 10;
+
+/** Bytes read from a file at a time. */
+const CHUNK = 256 * 1024;
+
+/**
+ * The manifests of what is to be copied, one for each source.
+ *
+ * Throws `BuildError` if a source is missing, lies outside, is of a type that is not copied
+ * (devices, sockets) or cannot be read, and if the destination does not suit. When `signal` is
+ * aborted, throws its reason.
+ */
+export async function copyManifests(
+  { root, src, exclude, dst }: CopySources,
+  signal?: AbortSignal,
+): Promise<Manifest[]> {
+  const manifests: Manifest[] = [];
+  for (const path of src) {
+    manifests.push(await new ManifestMaker(path, new Set(exclude), signal).make(root));
+  }
+  if (manifests.length === 0) throw new BuildError("No source items for copy!");
+  if (manifests.length > 1 && !dst.endsWith("/")) {
+    const message = "When copying multiple items, the destination must end with '/'";
+    throw new BuildError(message);
+  }
+  return manifests;
+}
+
+type Kind = "file" | "dir" | "symlink" | "other";
+
+/** Makes the manifest of one source path. */
+class ManifestMaker {
+  readonly #src: string;
+  readonly #exclude: ReadonlySet<string>;
+  readonly #signal: AbortSignal | undefined;
+  readonly #buffer = Buffer.allocUnsafeSlow(CHUNK);
+  #sliceEnd = performance.now() + SLICE;
+
+  constructor(src: string, exclude: ReadonlySet<string>, signal: AbortSignal | undefined) {
+    this.#src = src;
+    this.#exclude = exclude;
+    this.#signal = signal;
+  }
+
+  async make(root: string): Promise<Manifest> {
+    const opened = [openRoot(root)];
+    try {
+      const names: string[] = [];
+      const components = this.#src.split("/");
+      for (const [i, name] of components.entries()) {
+        if (name === "" || name === ".") continue;
+        if (name === "..") throw this.#refused("Can't use .. in source paths!");
+        const dir = opened.at(-1)!;
+        const kind = this.#kindOf(dir, name);
+        if (!kind) throw new BuildError(`Source path ${quoted(this.#src)} not found`);
+        names.push(name);
+        const last = i === components.length - 1;
+        // The reference shows the components in reverse, and its words are kept.
+        const reverse = names.toReversed().join("/");
+        if (kind === "dir") {
+          opened.push(attempt(this.#src, () => dir.openDir(name)));
+        } else if (last && kind !== "other") {
+          return await this.#leaf(dir, name, kind, names.join("/"));
+        } else {
+          const expected = kind === "file" ? "directory" : "regular file";
+          throw this.#refused(`Not a ${expected}: ${reverse}`);
+        }
+      }
+      const path = names.join("/");
+      return { type: "dir", path, entries: await this.#entries(opened.at(-1)!, path, 0) };
+    } finally {
+      for (const dir of opened) dir[Symbol.dispose]();
+    }
+  }
+
+  async #entries(dir: SourceDir, parent: string, depth: number): Promise<Manifest[]> {
+    if (depth > MAX_DEPTH) {
+      throw this.#refused(`Directories are nested more than ${MAX_DEPTH} deep`);
+    }
+    const entries: Manifest[] = [];
+    for (const name of attempt(parent, () => dir.names())) {
+      if (this.#exclude.has(name)) continue;
+      if (performance.now() > this.#sliceEnd) await this.#pause();
+      const path = parent === "" ? name : `${parent}/${name}`;
+      const kind = this.#kindOf(dir, name);
+      if (!kind) throw new BuildError(`File ${quoted(path)} not found in source directory`);
+      if (kind === "other") throw new BuildError(`Unsupported file type for ${quoted(path)}`);
+      entries.push(
+        kind === "dir"
+          ? await this.#subdirectory(dir, name, path, depth)
+          : await this.#leaf(dir, name, kind, path),
+      );
+    }
+    return entries;
+  }
+
+  async #subdirectory(
+    parent: SourceDir,
+    name: string,
+    path: string,
+    depth: number,
+  ): Promise<Manifest> {
+    using dir = attempt(path, () => parent.openDir(name));
+    return { type: "dir", path, entries: await this.#entries(dir, path, depth + 1) };
+  }
+
+  async #leaf(
+    dir: SourceDir,
+    name: string,
+    kind: "file" | "symlink",
+    path: string,
+  ): Promise<Manifest> {
+    if (kind === "symlink") {
+      return { type: "symlink", path, target: attempt(path, () => dir.readLink(name)) };
+    }
+    const { fd } = attempt(path, () => dir.openFile(name));
+    try {
+      return { type: "file", path, hash: await this.#hash(fd, path) };
+    } finally {
+      closeSync(fd);
+    }
+  }
+
+  async #hash(fd: number, path: string): Promise<string> {
+    const hash = createHash("sha256");
+    for (;;) {
+      const length = attempt(path, () => readSync(fd, this.#buffer));
+      if (length === 0) return hash.digest("hex");
+      hash.update(this.#buffer.subarray(0, length));
+      if (performance.now() > this.#sliceEnd) await this.#pause();
+    }
+  }
+
+  /** Undefined if there is nothing by that name. */
+  #kindOf(dir: SourceDir, name: string): Kind | undefined {
+    if (name.includes("\0")) return undefined;
+    const stats = attempt(this.#src, () => dir.stat(name));
+    if (!stats) return undefined;
+    if (stats.isDirectory()) return "dir";
+    if (stats.isFile()) return "file";
+    return stats.isSymbolicLink() ? "symlink" : "other";
+  }
+
+  #refused(why: string): BuildError {
+    return new BuildError(`${why} (in ${quoted(this.#src)})`);
+  }
+
+  async #pause(): Promise<void> {
+    await immediate();
+    this.#signal?.throwIfAborted();
+    this.#sliceEnd = performance.now() + SLICE;
+  }
+}
+
+function openRoot(root: string): SourceDir {
+  try {
+    return SourceDir.open(root);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new BuildError(`Can't open the source directory: ${why}`);
+  }
+}
+
+/** Calls `read`, and turns the system's errors into the user's. */
+function attempt<T>(path: string, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    const code = error instanceof Error && "code" in error ? error.code : undefined;
+    if (typeof code !== "string") throw error;
+    const changed = code === "ELOOP" || code === "ENOTDIR" || code === "ENOENT";
+    const why = changed ? "it changed while it was read; try again" : code;
+    throw new BuildError(`Can't read source path ${quoted(path)}: ${why}`);
+  }
+}

@@ -1,0 +1,100 @@
+/**
+ * A client of a pool: its share of the workers, and the way its jobs come in.
+ */
+
+import type { Lane } from "./client-queue.js";
+import type { Dispatcher } from "./dispatcher.js";
+import { ClientRemoved, InvalidRate } from "./pool-errors.js";
+import { Ticket } from "./ticket.js";
+
+export interface SubmitOptions {
+  /** Goes before all jobs that are not urgent, of whatever client. */
+  readonly urgent?: boolean;
+}
+
+/**
+ * Fairness: a client of rate R is entitled to R jobs running at a time. Its *next start* is when the next job could
+ * start if it had just that, and each job it submits moves it on by the time the job is expected to take, over R.
+ * A client that asks for more than its share so gets ever later start times, and comes after the others.
+ */
+export class PoolClient<J> {
+  private nextStartTime: number;
+  private isRemoved = false;
+  private urgentQueued = 0;
+  private otherQueued = 0;
+  private readonly urgentLane: Lane<J>;
+  private readonly otherLane: Lane<J>;
+
+  /** To be made by `Pool.client` only. */
+  constructor(
+    private readonly dispatcher: Dispatcher<J>,
+    readonly id: string,
+  ) {
+    this.nextStartTime = dispatcher.clock();
+    this.urgentLane = dispatcher.backlog.openLane();
+    this.otherLane = dispatcher.backlog.openLane();
+  }
+
+  /** The fair start time that its next job would have, in seconds of the clock, if it is not in the past. */
+  get nextStart(): number {
+    return this.nextStartTime;
+  }
+
+  get removed(): boolean {
+    return this.isRemoved;
+  }
+
+  /** How many of its jobs are queued, in the backlog and with workers: urgent ones (`high`) and others (`low`). */
+  get queued(): { readonly high: number; readonly low: number } {
+    return { high: this.urgentQueued, low: this.otherQueued };
+  }
+
+  /** How many jobs at a time it is entitled to. */
+  get rate(): number {
+    return this.dispatcher.store.rate(this.id);
+  }
+
+  /** Holds for jobs submitted from now on, and is kept. Throws `InvalidRate`, and what `PoolStore.setRate` throws. */
+  setRate(rate: number): void {
+    // With an infinite rate it would never have had its share, and all others would wait for ever.
+    if (!(rate > 0 && Number.isFinite(rate))) throw new InvalidRate(rate);
+    if (this.isRemoved) throw new ClientRemoved(this.id);
+    this.dispatcher.store.setRate(this.id, rate);
+  }
+
+  /** Queues a job. It may be given to a waiting worker at once, whose pop is answered at the next settling. */
+  submit(job: J, { urgent = false }: SubmitOptions = {}): Ticket<J> {
+    if (this.isRemoved) throw new ClientRemoved(this.id);
+    const { clock, counters, traits } = this.dispatcher;
+    const { cached, nonCached } = traits.costs(job);
+    const cost = this.dispatcher.expectsCached(traits.hint(job)) ? cached : nonCached;
+    const start = Math.max(clock(), this.nextStartTime);
+    this.nextStartTime = start + cost / this.rate;
+    const ticket = new Ticket(this, job, urgent, start, counters.submitted);
+    if (urgent) this.urgentQueued++;
+    else this.otherQueued++;
+    this.dispatcher.submit(ticket);
+    return ticket;
+  }
+
+  /** Takes a job back; see `Ticket.cancel`. */
+  cancel(ticket: Ticket<J>): boolean {
+    return this.dispatcher.cancel(ticket);
+  }
+
+  /** For the backlog: where its tickets of this urgency wait. */
+  laneFor(urgent: boolean): Lane<J> {
+    return urgent ? this.urgentLane : this.otherLane;
+  }
+
+  /** For the dispatcher: the ticket has been handed to a pop, or cancelled. */
+  unqueued(ticket: Ticket<J>): void {
+    if (ticket.urgent) this.urgentQueued--;
+    else this.otherQueued--;
+  }
+
+  /** For the pool. What it has queued stays queued. */
+  remove(): void {
+    this.isRemoved = true;
+  }
+}

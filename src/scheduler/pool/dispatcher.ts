@@ -1,0 +1,264 @@
+/**
+ * Who gets which job: the main queue, and the rules by which jobs and pops find each other.
+ *
+ * The main queue is in one of two modes. In mode *backlog* it is a queue of jobs, and no pop waits in line; in mode
+ * *ready* it is a line of pops that wait, and no job is in the backlog. It starts as a backlog;
+ * - a pop that finds the backlog empty turns it to ready, and is the first in line;
+ * - a job that finds nobody in line turns it to backlog, and is the first in there.
+ *
+ * A job that is handed to a waiting pop goes through the worker's own queue: the job is put there at once, and the
+ * worker's pops are *marked*; at the next settling they start again and find it. In between the job can still be
+ * cancelled, and the pool never calls out while it is in the middle of a change.
+ */
+
+import { quoted } from "../../text/quoting.js";
+import { Backlog } from "./backlog.js";
+import { Candidates } from "./candidates.js";
+import type { PoolWorker } from "./pool-worker.js";
+import { type Pop, ReadyLine } from "./pop.js";
+import type { Ticket } from "./ticket.js";
+import type { Clock, JobTraits, PoolLog, PoolStore } from "./types.js";
+
+/** How many jobs one pop may pass on to better workers in one go, where it can be interrupted: some 5 ms of work. */
+const PASSES_IN_ONE_GO = 5000;
+
+/** Runs a function soon, but not within this call. */
+export type Defer = (run: () => void) => void;
+
+export interface DispatcherOptions<J> {
+  readonly clock: Clock;
+  readonly store: PoolStore;
+  readonly traits: JobTraits<J>;
+  readonly defer: Defer;
+  readonly later?: Defer;
+  readonly log?: PoolLog;
+}
+
+/** Events since the pool was made. */
+export interface PoolCounters {
+  submitted: number;
+  /** Cancelled while they were queued. */
+  cancelled: number;
+  /** Handed to a worker. */
+  accepted: number;
+  /** Reported as done by, or lost with, a worker. */
+  finished: number;
+}
+
+export class Dispatcher<J> {
+  readonly counters: PoolCounters = { submitted: 0, cancelled: 0, accepted: 0, finished: 0 };
+  readonly backlog = new Backlog<J>();
+  readonly line = new ReadyLine<J>();
+  /** The connected workers by name. */
+  readonly workers = new Map<string, PoolWorker<J>>();
+  readonly clock: Clock;
+  readonly store: PoolStore;
+  readonly traits: JobTraits<J>;
+  readonly log: PoolLog | undefined;
+  mode: "backlog" | "ready" = "backlog";
+
+  /** How many queued jobs there are with each hint but the empty one. */
+  private readonly pending = new Map<string, number>();
+  /** The marked pops, from `settled` on, in the order in which they were marked. */
+  private marked: Pop<J>[] = [];
+  private settled = 0;
+  private settling = false;
+  private readonly defer: Defer;
+  private readonly later: Defer | undefined;
+
+  constructor({ clock, store, traits, defer, later, log }: DispatcherOptions<J>) {
+    this.clock = clock;
+    this.store = store;
+    this.traits = traits;
+    this.defer = defer;
+    this.later = later;
+    this.log = log;
+  }
+
+  /** For lines that are not worth making unless they are shown. */
+  get details(): PoolLog | undefined {
+    return this.log?.debugging ? this.log : undefined;
+  }
+
+  /** Lets a new job in. */
+  submit(ticket: Ticket<J>): void {
+    const hint = this.traits.hint(ticket.job);
+    if (hint !== "") this.pending.set(hint, (this.pending.get(hint) ?? 0) + 1);
+    this.counters.submitted++;
+    this.place(ticket);
+  }
+
+  /** Whether a job with this hint that is submitted now is likely to find its hint held by the time it runs. */
+  expectsCached(hint: string): boolean {
+    return hint !== "" && (this.pending.has(hint) || this.store.holders(hint).length > 0);
+  }
+
+  cancel(ticket: Ticket<J>): boolean {
+    if (!ticket.home) return false;
+    this.log?.info(`Cancel ${this.traits.label(ticket.job)}`);
+    ticket.home.remove(ticket);
+    this.counters.cancelled++;
+    this.unqueued(ticket);
+    return true;
+  }
+
+  /** Starts a pop: answers it, or lets it wait for its worker to become active or for a job. */
+  start(pop: Pop<J>): void {
+    const { worker } = pop;
+    if (worker.released) pop.end(null);
+    else if (worker.active) this.serve(pop);
+    else this.idle(pop);
+  }
+
+  /** Starts the marked pops again, in the order in which they were marked, until none is left. */
+  settle(): void {
+    try {
+      while (this.settled < this.marked.length) {
+        const pop = this.marked[this.settled++]!;
+        if (pop.state !== "marked") continue;
+        pop.line?.remove(pop);
+        this.start(pop);
+      }
+    } finally {
+      // An answer that throws must not keep the other pops from going on.
+      this.marked = this.marked.slice(this.settled);
+      this.settled = 0;
+      if (this.marked.length > 0) this.settleSoon();
+    }
+  }
+
+  /** For a worker that has just become inactive: finds other places for its jobs, and marks its pops. */
+  retire(worker: PoolWorker<J>): void {
+    const { name, queue } = worker;
+    this.log?.info(`${quoted(name)} marked inactive (reassigning ${queue.size} items)`);
+    while (this.mode === "ready" && queue.size > 0) this.place(queue.dequeue()!);
+    for (const ticket of queue.takeAll()) {
+      this.details?.debug(`Pushing ${this.traits.label(ticket.job)} back on to the main queue`);
+      this.backlog.enqueue(ticket);
+    }
+    this.mark(worker);
+  }
+
+  /** Finds a job for the pop of an active worker. On the way, jobs that prefer other workers are passed on to them. */
+  private serve(pop: Pop<J>): void {
+    const { queue } = pop.worker;
+    const candidates = new Candidates(this.workers, this.store);
+    for (let passes = 1; ; passes++) {
+      const own = queue.dequeue();
+      const ticket = own ?? this.nextInBacklog();
+      if (!ticket) {
+        this.wait(pop);
+        return;
+      }
+      if (own || !this.prefer(ticket, candidates)) {
+        this.take(ticket, pop, own ? "its local queue" : "the main queue");
+        return;
+      }
+      if (this.later && passes >= PASSES_IN_ONE_GO) {
+        this.interrupt(pop, this.later);
+        return;
+      }
+    }
+  }
+
+  private nextInBacklog(): Ticket<J> | undefined {
+    if (this.mode === "ready") return undefined;
+    const ticket = this.backlog.dequeue();
+    if (!ticket) this.mode = "ready";
+    return ticket;
+  }
+
+  /** Finds a place for a job that is in no queue. */
+  private place(ticket: Ticket<J>): void {
+    if (this.mode === "ready" && this.line.size > 0) {
+      if (this.prefer(ticket, new Candidates(this.workers, this.store))) return;
+      for (let pop = this.line.shift(); pop; pop = this.line.shift()) {
+        const { worker } = pop;
+        if (!worker.active) continue;
+        const { job } = ticket;
+        this.assign(ticket, worker, this.traits.costs(job).nonCached, "the next free worker");
+        this.store.markCached(this.traits.hint(job), worker.name);
+        return;
+      }
+    }
+    this.mode = "backlog";
+    this.backlog.enqueue(ticket);
+    this.details?.debug(`Adding ${this.traits.label(ticket.job)} to the backlog`);
+  }
+
+  /** Puts the job in the queue of the worker that is best for it, if there is one. */
+  private prefer(ticket: Ticket<J>, candidates: Candidates<J>): boolean {
+    const hint = this.traits.hint(ticket.job);
+    if (hint === "") return false;
+    const { cached, nonCached } = this.traits.costs(ticket.job);
+    const worker = candidates.best(hint, nonCached);
+    if (!worker) return false;
+    this.assign(ticket, worker, cached, "preferred");
+    return true;
+  }
+
+  private assign(ticket: Ticket<J>, worker: PoolWorker<J>, cost: number, why: string): void {
+    this.details?.debug(
+      `Assigning ${this.traits.label(ticket.job)} to ${quoted(worker.name)} (${why})`,
+    );
+    worker.queue.enqueue(ticket, cost);
+    this.mark(worker);
+  }
+
+  private take(ticket: Ticket<J>, pop: Pop<J>, from: string): void {
+    const { worker } = pop;
+    this.log?.info(`${quoted(worker.name)} takes ${this.traits.label(ticket.job)} from ${from}`);
+    this.store.markCached(this.traits.hint(ticket.job), worker.name);
+    worker.running++;
+    this.counters.accepted++;
+    this.unqueued(ticket);
+    pop.end(ticket);
+  }
+
+  private idle(pop: Pop<J>): void {
+    pop.state = "idle";
+    pop.worker.pops.add(pop);
+  }
+
+  private wait(pop: Pop<J>): void {
+    this.details?.debug(`${quoted(pop.worker.name)} is waiting for more work`);
+    pop.state = "in line";
+    pop.worker.pops.add(pop);
+    this.line.join(pop);
+  }
+
+  private interrupt(pop: Pop<J>, later: Defer): void {
+    pop.state = "marked";
+    later(() => {
+      if (pop.state === "marked") this.start(pop);
+    });
+  }
+
+  /** Marks the pops that wait in line, or waited there, for this worker. */
+  private mark(worker: PoolWorker<J>): void {
+    for (const pop of worker.pops) {
+      pop.state = "marked";
+      this.marked.push(pop);
+    }
+    worker.pops.clear();
+    if (this.marked.length > 0) this.settleSoon();
+  }
+
+  private settleSoon(): void {
+    if (this.settling) return;
+    this.settling = true;
+    this.defer(() => {
+      this.settling = false;
+      this.settle();
+    });
+  }
+
+  private unqueued(ticket: Ticket<J>): void {
+    ticket.client.unqueued(ticket);
+    const hint = this.traits.hint(ticket.job);
+    if (hint === "") return;
+    const others = this.pending.get(hint)! - 1;
+    if (others > 0) this.pending.set(hint, others);
+    else this.pending.delete(hint);
+  }
+}

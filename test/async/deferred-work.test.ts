@@ -1,0 +1,50 @@
+/** Work that waits its turn: all of it is done, in order, and with pauses for others. */
+import { expect, it } from "vitest";
+import { type Chore, Chores } from "../../src/async/deferred-work.js";
+
+/** More than one list of them, and more than one slice. */
+const MANY = 20_000;
+
+const chore = (action: () => void): Chore => ({ do: action });
+
+it("Chores are done in order, also those that come up meanwhile, whatever some of them throw", async () => {
+  const errors: unknown[] = [];
+  const chores = new Chores((error) => errors.push(error));
+  const done: number[] = [];
+  await new Promise<void>((resolve) => {
+    for (let i = 0; i < MANY; i++) {
+      chores.add(
+        chore(() => {
+          done.push(i);
+          if (i % 1000 === 0) chores.add(chore(() => done.push(MANY + i)));
+          if (i === 7) throw new Error("seven");
+        }),
+      );
+    }
+    chores.add(chore(() => chores.add(chore(resolve))));
+  });
+  const later = Array.from({ length: MANY / 1000 }, (_, i) => MANY + 1000 * i);
+  expect(done).toEqual([...Array(MANY).keys(), ...later]);
+  expect(errors).toEqual([new Error("seven")]);
+});
+
+it("Others run in between", async () => {
+  const chores = new Chores(() => {});
+  let left = 100;
+  let between = 0;
+  await new Promise<void>((resolve) => {
+    const look = () => {
+      if (left === 0) return resolve();
+      between++;
+      setImmediate(look);
+    };
+    const long = chore(() => {
+      for (const end = performance.now() + 1; performance.now() < end; );
+      left--;
+    });
+    for (let i = left; i > 0; i--) chores.add(long);
+    look();
+  });
+  // A hundred milliseconds of work in slices of some five, in which at most a batch of 64 is done.
+  expect(between).toBeGreaterThan(1);
+});

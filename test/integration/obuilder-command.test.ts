@@ -1,0 +1,487 @@
+/**
+ * The program `obuilder` as its users meet it: what it prints where, and how it ends. Real builds, on a base image of the
+ * test's own.
+ */
+
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { baseKey } from "../../src/obuilder/build/layer-ids.js";
+import { Workshop } from "../support/builder.js";
+import { type Ended, Program, type ProgramOptions, run, stopAll } from "../support/programs.js";
+
+/** Of the image `busybox`: it depends on nothing but the name. */
+const BASE = baseKey("busybox").id;
+
+let workshop: Workshop;
+let store: string[];
+let count = 0;
+
+beforeAll(() => {
+  workshop = new Workshop();
+  writeFileSync(join(workshop.path("source"), "greeting"), "hello\n");
+});
+
+afterEach(stopAll);
+afterAll(() => workshop.remove());
+
+/** A store for one test, with options to build in it. */
+function newStore(): void {
+  store = [
+    `--store=overlayfs:${workshop.path(`store-${++count}`)}`,
+    `--obuilder-image-dir=${workshop.path("images")}`,
+    "--obuilder-fetch=local",
+  ];
+}
+
+/** The store alone, for commands that only look. */
+const justStore = () => store[0]!;
+
+const obuilder = (args: readonly string[], options: ProgramOptions = {}): Promise<Ended> =>
+  run("obuilder", args, { cwd: workshop.dir, ...options });
+
+function writeSpec(ops: string, name = "test.spec"): string {
+  writeFileSync(workshop.path(name), ops.startsWith("((") ? ops : onBusybox(ops));
+  return name;
+}
+
+const onBusybox = (ops: string) => `((from busybox) (shell /bin/sh -c) ${ops})`;
+
+const build = (ops: string, ...args: string[]): Promise<Ended> =>
+  obuilder(["build", "-f", writeSpec(ops), ...store, ...args, "source"]);
+
+/** The id in the last line. */
+const idOf = ({ stdout }: Ended): string => /Got: "([0-9a-f]{64})"\n$/.exec(stdout)![1]!;
+
+const fails = (stdout: string, stderr: string, code = 1) => ({
+  stdout,
+  stderr,
+  code,
+  signal: null,
+});
+
+describe("build", () => {
+  beforeAll(newStore);
+
+  it("prints the log and the id, and says what it found when it is asked again", async () => {
+    const ops = '(copy (src greeting) (dst /in)) (run (shell "cat /in; echo oops >&2"))';
+    const first = await build(ops);
+    const [copy, id] = [...first.stdout.matchAll(/saved as "([0-9a-f]{64})"/g)]
+      .map((match) => match[1]!)
+      .slice(1);
+    const log = (note: (id: string) => string) =>
+      [
+        "(from busybox)",
+        note(BASE),
+        "/: (shell /bin/sh -c)",
+        "/: (copy (src greeting) (dst /in))",
+        note(copy!),
+        '/: (run (shell "cat /in; echo oops >&2"))',
+        "hello",
+        "oops",
+        note(id!),
+        `Got: "${id}"`,
+        "",
+      ].join("\n");
+    expect(first).toEqual({
+      code: 0,
+      signal: null,
+      stderr: "",
+      stdout: log((layer) => `---> saved as "${layer}"`),
+    });
+    expect((await build(ops)).stdout).toBe(log((layer) => `---> using "${layer}" from cache`));
+  });
+
+  it("colours headings and notes where it is asked to, but not what steps print", async () => {
+    const { stdout } = await build("(run (shell ls))", "--color=always");
+    const lines = stdout.split("\n");
+    expect(lines[0]).toBe("\x1b[94m(from busybox)\x1b[0m");
+    expect(lines[1]).toMatch(/^\x1b\[33m---> .*\x1b\[0m$/);
+    expect(lines).toContain("bin");
+  });
+
+  it("reads the spec from standard input, and gives steps none of it", async () => {
+    const args = ["build", "-f", "-", ...store, "source"];
+    const ended = await obuilder(args, { input: onBusybox("(run (shell cat))") });
+    expect(ended).toMatchObject({ code: 0, stderr: "" });
+    expect(ended.stdout).toMatch(/\n\/: \(run \(shell cat\)\)\n---> saved as ".*"\nGot: ".*"\n$/);
+  });
+
+  it("mounts secrets", async () => {
+    writeFileSync(workshop.path("token"), "hush\n");
+    const ops = '(run (secrets (t (target /run/t))) (shell "cat /run/t"))';
+    expect((await build(ops, "--secret", "t:token")).stdout).toContain("\nhush\n");
+    const without = await build(ops);
+    expect(without).toMatchObject({
+      code: 1,
+      stderr: "Build step failed: Couldn't find value for requested secret 't'\n",
+    });
+  });
+
+  it("ends with 1 when a step fails, and says why", async () => {
+    const ended = await build('(run (shell "echo some output; exit 3"))');
+    expect(ended).toMatchObject({
+      code: 1,
+      stderr:
+        'Build step failed: "/bin/sh" "-c" "echo some output; exit 3" failed with exit status 3\n',
+    });
+    expect(ended.stdout).toMatch(/\nsome output\n$/);
+  });
+
+  it("ends with 1 when there is no such image", async () => {
+    const ended = await build("((from nowhere))");
+    const images = workshop.path("images");
+    expect(ended).toEqual(
+      fails("(from nowhere)\n", `Build step failed: Image nowhere is not in ${images}\n`),
+    );
+  });
+
+  it.each([
+    [
+      "((from busybox)\n (rum (shell x)))",
+      "no matching variant found: (Rum(shell x))\n" +
+        "  at line 2, column 2 of test.spec\n" +
+        "  expected: one of comment, workdir, shell, run, copy, user, env\n",
+    ],
+    [
+      "((run (shell x)))",
+      "Invalid spec item: (run (shell x))\n" +
+        "  at line 1, column 2 of test.spec\n" +
+        "  expected: (build NAME SPEC) or (from IMAGE), before any operation\n",
+    ],
+    [
+      "((from busybox)",
+      "Sexplib.Sexp.gen_load_sexp: EOF in test.spec while in state Parsing_list\n" +
+        "  at line 1, column 16 of test.spec\n",
+    ],
+    [
+      '((from busybox)\n (env k "\\400"))',
+      "escape sequence in quoted string out of range\n  at line 2, column 13 of test.spec\n",
+    ],
+  ])(
+    "says what is wrong with %j on standard output, where people look for it",
+    async (spec, said) => {
+      expect(await build(spec)).toEqual(fails(said, ""));
+    },
+  );
+
+  it("cancels the step on Ctrl-C, and leaves nothing of it", async () => {
+    const spec = writeSpec('(run (shell "echo started; sleep 31415"))');
+    const program = new Program("obuilder", ["build", "-f", spec, ...store, "source"], {
+      cwd: workshop.dir,
+    });
+    await program.sees("stdout", /^started$/m);
+    const ended = await program.stop("SIGINT");
+    expect(ended).toMatchObject({ code: 1, signal: null, stderr: "Cancelled at user's request\n" });
+    expect(commandLines().filter((line) => line.includes("sleep 31415"))).toEqual([]);
+    expect(readFileSync("/proc/self/mountinfo", "utf8")).not.toContain(workshop.dir);
+  });
+});
+
+/** Of all processes. */
+function commandLines(): string[] {
+  return readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .map((pid) => {
+      try {
+        return readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ");
+      } catch {
+        return ""; // gone meanwhile
+      }
+    });
+}
+
+describe("looking after a store", () => {
+  beforeAll(newStore);
+
+  it("there is nothing to look at before the first build", async () => {
+    expect(await obuilder(["du", justStore()])).toEqual(
+      fails("", `There is no store ${justStore().slice("--store=".length)} yet\n`, 123),
+    );
+    const plan = await obuilder([
+      "plan",
+      "-f",
+      writeSpec("(run (shell ls))"),
+      justStore(),
+      "--obuilder-fetch=local",
+      "source",
+    ]);
+    expect(plan.stdout).toContain(`---> "${BASE}" is to be built\n`);
+    expect(plan.stdout).toMatch(/\n---> to be built; its id depends on what is not built yet\n$/);
+  });
+
+  it("healthcheck tries a build, and leaves the base image alone behind", async () => {
+    expect(await obuilder(["healthcheck", ...store])).toEqual({
+      code: 0,
+      signal: null,
+      stdout: "Healthcheck passed\n",
+      stderr: "",
+    });
+    const { stdout } = await obuilder(["du", justStore()]);
+    expect(stdout).toMatch(
+      new RegExp(`^LAYER .*\n${BASE} .*\n1 layers?, .*\n.*% of the space is free\n$`),
+    );
+  });
+
+  it("healthcheck says what is wrong", async () => {
+    mkdirSync(workshop.path("no-images"), { recursive: true });
+    const options = [justStore().replace(/$/, "-bare"), "--obuilder-fetch=local"];
+    const args = ["healthcheck", ...options, `--obuilder-image-dir=${workshop.path("no-images")}`];
+    const { stderr, ...ended } = await obuilder(args);
+    expect(ended).toMatchObject({ code: 1, stdout: "" });
+    const [first, advice, ...rest] = stderr.split("\n");
+    expect(first).toBe(`Healthcheck failed: Image busybox is not in ${workshop.path("no-images")}`);
+    expect(advice).toMatch(
+      /builds on the image busybox.* network.* --obuilder-image-dir=DIR.* --obuilder-fetch=docker/,
+    );
+    expect(rest).toEqual([""]);
+  });
+
+  it("plan tells the ids that a build will have, and which of them are there", async () => {
+    const spec = '(run (shell "echo planned"))';
+    const plan = () => obuilder(["plan", "-f", writeSpec(spec), justStore(), "source"]);
+    await build('(comment "for the image")');
+    const before = await plan();
+    const id = idOf(await build(spec));
+    const said = (base: string, step: string) =>
+      [
+        "(from busybox)",
+        `---> "${BASE}" ${base}`,
+        "/: (shell /bin/sh -c)",
+        '/: (run (shell "echo planned"))',
+        `---> "${id}" ${step}`,
+        "",
+      ].join("\n");
+    const [cached, missing] = ["is in the cache", "is to be built"];
+    expect(before).toEqual({ code: 0, signal: null, stderr: "", stdout: said(cached, missing) });
+    expect((await plan()).stdout).toBe(said(cached, cached));
+    // An image that is in a directory need not be in the store, too.
+    const elsewhere = `--store=overlayfs:${workshop.path("elsewhere")}`;
+    const args = ["plan", "-f", writeSpec(spec), ...store.slice(1), elsewhere, "source"];
+    expect((await obuilder(args)).stdout).toBe(said(missing, missing));
+    expect(existsSync(workshop.path("elsewhere"))).toBe(false);
+  });
+
+  it("delete removes a layer, after those that were made from it", async () => {
+    const parent = idOf(await build('(run (shell "echo parent"))'));
+    const child = idOf(await build('(run (shell "echo parent")) (run (shell "echo child"))'));
+    expect(await obuilder(["delete", ...store, parent])).toEqual({
+      code: 0,
+      signal: null,
+      stdout: `Removing ${child}\nRemoving ${parent}\n`,
+      stderr: "",
+    });
+    const { stdout } = await obuilder(["du", justStore()]);
+    expect(stdout).not.toContain(parent);
+    expect(stdout).toContain(BASE);
+  });
+
+  it("delete says so when there is no such layer", async () => {
+    const id = "0".repeat(64);
+    const { code, stdout, stderr } = await obuilder(["delete", ...store, id]);
+    expect({ code, stdout }).toEqual({ code: 0, stdout: `Removing ${id}\n` });
+    expect(stderr).toMatch(
+      new RegExp(`^\\S+ \\S+ +obuilder \\[WARNING\\] ID "${id}" not in database!\n$`),
+    );
+  });
+
+  it.each([
+    [["delete", "0".repeat(64)], ""],
+    [["clean"], "Removed 0 items\n"],
+    [["prune", "--keep=1"], ""],
+  ])("%j does not make a store that is not there", async (args, said) => {
+    const missing = `overlayfs:${workshop.path("missing/store")}`;
+    const { code, stdout, stderr } = await obuilder([...args, `--store=${missing}`]);
+    expect({ code, stdout }).toEqual({ code: 0, stdout: said });
+    expect(stderr).toMatch(
+      new RegExp(`^\\S+ \\S+ +obuilder \\[WARNING\\] There is no store ${missing} yet\n$`),
+    );
+    expect(existsSync(workshop.path("missing"))).toBe(false);
+  });
+
+  it("delete does not take a path for a layer", async () => {
+    const ended = await obuilder(["delete", ...store, "../../source"]);
+    expect(ended).toMatchObject({ code: 124, stdout: "" });
+    expect(ended.stderr).toMatch(
+      /^obuilder: argument ID: invalid value '..\/..\/source', expected/,
+    );
+    expect(readdirSync(workshop.path("source"))).toEqual(["greeting"]);
+  });
+
+  it("prune removes the longest unused layers, until few enough are left or enough is free", async () => {
+    for (const word of ["one", "two", "three"]) await build(`(run (shell "echo ${word}"))`);
+    const { stdout } = await obuilder(["prune", "--keep=2", ...store]);
+    expect(stdout).toMatch(
+      /^(Removing [0-9a-f]{64}\n)+Removed \d+ items; 2 are left, \d+\.\d% of the space is free\n$/,
+    );
+    expect((await obuilder(["prune", "--until=0", ...store])).stdout).toMatch(
+      /^Removed 0 items; 2 are left, /,
+    );
+    expect((await obuilder(["prune", "--until=100%", ...store])).stdout).toMatch(
+      /\nRemoved 2 items; 0 are left, /,
+    );
+  });
+
+  it("clean removes all there is", async () => {
+    const id = idOf(await build('(run (shell "echo to go"))'));
+    expect((await obuilder(["clean", ...store])).stdout).toBe(
+      `Removing ${id}\nRemoving ${BASE}\nRemoved 2 items\n`,
+    );
+    expect((await obuilder(["clean", ...store])).stdout).toBe("Removed 0 items\n");
+  });
+});
+
+describe("dockerfile", () => {
+  const SPEC = '((from a) (env P "x\\"y") (run (cache (c (target /c))) (shell "make &&\n  test")))';
+
+  it.each([
+    [[], 'FROM a\nENV P="x\\"y"\nRUN make && \\\n    test\n\n'],
+    [
+      ["--buildkit"],
+      'FROM a\nENV P="x\\"y"\nRUN --mount=type=cache,id=c,target=/c,uid=0 make && \\\n    test\n\n',
+    ],
+    [["--escape=windows"], '#escape=`\nFROM a\nENV P="x`"y"\nRUN make && `\n    test\n\n'],
+    [["--escape", "unix"], 'FROM a\nENV P="x\\"y"\nRUN make && \\\n    test\n\n'],
+  ])("%j", async (options, stdout) => {
+    const args = ["dockerfile", "-f", writeSpec(SPEC), ...options];
+    expect(await obuilder(args)).toEqual({ code: 0, signal: null, stdout, stderr: "" });
+  });
+
+  it("knows two ways to escape", async () => {
+    const args = ["dockerfile", "-f", writeSpec(SPEC), "--escape=dos"];
+    expect(await obuilder(args)).toEqual(
+      fails(
+        "",
+        "obuilder: option '--escape': invalid value 'dos', expected one of unix, windows\n" +
+          "Usage: obuilder dockerfile -f=FILE [OPTION]…\n" +
+          "Try 'obuilder dockerfile --help' or 'obuilder --help' for more information.\n",
+        124,
+      ),
+    );
+  });
+
+  it("says when BuildKit's syntax cannot say it", async () => {
+    const spec = writeSpec("((from a) (user (name App)) (run (cache (c (target /c))) (shell x)))");
+    const ended = await obuilder(["dockerfile", "--buildkit", "-f", spec]);
+    expect(ended).toMatchObject({ code: 123, stdout: "" });
+    expect(ended.stderr).toMatch(
+      /^The cache "c" is mounted for user App, .* leave --buildkit out /,
+    );
+  });
+
+  it("reports what is wrong with a spec as build does", async () => {
+    const ended = await obuilder(["dockerfile", "-f", writeSpec("((from a) (copy (src x)))")]);
+    expect(ended).toMatchObject({ code: 1, stderr: "" });
+    expect(ended.stdout).toMatch(/^the following record elements were undefined: dst: /);
+  });
+});
+
+describe("from-dockerfile", () => {
+  it("prints a spec that build takes", async () => {
+    newStore();
+    writeFileSync(workshop.path("source/Dockerfile"), "FROM busybox\nRUN echo converted\n");
+    const { stdout, stderr, code } = await obuilder(["from-dockerfile", "source/Dockerfile"]);
+    expect({ stderr, code }).toEqual({ stderr: "", code: 0 });
+    expect(stdout).toBe(
+      '((from busybox)\n (shell /bin/sh -c)\n (run (network host)\n      (shell "echo converted"))\n)\n',
+    );
+    expect((await build(stdout)).stdout).toContain("\nconverted\n");
+  });
+
+  it("looks into the context, and knows the images of a store", async () => {
+    newStore();
+    await build("(run (shell ls))");
+    mkdirSync(workshop.path("context/lib"), { recursive: true });
+    writeFileSync(workshop.path("context/lib/x.o"), "");
+    writeFileSync(workshop.path("context/.dockerignore"), ".git\n**/*.o\n");
+    const lines = ["FROM busybox", "ENV PATH=/opt:$PATH", "COPY lib /lib/", ""];
+    const args = ["from-dockerfile", "--context=context", justStore(), "-"];
+    expect(await obuilder(args, { input: lines.join("\n") })).toEqual({
+      code: 0,
+      signal: null,
+      stdout:
+        "((from busybox)\n (env PATH /opt:/bin:/usr/bin)\n (copy (src lib) (dst /lib) (exclude x.o))\n)\n",
+      stderr:
+        "standard input:3: warning: a spec has no patterns; **/*.o (.dockerignore:2) became what it matches now: x.o\n",
+    });
+  });
+
+  it("takes build arguments, and a stage that is not the last", async () => {
+    const args = ["from-dockerfile", "--target=one", "--build-arg=V=2", "-"];
+    const input = "ARG V=1\nFROM a:$V AS one\nFROM b\n";
+    expect(await obuilder(args, { input })).toMatchObject({
+      code: 0,
+      stdout: "((from a:2)\n)\n",
+    });
+  });
+
+  it("names the line of each thing that it cannot say", async () => {
+    writeFileSync(workshop.path("source/Dockerfile"), "FROM busybox\nVOLUME /v\nADD x /x\n");
+    expect(await obuilder(["from-dockerfile", "source/Dockerfile"])).toEqual(
+      fails(
+        "",
+        "source/Dockerfile:2: VOLUME has no counterpart in a spec\n" +
+          "source/Dockerfile:3: ADD has no counterpart; use COPY, or RUN with curl or tar\n",
+      ),
+    );
+  });
+});
+
+describe("command lines", () => {
+  beforeAll(newStore);
+
+  it("takes the reference's options for all its sandboxes", async () => {
+    const options = [
+      ...["--docker-cpus=1.5", "--docker-memory=1g", "--docker-network=host"],
+      ...["--docker-isolation=default", "--qemu-cpus=2", "--qemu-memory=2", "--qemu-boot-time=30"],
+      ...["--qemu-guest-os=linux", "--qemu-guest-arch=amd64", "--hcs-ctr-path=ctr"],
+      ...["--hcs-hcn-namespace-path=x", "--fast-sync", "--verbosity=info"],
+    ];
+    expect(await obuilder(["healthcheck", ...store, ...options])).toEqual({
+      code: 0,
+      signal: null,
+      stdout: "Healthcheck passed\n",
+      stderr: "",
+    });
+  });
+
+  it.each<[string[], string]>([
+    [[], "required COMMAND name is missing, must be one of 'build', "],
+    [["bulid"], "unknown command 'bulid', did you mean 'build'?"],
+    [["build"], "required options --store, -f are missing"],
+    [["build", "-f", "nowhere", "--store=rsync:/x", "."], "option '-f': no 'nowhere' file"],
+    [["build", "-f", "token", "--store=zfs:x"], "required argument DIR is missing"],
+    [["build", "-f", "token", "--store=zfs:x", "none"], "argument DIR: no 'none' directory"],
+    [
+      ["build", "-f", "token", "--store=zfs:x", "--secret=x", "."],
+      "option '--secret': invalid value",
+    ],
+    [
+      ["clean", "--store=zfs:x", "--rsync-mode=fast"],
+      "option '--rsync-mode': invalid value 'fast'",
+    ],
+    [["clean", "--store=zfs:x", "extra"], "too many arguments, don't know what to do with 'extra'"],
+    [["clean", "--sotre=zfs:x"], "unknown option '--sotre', did you mean '--store'?"],
+    [["prune", "--store=zfs:x"], "one of the options --until and --keep is required"],
+    [["prune", "--store=zfs:x", "--until=101"], "option '--until': invalid value '101'"],
+    [["prune", "--store=zfs:x", "--keep=-1"], "option '--keep': invalid value '-1'"],
+    [["delete", "--store=zfs:x"], "required argument ID is missing"],
+  ])("%j is refused with 124", async (args, message) => {
+    writeFileSync(workshop.path("token"), "x");
+    const { code, stdout, stderr } = await obuilder(args);
+    expect({ code, stdout }).toEqual({ code: 124, stdout: "" });
+    expect(stderr.startsWith(`obuilder: ${message}`), stderr).toBe(true);
+    expect(stderr).toMatch(/\nUsage: obuilder .*\nTry 'obuilder.*' for more information\.\n$/);
+  });
+
+  it.each([
+    ["tape:/dev/st0", '"tape:/dev/st0" is not a store; it must be overlayfs:/path, '],
+    ["overlayfs:relative", '"overlayfs:relative" is not a store; it must be '],
+    ["qemu:/x", 'Stores of the kind "qemu:" are not built into this program; use '],
+    ["rsync:/nowhere", "An rsync store needs --rsync-mode, one of copy, hardlink, hardlink_unsafe"],
+  ])("a store that there cannot be is refused: %s", async (name, message) => {
+    const { code, stdout, stderr } = await obuilder(["clean", `--store=${name}`]);
+    expect({ code, stdout }).toEqual({ code: 123, stdout: "" });
+    expect(stderr.startsWith(message), stderr).toBe(true);
+  });
+});
