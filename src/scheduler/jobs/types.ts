@@ -87,7 +87,7 @@ export interface JobRecord {
   ended: number | null;
   /** Null until it has ended. */
   cause: JobCause | null;
-  /** Why it ended so, or what it waits for, in words; empty if there is nothing to say. */
+  /** Why it ended so, or its last attempt so far did, in words; empty if there is nothing to say. */
   reason: string;
   /** What the attempt that succeeded said: for Docker jobs, the id of what was pushed. */
   output: string;
@@ -160,7 +160,7 @@ export interface JobStore {
   saveDescription(id: number, description: Uint8Array): void;
   /** The description is not needed any more. */
   eraseDescription(id: number): void;
-  /** Erases the descriptions of all jobs that ended before that moment. */
+  /** Erases the descriptions of all jobs that ended before that moment, and notes it with them (`described`). */
   eraseDescriptionsBefore(ended: number): void;
   /** Removes all jobs that ended before that moment, with attempts and logs. */
   removeBefore(ended: number): void;
@@ -203,6 +203,14 @@ export interface Past {
   readonly states?: ReadonlyMap<number, EndState | null>;
 }
 
+/** What a worker says of an attempt's end, or somebody else who knows. */
+export interface AttemptReport {
+  readonly outcome: ReportedOutcome;
+  readonly reason?: string;
+  readonly output?: string;
+  readonly logSize?: number;
+}
+
 export type SubmitResult =
   /** The job is new; it is to be answered for when it is on disk. */
   | { readonly kind: "new"; readonly job: JobRecord }
@@ -211,6 +219,12 @@ export type SubmitResult =
   /** To be submitted again, with what the records say of the key or of these jobs. */
   | { readonly kind: "ask"; readonly key: boolean; readonly jobs: readonly number[] }
   /** In words for the client. */
+  | { readonly kind: "refused"; readonly reason: string };
+
+export type RetryResult =
+  | { readonly kind: "again"; readonly job: JobRecord }
+  /** To be retried again, with what the records say of these jobs, which it runs after. */
+  | { readonly kind: "ask"; readonly jobs: readonly number[] }
   | { readonly kind: "refused"; readonly reason: string };
 
 /** An attempt that a worker has with it when it connects again. */
