@@ -5,6 +5,7 @@
 
 import { CommandFailed } from "../console/errors.js";
 import { logger } from "../console/log.js";
+import { describeOnSignal } from "../console/signals.js";
 import { stderrTerminal } from "../console/terminal.js";
 import {
   type Capability,
@@ -42,6 +43,7 @@ export async function withService<T>(
   const vat = new Vat({
     log: (level, message) => log[level === "warning" ? "warn" : level](message),
   });
+  using _ = describeOnSignal(() => vat.dump());
   const hangUp = () => void vat.close(INTERRUPTED);
   try {
     signal?.throwIfAborted();

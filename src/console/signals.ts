@@ -1,6 +1,8 @@
 /**
- * Ending on SIGINT and SIGTERM in good order: the first one asks, the second one does not wait.
+ * Ending on SIGINT and SIGTERM in good order: the first one asks, the second one does not wait. And telling, on SIGUSR2, what
+ * goes on.
  */
+import { visible } from "../text/visible.js";
 
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
@@ -31,6 +33,19 @@ export async function interruptible<T>(body: (signal: AbortSignal) => Promise<T>
   } finally {
     for (const name of SIGNALS) process.off(name, onSignal);
   }
+}
+
+/**
+ * Writes what `describe` gives, lines of text, to standard error at each SIGUSR2, until it is disposed of. Without it, that signal
+ * ends the process.
+ */
+export function describeOnSignal(describe: () => string): Disposable {
+  const onSignal = (): void => {
+    // Peers are quoted in it.
+    process.stderr.write(`${describe().split("\n").map(visible).join("\n")}\n`);
+  };
+  process.on("SIGUSR2", onSignal);
+  return { [Symbol.dispose]: () => process.off("SIGUSR2", onSignal) };
 }
 
 /** Ends the process the way an unhandled signal does, so that its parent sees which signal it was. */

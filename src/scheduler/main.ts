@@ -9,6 +9,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { logger } from "../console/log.js";
 import { rpcMetrics } from "../console/rpc-metrics.js";
+import { describeOnSignal } from "../console/signals.js";
 import {
   type Address,
   DEFAULT_LIMITS,
@@ -119,6 +120,7 @@ async function serveWith(
     },
     log: (level, message) => rpcLog[level === "warning" ? "warn" : level](message),
   });
+  using _ = describeOnSignal(() => vat.dump());
   let metricsServer: MetricsServer | undefined;
   let ready = false;
   try {

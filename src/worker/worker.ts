@@ -16,6 +16,7 @@ import { Condition } from "../async/condition.js";
 import { sleep, stopwatch } from "../async/sleep.js";
 import { logger } from "../console/log.js";
 import { rpcMetrics } from "../console/rpc-metrics.js";
+import { describeOnSignal } from "../console/signals.js";
 import { type DetachedPointer, RpcError, readCapFile, Vat, watchLiveness } from "../rpc/index.js";
 import { type Builders, build, type CustomHandler } from "./build.js";
 import { Capacity, type WeightRule, weigh } from "./capacity.js";
@@ -156,6 +157,7 @@ export class Worker {
       log: rpcLog,
       metrics: rpcMetrics(this.metrics.registry, () => vat.connectionCount),
     });
+    using _ = describeOnSignal(() => vat.dump());
     // A worker that is on its way to a scheduler has nothing to finish there.
     const hangUp = (): void => void (this.#registered || vat.close());
     this.#draining.signal.addEventListener("abort", hangUp);

@@ -41,6 +41,21 @@ function cap(name: string): string {
   return readFileSync(join(dir, "capnp-secrets", `${name}.cap`), "utf8");
 }
 
+it("writes what its connections hold when it is asked to by a signal, and goes on", async () => {
+  const scheduler = await start();
+  const file = join(dir, "capnp-secrets", "admin.cap");
+  const admin = new Program("ocluster-admin", ["top", `-c${file}`, "--count=100000", "a"]);
+  await admin.sees("stdout", /Workers: 0/);
+  scheduler.signal("SIGUSR2");
+  await scheduler.sees("stderr", /^Connections: 1\nConnection with .*\n {2}open$/m);
+  await scheduler.sees("stderr", /^ {2}exports: \d+\n {4}0: object, mentions 1$/m);
+  admin.signal("SIGUSR2");
+  await admin.sees("stderr", /^ {2}imports: \d+\n {4}0: .*, mentions 1, references 1, called$/m);
+  await admin.stop("SIGTERM");
+  expect(scheduler.stderr + admin.stderr).not.toContain("violated");
+  expect((await scheduler.stop("SIGTERM")).code).toBe(0);
+});
+
 it("writes a capability file for each service, says so, and ends well when told to", async () => {
   const scheduler = await start("--default-clients=alice", "--verbose");
   const { code, stderr } = await scheduler.stop("SIGTERM");

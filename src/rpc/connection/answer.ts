@@ -11,9 +11,10 @@
 import type { ResultListener, ResultPromise } from "../capability/result.js";
 import { Content } from "../wire/content.js";
 import type { Path } from "../wire/messages.js";
+import type { Report } from "./inspection.js";
 import type { Protocol } from "./protocol.js";
 import { AnswerTarget, type Question } from "./question.js";
-import type { RemoteTarget } from "./remote.js";
+import { type CountedEntry, describeTarget, type RemoteTarget } from "./remote.js";
 
 const NO_TARGETS: readonly undefined[] = [];
 const NO_EXPORTS: readonly number[] = [];
@@ -99,5 +100,41 @@ export class Answer implements ResultListener {
     const { targets } = this;
     this.leave();
     for (const target of targets) target?.release();
+  }
+
+  // For tests and diagnosis (inspection.ts).
+
+  get isUnsettled(): boolean {
+    return !this.result.isSettled;
+  }
+
+  eachHeld(count: (entry: CountedEntry) => void): void {
+    for (const target of this.targets) if (target !== undefined) count(target.counted);
+    if (this.question !== undefined) count(this.question);
+  }
+
+  /** Reports violated invariants. */
+  check(fault: Report): void {
+    const { exports, question, result, state, targets } = this;
+    if (result.isAbandoned) fault("its result is released");
+    if (result.answer !== this) fault("its result is another's");
+    if (state === "finished") fault("it is finished");
+    if (state === "open" && result.isSettled) fault("it is settled and was not sent");
+    if (state === "returned" && !result.isSettled) fault("it was sent and is not settled");
+    if ((state === "forwarded") !== (question !== undefined)) fault("it is forwarded by halves");
+    if (state !== "returned" && targets.length + exports.length > 0) fault("it mentions too much");
+  }
+
+  describe(): string {
+    const { bytes, exports, isUnsettled, keepsResults, question, state, targets } = this;
+    const ways = targets.flatMap((target) => (target === undefined ? [] : describeTarget(target)));
+    return [
+      isUnsettled && state !== "open" ? `${state}, worked on` : state,
+      `${bytes} bytes`,
+      ...(keepsResults ? ["kept here"] : []),
+      ...(question === undefined ? [] : [`that of question ${question.id}`]),
+      ...(ways.length === 0 ? [] : [`leads back to ${ways.join(" and ")}`]),
+      ...(exports.length === 0 ? [] : [`mentions exports ${exports.join(" ")}`]),
+    ].join(", ");
   }
 }

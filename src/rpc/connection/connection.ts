@@ -171,6 +171,17 @@ export class Connection {
     };
   }
 
+  /** Violated invariants of the tables, as text. Each is a bug of this process. Looks at every entry. */
+  check(): string[] {
+    return this.protocol.check();
+  }
+
+  /** The state of the connection, line by line, for people. Of large tables, the first entries. */
+  dump(): string {
+    const head = `Connection with ${this.description}; ${this.outboundBytes} bytes wait to be sent`;
+    return [head, ...this.protocol.dump()].join("\n  ");
+  }
+
   private get outboundBytes(): number {
     return this.writer.pendingBytes + this.transport.bufferedBytes;
   }

@@ -5,6 +5,7 @@
  */
 import type { Hook } from "../capability/hook.js";
 import type { PromiseHook } from "../capability/promise.js";
+import type { Report } from "./inspection.js";
 import type { Loop, LoopTarget } from "./remote.js";
 
 export class Embargo {
@@ -25,5 +26,21 @@ export class Embargo {
     const { source } = this;
     const target = "export" in source ? source.export.target : source.answer.targetAt(source.path);
     return target?.loop;
+  }
+
+  // For tests and diagnosis (inspection.ts).
+
+  /** Reports violated invariants. */
+  check(fault: Report): void {
+    if (!this.promise.isReferenced) fault("its promise is released");
+    if (this.promise.next !== undefined) fault("its promise is resolved");
+    if (!this.hook.isReferenced) fault("its object is released");
+  }
+
+  describe(): string {
+    const { source } = this;
+    return "export" in source
+      ? `of export ${source.export.id}`
+      : `of answer ${source.answer.id} at [${source.path.join(" ")}]`;
   }
 }

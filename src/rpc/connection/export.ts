@@ -7,8 +7,9 @@
  * "Tribble 4-way race").
  */
 import type { Hook, Watcher } from "../capability/hook.js";
+import type { Report } from "./inspection.js";
 import type { Protocol } from "./protocol.js";
-import type { RemoteTarget } from "./remote.js";
+import { type CountedEntry, describeTarget, type RemoteTarget } from "./remote.js";
 
 export class Export implements Watcher {
   mentions = 1;
@@ -44,5 +45,30 @@ export class Export implements Watcher {
     this.target = undefined;
     this.hook.release();
     target?.release();
+  }
+
+  // For tests and diagnosis (inspection.ts).
+
+  eachHeld(count: (entry: CountedEntry) => void): void {
+    if (this.target !== undefined) count(this.target.counted);
+  }
+
+  /** Reports violated invariants. `isRemembered`: the hook is mentioned under this entry when it is mentioned again. */
+  check(isRemembered: boolean, fault: Report): void {
+    const { hook, isPromise, mentions, target, watched } = this;
+    if (mentions < 1) fault("it has no mentions left");
+    if (!hook.isReferenced) fault("its object is released");
+    if (!isPromise && (watched !== undefined || target !== undefined)) fault("it is no promise");
+    if (watched !== undefined && target !== undefined) fault("it is resolved and still watched");
+    // What it was resolved to is mentioned from then on, and a broken promise is never mentioned again.
+    const isLasting = !isPromise || watched !== undefined;
+    if (isLasting !== isRemembered) fault(isLasting ? "it is forgotten" : "it is not forgotten");
+  }
+
+  describe(): string {
+    const { isPromise, mentions, target, watched } = this;
+    const state = watched === undefined ? "promise, resolved" : "promise, waiting";
+    const way = target === undefined ? "" : ` to ${describeTarget(target)}`;
+    return `${isPromise ? state + way : "object"}, mentions ${mentions}`;
   }
 }

@@ -34,6 +34,24 @@ export class IdTable<T> {
     this.free.push(id);
   }
 
+  forEach(visit: (entry: T, id: number) => void): void {
+    visitPresent(this.entries, visit);
+  }
+
+  /** Reports violated invariants: every id is in use or free, and free once. For tests and diagnosis: looks at all. */
+  check(fault: (text: string) => void): void {
+    let found = 0;
+    this.forEach(() => {
+      found++;
+    });
+    if (found !== this.count) fault(`${found} entries are counted as ${this.count}`);
+    if (found + this.free.length !== this.entries.length) {
+      fault("an id is neither in use nor free, or free twice");
+    }
+    for (const id of this.free)
+      if (this.get(id) !== undefined) fault(`id ${id} is in use and free`);
+  }
+
   /** Empties the table. Gives what was in it, entry by entry. */
   drain(): Iterable<T> {
     const { entries } = this;
@@ -93,6 +111,21 @@ export class PeerIdTable<T extends object> {
     else this.far.delete(id);
   }
 
+  forEach(visit: (entry: T, id: number) => void): void {
+    visitPresent(this.near, visit);
+    this.far.forEach(visit);
+  }
+
+  /** Reports violated invariants: every entry is where it is looked for. For tests and diagnosis: looks at all. */
+  check(fault: (text: string) => void): void {
+    let found = 0;
+    this.forEach((entry, id) => {
+      found++;
+      if (this.get(id) !== entry) fault(`the entry under id ${id} is not found`);
+    });
+    if (found !== this.count) fault(`${found} entries are counted as ${this.count}`);
+  }
+
   /** Empties the table. Gives what was in it, entry by entry. */
   drain(): Iterable<T> {
     const { near, far } = this;
@@ -100,6 +133,16 @@ export class PeerIdTable<T extends object> {
     this.far = new Map();
     this.count = 0;
     return present(near, far.values());
+  }
+}
+
+function visitPresent<T>(
+  list: PiecewiseArray<T | undefined>,
+  visit: (entry: T, id: number) => void,
+): void {
+  for (let id = 0; id < list.length; id++) {
+    const entry = list.get(id);
+    if (entry !== undefined) visit(entry, id);
   }
 }
 

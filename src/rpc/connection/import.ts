@@ -17,8 +17,9 @@ import { WAITS_FOR_ITSELF, type Waiting } from "../capability/waiting.js";
 import type { RpcError } from "../errors.js";
 import { DESCRIPTOR } from "../wire/layout.js";
 import { NO_PATH, type WireDescriptor, type WireTarget } from "../wire/messages.js";
+import type { Report } from "./inspection.js";
 import type { Protocol } from "./protocol.js";
-import type { Loop, LoopTarget, RemoteTarget } from "./remote.js";
+import type { CountedEntry, Loop, LoopTarget, RemoteTarget } from "./remote.js";
 
 /** What the peer resolved a promise to: something of ours, another import (held), or nothing that calls come back from. */
 export type Resolution = LoopTarget | Import | "nowhere";
@@ -59,6 +60,10 @@ export class Import implements RemoteTarget {
 
   markUsed(): void {
     this.isUsed = true;
+  }
+
+  get counted(): this {
+    return this;
   }
 
   get used(): boolean {
@@ -112,6 +117,32 @@ export class Import implements RemoteTarget {
     if (--this.references > 0) return;
     this.protocol.releaseImport(this.id, this.mentions);
     if (this.resolution instanceof Import) this.resolution.release();
+  }
+
+  // For tests and diagnosis (inspection.ts).
+
+  eachHeld(count: (entry: CountedEntry) => void): void {
+    if (this.resolution instanceof Import) count(this.resolution);
+  }
+
+  /** Reports violated invariants. `holders`: how many entries of the connection's tables hold this one. */
+  check(holders: number, fault: Report): void {
+    const { hook, isPromise, isResolved, mentions, references, steps } = this;
+    const expected = holders + (hook === undefined ? 0 : 1);
+    if (references !== expected) fault(`${references} references, of which ${expected} are known`);
+    if (references <= 0) fault("nobody refers to it");
+    if (mentions < 1) fault("it was never mentioned");
+    if (hook?.isReferenced === false) fault("its capability is released");
+    if (hook?.next !== undefined) fault("its capability stands for something else");
+    if (isResolved && !isPromise) fault("it is resolved and was no promise");
+    if (isResolved && hook !== undefined) fault("it is resolved and its capability is not");
+    if (steps > this.protocol.limits.promiseSteps) fault(`it took ${steps} steps`);
+  }
+
+  describe(): string {
+    const { isPromise, isResolved, isUsed, mentions, references } = this;
+    const kind = isPromise ? (isResolved ? "promise, resolved" : "promise, waiting") : "object";
+    return `${kind}, mentions ${mentions}, references ${references}${isUsed ? ", called" : ""}`;
   }
 }
 

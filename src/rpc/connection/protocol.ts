@@ -28,6 +28,7 @@ import { Embargo } from "./embargo.js";
 import { Export } from "./export.js";
 import { IdTable, PeerIdTable } from "./id-table.js";
 import type { Import } from "./import.js";
+import { dump, faults, type Report } from "./inspection.js";
 import { Question } from "./question.js";
 import type { LoopTarget, RemoteTarget } from "./remote.js";
 
@@ -345,6 +346,31 @@ export class Protocol {
       hook.release();
     }
     inSlices(this.releaseHeld(answers, exports));
+  }
+
+  /** Violated invariants of the tables, as text; none, ever, between two messages. See inspection.ts. */
+  check(): string[] {
+    return faults(this);
+  }
+
+  /** What is in the tables, line by line, for people. */
+  dump(): string[] {
+    return dump(this);
+  }
+
+  /** Whether the hook of `entry` is mentioned under that entry when it is mentioned again. */
+  isRemembered(entry: Export): boolean {
+    return this.exportOf(entry.hook) === entry;
+  }
+
+  /** Reports violated invariants of what is remembered beside the tables. */
+  checkMemory(fault: Report): void {
+    for (const [hook, entry] of this.exportsByHook) {
+      if (hook !== entry.hook) fault(`export ${entry.id} is remembered as another`);
+      if (this.exports.get(entry.id) !== entry) fault(`export ${entry.id} is remembered and gone`);
+      if (hook.exported === entry) fault(`export ${entry.id} is remembered twice`);
+    }
+    if (this.brokenMentions.length > 0) fault("a mention of a broken capability was not resolved");
   }
 
   private *releaseHeld(answers: Iterable<Answer>, exports: Iterable<Export>): Generator<void> {

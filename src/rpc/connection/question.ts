@@ -23,6 +23,7 @@ import { cascade } from "../capability/trampoline.js";
 import { RpcError } from "../errors.js";
 import { DESCRIPTOR } from "../wire/layout.js";
 import type { Path, WireDescriptor, WireTarget } from "../wire/messages.js";
+import type { Report } from "./inspection.js";
 import type { Protocol } from "./protocol.js";
 import type { RemoteTarget } from "./remote.js";
 
@@ -166,6 +167,47 @@ export class Question implements Executor {
       if (--other.dependents === 0) cascade({ run: () => other.finishIfUnused() });
     }
   }
+
+  // For tests and diagnosis (inspection.ts).
+
+  eachDependency(count: (entry: Question) => void): void {
+    for (const other of this.dependencies ?? []) count(other);
+  }
+
+  /**
+   * Reports violated invariants. `holders`: how many entries of the connection's tables hold this one; `dependents`: how
+   * often other questions name it as what they depend on.
+   */
+  check(holders: number, dependents: number, fault: Report): void {
+    const { dependencies, isFailed, isFinal, isLinked, references, result, state } = this;
+    const expected = holders + (isLinked ? 1 : 0);
+    if (references !== expected) fault(`${references} references, of which ${expected} are known`);
+    if (dependents !== this.dependents) {
+      fault(`${this.dependents} dependents, of which ${dependents} are known`);
+    }
+    const isUsed =
+      references > 0 ||
+      (dependents > 0 && (state === "waiting" || (state === "lingering" && isFailed && !isFinal)));
+    if (state === "complete") fault("it is complete");
+    else if ((state === "cancelled") === isUsed)
+      fault(`it is ${state} and ${isUsed ? "used" : "unused"}`);
+    if (state !== "waiting" && dependencies !== undefined) fault("it depends on others no more");
+    if (isLinked && result.isSettled) fault("it is settled and still linked");
+    if (isLinked && result.isAbandoned) fault("nobody wants it and it is still linked");
+  }
+
+  describe(): string {
+    const { dependents, isTail, paramExports, references, state } = this;
+    const used = [...this.used].map((path) => `[${path.join(" ")}]`);
+    return [
+      state,
+      `references ${references}`,
+      ...(dependents === 0 ? [] : [`dependents ${dependents}`]),
+      ...(isTail ? ["kept there"] : []),
+      ...(used.length === 0 ? [] : [`called at ${used.join(" ")}`]),
+      ...(paramExports.length === 0 ? [] : [`mentioned exports ${paramExports.join(" ")}`]),
+    ].join(", ");
+  }
 }
 
 /** The capability at a path of a question's answer, as a target. References are to the question. */
@@ -186,6 +228,10 @@ export class AnswerTarget implements RemoteTarget {
   /** The answer to a tail call stays with the peer. */
   get isLasting(): boolean {
     return this.question.isTail;
+  }
+
+  get counted(): Question {
+    return this.question;
   }
 
   /** Where the capabilities of such an answer lead is the peer's business. */

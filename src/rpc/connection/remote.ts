@@ -5,6 +5,8 @@
 import type { Path, WireDescriptor, WireTarget } from "../wire/messages.js";
 import type { Answer } from "./answer.js";
 import type { Export } from "./export.js";
+import type { Import } from "./import.js";
+import type { Question } from "./question.js";
 
 /** Something of ours that the peer has said a promise of its own to be. */
 export type LoopTarget =
@@ -19,6 +21,9 @@ export interface Loop {
   readonly source: LoopTarget;
 }
 
+/** An entry that lives as long as somebody refers to it. */
+export type CountedEntry = Import | Question;
+
 export interface RemoteTarget {
   /** How messages are addressed to it. */
   readonly wire: WireTarget;
@@ -30,6 +35,15 @@ export interface RemoteTarget {
   markUsed(): void;
   /** If calls that were sent to it may still come back to us, as it has resolved to something here: the way they take. */
   readonly loop: Loop | undefined;
+  /** Whose references are counted when this is held. */
+  readonly counted: CountedEntry;
   addRef(): this;
   release(): void;
+}
+
+/** For people. */
+export function describeTarget({ wire }: RemoteTarget): string {
+  return wire.kind === "export"
+    ? `import ${wire.id}`
+    : `question ${wire.id} at [${wire.path.join(" ")}]`;
 }

@@ -94,6 +94,14 @@ export class Vat {
     return this.#connections.size;
   }
 
+  /** The state of all conversations, for people: what `Connection.dump` says of each. */
+  dump(): string {
+    const connections = [...this.#connections.keys()];
+    return [`Connections: ${connections.length}`, ...connections.map((one) => one.dump())].join(
+      "\n",
+    );
+  }
+
   /** Accepts connections at `address` until the listener or the vat is closed. Rejects with a "failed" `RpcError`. */
   async listen(address: Address, { tls }: { readonly tls: boolean }): Promise<Listener> {
     const listener = await Listener.listen(address, {

@@ -36,13 +36,27 @@ afterAll(() => {
 });
 
 /** Plays one side against its recording, with some messages spoiled. Returns how many were. */
-async function play(random: Random, { toServer, toClient }: Recording): Promise<number> {
-  const isServer = random.once(2);
-  const script = isServer ? toServer : toClient;
-  const all = [...toServer, ...toClient].filter((step) => step !== "release");
+async function play(random: Random, recording: Recording): Promise<number> {
   const party = new Party();
   const wire = new Wire();
   const connection = new Connection(wire, { bootstrap: party.service });
+  try {
+    return await playOn(connection, wire, party, random, recording);
+  } catch (error) {
+    throw new Error(`${error}\n${connection.dump()}`);
+  }
+}
+
+async function playOn(
+  connection: Connection,
+  wire: Wire,
+  party: Party,
+  random: Random,
+  { toServer, toClient }: Recording,
+): Promise<number> {
+  const isServer = random.once(2);
+  const script = isServer ? toServer : toClient;
+  const all = [...toServer, ...toClient].filter((step) => step !== "release");
   if (!isServer) party.ask(connection);
   let spoiled = 0;
   // Some sessions run well for long, so that there is something to spoil; most are spoiled early, which is quicker.
@@ -61,6 +75,7 @@ async function play(random: Random, { toServer, toClient }: Recording): Promise<
       wire.deliver(chunk);
       const { user } = process.cpuUsage(start);
       expect(user / 1000).toBeLessThan(MAX_MS);
+      expect(connection.check()).toEqual([]);
     }
     await turn();
   }

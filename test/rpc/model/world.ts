@@ -8,6 +8,7 @@
 import { expect } from "vitest";
 import {
   type Capability,
+  type Connection,
   method,
   type PendingCall,
   promiseCapability,
@@ -367,7 +368,17 @@ export class World {
   }
 
   private check(): void {
+    for (const connection of this.connections) this.failures.push(...connection.check());
     if (this.failures.length > 0) throw new Error(this.failures.join("; "));
+  }
+
+  /** The state of all connections, for a test that failed. */
+  dump(): string {
+    return this.connections.map((connection) => connection.dump()).join("\n");
+  }
+
+  private get connections(): Connection[] {
+    return this.links.flatMap(({ connections }) => connections);
   }
 
   /** Ends everything that is under way, releases everything that is held, and checks that nothing is left. */
@@ -430,7 +441,7 @@ export class World {
       embargoes: 0,
       callsInFlight: 0,
     };
-    for (const connection of this.links.flatMap(({ connections }) => connections)) {
+    for (const connection of this.connections) {
       const stats = connection.stats();
       for (const table of Object.keys(sum) as (keyof typeof sum)[]) sum[table] += stats[table];
     }
