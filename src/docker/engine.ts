@@ -3,6 +3,7 @@
  * and one kind of error.
  */
 
+import type { IncomingMessage } from "node:http";
 import type { Duplex, Readable } from "node:stream";
 import Docker from "dockerode";
 import { StoreError } from "../obuilder/errors.js";
@@ -31,6 +32,12 @@ export interface ListedImage {
   readonly names: readonly string[];
   /** Bytes, with all it was made from. */
   readonly size: number;
+}
+
+/** As Go has it (`os.FileMode`). */
+export interface ContainerStat {
+  readonly mode: number;
+  readonly linkTarget: string;
 }
 
 export class DockerEngine {
@@ -100,6 +107,19 @@ export class DockerEngine {
     const { stdin } = options;
     const all = { stream: true, hijack: true, stdin, stdout: true, stderr: true };
     return (await answer(this.#docker.getContainer(container).attach(all))) as Duplex;
+  }
+
+  /**
+   * What is at an absolute path in a container, running or not. Of a link, the link, with the absolute path where it
+   * ends in the container. Undefined if there is nothing.
+   */
+  async stat(container: string, path: string): Promise<ContainerStat | undefined> {
+    const request = this.#docker.getContainer(container).infoArchive({ path });
+    const response: IncomingMessage | undefined = await unlessMissing(request);
+    response?.resume();
+    const header = response?.headers["x-docker-container-path-stat"];
+    if (header === undefined) return undefined;
+    return JSON.parse(Buffer.from(String(header), "base64").toString("utf8")) as ContainerStat;
   }
 
   async startContainer(name: string): Promise<void> {

@@ -156,10 +156,30 @@ export interface SecretMount {
   readonly target: string;
 }
 
+/** What is at a place in a root. */
+export type RootEntry =
+  | { readonly kind: "dir" }
+  | { readonly kind: "link"; readonly target: string }
+  /** A file, a device or the like. */
+  | { readonly kind: "other" };
+
+/** A step's root, to be looked at. Paths and targets of links are byte strings (`bytes.ts`). */
+export interface RootView {
+  /**
+   * What is at a path like `usr/lib`, which must not lead through links; undefined if there is nothing. Of a link that
+   * is the last component, the link itself.
+   */
+  entry(path: string): RootEntry | undefined | Promise<RootEntry | undefined>;
+}
+
 /** What surrounds a command. */
 export interface SandboxIo {
-  /** Writes the command's standard input; the sandbox ends the stream. Without it there is nothing to read. */
-  readonly input?: (stdin: Writable) => Promise<void>;
+  /**
+   * Is shown the root before the command begins, while nothing changes it, and resolves with what then writes the
+   * command's standard input; the sandbox ends the stream. If it rejects, the command does not begin, and `run`
+   * rejects with the same. Without it there is nothing to read.
+   */
+  readonly input?: (root: RootView) => Promise<(stdin: Writable) => Promise<void>>;
   /** Standard output and error together. */
   readonly log: LogSink;
   /** Kills the command and all it started. */

@@ -65,21 +65,21 @@ export function withOwnMounts(
 
 /**
  * Waits until the mounts of a process with `withOwnMounts` are made, calls `prepare` with the path by which we can see
- * them, then lets the command begin. Throws `StoreError` if they could not be made; the process then ends.
+ * them, lets the command begin, and resolves with what `prepare` does. Throws `StoreError` if they could not be made; the process then ends.
  */
-export async function ownMountsMade(
+export async function ownMountsMade<T>(
   pid: number,
   socket: Duplex,
-  prepare: (root: string) => void,
-): Promise<void> {
+  prepare: (root: string) => Promise<T>,
+): Promise<T> {
   let said = "";
   try {
     for await (const chunk of socket.iterator({ destroyOnReturn: false })) {
       said += String(chunk);
       if (said !== "\n") continue;
-      prepare(`/proc/${pid}/root`);
+      const prepared = await prepare(`/proc/${pid}/root`);
       socket.write("go\n");
-      return;
+      return prepared;
     }
     throw new StoreError(`Cannot set up the root: ${said.trim()}`);
   } finally {

@@ -12,6 +12,7 @@ import type {
   LayerDir,
   LayerId,
   Lease,
+  RootView,
   Sandbox,
   SandboxIo,
   SandboxStep,
@@ -146,7 +147,7 @@ export class RecordingSandbox implements Sandbox {
       this.#records.set(layer.id, { sandbox });
       return;
     }
-    const archive = await written(input);
+    const archive = await written(await input(EMPTY_ROOT));
     this.#records.set(layer.id, { sandbox, tar: tarEntries(archive) });
     await unpack(archive, argv, join(layer.path, "rootfs"));
   }
@@ -179,6 +180,9 @@ async function unpack(archive: Buffer, argv: readonly string[], dir: string): Pr
   const command = argv.map((arg) => `"${arg}"`).join(" ");
   throw new BuildError(`${command} failed with exit status ${status}`);
 }
+
+/** The reference does not look at the root: its archives are those for an empty one. */
+export const EMPTY_ROOT: RootView = { entry: () => undefined };
 
 /** Images by name. */
 export class TableFetcher implements Fetcher {

@@ -21,12 +21,14 @@ import { join } from "node:path";
 import { Writable } from "node:stream";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { archiveName, writeArchive } from "../../src/obuilder/build/archive.js";
+import { writeArchive } from "../../src/obuilder/build/archive.js";
 import { copyManifests, type Manifest } from "../../src/obuilder/build/manifest.js";
+import { archiveName, placeCopy } from "../../src/obuilder/build/placement.js";
 import { BuildError, SourceChanged } from "../../src/obuilder/errors.js";
 import { ROOT, type User } from "../../src/obuilder/spec/spec.js";
 import { padding, tarHeader } from "../../src/system/tar-header.js";
 import { fromBytes } from "../../src/text/bytes.js";
+import { EMPTY_ROOT } from "../conformance/parts.js";
 import { goldenJson } from "../support/golden.js";
 import type { JsonBytes } from "../support/obuilder-cases.js";
 
@@ -58,7 +60,8 @@ const manifestsOf = (src: string[], dst: string): Promise<Manifest[]> =>
 
 async function archive(manifests: Manifest[], dst: string, user: User = ROOT): Promise<Buffer> {
   const out = new Gathered();
-  await writeArchive({ root: source, manifests, dst, user }, out);
+  const placement = await placeCopy({ manifests, dst }, EMPTY_ROOT);
+  await writeArchive({ root: source, placement, user }, out);
   return Buffer.concat(out.chunks);
 }
 

@@ -1,5 +1,5 @@
 /*
- * The archive of a `copy`: what its manifests list, as a tar file in GNU format, to be unpacked at the top of the root.
+ * The archive of a `copy`: what is to be placed where, as a tar file in GNU format, to be unpacked at the top of the root.
  *
  * Everything belongs to the step's user; modes are reduced to what the layer's id stands for, executable or not. Files
  * are read again here, and must be what they were when the id was computed: else a layer would be kept under the id of
@@ -17,14 +17,13 @@ import { SourceChanged } from "../errors.js";
 import { unixUser } from "../sandboxes/oci-config.js";
 import type { UnixUser, User } from "../spec/spec.js";
 import type { Manifest } from "./manifest.js";
+import type { Placed, PlacedDir, PlacedLeaf, Placement } from "./placement.js";
 import { SourceDir } from "./source-dir.js";
 
 export interface ArchiveContent {
   /** The directory that the manifests' paths are relative to. */
   readonly root: string;
-  readonly manifests: readonly Manifest[];
-  /** Absolute. With a slash at its end the directory to copy into, else the name of the one thing copied. */
-  readonly dst: string;
+  readonly placement: Placement;
   readonly user: User;
 }
 
@@ -34,31 +33,10 @@ const CHUNK = 256 * 1024;
 /** Writes the archive, not its end of stream. Rejects with `SourceChanged` if a source has. */
 export async function writeArchive(content: ArchiveContent, out: Writable): Promise<void> {
   const writer = new ArchiveWriter(out, unixUser(content.user));
-  const dst = archiveName(content.dst);
-  if (content.dst.endsWith("/")) await writer.parents(dst);
+  await writer.parents(content.placement.parents);
   using root = SourceDir.open(content.root);
-  for (const manifest of content.manifests) {
-    const name = content.dst.endsWith("/") ? inDirectory(dst, manifest) : dst;
-    await writer.item(root, manifest, name);
-  }
+  for (const item of content.placement.items) await writer.item(root, item);
   await writer.end();
-}
-
-/** A destination as a name in the archive: without drive letter, empty and `.` components. */
-export function archiveName(dst: string): string {
-  const path = /^[A-Za-z]:/.test(dst) ? dst.slice(2) : dst;
-  return path
-    .split("/")
-    .filter((component) => component !== "" && component !== ".")
-    .join("/");
-}
-
-function inDirectory(dir: string, { path }: Manifest): string {
-  return path === "" ? dir : child(dir, basename(path));
-}
-
-function child(dir: string, name: string): string {
-  return dir === "" ? name : `${dir}/${name}`;
 }
 
 class ArchiveWriter {
@@ -71,17 +49,14 @@ class ArchiveWriter {
     this.#user = user;
   }
 
-  /** A directory entry for each component: not every tar makes the directories that are missing. */
-  async parents(dst: string): Promise<void> {
-    let path = "";
-    for (const component of dst === "" ? [] : dst.split("/")) {
-      path = child(path, component);
-      await this.#header("dir", `${path}/`, 0, 0);
-    }
+  /** Directories that must be made first: not every tar makes those that are missing. */
+  async parents(paths: readonly string[]): Promise<void> {
+    for (const path of paths) await this.#header("dir", `${path}/`, 0, 0);
   }
 
-  /** What the manifest lists, in `root`, under the name `name`. */
-  async item(root: SourceDir, manifest: Manifest, name: string): Promise<void> {
+  /** What the item's manifest lists, in `root`. */
+  async item(root: SourceDir, item: Placed): Promise<void> {
+    const { manifest } = item;
     const components = manifest.path === "" ? [] : manifest.path.split("/");
     const last = components.pop();
     const opened: SourceDir[] = [];
@@ -91,7 +66,7 @@ class ArchiveWriter {
         dir = this.#unchanged(manifest, () => dir.openDir(component));
         opened.push(dir);
       }
-      await this.#entry(dir, last, manifest, name);
+      await this.#entry(dir, last, item);
     } finally {
       for (const dir of opened) dir[Symbol.dispose]();
     }
@@ -102,50 +77,45 @@ class ArchiveWriter {
   }
 
   /** `entry` is the manifest's name in `dir`; undefined for `dir` itself. */
-  async #entry(
-    dir: SourceDir,
-    entry: string | undefined,
-    manifest: Manifest,
-    name: string,
-  ): Promise<void> {
+  async #entry(dir: SourceDir, entry: string | undefined, placed: Placed): Promise<void> {
+    const { manifest } = placed;
     const stats = this.#unchanged(manifest, () => dir.stat(entry ?? "."));
     if (!stats) throw changed(manifest);
-    const mtime = Math.trunc(stats.mtimeMs / 1000);
-    switch (manifest.type) {
-      case "symlink": {
-        const target = this.#unchanged(manifest, () => dir.readLink(entry!));
-        if (target !== manifest.target) throw changed(manifest);
-        return await this.#header("symlink", name, 0, mtime, { target });
+    const mtime = seconds(stats);
+    if (isPlacedDir(placed)) return await this.#dir(dir, entry, placed, mtime);
+    if (placed.manifest.type === "file") return await this.#file(dir, entry!, placed);
+    const target = this.#unchanged(manifest, () => dir.readLink(entry!));
+    if (target !== placed.manifest.target) throw changed(manifest);
+    if (!placed.replaced) await this.#header("symlink", placed.name, 0, mtime, { target });
+  }
+
+  async #dir(
+    dir: SourceDir,
+    entry: string | undefined,
+    placed: PlacedDir,
+    mtime: number,
+  ): Promise<void> {
+    // One that is there stays as it is. Its header would change its mode, owner and time.
+    if (placed.isNew) await this.#header("dir", `${placed.name}/`, 0, mtime);
+    const opened =
+      entry === undefined ? undefined : this.#unchanged(placed.manifest, () => dir.openDir(entry));
+    try {
+      for (const inner of placed.entries) {
+        await this.#entry(opened ?? dir, basename(inner.manifest.path), inner);
       }
-      case "file":
-        return await this.#file(dir, entry!, manifest, name);
-      case "dir": {
-        await this.#header("dir", `${name}/`, 0, mtime);
-        const opened =
-          entry === undefined ? undefined : this.#unchanged(manifest, () => dir.openDir(entry));
-        try {
-          for (const inner of manifest.entries) {
-            const innerName = basename(inner.path);
-            await this.#entry(opened ?? dir, innerName, inner, child(name, innerName));
-          }
-        } finally {
-          opened?.[Symbol.dispose]();
-        }
-      }
+    } finally {
+      opened?.[Symbol.dispose]();
     }
   }
 
-  async #file(
-    dir: SourceDir,
-    entry: string,
-    manifest: Manifest & { type: "file" },
-    name: string,
-  ): Promise<void> {
+  async #file(dir: SourceDir, entry: string, placed: PlacedLeaf): Promise<void> {
+    const { manifest, name, replaced } = placed;
+    if (replaced || manifest.type !== "file") return;
     const { fd, stats } = this.#unchanged(manifest, () => dir.openFile(entry));
     try {
       const { size } = stats;
       const executable = isExecutable(stats);
-      await this.#header("file", name, size, Math.trunc(stats.mtimeMs / 1000), { executable });
+      await this.#header("file", name, size, seconds(stats), { executable });
       const hash = createHash("sha256");
       for (let left = size; left > 0; ) {
         const length = readSync(fd, this.#buffer, 0, Math.min(left, CHUNK), null);
@@ -210,6 +180,15 @@ function changed({ path }: Manifest): SourceChanged {
   return new SourceChanged(
     `Source path ${quoted(path)} was changed while it was copied; try again`,
   );
+}
+
+function isPlacedDir(placed: Placed): placed is PlacedDir {
+  return placed.manifest.type === "dir";
+}
+
+/** The time of the last change, in whole seconds. */
+function seconds({ mtimeMs }: Stats): number {
+  return Math.trunc(mtimeMs / 1000);
 }
 
 function isExecutable({ mode }: Stats): boolean {

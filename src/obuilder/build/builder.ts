@@ -5,6 +5,7 @@
  * layer that is there, or that somebody is just making, gets it (`layers.ts`).
  */
 
+import type { Writable } from "node:stream";
 import { quoted } from "../../text/quoting.js";
 import type {
   BuildLog,
@@ -12,6 +13,7 @@ import type {
   Fetcher,
   LayerId,
   Lease,
+  RootView,
   Sandbox,
   SecretMount,
   Store,
@@ -21,7 +23,7 @@ import { BaseImages } from "../image/base-images.js";
 import { unixUser } from "../sandboxes/oci-config.js";
 import { Scope } from "../spec/scope.js";
 import { type CopyOp, type Op, ROOT, type RunOp, type Secret, type Spec } from "../spec/spec.js";
-import { type ArchiveContent, writeArchive } from "./archive.js";
+import { writeArchive } from "./archive.js";
 import {
   afterOp,
   type Context,
@@ -34,6 +36,7 @@ import { buildHeading, finishedNote, opHeading } from "./headings.js";
 import { copyKey, type RunInput, runKey } from "./layer-ids.js";
 import { type CacheStats, type Fill, Layers, type PruneOptions } from "./layers.js";
 import { copyManifests } from "./manifest.js";
+import { placeCopy } from "./placement.js";
 
 export interface BuilderParts {
   readonly store: Store;
@@ -237,13 +240,12 @@ export class Builder {
     const { id } = copyKey({ base, user, manifests, dst });
     return await this.#need(job, id, base, (layer, { log, signal }) =>
       withSource(async (root) => {
-        const content: ArchiveContent = { root, manifests, dst, user };
         const step = { ...UNPACK, argv: this.#sandbox.tar };
-        await this.#sandbox.run(step, layer, {
-          log,
-          signal,
-          input: (stdin) => writeArchive(content, stdin),
-        });
+        const input = async (view: RootView) => {
+          const placement = await placeCopy({ manifests, dst }, view, signal);
+          return (stdin: Writable) => writeArchive({ root, placement, user }, stdin);
+        };
+        await this.#sandbox.run(step, layer, { log, signal, input });
       }),
     );
   }

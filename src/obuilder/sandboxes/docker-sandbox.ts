@@ -8,6 +8,7 @@
 
 import { chmod, mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import type { Writable } from "node:stream";
 import type Docker from "dockerode";
 import { type DockerEngine, EngineError, type ImageInfo } from "../../docker/engine.js";
 import { endingText } from "../../system/process.js";
@@ -16,6 +17,7 @@ import type { LayerDir, Sandbox, SandboxIo, SandboxStep } from "../contracts.js"
 import { BuildCancelled, BuildError, StoreError } from "../errors.js";
 import type { Env } from "../spec/spec.js";
 import type { DockerNames } from "../stores/docker-names.js";
+import { ContainerRoot } from "./container-root.js";
 import { withoutFrames } from "./docker-stream.js";
 import {
   HOSTNAME,
@@ -76,7 +78,9 @@ export class DockerSandbox implements Sandbox {
       });
       io.signal.addEventListener("abort", stop, { once: true });
       io.signal.throwIfAborted();
-      await this.#runContainer(container, step, io);
+      const input = await io.input?.(new ContainerRoot(engine, container));
+      io.signal.throwIfAborted();
+      await this.#runContainer(container, step, input, io);
       await engine.commit(container, layer.image, imageConfig(base));
     } catch (error) {
       throw io.signal.aborted ? new BuildCancelled() : error;
@@ -87,9 +91,14 @@ export class DockerSandbox implements Sandbox {
     }
   }
 
-  async #runContainer(container: string, step: SandboxStep, io: SandboxIo): Promise<void> {
+  async #runContainer(
+    container: string,
+    step: SandboxStep,
+    input: ((stdin: Writable) => Promise<void>) | undefined,
+    io: SandboxIo,
+  ): Promise<void> {
     const { engine } = this.#options;
-    const stream = await engine.attach(container, { stdin: io.input !== undefined });
+    const stream = await engine.attach(container, { stdin: input !== undefined });
     try {
       try {
         await engine.startContainer(container);
@@ -97,7 +106,7 @@ export class DockerSandbox implements Sandbox {
         // Mostly that there is no such program.
         throw error instanceof EngineError ? new BuildError(error.message) : error;
       }
-      const sent = io.input && send(io.input, stream);
+      const sent = input && send(input, stream);
       for await (const output of withoutFrames(stream)) await io.log.write(output);
       const status = await engine.waitForContainer(container);
       // If the reader of the archive failed, that is why writing it failed.

@@ -20,6 +20,7 @@ import type { LayerDir, Sandbox, SandboxIo, SandboxStep } from "../contracts.js"
 import { BuildCancelled, BuildError } from "../errors.js";
 import { emptyDir } from "../stores/files.js";
 import { missingHome } from "./home.js";
+import { LocalRoot } from "./local-root.js";
 import { makeMountPoints } from "./mount-points.js";
 import {
   type ConfigOptions,
@@ -91,12 +92,13 @@ export class OciSandbox implements Sandbox {
       const ownMounts = (overlay ?? hiddenMount ?? cgroups[0]) !== undefined;
       const rootfs = join(layer.path, "rootfs");
       // `root` is the path by which we see the root that the step will have.
-      const prepare = (root: string) => {
+      const prepare = async (root: string) => {
         makeMountPoints(root, step);
         const home = this.#options.runtime === "crun" ? missingHome(root, step) : undefined;
         this.#writeConfig(step, { rootfs, configDir, home });
+        return await io.input?.(new LocalRoot(root));
       };
-      if (!ownMounts) prepare(rootfs);
+      const input = ownMounts ? undefined : await prepare(rootfs);
       await this.#pipes.use(async (output) => {
         const argv = ownMounts
           ? withOwnMounts(command, { overlay, unmount: hiddenMount, cgroups })
@@ -111,13 +113,16 @@ export class OciSandbox implements Sandbox {
           ? ownMountsMade(child.process.pid!, child.process.stdio[3] as Socket, (root) =>
               prepare(join(root, rootfs)),
             )
-          : Promise.resolve();
+          : Promise.resolve(input);
         prepared.catch(() => {}); // to be awaited when the process has ended
         // Told to stop by the user, or because there is no room for the log.
         const stop = new AbortController();
         const signal = AbortSignal.any([io.signal, stop.signal]);
         const killed = this.#killWhenAborted(id, signal, child.ended);
-        const sent = io.input && send(io.input, child.process.stdin!);
+        const sent = prepared.then(
+          (write) => write && send(write, child.process.stdin!),
+          () => undefined,
+        );
         const [logged, ending] = await Promise.all([
           pump(output.reader, io).catch((error: unknown) => {
             stop.abort();
