@@ -25,6 +25,7 @@ import { configureLog, LOG_FORMATS, VERBOSITIES } from "../console/log.js";
 import { dieOf, Interrupted } from "../console/signals.js";
 import { COLORS, type Sink, stderrTerminal } from "../console/terminal.js";
 import { version } from "../console/version.js";
+import { visibleLines } from "../text/visible.js";
 import {
   BadCommandLine,
   canonical,
@@ -186,7 +187,7 @@ export async function run(
       error instanceof UsageError || error instanceof ValueError || error instanceof CommanderError
         ? { text: usageText(command, error.message), status: EXIT.usage }
         : outcomeOf(error);
-    if (text !== "") output.stderr.write(`${text}\n`);
+    if (text !== "") output.stderr.write(`${visibleLines(text)}\n`);
     return status;
   }
 }
@@ -215,7 +216,7 @@ function withVerbosity(parsed: Parsed): Parsed {
 export async function runMain(program: CommandUnknownOpts): Promise<void> {
   process.on("uncaughtException", (error) => {
     const { text } = outcomeOf(error);
-    stderrTerminal.line(`${program.name()}: ${text}`);
+    stderrTerminal.line(`${program.name()}: ${visibleLines(text)}`);
     process.exit(EXIT.bug);
   });
   process.stdout.on("error", outputFailed);

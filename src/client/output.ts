@@ -8,6 +8,7 @@
 import { closeSync, openSync, writeSync } from "node:fs";
 import type { RpcError } from "../rpc/index.js";
 import { quoted } from "../text/quoting.js";
+import { visibleJson, visibleLines } from "../text/visible.js";
 
 export interface OutputOptions {
   readonly logFile?: string | undefined;
@@ -40,18 +41,18 @@ export class ClientOutput {
   }
 
   succeeded(output: string): void {
-    if (this.json) print(JSON.stringify({ ok: true, output }));
+    if (this.json) print(visibleJson({ ok: true, output }));
     else if (output !== "") print(`Result: ${quoted(output)}`);
   }
 
   failed(error: RpcError): void {
     if (this.json) this.lost(error);
-    else print(`${error}.`);
+    else print(visibleLines(`${error}.`));
   }
 
   /** The job was refused, or who ran it is gone. People read about that on standard error. */
   lost({ kind, message }: RpcError): void {
-    if (this.json) print(JSON.stringify({ ok: false, kind, reason: message }));
+    if (this.json) print(visibleJson({ ok: false, kind, reason: message }));
   }
 
   close(): void {

@@ -7,6 +7,7 @@
  * Operators' scripts match these lines, hence the exact format: local time, source right-aligned in 14 columns, level.
  */
 import type { Logger as PinoLogger } from "pino";
+import { visibleLines } from "../text/visible.js";
 import { type ColorChoice, paint, stderrTerminal, useColor } from "./terminal.js";
 
 /** From silent to chatty; a level shows its own entries and those of all levels before it. */
@@ -114,15 +115,7 @@ export function formatEntry(
     level === "app" ? "" : paint(color, LEVEL_COLORS[level], `[${level.toUpperCase()}]`);
   const head = `${timestamp(time)} ${paint(color, "magenta", source.padStart(14))} ${label} `;
   // Messages quote names and errors from other machines: these must not be able to fake an entry or drive the terminal.
-  return head + printable(message).replaceAll("\n", `\n${" ".repeat(35)}`);
-}
-
-/** `text` with control characters as escapes, except for newlines and tabs. */
-function printable(text: string): string {
-  return text.replace(
-    /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g,
-    (char) => `\\x${char.charCodeAt(0).toString(16).padStart(2, "0")}`,
-  );
+  return head + visibleLines(message).replaceAll("\n", `\n${" ".repeat(35)}`);
 }
 
 /** `YYYY-MM-DD HH:MM.SS`, in local time. */

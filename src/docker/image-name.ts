@@ -3,6 +3,7 @@
  */
 
 import { BuildError } from "../obuilder/errors.js";
+import { quoted } from "../text/quoting.js";
 
 export interface ImageName {
   /** With the registry, as written: `debian`, `127.0.0.1:5000/org/app`. */
@@ -24,7 +25,7 @@ export function parseImageName(name: string): ImageName {
   // `..` within a component would be a way out of the directory of images.
   if (!groups || name.includes("..")) {
     throw new BuildError(
-      `Invalid image name "${name}"; it should look like debian:13 or registry/name:tag@sha256:DIGEST`,
+      `Invalid image name ${quoted(name)}; it should look like debian:13 or registry/name:tag@sha256:DIGEST`,
     );
   }
   return { repository: groups.repository!, tag: groups.tag, digest: groups.digest };

@@ -41,6 +41,6 @@ export class MissingStore extends StoreError {
 export class CacheBusy extends Error {
   override readonly name = "CacheBusy";
   constructor(cache: string) {
-    super(`Cache "${cache}" is in use; try again when no build uses it`);
+    super(`Cache ${quoted(cache)} is in use; try again when no build uses it`);
   }
 }

@@ -12,6 +12,7 @@ import { interruptible } from "../console/signals.js";
 import { type ColorChoice, paint, useColor } from "../console/terminal.js";
 import { toBytes } from "../text/bytes.js";
 import { IgnoreFile } from "../text/ignore-file.js";
+import { visibleLines } from "../text/visible.js";
 import type { Builder, Secrets } from "./build/builder.js";
 import { readRows } from "./build/database.js";
 import { baseKey } from "./build/layer-ids.js";
@@ -190,7 +191,7 @@ export async function fromDockerfile(
       imageEnv: (image) => known.get(image),
     });
     for (const { line, message } of warnings) {
-      process.stderr.write(`${name}:${line}: warning: ${message}\n`);
+      process.stderr.write(`${visibleLines(`${name}:${line}: warning: ${message}`)}\n`);
     }
     await print(formatSpec(spec));
   } catch (error) {

@@ -1,5 +1,5 @@
 /**
- * Names of workers, clients and hints: their order, and their look.
+ * Names of workers, clients and hints: their order.
  *
  * The order everywhere in the scheduler: that of UTF-8 bytes, as SQLite and the reference sort.
  * JavaScript's own order of strings differs where characters beyond U+FFFF meet those from U+E000 on.
@@ -19,14 +19,6 @@ export function compareNames(a: string, b: string): number {
 /** Surrogates stand for characters that come after all others. */
 function byteRank(codeUnit: number): number {
   return codeUnit >= 0xd800 && codeUnit < 0xe000 ? codeUnit + 0x10000 : codeUnit;
-}
-
-/** A name fit to be printed on an administrator's terminal: control characters are written as `\xNN`. */
-export function printable(name: string): string {
-  return name.replace(
-    /[\x00-\x1f\x7f-\x9f]/g,
-    (control) => `\\x${control.charCodeAt(0).toString(16).padStart(2, "0")}`,
-  );
 }
 
 /** Where `name` is in the sorted list, or, as `-1 - index`, where it would have to be put. */

@@ -155,11 +155,11 @@ describe("a job", () => {
     const program = obuilder();
     const job = await worker.pop();
     job.write("no such file\n");
-    job.fail("Build failed");
+    job.fail("Build \u202efailed\u001b[2J");
     const { code, stdout } = await program.ended;
     expect({ code, stdout }).toEqual({
       code: 1,
-      stdout: "Tailing log:\nno such file\nFailed: Build failed.\n",
+      stdout: "Tailing log:\nno such file\nFailed: Build \\u{202e}failed\\x1b[2J.\n",
     });
   });
 

@@ -153,6 +153,8 @@ test("control characters are shown as what they are", () => {
   const { pool } = testPool();
   pool.client("\u001b[2J\n");
   expect(pool.show()).toContain("clients: \\x1b[2J\\x0a(1)\n");
+  pool.client("\u202egreat\u2069");
+  expect(pool.show()).toContain("\\u{202e}great\\u{2069}(1)");
 });
 
 describe("what would begin beyond column 68", () => {

@@ -31,6 +31,7 @@ import {
 } from "./oci-config.js";
 import { DEFAULT_SHELL, privateDir, UNPACK } from "./oci-sandbox.js";
 import { isBrokenPipe, send } from "./standard-input.js";
+import { checkStepText } from "./step-text.js";
 
 export interface DockerSandboxOptions {
   readonly engine: DockerEngine;
@@ -60,6 +61,7 @@ export class DockerSandbox implements Sandbox {
 
   async run(step: SandboxStep, layer: LayerDir, io: SandboxIo): Promise<void> {
     const { engine, names, stateDir } = this.#options;
+    checkStepText(step);
     if (layer.image === undefined) throw new StoreError("Docker runs steps of docker stores only");
     const container = names.container(layer.id);
     const files = join(privateDir(stateDir), container);

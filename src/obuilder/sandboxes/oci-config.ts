@@ -173,7 +173,9 @@ export function unsupportedNetwork(network: readonly string[]): BuildError {
 /** Throws `BuildError` for a Windows user. */
 export function unixUser(user: User): UnixUser {
   if (isUnixUser(user)) return user;
-  throw new BuildError(`Cannot run as Windows user "${user.name}" on Linux; use (uid N) (gid N)`);
+  throw new BuildError(
+    `Cannot run as Windows user ${quoted(user.name)} on Linux; use (uid N) (gid N)`,
+  );
 }
 
 /** Linux has 32 bits for a user's number, all ones meaning "none". Throws `BuildError` for others. */

@@ -32,6 +32,7 @@ import {
 } from "./oci-config.js";
 import type { SharedCgroup } from "./shared-cgroup.js";
 import { isBrokenPipe, send } from "./standard-input.js";
+import { checkStepText } from "./step-text.js";
 
 export type RuntimeName = "runc" | "crun";
 
@@ -82,6 +83,7 @@ export class OciSandbox implements Sandbox {
   }
 
   async run(step: SandboxStep, layer: LayerDir, io: SandboxIo): Promise<void> {
+    checkStepText(step);
     const id = `${this.#name}-${this.#nextId++}`;
     const configDir = join(privateDir(this.#options.stateDir), id);
     try {

@@ -5,7 +5,7 @@
  * the width; a list's closing bracket stays on its last line whatever its length, except where said otherwise.
  */
 
-import { printable } from "../../text/names.js";
+import { visible } from "../../text/visible.js";
 import { LineWriter, WIDTH } from "./fill-writer.js";
 import { describeReasons } from "./inactive-reasons.js";
 import { roughDuration, wholeNumber } from "./printf-numbers.js";
@@ -54,7 +54,7 @@ class Dump<J> {
     } else {
       out.write("(ready) [");
       // Here the closing bracket counts as part of the last element.
-      const names = main.line.map(printable);
+      const names = main.line.map(visible);
       if (names.length === 0) out.write("]");
       else names[0] += "]";
       yield* this.list(names.reverse(), (name) => name, indent);
@@ -66,7 +66,7 @@ class Dump<J> {
     this.heading("registered:");
     for (const worker of this.snapshot.workers) {
       out.newLine(2);
-      out.write(`${printable(worker.name)} (${worker.workload}): `);
+      out.write(`${visible(worker.name)} (${worker.workload}): `);
       out.beginList(2);
       if (worker.reasons !== 0) out.write(`(inactive: ${describeReasons(worker.reasons)})`);
       else yield* this.workerQueue(worker);
@@ -80,7 +80,7 @@ class Dump<J> {
     this.heading("disconnected:");
     for (const { name, paused } of this.snapshot.disconnected) {
       out.newLine(2);
-      out.write(`${printable(name)}${paused ? " (paused)" : ""}`);
+      out.write(`${visible(name)}${paused ? " (paused)" : ""}`);
       yield* this.piece();
     }
   }
@@ -91,7 +91,7 @@ class Dump<J> {
     const describe = ({ id, rate, nextStart }: (typeof clients)[number]) => {
       const delay = nextStart - now;
       const wait = delay > 0 ? `+${roughDuration(delay)}` : "";
-      return `${printable(id)}(${wholeNumber(rate)})${wait}`;
+      return `${visible(id)}(${wholeNumber(rate)})${wait}`;
     };
     yield* this.list(clients, describe, this.out.position);
   }
@@ -104,11 +104,11 @@ class Dump<J> {
     const fits = fitsOneLine(out, record);
     let broken = false;
     for (const [i, [hint, workers]] of record.entries()) {
-      const names = workers.map(printable);
+      const names = workers.map(visible);
       const comma = i < record.length - 1 ? "," : "";
       if (broken) out.newLine(indent);
       else if (i > 0) out.separate(`${holding(hint, names)}${comma}`, indent);
-      out.write(`${printable(hint)}: `);
+      out.write(`${visible(hint)}: `);
       broken = this.holders(names, fits ? null : indent);
       out.write(comma);
       yield* this.piece();
@@ -139,7 +139,7 @@ class Dump<J> {
 
   private job({ client, job, start, urgent }: Ticket<J>, cost: number | null): string {
     const wait = roughDuration(start - this.snapshot.now);
-    const text = `${printable(client.id)}:${printable(this.traits.label(job))}@${wait}`;
+    const text = `${visible(client.id)}:${visible(this.traits.label(job))}@${wait}`;
     if (cost === null) return urgent ? `${text}+urgent` : text;
     return `${text}(${cost}${urgent ? "+urgent" : ""})`;
   }
@@ -197,12 +197,10 @@ function fitsOneLine(
   record: NonNullable<PoolSnapshot<unknown>["cached"]>,
 ): boolean {
   if (record.length > WIDTH) return false;
-  return out.fits(
-    record.map(([hint, workers]) => holding(hint, workers.map(printable))).join(", "),
-  );
+  return out.fits(record.map(([hint, workers]) => holding(hint, workers.map(visible))).join(", "));
 }
 
 /** `hint: [worker; worker]` */
 function holding(hint: string, workers: readonly string[]): string {
-  return `${printable(hint)}: [${workers.join("; ")}]`;
+  return `${visible(hint)}: [${workers.join("; ")}]`;
 }

@@ -26,18 +26,22 @@ export class RepositoryUrl {
 
   /** Throws `InvalidJob`. */
   constructor(text: string) {
-    const shown = redact(text);
-    const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(text)?.[1]?.toLowerCase();
-    if (scheme === undefined) throw new InvalidJob(`Missing scheme in URL ${shown}`);
+    const scheme = schemeOf(text);
+    if (scheme === undefined) throw new InvalidJob(`Missing scheme in URL ${withoutLogin(text)}`);
     if (!SCHEMES.includes(scheme)) {
+      const shown = withoutLogin(text);
       throw new InvalidJob(`Unsupported scheme ${quoted(scheme)} in URL ${shown}`);
     }
     const url = /[\u0000- \u007f\\]/.test(text) || !URL.canParse(text) ? undefined : new URL(text);
     if (!url?.hostname || !/^[a-z]+:\/\/[^/]/i.test(text)) {
-      // A password with a `/` in it makes no URL, but is one.
-      throw new InvalidJob(
-        `Invalid URL ${quoted(withoutLogin(text))}: expected ${scheme}://HOST/PATH`,
-      );
+      const shown = quoted(withoutLogin(text));
+      throw new InvalidJob(`Invalid URL ${shown}: expected ${scheme}://HOST/PATH${inLogin(text)}`);
+    }
+    // Of a password with a `/` in it, what is before that would be the host, and the rest would be shown.
+    const afterScheme = text.slice(text.indexOf("://") + 3);
+    if (afterScheme.lastIndexOf("@") > afterScheme.search(/[/?#]|$/)) {
+      const shown = quoted(withoutLogin(text));
+      throw new InvalidJob(`Ambiguous URL ${shown}: in a path, write @ as %40${inLogin(text)}`);
     }
     this.host = url.hostname;
     const { host, password, protocol, username } = url;
@@ -54,14 +58,37 @@ export class RepositoryUrl {
   }
 }
 
-/** `text` without the user names and passwords of the URLs in it. */
+/**
+ * `text` without the user names and passwords of the URLs in it. As passwords have slashes and other odd characters in
+ * them, a login ends at the last `@` of what is in quotes with the URL, or else of the word. Takes linear time: servers
+ * choose what Git prints.
+ */
 export function redact(text: string): string {
-  return text.replace(/:\/\/[^/\s]*@/g, "://");
+  return text.replace(/'[^'\n]*'/g, withoutUrlLogin).replace(/\S+/g, withoutUrlLogin);
 }
 
-/** What is no URL, without all from its `://` to its last `@`. */
+/** A scheme, in lower case. What is before the colon of `NAME:PASSWORD@HOST/PATH` is none. */
+function schemeOf(text: string): string | undefined {
+  const [, scheme, rest] = /^([a-z][a-z0-9+.-]*):(.*)$/is.exec(text) ?? [];
+  if (scheme === undefined || (!rest!.startsWith("//") && rest!.includes("@"))) return undefined;
+  return scheme.toLowerCase();
+}
+
+/** What may be no URL, without all from its `://`, or else its beginning, to its last `@`. */
 function withoutLogin(text: string): string {
+  if (text.includes("://")) return withoutUrlLogin(text);
+  const end = text.lastIndexOf("@") + 1;
+  // Without a colon it is a name and no password, as in `git@github.com:a/b.git`.
+  return text.slice(0, end).includes(":") ? text.slice(end) : text;
+}
+
+function withoutUrlLogin(text: string): string {
   const login = text.indexOf("://") + 3;
   const end = text.lastIndexOf("@") + 1;
   return login < 3 || end <= login ? text : text.slice(0, login) + text.slice(end);
+}
+
+/** The next step, for who has a login in a URL. */
+function inLogin(text: string): string {
+  return text.includes("@") ? ", and in a password / as %2F, ? as %3F and # as %23" : "";
 }
