@@ -1,6 +1,6 @@
 /** Text of strangers on terminals: nothing of it moves the cursor or turns writing around, whichever way it takes. */
 import { describe, expect, it, test } from "vitest";
-import { formatEntry } from "../../src/cli/log.js";
+import { formatEntry } from "../../src/console/log.js";
 import { visible, visibleJson, visibleLines } from "../../src/text/visible.js";
 
 /** Every bidirectional control there is (Unicode 15, property Bidi_Control). */
