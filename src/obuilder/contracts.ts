@@ -15,8 +15,8 @@ export type LayerId = string;
 
 /** What a build tells the one who asked for it, in order. Texts are byte strings (`bytes.ts`) without a line end. */
 export interface BuildLog {
-  /** Introduces an operation: `/src: (run (shell make))`. */
-  heading(text: string): void;
+  /** Introduces an operation: `/src: (run (shell make))`. The build waits for a returned promise. */
+  heading(text: string): void | Promise<void>;
   /** What the builder did: `---> saved as "…"`. */
   note(text: string): void;
   /** What a step's program printed, as it came. Output waits for a returned promise: a slow reader holds nobody up but itself. */

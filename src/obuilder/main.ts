@@ -301,8 +301,8 @@ class StdoutLog implements BuildLog {
     this.#color = color;
   }
 
-  heading(text: string): void {
-    process.stdout.write(toBytes(`${paint(this.#color, "brightBlue", text)}\n`));
+  heading(text: string): Promise<void> {
+    return print(paint(this.#color, "brightBlue", text));
   }
 
   note(text: string): void {

@@ -224,7 +224,8 @@ export class SpecBuilder {
 /** Texts of the builder are byte strings. */
 function asBuildLog(jobLog: JobLog): BuildLog {
   return {
-    heading: (text) => jobLog.append(toBytes(heading(text))),
+    // As output: it is the client who says how many there are, and how long.
+    heading: (text) => jobLog.write(toBytes(`${heading(text)}\n`)),
     note: (text) => jobLog.append(toBytes(note(text))),
     output: (data) => jobLog.write(data),
   };

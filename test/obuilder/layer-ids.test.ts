@@ -67,7 +67,9 @@ class Walk {
       if (op.op === "run") {
         const { network, shell: cmd } = op;
         const secrets = op.secrets.map((secret) => this.secret(secret)).reverse();
-        base = this.step(runKey({ base, ...context, cmd, network, secrets }));
+        base = this.step(
+          runKey({ base, ...context, env: context.env.list, cmd, network, secrets }),
+        );
       } else if (op.op === "copy") {
         base = this.step(await this.copyKey(base, context, op));
       }
@@ -146,7 +148,7 @@ test("setting a variable removes the first one of that name, and comes to the fr
     ["A", "3"],
   ]);
   const set = afterOp(context, { op: "env", key: "A", value: "4" });
-  expect(set.env).toEqual([
+  expect(set.env.list).toEqual([
     ["A", "4"],
     ["B", "2"],
     ["A", "3"],

@@ -6,6 +6,8 @@
  */
 
 import type { Writable } from "node:stream";
+import { unlessAborted } from "../../async/abort.js";
+import { Slices } from "../../async/slices.js";
 import { quoted } from "../../text/quoting.js";
 import type {
   BuildLog,
@@ -32,7 +34,7 @@ import {
   withImageEnv,
 } from "./context.js";
 import type { LayerDatabase } from "./database.js";
-import { buildHeading, finishedNote, opHeading } from "./headings.js";
+import { buildHeading, finishedNote, OpHeadings } from "./headings.js";
 import { copyKey, type RunInput, runKey } from "./layer-ids.js";
 import { type CacheStats, type Fill, Layers, type PruneOptions } from "./layers.js";
 import { copyManifests } from "./manifest.js";
@@ -68,6 +70,8 @@ interface Job {
   readonly log: BuildLog;
   readonly secrets: Secrets;
   readonly signal: AbortSignal | undefined;
+  readonly headings: OpHeadings;
+  readonly slices: Slices;
   pin(id: LayerId): void;
 }
 
@@ -108,7 +112,9 @@ export class Builder {
   async build({ spec, sourceDir, log, secrets = [], signal }: BuildRequest): Promise<LayerId> {
     const pins = new Pins(this.#layers);
     try {
-      const job = { sourceDir, log, secrets, signal, pin: pins.add };
+      const headings = new OpHeadings();
+      const slices = new Slices(signal);
+      const job = { sourceDir, log, secrets, signal, headings, slices, pin: pins.add };
       return await this.#build(job, spec);
     } catch (error) {
       throw signal?.aborted ? new BuildCancelled() : asBuildError(error);
@@ -172,7 +178,7 @@ export class Builder {
   async #build(job: Job, spec: Spec, outer?: Scope<LayerId>): Promise<LayerId> {
     const scope = new Scope<LayerId>(outer);
     for (const { name, spec: child } of spec.children) {
-      job.log.heading(buildHeading(name));
+      await this.#heading(job, buildHeading(name));
       scope.set(name, await this.#build(job, child, scope));
       job.log.note(finishedNote(name));
     }
@@ -180,11 +186,18 @@ export class Builder {
     let base = image.id;
     let context = withImageEnv(initialContext(this.#sandbox.shell), image.env);
     for (const op of spec.ops) {
-      job.log.heading(opHeading(context.workdir, op));
+      await this.#heading(job, job.headings.of(context.workdir, op));
       base = await this.#step(job, op, { base, context, scope });
       context = afterOp(context, op);
     }
     return base;
+  }
+
+  /** Most operations do nothing else: it is here that others get the thread, and that a slow log is waited for. */
+  async #heading({ log, signal, slices }: Job, text: string): Promise<void> {
+    const taken = log.heading(text);
+    if (taken) await unlessAborted(taken, signal);
+    await slices.turn();
   }
 
   /** The layer after an operation: the base itself unless the operation makes one. */
@@ -301,15 +314,18 @@ const UNPACK = {
 
 /** All that a `run`'s layer depends on. Throws `BuildError` if a secret has no value. */
 export function runInput(op: RunOp, base: LayerId, context: Context, secrets: Secrets): RunInput {
-  const { workdir, user, env, shell } = context;
-  const mounts = op.secrets.map((secret) => secretMount(secret, secrets)).reverse();
+  const { workdir, user, shell } = context;
+  const env = context.env.list;
+  // The first value that was given counts.
+  const values = new Map(secrets.toReversed());
+  const mounts = op.secrets.map((secret) => secretMount(secret, values)).reverse();
   return { base, workdir, user, env, cmd: op.shell, shell, network: op.network, secrets: mounts };
 }
 
-function secretMount({ id, target }: Secret, secrets: Secrets): SecretMount {
-  const found = secrets.find(([name]) => name === id);
-  if (!found) throw new BuildError(`Couldn't find value for requested secret '${id}'`);
-  return { value: found[1], target };
+function secretMount({ id, target }: Secret, values: ReadonlyMap<string, Uint8Array>): SecretMount {
+  const value = values.get(id);
+  if (!value) throw new BuildError(`Couldn't find value for requested secret '${id}'`);
+  return { value, target };
 }
 
 /** What is wrong with the machine is the user's concern as well; anything else is a bug. */

@@ -5,7 +5,7 @@
 
 import { createHash } from "node:crypto";
 import { closeSync, readSync } from "node:fs";
-import { setImmediate as immediate } from "node:timers/promises";
+import { Slices } from "../../async/slices.js";
 import { quoted } from "../../text/quoting.js";
 import { BuildError } from "../errors.js";
 import { SourceDir } from "./source-dir.js";
@@ -29,9 +29,6 @@ export interface CopySources {
 /** Directories within directories. Each holds a descriptor open while it is walked. */
 const MAX_DEPTH = 1000;
 
-/** Longest time without letting others have the thread, in ms. */
-const SLICE = 10;
-
 /** Bytes read from a file at a time. */
 const CHUNK = 256 * 1024;
 
@@ -47,8 +44,14 @@ export async function copyManifests(
   signal?: AbortSignal,
 ): Promise<Manifest[]> {
   const manifests: Manifest[] = [];
+  const means: Means = {
+    exclude: new Set(exclude),
+    slices: new Slices(signal),
+    buffer: Buffer.allocUnsafeSlow(CHUNK),
+  };
   for (const path of src) {
-    manifests.push(await new ManifestMaker(path, new Set(exclude), signal).make(root));
+    await means.slices.turn();
+    manifests.push(await new ManifestMaker(path, means).make(root));
   }
   if (manifests.length === 0) throw new BuildError("No source items for copy!");
   if (manifests.length > 1 && !dst.endsWith("/")) {
@@ -60,18 +63,22 @@ export async function copyManifests(
 
 type Kind = "file" | "dir" | "symlink" | "other";
 
+/** What all sources of a copy share: there may be very many. */
+interface Means {
+  readonly exclude: ReadonlySet<string>;
+  readonly slices: Slices;
+  /** For the content of files. */
+  readonly buffer: Buffer;
+}
+
 /** Makes the manifest of one source path. */
 class ManifestMaker {
   readonly #src: string;
-  readonly #exclude: ReadonlySet<string>;
-  readonly #signal: AbortSignal | undefined;
-  readonly #buffer = Buffer.allocUnsafeSlow(CHUNK);
-  #sliceEnd = performance.now() + SLICE;
+  readonly #means: Means;
 
-  constructor(src: string, exclude: ReadonlySet<string>, signal: AbortSignal | undefined) {
+  constructor(src: string, means: Means) {
     this.#src = src;
-    this.#exclude = exclude;
-    this.#signal = signal;
+    this.#means = means;
   }
 
   async make(root: string): Promise<Manifest> {
@@ -109,10 +116,11 @@ class ManifestMaker {
     if (depth > MAX_DEPTH) {
       throw this.#refused(`Directories are nested more than ${MAX_DEPTH} deep`);
     }
+    const { exclude, slices } = this.#means;
     const entries: Manifest[] = [];
     for (const name of attempt(parent, () => dir.names())) {
-      if (this.#exclude.has(name)) continue;
-      if (performance.now() > this.#sliceEnd) await this.#pause();
+      if (slices.over) await slices.turn();
+      if (exclude.has(name)) continue;
       const path = parent === "" ? name : `${parent}/${name}`;
       const kind = this.#kindOf(dir, name);
       if (!kind) throw new BuildError(`File ${quoted(path)} not found in source directory`);
@@ -154,12 +162,13 @@ class ManifestMaker {
   }
 
   async #hash(fd: number, path: string): Promise<string> {
+    const { buffer, slices } = this.#means;
     const hash = createHash("sha256");
     for (;;) {
-      const length = attempt(path, () => readSync(fd, this.#buffer));
+      const length = attempt(path, () => readSync(fd, buffer));
       if (length === 0) return hash.digest("hex");
-      hash.update(this.#buffer.subarray(0, length));
-      if (performance.now() > this.#sliceEnd) await this.#pause();
+      hash.update(buffer.subarray(0, length));
+      if (slices.over) await slices.turn();
     }
   }
 
@@ -175,12 +184,6 @@ class ManifestMaker {
 
   #refused(why: string): BuildError {
     return new BuildError(`${why} (in ${quoted(this.#src)})`);
-  }
-
-  async #pause(): Promise<void> {
-    await immediate();
-    this.#signal?.throwIfAborted();
-    this.#sliceEnd = performance.now() + SLICE;
   }
 }
 

@@ -19,7 +19,7 @@ import {
   resolveDestination,
   withImageEnv,
 } from "./context.js";
-import { buildHeading, finishedNote, fromHeading, opHeading } from "./headings.js";
+import { buildHeading, finishedNote, fromHeading, OpHeadings } from "./headings.js";
 import { baseKey, copyKey, runKey } from "./layer-ids.js";
 import { copyManifests } from "./manifest.js";
 
@@ -68,6 +68,7 @@ export async function* planBuild(request: PlanRequest): AsyncGenerator<PlanStep>
 
 class Planner {
   readonly #request: PlanRequest;
+  readonly #headings = new OpHeadings();
 
   constructor(request: PlanRequest) {
     this.#request = request;
@@ -88,7 +89,7 @@ class Planner {
     let base: Known<LayerId> = id;
     let context = withImageEnv(initialContext(shell), env ?? []);
     for (const op of spec.ops) {
-      const text = opHeading(context.workdir, op);
+      const text = this.#headings.of(context.workdir, op);
       if (op.op === "run" || op.op === "copy") {
         base = await this.#step(op, { base, context, hasEnv: env !== undefined, scope });
         yield { text, layer: await this.#layer(base) };

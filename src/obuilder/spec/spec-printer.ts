@@ -81,7 +81,8 @@ export function layOp(layout: Layout, op: Op): void {
   layItem(layout, sexpOfOp(op));
 }
 
-function layItem(layout: Layout, item: Sexp): void {
+/** Adds an item of a spec to a layout, in its canonical form. */
+export function layItem(layout: Layout, item: Sexp): void {
   const [keyword, ...args] = isAtom(item) ? [] : item.items;
   const name = keyword && isAtom(keyword) ? keyword.atom : undefined;
   if (name === "run") {

@@ -1,0 +1,31 @@
+/*
+ * Long work in slices. What a client sends can take long to go through, and a worker has others' calls to answer
+ * meanwhile: a loop over it gives the thread away when it has had it for a slice, and then hears whether it is still wanted.
+ */
+
+import { setImmediate as immediate } from "node:timers/promises";
+
+/** Longest time without letting others have the thread, in ms. */
+const SLICE = 10;
+
+export class Slices {
+  readonly #signal: AbortSignal | undefined;
+  #end = performance.now() + SLICE;
+
+  constructor(signal?: AbortSignal) {
+    this.#signal = signal;
+  }
+
+  /** Whether the slice is over. For loops that are too tight to await anything each time. */
+  get over(): boolean {
+    return performance.now() > this.#end;
+  }
+
+  /** Lets others run, if the slice is over. Throws the signal's reason. */
+  async turn(): Promise<void> {
+    if (!this.over) return;
+    await immediate();
+    this.#signal?.throwIfAborted();
+    this.#end = performance.now() + SLICE;
+  }
+}

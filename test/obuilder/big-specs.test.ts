@@ -1,0 +1,185 @@
+/**
+ * Specs of very many operations, which anybody can send: others are answered meanwhile, who cancels is heard, and neither
+ * work nor log grows faster than the spec.
+ */
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { setImmediate as turn } from "node:timers/promises";
+import fc from "fast-check";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { OpHeadings, opHeading } from "../../src/obuilder/build/headings.js";
+import { copyManifests } from "../../src/obuilder/build/manifest.js";
+import { Variables } from "../../src/obuilder/build/variables.js";
+import { BuildCancelled, BuildError, type Builder } from "../../src/obuilder/index.js";
+import type { Env, KeyValue } from "../../src/obuilder/spec/spec.js";
+import { TextLog, Workshop } from "../support/builder.js";
+
+let workshop: Workshop;
+let builder: Builder;
+
+beforeAll(async () => {
+  workshop = new Workshop();
+  builder = await workshop.open();
+});
+
+afterAll(async () => {
+  await builder.close();
+  workshop.remove();
+});
+
+const repeated = (count: number, op: (i: number) => string) =>
+  Array.from({ length: count }, (_, i) => op(i)).join("");
+
+/** Characters of all headings. */
+const size = ({ lines }: TextLog) => lines.reduce((sum, line) => sum + line.length, 0);
+
+describe("operations that make no layer", () => {
+  it("let others run", async () => {
+    let turns = 0;
+    let done = false;
+    const others = (async () => {
+      for (; !done; turns++) await turn();
+    })();
+    /** How often others had had their turn at each heading. */
+    const seen = new Set<number>();
+    const log = { heading: () => void seen.add(turns), note() {}, output() {} };
+    await workshop.build(
+      builder,
+      repeated(100_000, (i) => `(env V${i} b)`),
+      { log },
+    );
+    done = true;
+    await others;
+    expect(seen.size).toBeGreaterThan(5); // The base image alone takes two or three.
+  });
+
+  it("hear that they are not wanted any more", async () => {
+    const log = new TextLog();
+    const cancel = new AbortController();
+    const ops = repeated(50_000, () => "(shell)");
+    const build = workshop.build(builder, ops, { log, signal: cancel.signal });
+    while (log.lines.length < 1000) await turn();
+    cancel.abort();
+    await expect(build).rejects.toThrow(BuildCancelled);
+    expect(log.lines.length).toBeLessThan(50_000);
+  });
+
+  it("wait for a log that is slow, until they are cancelled", async () => {
+    const seen: string[] = [];
+    const cancel = new AbortController();
+    const log = {
+      heading(text: string) {
+        seen.push(text);
+        return text.includes("stop here") ? new Promise<void>(() => cancel.abort()) : undefined;
+      },
+      note() {},
+      output() {},
+    };
+    const ops = "(comment 'stop here')(comment 'too far')".replaceAll("'", '"');
+    await expect(workshop.build(builder, ops, { log, signal: cancel.signal })).rejects.toThrow(
+      BuildCancelled,
+    );
+    expect(seen.at(-1)).toContain("stop here");
+  });
+});
+
+describe("work directories", () => {
+  it("end where the system's paths do", async () => {
+    const log = new TextLog();
+    const ops = repeated(10_000, () => "(workdir abcdefghij)");
+    await expect(workshop.build(builder, ops, { log })).rejects.toThrow(
+      new BuildError(
+        "The work directory would have a path of 4103 bytes, and the system takes 4095; write (workdir /…) to begin at the root",
+      ),
+    );
+    expect(size(log)).toBeLessThan(2_000_000);
+  });
+
+  it("are in each heading, but not thousands of times in full if they are long", async () => {
+    const log = new TextLog();
+    const path = `/${"d".repeat(4000)}/end`;
+    await workshop.build(builder, `(workdir ${path})${repeated(20_000, () => "(shell)")}`, { log });
+    expect(log.lines.some((line) => line.startsWith(`${path}: `))).toBe(true);
+    expect(log.lines.at(-1)).toMatch(/^…d+\/end:\s+\(shell\)$/);
+    expect(size(log)).toBeLessThan(20_000 * 200 + 2_000_000);
+  });
+
+  it("that are short are always there", () => {
+    const headings = new OpHeadings();
+    const workdir = `/${"d".repeat(99)}`;
+    for (let i = 0; i < 20_000; i++) {
+      const text = headings.of(workdir, { op: "shell", words: [] });
+      expect(text.startsWith(workdir)).toBe(true);
+    }
+  });
+});
+
+describe("one operation that is huge", () => {
+  it.each([
+    ["of lines, each of which would be indented", "\n".repeat(900_000)],
+    ["of letters", "x".repeat(10_000_000)],
+  ])("shows its beginning: %s", (_what, text) => {
+    const heading = opHeading("/", { op: "comment", text: `begin ${text} end` });
+    expect(heading).toContain("begin");
+    expect(heading).toContain(`\\226\\128\\166"`); // an ellipsis, as headings quote it
+    expect(heading.length).toBeLessThan(1_000_000);
+  });
+
+  it("shows the first of its words", () => {
+    const words = Array.from({ length: 500_000 }, (_, i) => `w${i}`);
+    const heading = opHeading("/", { op: "shell", words });
+    expect(heading).toMatch(/^\/: \(shell w0 w1 /);
+    expect(heading.length).toBeLessThan(1_000_000);
+  });
+
+  it("is shown in full when somebody could have written it", () => {
+    const command = Array.from({ length: 1000 }, (_, i) => `make part-${i} && \\`).join("\n");
+    const op = { op: "run", cache: [], network: [], secrets: [], shell: command } as const;
+    expect(opHeading("/", op)).toContain("make part-999");
+  });
+});
+
+it("very many sources and exclusions of a copy let others run, and hear their signal", async () => {
+  const root = join(workshop.path("many"));
+  mkdirSync(root);
+  writeFileSync(join(root, "f"), "x");
+  const names = Array.from({ length: 200_000 }, (_, i) => `x${i}`);
+  const cancel = new AbortController();
+  const copying = copyManifests(
+    { root, src: names.map(() => "f"), exclude: names, dst: "/d/" },
+    cancel.signal,
+  );
+  // It would be done by now if it had not let us run.
+  await turn();
+  cancel.abort(new Error("cancelled"));
+  await expect(copying).rejects.toThrow("cancelled");
+});
+
+describe("variables", () => {
+  const variable = fc.tuple(fc.constantFrom("A", "B", "C", "D"), fc.string({ maxLength: 2 }));
+
+  /** What the reference does, as it does it. */
+  function setSlowly(env: Env, [key, value]: KeyValue): Env {
+    const index = env.findIndex(([name]) => name === key);
+    return [[key, value], ...(index < 0 ? env : env.toSpliced(index, 1))];
+  }
+
+  it("are those of a list that is copied each time, whenever it is looked at", () => {
+    const steps = fc.array(fc.record({ set: variable, look: fc.boolean() }), { maxLength: 30 });
+    fc.assert(
+      fc.property(fc.array(variable, { maxLength: 8 }), steps, (image, all) => {
+        let quick = new Variables(image);
+        let slow: Env = image;
+        for (const { set, look } of all) {
+          const before = quick;
+          const expected = slow;
+          quick = quick.with(...set);
+          slow = setSlowly(slow, set);
+          if (look) expect(quick.list).toEqual(slow);
+          expect(before.list).toEqual(expected);
+        }
+        expect(quick.list).toEqual(slow);
+      }),
+    );
+  });
+});
