@@ -28,4 +28,20 @@ export class Slices {
     this.#signal?.throwIfAborted();
     this.#end = performance.now() + SLICE;
   }
+  /** The result of work that yields where it can be interrupted. Throws the signal's reason. */
+  async run<T>(work: Iterator<void, T>): Promise<T> {
+    for (;;) {
+      const { done, value } = work.next();
+      if (done) return value;
+      await this.turn();
+    }
+  }
+}
+
+/** The result of the same work in one go. */
+export function inOneGo<T>(work: Iterator<void, T>): T {
+  for (;;) {
+    const { done, value } = work.next();
+    if (done) return value;
+  }
 }

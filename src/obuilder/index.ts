@@ -26,4 +26,4 @@ export { hasRoom, type PruneUntilOptions, pruneUntil, type Room } from "./prune.
 export type { Limits } from "./sandboxes/oci-config.js";
 export { SexpError } from "./sexp/errors.js";
 export type { Spec } from "./spec/spec.js";
-export { readSpec } from "./spec/spec-reader.js";
+export { readingSpec, readSpec } from "./spec/spec-reader.js";

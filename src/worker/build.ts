@@ -3,8 +3,9 @@
  */
 import type { Pointer, Struct, StructCtor } from "capnp-es";
 import type { JobDescr, Secret } from "../api/index.js";
+import { Slices } from "../async/slices.js";
 import { logger } from "../console/log.js";
-import { readSpec } from "../obuilder/index.js";
+import { readingSpec } from "../obuilder/index.js";
 import { quoted } from "../text/quoting.js";
 import type { Contexts } from "./context/contexts.js";
 import type { DockerBuilder } from "./docker/docker-builder.js";
@@ -64,7 +65,7 @@ export async function build(descr: JobDescr, io: BuildIo, builders: Builders): P
       case "docker":
         return builders.docker.build({ ...action, push, secrets, src }, io);
       case "obuilder": {
-        const spec = readSpec(action.spec);
+        const spec = await new Slices(io.signal).run(readingSpec(action.spec));
         if (!builders.specs) {
           throw new InvalidJob("This worker is not configured for use with OBuilder!");
         }

@@ -7,11 +7,14 @@ import { join } from "node:path";
 import { setImmediate as turn } from "node:timers/promises";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { Slices } from "../../src/async/slices.js";
 import { OpHeadings, opHeading } from "../../src/obuilder/build/headings.js";
+import { makingCopyKey, makingRunKey } from "../../src/obuilder/build/layer-ids.js";
 import { copyManifests } from "../../src/obuilder/build/manifest.js";
 import { Variables } from "../../src/obuilder/build/variables.js";
 import { BuildCancelled, BuildError, type Builder } from "../../src/obuilder/index.js";
-import type { Env, KeyValue } from "../../src/obuilder/spec/spec.js";
+import { type Env, type KeyValue, ROOT } from "../../src/obuilder/spec/spec.js";
+import { readingSpec } from "../../src/obuilder/spec/spec-reader.js";
 import { TextLog, Workshop } from "../support/builder.js";
 
 let workshop: Workshop;
@@ -80,6 +83,49 @@ describe("operations that make no layer", () => {
       BuildCancelled,
     );
     expect(seen.at(-1)).toContain("stop here");
+  });
+});
+
+describe("what is large is gone through in slices:", () => {
+  /** How often it can be interrupted. */
+  function places(work: Iterator<void, unknown>): number {
+    let count = 0;
+    while (!work.next().done) count++;
+    return count;
+  }
+
+  it("a spec that is read", () => {
+    const spec = (count: number) =>
+      `((from a)${repeated(count, (i) => `(env V${i} b)`)}(run (shell true)))`;
+    expect(places(readingSpec(spec(10)))).toBe(0);
+    expect(places(readingSpec(spec(20_000)))).toBeGreaterThan(100);
+    const nested = `(${repeated(20_000, (i) => `(build n${i} ((from a)))`)}(from a))`;
+    expect(places(readingSpec(nested))).toBeGreaterThan(100);
+  });
+
+  it("the ids of layers", () => {
+    const entries = Array.from({ length: 20_000 }, (_, i) => ({
+      type: "symlink" as const,
+      path: `f${i}`,
+      target: "x",
+    }));
+    const manifests = [{ type: "dir" as const, path: "", entries }];
+    const copy = { base: "b", user: ROOT, manifests, dst: "/" };
+    expect(places(makingCopyKey(copy))).toBeGreaterThan(50);
+    const env = entries.map(({ path }) => [path, "x"] as const);
+    const run = { base: "b", workdir: "/", user: ROOT, env, cmd: "x", shell: [], network: [] };
+    expect(places(makingRunKey({ ...run, secrets: [] }))).toBeGreaterThan(10);
+  });
+
+  it("until it is not wanted any more", async () => {
+    const cancel = new AbortController();
+    const forever = (function* () {
+      for (;;) yield;
+    })();
+    const work = new Slices(cancel.signal).run(forever);
+    await turn();
+    cancel.abort(new Error("cancelled"));
+    await expect(work).rejects.toThrow("cancelled");
   });
 });
 

@@ -35,7 +35,7 @@ import {
 } from "./context.js";
 import type { LayerDatabase } from "./database.js";
 import { buildHeading, finishedNote, OpHeadings } from "./headings.js";
-import { copyKey, type RunInput, runKey } from "./layer-ids.js";
+import { makingCopyKey, makingRunKey, type RunInput } from "./layer-ids.js";
 import { type CacheStats, type Fill, Layers, type PruneOptions } from "./layers.js";
 import { copyManifests } from "./manifest.js";
 import { placeCopy } from "./placement.js";
@@ -214,7 +214,7 @@ export class Builder {
 
   async #run(job: Job, op: RunOp, { base, context }: Position): Promise<LayerId> {
     const input = runInput(op, base, context, job.secrets);
-    const { id } = runKey(input);
+    const { id } = await job.slices.run(makingRunKey(input));
     const fill: Fill = async (layer, { log, signal }) => {
       const leases: Lease[] = [];
       try {
@@ -250,7 +250,7 @@ export class Builder {
     const manifests = await withSource((root) =>
       copyManifests({ root, src: op.src, exclude: op.exclude, dst }, job.signal),
     );
-    const { id } = copyKey({ base, user, manifests, dst });
+    const { id } = await job.slices.run(makingCopyKey({ base, user, manifests, dst }));
     return await this.#need(job, id, base, (layer, { log, signal }) =>
       withSource(async (root) => {
         const step = { ...UNPACK, argv: this.#sandbox.tar };

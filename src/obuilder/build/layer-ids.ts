@@ -8,8 +8,9 @@
  */
 
 import { createHash } from "node:crypto";
+import { inOneGo } from "../../async/slices.js";
 import { fromBytes, toBytes } from "../../text/bytes.js";
-import { toMachine } from "../sexp/printer.js";
+import { writingMachine } from "../sexp/printer.js";
 import { type List, list } from "../sexp/sexp.js";
 import type { Env, User } from "../spec/spec.js";
 import { sexpOfUser } from "../spec/spec-printer.js";
@@ -52,10 +53,10 @@ export function baseKey(image: string): LayerKey {
   return key(image);
 }
 
-/** The layer that a `run` makes. */
-export function runKey(input: RunInput): LayerKey {
+/** The layer that a `run` makes. Yields where it can be interrupted. */
+export function* makingRunKey(input: RunInput): Generator<void, LayerKey> {
   return key(
-    toMachine(
+    yield* writingMachine(
       list([
         list(["base", input.base]),
         list(["workdir", input.workdir]),
@@ -77,29 +78,53 @@ export function runKey(input: RunInput): LayerKey {
   );
 }
 
-/** The layer that a `copy` makes. With a destination that is no directory there is one manifest. */
-export function copyKey(input: CopyInput): LayerKey {
-  const manifests = input.manifests.map(sexpOfManifest);
+/**
+ * The layer that a `copy` makes. With a destination that is no directory there is one manifest. Yields where it can be
+ * interrupted.
+ */
+export function* makingCopyKey(input: CopyInput): Generator<void, LayerKey> {
+  const manifests: List[] = [];
+  for (const manifest of input.manifests) manifests.push(yield* sexpOfManifest(manifest));
   const op = input.dst.endsWith("/")
     ? list(["Copy_items", list([list(manifests), input.dst])])
     : list(["Copy_item", list([manifests[0]!, input.dst])]);
+  const user = sexpOfUser(input.user);
   return key(
-    toMachine(
-      list([list(["base", input.base]), list(["user", sexpOfUser(input.user)]), list(["op", op])]),
+    yield* writingMachine(
+      list([list(["base", input.base]), list(["user", user]), list(["op", op])]),
     ),
   );
 }
 
+/** Entries of directories from one place where it can be interrupted to the next. */
+const ENTRIES = 256;
+
 /** `(File(PATH HASH))`, `(Symlink(PATH TARGET))`, `(Dir(PATH(…)))` */
-function sexpOfManifest(manifest: Manifest): List {
+function* sexpOfManifest(manifest: Manifest): Generator<void, List> {
   switch (manifest.type) {
     case "file":
       return list(["File", list([manifest.path, manifest.hash])]);
     case "symlink":
       return list(["Symlink", list([manifest.path, manifest.target])]);
-    case "dir":
-      return list(["Dir", list([manifest.path, list(manifest.entries.map(sexpOfManifest))])]);
+    case "dir": {
+      const entries: List[] = [];
+      for (const entry of manifest.entries) {
+        entries.push(yield* sexpOfManifest(entry));
+        if (entries.length % ENTRIES === 0) yield;
+      }
+      return list(["Dir", list([manifest.path, list(entries)])]);
+    }
   }
+}
+
+/** `makingRunKey`, in one go. */
+export function runKey(input: RunInput): LayerKey {
+  return inOneGo(makingRunKey(input));
+}
+
+/** `makingCopyKey`, in one go. */
+export function copyKey(input: CopyInput): LayerKey {
+  return inOneGo(makingCopyKey(input));
 }
 
 function key(hashed: string): LayerKey {

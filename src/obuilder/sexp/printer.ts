@@ -3,6 +3,7 @@
  * files and messages that people read.
  */
 
+import { inOneGo } from "../../async/slices.js";
 import { escaped, mustQuote, quoted } from "../../text/quoting.js";
 import { Layout } from "./layout.js";
 import { isAtom, type List, type Sexp } from "./sexp.js";
@@ -13,11 +14,20 @@ import { isAtom, type List, type Sexp } from "./sexp.js";
  * Without recursion: a manifest is as deep as the directories of whoever wrote them.
  */
 export function toMachine(sexp: Sexp): string {
+  return inOneGo(writingMachine(sexp));
+}
+
+/** Parts from one place where writing can be interrupted to the next. */
+const PARTS = 4096;
+
+/** `toMachine`, which yields where it can be interrupted. */
+export function* writingMachine(sexp: Sexp): Generator<void, string> {
   const out: string[] = [];
   /** Lists that are open, with the index of the next item. */
   const open: { list: List; next: number }[] = [];
   let afterBare = false;
   for (let item: Sexp | undefined = sexp; ; ) {
+    if (out.length % PARTS === PARTS - 1) yield;
     if (!item) {
       out.push(")");
       open.pop();

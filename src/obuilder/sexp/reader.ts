@@ -6,6 +6,7 @@
  * of a text it is fed a space. Of a file's rest, as the reference has it, it is not.
  */
 
+import { inOneGo } from "../../async/slices.js";
 import { fromBytes } from "../../text/bytes.js";
 import { SexpError } from "./errors.js";
 import { scan } from "./scanner.js";
@@ -23,6 +24,11 @@ const MAX_TEXT = 16 * 1024 * 1024;
  * Throws `SexpError`, kinds `Failure` and `Parse_error`. Nodes hold their offset in the text.
  */
 export function readSexp(text: Uint8Array, file?: string): Sexp {
+  return inOneGo(readingSexp(text, file));
+}
+
+/** `readSexp`, which yields where it can be interrupted. */
+export function* readingSexp(text: Uint8Array, file?: string): Generator<void, Sexp> {
   if (text.length > MAX_TEXT) {
     const message = `S-expression of ${text.length} bytes is too long, the limit is ${MAX_TEXT}`;
     throw new SexpError("Failure", message);
@@ -30,23 +36,23 @@ export function readSexp(text: Uint8Array, file?: string): Sexp {
   const fed = Buffer.alloc(text.length + 1, " ");
   fed.set(text);
   try {
-    return file === undefined ? readString(fed) : readFile(fed, file);
+    return yield* file === undefined ? readString(fed) : readFile(fed, file);
   } catch (error) {
     if (error instanceof SexpError) error.locate(text);
     throw error;
   }
 }
 
-function readString(fed: Buffer): Sexp {
+function* readString(fed: Buffer): Generator<void, Sexp> {
   const fail = (what: string, at: number | undefined) =>
     new SexpError("Failure", `Sexplib.Sexp.of_string: ${what}`, { at });
-  const first = scan(fed, 0, fed.length);
+  const first = yield* scan(fed, 0, fed.length);
   if (!first.sexp) {
     const text = fromBytes(fed.subarray(0, -1));
     const what = `incomplete S-expression while in state ${first.state}: ${text}`;
     throw fail(what, fed.length - 1);
   }
-  const next = scan(fed, first.end, fed.length);
+  const next = yield* scan(fed, first.end, fed.length);
   if (next.sexp) {
     throw fail("got multiple S-expressions where only one was expected.", next.sexp.at);
   }
@@ -56,14 +62,14 @@ function readString(fed: Buffer): Sexp {
   return first.sexp;
 }
 
-function readFile(fed: Buffer, file: string): Sexp {
+function* readFile(fed: Buffer, file: string): Generator<void, Sexp> {
   const fail = (what: string, at: number | undefined) =>
     new SexpError("Failure", `Sexplib.Sexp.gen_load_sexp: ${what}`, { at });
-  const first = scan(fed, 0, fed.length);
+  const first = yield* scan(fed, 0, fed.length);
   if (!first.sexp) {
     throw fail(`EOF in ${file} while in state ${first.state}`, fed.length - 1);
   }
-  const next = scan(fed, first.end, fed.length - 1);
+  const next = yield* scan(fed, first.end, fed.length - 1);
   if (next.sexp) throw fail(`more than one S-expression in file ${file}`, next.sexp.at);
   if (next.state !== "Parsing_toplevel_whitespace") {
     const what = `additional incomplete data in state ${next.state} loading file ${file}`;

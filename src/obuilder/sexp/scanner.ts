@@ -33,10 +33,13 @@ export type Scanned =
   | { readonly sexp: Sexp; readonly end: number }
   | { readonly sexp?: undefined; readonly state: State };
 
-/** The first expression in `text[start, end)`. A bare atom must have something behind it. */
-export function scan(text: Buffer, start: number, end: number): Scanned {
+/** The first expression in `text[start, end)`. A bare atom must have something behind it. Yields where it can be interrupted. */
+export function scan(text: Buffer, start: number, end: number): Generator<void, Scanned> {
   return new Scanner(text, start, end).scan();
 }
+
+/** Tokens from one place where it can be interrupted to the next. */
+const TOKENS = 1024;
 
 class Scanner {
   readonly #text: Buffer;
@@ -56,9 +59,10 @@ class Scanner {
     this.#end = end;
   }
 
-  scan(): Scanned {
+  *scan(): Generator<void, Scanned> {
     const text = this.#text;
-    while (this.#pos < this.#end) {
+    for (let tokens = 1; this.#pos < this.#end; tokens++) {
+      if (tokens % TOKENS === 0) yield;
       const at = this.#pos;
       let sexp: Sexp | undefined;
       switch (text[at]) {

@@ -14,10 +14,11 @@
  * follows in parentheses of its own; and what a message quotes is the inner form.
  */
 
+import { inOneGo } from "../../async/slices.js";
 import { SexpError } from "../sexp/errors.js";
 import { Layout } from "../sexp/layout.js";
 import { layHuman, toMachine } from "../sexp/printer.js";
-import { readSexp } from "../sexp/reader.js";
+import { readingSexp } from "../sexp/reader.js";
 import { isAtom, isList, type List, list, type Sexp } from "../sexp/sexp.js";
 import { parseOcamlInt } from "./ocaml-int.js";
 import type { Cache, ChildBuild, CopyOp, DataSource, Op, RunOp, Spec, User } from "./spec.js";
@@ -38,11 +39,16 @@ import { checkScope } from "./spec-scope.js";
  * Throws `SexpError` with the position and, where it is known, what was expected instead.
  */
 export function readSpec(text: Uint8Array | string, file?: string): Spec {
+  return inOneGo(readingSpec(text, file));
+}
+
+/** `readSpec`, which yields where it can be interrupted: a spec can be large. */
+export function* readingSpec(text: Uint8Array | string, file?: string): Generator<void, Spec> {
   const bytes = typeof text === "string" ? Buffer.from(text) : text;
-  const sexp = readSexp(bytes, file);
+  const sexp = yield* readingSexp(bytes, file);
   const places = new Map<Op, number | undefined>();
   try {
-    const spec = readBody(sexp, places);
+    const spec = yield* readBody(sexp, places);
     checkScope(spec, (op) => places.get(op));
     return spec;
   } catch (error) {
@@ -66,18 +72,26 @@ const OP_FORMS: Record<string, string> = {
   Env: "(env KEY VALUE)",
 };
 
-function readBody(sexp: Sexp, places: Map<Op, number | undefined>): Spec {
+/** Operations from one place where reading can be interrupted to the next. */
+const OPS = 256;
+
+function* readBody(sexp: Sexp, places: Map<Op, number | undefined>): Generator<void, Spec> {
   if (isAtom(sexp)) throw invalid("spec", sexp, SPEC_FORM);
   const children: ChildBuild[] = [];
   for (const [index, item] of sexp.items.entries()) {
     const [keyword, name, child, ...more] = isList(item) ? item.items : [];
     if (keyword && name && isAtom(keyword) && isAtom(name) && more.length === 0) {
       if (keyword.atom === "build" && child) {
-        children.push({ name: name.atom, spec: readBody(child, places) });
+        children.push({ name: name.atom, spec: yield* readBody(child, places) });
+        if (children.length % OPS === 0) yield;
         continue;
       }
       if (keyword.atom === "from" && !child) {
-        const ops = sexp.items.slice(index + 1).map((op) => readOp(op, places));
+        const ops: Op[] = [];
+        for (const op of sexp.items.slice(index + 1)) {
+          ops.push(readOp(op, places));
+          if (ops.length % OPS === 0) yield;
+        }
         return { children, from: name.atom, ops };
       }
     }

@@ -28,8 +28,15 @@ function timestamp(time: Date): string {
 export function exceptionText(error: unknown): string {
   if (error instanceof SexpError) {
     const place = error.explain().slice(error.message.length);
-    return `${error.kind}(${quoted(error.message)})${place}`;
+    return `${error.kind}(${quoted(cut(error.message))})${cut(place)}`;
   }
   const message = error instanceof Error ? error.message : String(error);
-  return `Failure(${quoted(message)})`;
+  return `Failure(${quoted(cut(message))})`;
+}
+
+/** Characters of a message, which may have all of a spec in it. */
+const MAX_MESSAGE = 64 * 1024;
+
+function cut(text: string): string {
+  return text.length <= MAX_MESSAGE ? text : `${text.slice(0, MAX_MESSAGE)}…`;
 }
