@@ -11,10 +11,13 @@
 
 import { chown, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { quoted } from "../../text/quoting.js";
 import type { LayerDir, LayerId, Lease, Store, StoredLayer } from "../contracts.js";
+import { BuildError } from "../errors.js";
 import type { UnixUser } from "../spec/spec.js";
 import { diskUsage, ensurePrivateDirs, isDirectory, layerIds, makeRootfs, owner } from "./files.js";
 import { type CacheShelf, GenerationCaches } from "./generation-caches.js";
+import { LONGEST_PATH } from "./long-paths.js";
 import { Unsynced } from "./unsynced-journal.js";
 
 /** Directories that can be cloned. Paths are absolute. */
@@ -29,6 +32,8 @@ export interface CloneEngine {
   create(path: string): Promise<void>;
   /** Makes `target`, a writable clone. */
   clone(source: string, target: string): Promise<void>;
+  /** A path in a directory, relative to it, that is too long for `clone`; none where the length does not matter. */
+  pathTooLong?(dir: string): Promise<string | undefined>;
   /** Makes `path` appear as `target`, complete and at once, and removes `path`. `base` is what it was cloned from. */
   commit(path: string, target: string, base: string | undefined): Promise<void>;
   /** Removes a directory for good; until then it may be left in `trash`, not in its place. */
@@ -88,6 +93,8 @@ export class CloningStore implements Store {
         await rm(join(path, "log"), { force: true });
       }
       await fill({ id, path });
+      const long = await this.#engine.pathTooLong?.(path);
+      if (long !== undefined) throw unclonable(long);
       const commit = () => this.#engine.commit(path, this.#result(id), basePath);
       await (this.#unsynced ? this.#unsynced.layer(id, commit) : commit());
     } catch (error) {
@@ -150,6 +157,13 @@ export class CloningStore implements Store {
   }
 }
 
+function unclonable(path: string): BuildError {
+  const shown = `${path.slice(path.indexOf("/"), 60)}…`;
+  return new BuildError(
+    `The step has left a path of ${Buffer.byteLength(path)} bytes, ${quoted(shown)}, which this kind of store cannot copy into the next layer (with the store's own path, ${LONGEST_PATH} bytes are the system's limit); remove it in the same step, or use an overlayfs or btrfs store`,
+  );
+}
+
 /** Caches in `cache/`, their copies in `cache-tmp/`. */
 function cacheShelf(root: string, engine: CloneEngine, unsynced: Unsynced | undefined): CacheShelf {
   const pathOf = (name: string) => join(root, "cache", engine.cacheName(name));
@@ -164,6 +178,9 @@ function cacheShelf(root: string, engine: CloneEngine, unsynced: Unsynced | unde
       return copy;
     },
     replace: async (name, copy) => {
+      // Nobody could be given a copy of that.
+      if ((await engine.pathTooLong?.(copy)) !== undefined)
+        return await engine.discard(copy, trash);
       const commit = async () => {
         await engine.discard(pathOf(name), trash);
         await engine.commit(copy, pathOf(name), undefined);

@@ -18,6 +18,7 @@ import type { UnixUser } from "../spec/spec.js";
 import { plainCacheName } from "./cache-name.js";
 import { type CacheState, CacheStates } from "./cache-states.js";
 import { discard, isDirectory, owner, removeTree } from "./files.js";
+import { pathTooLong } from "./long-paths.js";
 import type { Unsynced } from "./unsynced-journal.js";
 
 /** Caches belong to their first user, but any other may write as well. */
@@ -65,6 +66,8 @@ export class OverlayCaches {
           const next = `${upper}.next`;
           const merge = () => this.#merge({ upper, cache, next }, removed, { state, alone });
           try {
+            // What could not be merged with the next user's stays out of the cache.
+            if ((await pathTooLong(upper)) !== undefined) return;
             await this.#unsynced!.cache(fileName, merge);
           } finally {
             await removeTree(upper, work, merged, next);

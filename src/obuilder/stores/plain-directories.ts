@@ -6,8 +6,16 @@ import { mkdir } from "node:fs/promises";
 import { plainCacheName } from "./cache-name.js";
 import type { CloneEngine } from "./cloning-store.js";
 import { discard, freePercent } from "./files.js";
+import { pathTooLong } from "./long-paths.js";
 
-type Common = "durable" | "cacheName" | "create" | "discard" | "completeDeletes" | "freePercent";
+type Common =
+  | "durable"
+  | "cacheName"
+  | "create"
+  | "pathTooLong"
+  | "discard"
+  | "completeDeletes"
+  | "freePercent";
 
 /** All of an engine but how it clones, and how a clone becomes a layer. */
 export const plainDirectories: Pick<CloneEngine, Common> = {
@@ -16,6 +24,7 @@ export const plainDirectories: Pick<CloneEngine, Common> = {
   create: async (path) => {
     await mkdir(path);
   },
+  pathTooLong,
   discard,
   completeDeletes: async () => {},
   freePercent,

@@ -4,7 +4,7 @@
  *
  * - `copy`: a layer is a copy of its base.
  * - `hardlink`: when it is complete, files that equal the base's, by a checksum of their content, become links to them.
- * - `hardlink_unsafe`: the same without a checksum: files of equal size and time are taken to be equal.
+ * - `hardlink_unsafe`: the same without a checksum: files of equal size and time, to the nanosecond, are taken to be equal.
  */
 
 import { mkdir, rename } from "node:fs/promises";
@@ -14,8 +14,9 @@ import type { CloneEngine } from "./cloning-store.js";
 import { discard } from "./files.js";
 import { plainDirectories } from "./plain-directories.js";
 
-// Everything that belongs to a file: links among the files, ACLs and extended attributes (capabilities) too.
-const RSYNC = ["rsync", "-aHAXq"];
+// Everything that belongs to a file: links among the files, ACLs and extended attributes (capabilities) too. Holes stay
+// holes. Times are equal only to the nanosecond: within a second, a step can write a file anew.
+const RSYNC = ["rsync", "-aHAXSq", "--modify-window=-1"];
 
 export function rsyncEngine(mode: RsyncMode): CloneEngine {
   return {
