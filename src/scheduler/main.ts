@@ -21,12 +21,12 @@ import {
   writeCapFile,
 } from "../rpc/index.js";
 import { makeDirectory } from "../system/make-directory.js";
+import { lockState } from "../system/state-lock.js";
 import { MetricsServer } from "./metrics/http.js";
 import { SchedulerMetrics } from "./metrics/registry.js";
 import type { GuardRails } from "./services/client-limits.js";
 import { RelayGuard } from "./services/relay-limit.js";
 import { Scheduler } from "./services/scheduler.js";
-import { lockState } from "./state/state-lock.js";
 import { Store } from "./state/store.js";
 
 export interface SchedulerConfig {
@@ -61,8 +61,13 @@ const log = logger("scheduler");
 export async function runScheduler(config: SchedulerConfig, signal: AbortSignal): Promise<void> {
   makeDirectory(config.stateDir, "for the scheduler's state (--state-dir)", 0o755);
   const identity = Identity.loadOrCreate(config.secretKeyFile, (message) => rpcLog.info(message));
-  const unlock = lockState(config.stateDir, (cause) =>
-    log.warn(`Cannot lock "${config.stateDir}" against a second scheduler: ${cause}`),
+  const unlock = lockState(
+    {
+      program: "scheduler",
+      directory: config.stateDir,
+      advice: "Stop that one, or start this one with another --state-dir (and --secrets-dir)",
+    },
+    (warning) => log.warn(warning),
   );
   try {
     const store = Store.open(join(config.stateDir, "scheduler.db"), {

@@ -7,6 +7,7 @@ import { notifyServiceManager } from "../console/service-manager.js";
 import { dieOf } from "../console/signals.js";
 import { StoreError } from "../obuilder/index.js";
 import { CapFileError } from "../rpc/index.js";
+import { StateInUse } from "../system/state-lock.js";
 import { connectEngine } from "./docker/engine.js";
 import { InitialHealthcheckFailed } from "./spec-builder.js";
 import { chooseUpdater } from "./update.js";
@@ -72,6 +73,7 @@ export async function runWorker(
 function isExpected(error: unknown): error is Error {
   return (
     error instanceof CapFileError ||
+    error instanceof StateInUse ||
     error instanceof StoreError ||
     error instanceof InitialHealthcheckFailed
   );

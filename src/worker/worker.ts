@@ -17,7 +17,9 @@ import { sleep, stopwatch } from "../async/sleep.js";
 import { logger } from "../console/log.js";
 import { rpcMetrics } from "../console/rpc-metrics.js";
 import { describeOnSignal } from "../console/signals.js";
-import { type DetachedPointer, RpcError, readCapFile, Vat, watchLiveness } from "../rpc/index.js";
+import { type DetachedPointer, readCapFile, Vat, watchLiveness } from "../rpc/index.js";
+import { lockState } from "../system/state-lock.js";
+import { adviceOn } from "./advice.js";
 import { type Builders, build, type CustomHandler } from "./build.js";
 import { Capacity, type WeightRule, weigh } from "./capacity.js";
 import { Contexts } from "./context/contexts.js";
@@ -25,6 +27,7 @@ import { DiskGate, type RoomRule } from "./docker/disk-gate.js";
 import { DockerBuilder } from "./docker/docker-builder.js";
 import { connectEngine } from "./docker/engine.js";
 import { JobFailed } from "./failure.js";
+import { makePrivateDirectory } from "./files.js";
 import { Job } from "./job.js";
 import { fetchMetrics, NODE_EXPORTER } from "./metric-sources.js";
 import { WorkerMetrics } from "./metrics.js";
@@ -136,8 +139,31 @@ export class Worker {
   }
 
   async #open(): Promise<void> {
-    const { allowPush, custom, dockerNetwork, obuilder } = this.#options;
     readCapFile(this.#options.connect); // A file that cannot be used is better found now than after the self-test.
+    const unlock = this.#lockState();
+    try {
+      await this.#work();
+    } finally {
+      unlock();
+    }
+  }
+
+  /** Before anything is touched in the state directory: what another worker has there is not left over. */
+  #lockState(): () => void {
+    const { stateDir } = this.#options;
+    makePrivateDirectory(stateDir);
+    return lockState(
+      {
+        program: "worker",
+        directory: stateDir,
+        advice: "Stop that one, or start this one with a --state-dir and a --name of its own",
+      },
+      (warning) => log.warn(warning),
+    );
+  }
+
+  async #work(): Promise<void> {
+    const { allowPush, custom, dockerNetwork, obuilder } = this.#options;
     await this.#contexts.open();
     const specs =
       obuilder && (await SpecBuilder.open(obuilder, this.metrics, this.#stopping.signal));
@@ -192,13 +218,19 @@ export class Worker {
     const backoff = new Backoff();
     while (!this.#draining.signal.aborted) {
       backoff.attempt();
+      let registered = false;
       try {
-        await this.#session(vat, builders, gates, () => backoff.succeeded());
+        await this.#session(vat, builders, gates, () => {
+          registered = true;
+          backoff.succeeded();
+        });
       } catch (error) {
         const delay = backoff.failed();
         const seconds = (delay / 1000).toFixed(1);
         log.info(`Lost connection to scheduler (${error}). Will retry in ${seconds}s…`);
-        for (const advice of this.#adviceOn(error)) log.warn(advice);
+        if (!registered && !this.#draining.signal.aborted) {
+          log.warn(adviceOn(error, this.#options));
+        }
         await sleep(delay, this.#draining.signal).catch(() => {});
       }
     }
@@ -332,38 +364,6 @@ export class Worker {
     this.#updated = true;
     this.drain();
     return new Promise(() => {});
-  }
-
-  /** What an operator can do about an error that trying again does not cure. */
-  #adviceOn(error: unknown): string[] {
-    const { connect } = this.#options;
-    if (!(error instanceof RpcError)) return [];
-    if (error.isWrongInterface) {
-      return [
-        `The capability in "${connect}" is not for workers. Replace the file by pool-NAME.cap from the scheduler's ` +
-          "secrets directory; the worker reads it again at its next attempt.",
-      ];
-    }
-    if (error.message.startsWith("Cannot connect to")) {
-      return [
-        `There is no way to the scheduler that "${connect}" names. Is it running at that address, and does the ` +
-          "firewall let its port in? The worker tries again until it answers.",
-      ];
-    }
-    if (error.kind !== "failed") return [];
-    if (error.message.includes("Unknown persistent service ID")) {
-      return [
-        `The scheduler does not know the secret in "${connect}". Replace the file by the pool's current ` +
-          "pool-NAME.cap from the scheduler's secrets directory; the worker reads it again at its next attempt.",
-      ];
-    }
-    if (error.message.includes("has another key")) {
-      return [
-        `The scheduler at the address in "${connect}" is not the one that the file was made for, or its key was ` +
-          "replaced. Replace the file by the pool's current pool-NAME.cap; the worker reads it again at its next attempt.",
-      ];
-    }
-    return [];
   }
 }
 

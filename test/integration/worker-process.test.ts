@@ -85,6 +85,31 @@ describe("a worker for one job", () => {
   });
 });
 
+describe("a state directory", () => {
+  it("is left to the worker that has it, until that is gone, however it went", async () => {
+    const args = specArgs("locked");
+    const first = await cluster.worker("locked", args);
+    const job = cluster.submitSpec(endless("locked"));
+    await begun(job, "locked");
+    const second = new Program("ocluster-worker", [
+      `--connect=${cluster.cap("pool-linux-x86_64")}`,
+      "--name=other",
+      `--state-dir=${cluster.path("worker-locked")}`,
+      ...specArgs("other"),
+    ]);
+    expect((await second.ended).code).toBe(1);
+    expect(second.stderr).toMatch(
+      /The state directory ".*worker-locked" is in use by another worker\. Stop that one, or/,
+    );
+    // It has not ended what runs there.
+    expect(first.stderr).not.toContain("Job failed");
+    await first.stop("SIGKILL");
+    expect((await job.ended).code).toBe(1);
+    const third = await cluster.worker("locked", args);
+    expect((await third.stop()).code).toBe(0);
+  });
+});
+
 describe("an update", () => {
   it("ends the worker with a status that has it started anew", async () => {
     const args = [...specArgs("update"), "--update-mode=restart"];
@@ -228,6 +253,18 @@ describe("what cannot work", () => {
     const { code, stderr } = await worker.ended;
     expect(stderr).toContain("Initial OBuilder healthcheck failed: ");
     expect(code).toBe(1);
+  });
+
+  it("is taken already, which the worker says without being asked to be verbose", async () => {
+    const first = await cluster.worker("taken", []);
+    const second = new Program("ocluster-worker", [
+      `--connect=${cluster.cap("pool-linux-x86_64")}`,
+      "--name=taken",
+      `--state-dir=${cluster.path("worker-taken-2")}`,
+    ]);
+    await second.sees("stderr", /Another worker called "taken" is connected to that pool\. Stop/);
+    await second.stop();
+    await first.stop();
   });
 
   it.each([

@@ -6,8 +6,8 @@ import { Socket } from "node:net";
 import { Duplex } from "node:stream";
 import { connect as tlsConnect } from "node:tls";
 import { beforeAll, describe, expect, it, vi } from "vitest";
-import { isActionable } from "../../src/rpc/client-hello.js";
 import { type DoorLimits, doorLimits } from "../../src/rpc/net/admission-limits.js";
+import { isActionable } from "../../src/rpc/net/client-hello.js";
 import { Handshakes } from "../../src/rpc/net/handshakes.js";
 
 let hello: Buffer;

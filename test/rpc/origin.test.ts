@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { ByOrigin, originOf } from "../../src/rpc/origin.js";
+import { ByOrigin, originOf } from "../../src/rpc/net/origin.js";
 
 describe("where somebody comes from", () => {
   it.each([

@@ -211,6 +211,25 @@ describe("what is kept", () => {
   });
 });
 
+test("hints that are used stay in memory, and others go, however much is shown", () => {
+  const store = Store.open(file);
+  const pool = store.pool("p");
+  const held = [0, 10_001, 59_999, 10_000, 1];
+  for (let i = 0; i < 60_000; i++) {
+    if (held.includes(i)) pool.markCached(`hint-${i}`, "w");
+    else pool.holders(`hint-${i}`);
+    pool.holders("hint-0");
+  }
+  expect([...pool.cached()]).toHaveLength(held.length);
+  // From now on, what is not in memory is not there.
+  const other = new SQLite(file);
+  other.exec("DELETE FROM cached");
+  other.close();
+  const inMemory = (i: number) => pool.holders(`hint-${i}`).length > 0;
+  expect(held.map(inMemory)).toEqual([true, true, true, false, false]);
+  store.close();
+});
+
 describe("sturdy refs", () => {
   test("are found by hash and by meaning until they are removed", () => {
     const store = Store.open(file);

@@ -15,9 +15,9 @@
  */
 import type { Socket } from "node:net";
 import { afterMs } from "../../async/timeout.js";
-import { awaitClientHello } from "../client-hello.js";
-import { ByOrigin, originOf } from "../origin.js";
 import type { DoorLimits } from "./admission-limits.js";
+import { awaitClientHello } from "./client-hello.js";
+import { ByOrigin, originOf } from "./origin.js";
 
 export interface Handshake {
   /** Accepted a moment ago; nothing was read from it. */

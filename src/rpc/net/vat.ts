@@ -18,16 +18,16 @@
 import type { Socket } from "node:net";
 import { Connection, type ConnectionOptions } from "../connection/connection.js";
 import { RpcError } from "../errors.js";
-import { originOf } from "../origin.js";
 import type { Capability } from "../types.js";
-import { Visitors } from "../visitors.js";
 import { type Address, formatAddress } from "./address.js";
 import { type DoorLimits, doorLimits } from "./admission-limits.js";
 import { dial } from "./dial.js";
 import { Identity } from "./identity.js";
 import { type Endpoint, Listener, type VatLog } from "./listener.js";
+import { originOf } from "./origin.js";
 import { SturdyRef } from "./sturdy-ref.js";
 import { SocketTransport } from "./transport-socket.js";
+import { Visitors } from "./visitors.js";
 
 export interface VatOptions {
   /** Who this vat is. Default: a key of its own for as long as it lives, made when first needed. */

@@ -37,6 +37,7 @@ interface PoolStoreOptions {
 }
 
 export class SqlitePoolStore implements PoolStore {
+  /** In the order of their last use. */
   private readonly hints = new Map<string, HintRecord>();
   private readonly rates = new Map<string, number>();
   /** Sorted by name. */
@@ -87,7 +88,9 @@ export class SqlitePoolStore implements PoolStore {
   *cached(): Generator<readonly [hint: string, workers: readonly string[]]> {
     const { pool, path } = this.options;
     const hints = StoreError.guard(path, () => this.statements.hints.all(pool));
-    for (const { cache_hint: hint } of hints) yield [hint, this.holders(hint)];
+    for (const { cache_hint: hint } of hints) {
+      yield [hint, this.shown(hint)?.workers ?? []];
+    }
   }
 
   rate(client: string): number {
@@ -138,31 +141,47 @@ export class SqlitePoolStore implements PoolStore {
     this.pausedWorkers.delete(worker);
   }
 
-  private recordOf(hint: string): HintRecord {
+  /** To show a hint is no use of it: the others stay in memory. */
+  private shown(hint: string): HintRecord | undefined {
     const known = this.hints.get(hint);
     if (known) return known;
-    const record: HintRecord = { workers: [], dates: [] };
+    const record = this.read(hint);
+    if (record && this.hints.size < HINTS_IN_MEMORY) this.hints.set(hint, record);
+    return record;
+  }
+
+  private recordOf(hint: string): HintRecord {
+    const known = this.hints.get(hint);
+    const record = known ?? this.read(hint);
+    if (!record) return { workers: [], dates: [] };
+    if (known) {
+      this.hints.delete(hint);
+    } else if (this.hints.size >= HINTS_IN_MEMORY) {
+      const [leastLately] = this.hints.keys();
+      this.hints.delete(leastLately!);
+    }
+    this.hints.set(hint, record);
+    return record;
+  }
+
+  /** Undefined if it cannot be read now: as if nobody held it, until the next time. */
+  private read(hint: string): HintRecord | undefined {
     // While the process ends, connections still let go of what they held.
-    if (!this.db.open) return record;
+    if (!this.db.open) return undefined;
     const { path, pool, onWarning } = this.options;
+    const record: HintRecord = { workers: [], dates: [] };
     try {
       const found = StoreError.guard(path, () => this.statements.holders.all(pool, hint));
       for (const { worker, created } of found) {
         record.workers.push(worker);
         record.dates.push(created);
       }
+      return record;
     } catch (error) {
-      // As if nobody held it; it is read again the next time.
       if (!(error instanceof StoreError)) throw error;
       onWarning(error);
-      return record;
+      return undefined;
     }
-    if (this.hints.size >= HINTS_IN_MEMORY) {
-      const [oldest] = this.hints.keys();
-      this.hints.delete(oldest!);
-    }
-    this.hints.set(hint, record);
-    return record;
   }
 
   /** Returns whether that worked. */

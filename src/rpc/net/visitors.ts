@@ -5,10 +5,10 @@
  * way for others, or leave after a while. Somebody with many of them pushes out his own, not those of others.
  */
 import type { Socket } from "node:net";
-import { afterMs } from "../async/timeout.js";
-import type { Connection } from "./connection/connection.js";
-import { RpcError } from "./errors.js";
-import type { DoorLimits } from "./net/admission-limits.js";
+import { afterMs } from "../../async/timeout.js";
+import type { Connection } from "../connection/connection.js";
+import { RpcError } from "../errors.js";
+import type { DoorLimits } from "./admission-limits.js";
 import { ByOrigin } from "./origin.js";
 
 interface Visitor {
