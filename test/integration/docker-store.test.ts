@@ -103,6 +103,20 @@ describe("in the engine", () => {
     expect(await engine.containers()).toEqual([]);
   });
 
+  it("a cache where nothing may be mounted is refused, also through links, and leaves nothing", async () => {
+    const cache = (target: string, before = "") =>
+      build(`${before} (run (cache (c (target ${target}))) (shell true))`);
+    await expect(cache("/dev")).rejects.toThrow("No cache can be mounted at or below /dev");
+    const links = '(run (shell "ln -s /dev /l; ln -s ../../sys/x /m"))';
+    await expect(cache("/l/shm", links)).rejects.toThrow('which leads to "/dev/shm"');
+    await expect(cache("/m", links)).rejects.toThrow('which leads to "/sys/x"');
+    await build('(run (cache (a (target /a))) (shell "ln -s /dev /a/l"))');
+    const inner = build("(run (cache (a (target /a)) (c (target /a/l))) (shell true))");
+    await expect(inner).rejects.toThrow('"/a/l", which leads to "/dev"');
+    await expect(build('(run (shell "echo a\\000b"))')).rejects.toThrow("command has a NUL");
+    expect(await engine.containers()).toEqual([]);
+  });
+
   it("a cancelled step leaves nothing, and its cache is kept", async () => {
     const stop = new AbortController();
     const log = new TextLog();

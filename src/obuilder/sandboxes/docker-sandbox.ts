@@ -19,6 +19,7 @@ import type { Env } from "../spec/spec.js";
 import type { DockerNames } from "../stores/docker-names.js";
 import { ContainerRoot } from "./container-root.js";
 import { withoutFrames } from "./docker-stream.js";
+import { resolveMounts } from "./mount-targets.js";
 import {
   HOSTNAME,
   HOSTS,
@@ -80,7 +81,9 @@ export class DockerSandbox implements Sandbox {
       });
       io.signal.addEventListener("abort", stop, { once: true });
       io.signal.throwIfAborted();
-      const input = await io.input?.(new ContainerRoot(engine, container));
+      const root = new ContainerRoot(engine, container);
+      await checkMounts(step, root);
+      const input = await io.input?.(root);
       io.signal.throwIfAborted();
       await this.#runContainer(container, step, input, io);
       await engine.commit(container, layer.image, imageConfig(base));
@@ -120,6 +123,15 @@ export class DockerSandbox implements Sandbox {
       stream.destroy();
     }
   }
+}
+
+/** Throws `BuildError` for targets where nothing may be mounted. The engine's view of the container has the caches in it. */
+async function checkMounts(step: SandboxStep, root: ContainerRoot): Promise<void> {
+  // Another network than the host's is the engine's concern.
+  await resolveMounts({ ...step, network: [] }, async ({ path }) => {
+    const entry = await root.entry(path.slice(1));
+    return entry?.kind === "link" ? entry.target : undefined;
+  });
 }
 
 /** Any user of the step may read these; on the host, the directory keeps others out. */

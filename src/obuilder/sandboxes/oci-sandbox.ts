@@ -95,9 +95,9 @@ export class OciSandbox implements Sandbox {
       const rootfs = join(layer.path, "rootfs");
       // `root` is the path by which we see the root that the step will have.
       const prepare = async (root: string) => {
-        makeMountPoints(root, step);
+        const mounted = await makeMountPoints(root, step);
         const home = this.#options.runtime === "crun" ? missingHome(root, step) : undefined;
-        this.#writeConfig(step, { rootfs, configDir, home });
+        this.#writeConfig(mounted, { rootfs, configDir, home });
         return await io.input?.(new LocalRoot(root));
       };
       const input = ownMounts ? undefined : await prepare(rootfs);
