@@ -65,7 +65,8 @@ export function withOwnMounts(
 
 /**
  * Waits until the mounts of a process with `withOwnMounts` are made, calls `prepare` with the path by which we can see
- * them, lets the command begin, and resolves with what `prepare` does. Throws `StoreError` if they could not be made; the process then ends.
+ * them, lets the command begin, and resolves with what `prepare` does. Throws `StoreError` if they could not be made, and
+ * what `prepare` does; the process then ends.
  */
 export async function ownMountsMade<T>(
   pid: number,
