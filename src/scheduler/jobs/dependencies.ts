@@ -4,6 +4,7 @@
  * not hold up everything else when it ends. There are no cycles: a job can only name jobs that were submitted before.
  */
 
+import { ShardedMap } from "./sharded-map.js";
 import type { EndState } from "./types.js";
 
 /** One waiting for one. An object, so that one that was given up is not taken for a later one between the same two. */
@@ -30,9 +31,9 @@ export interface Consequence {
 
 export class Dependencies {
   /** By the job that is waited for. */
-  private readonly links = new Map<number, Set<Link>>();
+  private readonly links = new ShardedMap<number, Set<Link>>();
   /** By the job that waits: what it still waits for. */
-  private readonly unmet = new Map<number, Map<Link, number>>();
+  private readonly unmet = new ShardedMap<number, Map<Link, number>>();
   /** What has ended while jobs waited for it, until they all know; from `next` on. */
   private settled: Settled[] = [];
   private next = 0;

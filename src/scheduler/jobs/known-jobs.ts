@@ -4,6 +4,7 @@
  * since somebody asked is known here.
  */
 
+import { ShardedMap } from "./sharded-map.js";
 import type { JobRecord } from "./types.js";
 
 /** How long an ended job stays known, in seconds: longer than any question to the records takes. */
@@ -18,10 +19,10 @@ interface Ended {
 }
 
 export class KnownJobs {
-  private readonly active = new Map<number, JobRecord>();
+  private readonly active = new ShardedMap<number, JobRecord>();
   /** In the order of their ends. */
   private readonly ended = new Map<number, Ended>();
-  private readonly keys = new Map<string, Map<string, number>>();
+  private readonly keys = new Map<string, ShardedMap<string, number>>();
   private expiry = Number.POSITIVE_INFINITY;
 
   /** How many have not ended. */
@@ -53,9 +54,12 @@ export class KnownJobs {
     this.ended.delete(job.id);
     this.active.set(job.id, job);
     if (job.key === "") return;
-    const keys = this.keys.get(job.client);
-    if (keys) keys.set(job.key, job.id);
-    else this.keys.set(job.client, new Map([[job.key, job.id]]));
+    let keys = this.keys.get(job.client);
+    if (keys === undefined) {
+      keys = new ShardedMap();
+      this.keys.set(job.client, keys);
+    }
+    keys.set(job.key, job.id);
   }
 
   /** It has ended. */

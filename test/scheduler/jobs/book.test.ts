@@ -122,15 +122,23 @@ describe("a lost worker", () => {
     const id = world.make();
     const attempt = world.run("w1");
     world.book.outOfTouch("w1");
-    world.pass(50);
-    // Coming and going without a word does not prolong the lease.
-    world.book.outOfTouch("w1");
-    world.pass(9);
+    world.pass(59);
     const verdicts = world.book.resumed("w1", [{ job: id, attempt, state: "running" }]);
     expect(verdicts).toEqual(["goOn"]);
     world.pass(1000);
     expect(world.row(id).state).toBe("running");
     expect(world.book.counters.resumed).toBe(1);
+  });
+
+  test("that comes and goes without a word does not prolong the lease", () => {
+    const world = new World({ lease: 60 });
+    const id = world.make();
+    world.run("w1");
+    world.book.outOfTouch("w1");
+    world.pass(59);
+    world.book.outOfTouch("w1");
+    world.pass(1);
+    expect(world.attemptsOf(id)).toEqual(["w1: lost"]);
   });
 
   test("that is back without its jobs says so, and nobody waits", () => {
