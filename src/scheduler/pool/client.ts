@@ -63,13 +63,32 @@ export class PoolClient<J> {
   }
 
   /** Queues a job. It may be given to a waiting worker at once, whose pop is answered at the next settling. */
-  submit(job: J, { urgent = false }: SubmitOptions = {}): Ticket<J> {
+  submit(job: J, options: SubmitOptions = {}): Ticket<J> {
+    return this.queue(job, options, Math.max(this.dispatcher.clock(), this.nextStartTime));
+  }
+
+  /**
+   * Queues a job again that had been queued before, perhaps by a scheduler that ran before this one: with the fair
+   * start time that it had then. Of jobs with the same one, those that are restored first go first. The client's next
+   * start is as if it had submitted the job now as it did then, so it pays for nothing twice.
+   *
+   * @param start `Ticket.start` as it was, in seconds of the clock
+   */
+  restore(job: J, start: number, options: SubmitOptions = {}): Ticket<J> {
+    return this.queue(job, options, start);
+  }
+
+  /** Its next job starts no earlier: as it was when a scheduler ended that ran before this one. */
+  resumeFrom(nextStart: number): void {
+    this.nextStartTime = Math.max(this.nextStartTime, nextStart);
+  }
+
+  private queue(job: J, { urgent = false }: SubmitOptions, start: number): Ticket<J> {
     if (this.isRemoved) throw new ClientRemoved(this.id);
-    const { clock, counters, traits } = this.dispatcher;
+    const { counters, traits } = this.dispatcher;
     const { cached, nonCached } = traits.costs(job);
     const cost = this.dispatcher.expectsCached(traits.hint(job)) ? cached : nonCached;
-    const start = Math.max(clock(), this.nextStartTime);
-    this.nextStartTime = start + cost / this.rate;
+    this.resumeFrom(start + cost / this.rate);
     const ticket = new Ticket(this, job, urgent, start, counters.submitted);
     if (urgent) this.urgentQueued++;
     else this.otherQueued++;
