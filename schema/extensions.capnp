@@ -230,3 +230,10 @@ interface DurableJob {
   settled @2 () -> ();
   # The scheduler has log and outcome on disk: the worker may forget them.
 }
+
+interface ClientRemoval {
+  # Of an `Admin`.
+
+  remove @0 (id :Text, cancelRunning :Bool) -> ();
+  # As `Admin.removeClient`, which cancels what the client has queued; also what it has running, if so wished.
+}

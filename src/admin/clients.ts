@@ -1,6 +1,8 @@
 /** `add-client`, `remove-client`, `list-clients` and `set-rate`. */
 import { Admin, Persistent, PoolAdmin } from "../api/index.js";
-import type { Capability } from "../rpc/index.js";
+import { CommandFailed } from "../console/errors.js";
+import { type Capability, RpcError } from "../rpc/index.js";
+import { quoted } from "../text/quoting.js";
 import { printJson, printLine } from "./output.js";
 
 /** Prints the new client's URI: the content of its capability file. */
@@ -11,8 +13,21 @@ export async function addClient(admin: Capability, id: string, json: boolean): P
   else printLine(uri);
 }
 
-export function removeClient(admin: Capability, id: string): Promise<void> {
-  return Admin.removeClient(admin, id);
+/** Throws a `CommandFailed`, and has done nothing, if the scheduler cannot cancel what runs. */
+export async function removeClient(
+  admin: Capability,
+  id: string,
+  cancelRunning: boolean,
+): Promise<void> {
+  try {
+    await Admin.removeClient(admin, id, { cancelRunning });
+  } catch (error) {
+    if (!cancelRunning || !(error instanceof RpcError) || error.kind !== "unimplemented")
+      throw error;
+    throw new CommandFailed(
+      `This scheduler cannot cancel running jobs: client ${quoted(id)} is still there. Remove it without --cancel-running`,
+    );
+  }
 }
 
 export async function listClients(admin: Capability, json: boolean): Promise<void> {

@@ -3,9 +3,12 @@
  */
 import { type Capability, type MethodEntry, method, serve } from "../rpc/index.js";
 import { type CallOptions, capabilityOf, done, resultOf } from "./calls.js";
+import { ClientRemoval$Client } from "./generated/extensions.js";
 import { Admin$Client } from "./generated/ocluster.js";
 
 const [POOLS, POOL, ADD_CLIENT, REMOVE_CLIENT, LIST_CLIENTS] = Admin$Client.methods;
+
+const [REMOVE] = ClientRemoval$Client.methods;
 
 /** What the methods throw goes to the administrator. */
 export interface AdminService {
@@ -15,8 +18,8 @@ export interface AdminService {
   pool(name: string): Capability;
   /** Makes a new client and returns its `Submission`, which can be saved; owned by the caller. */
   addClient(id: string): Capability | Promise<Capability>;
-  /** Ends a client's access, at once. */
-  removeClient(id: string): void | Promise<void>;
+  /** Ends a client's access, and cancels what it has queued; with `cancelRunning`, what it has running as well. */
+  removeClient(id: string, cancelRunning: boolean): void | Promise<void>;
   /** The clients' ids, sorted. */
   listClients(): readonly string[];
 }
@@ -39,7 +42,8 @@ export function local(service: AdminService, extensions: readonly MethodEntry[] 
       call.results();
       call.setCapability(0, submission);
     }),
-    method(REMOVE_CLIENT, ({ params }) => service.removeClient(params.id)),
+    method(REMOVE_CLIENT, ({ params }) => service.removeClient(params.id, false)),
+    method(REMOVE, ({ params: { id, cancelRunning } }) => service.removeClient(id, cancelRunning)),
     method(LIST_CLIENTS, (call) => {
       const clients = service.listClients();
       const list = call.results()._initClients(clients.length);
@@ -70,8 +74,26 @@ export function addClient(admin: Capability, id: string): Capability {
   return capabilityOf(call, 0);
 }
 
-/** See `AdminService.removeClient`. */
-export function removeClient(admin: Capability, id: string, options?: CallOptions): Promise<void> {
+/**
+ * See `AdminService.removeClient`. With `cancelRunning` it rejects as "unimplemented" if the scheduler cannot do that; nothing is
+ * done then.
+ */
+export function removeClient(
+  admin: Capability,
+  id: string,
+  options?: CallOptions & { readonly cancelRunning?: boolean },
+): Promise<void> {
+  if (options?.cancelRunning) {
+    const call = admin.call(
+      REMOVE,
+      (params) => {
+        params.id = id;
+        params.cancelRunning = true;
+      },
+      options,
+    );
+    return done(call);
+  }
   const call = admin.call(
     REMOVE_CLIENT,
     (params) => {

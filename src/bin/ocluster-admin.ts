@@ -92,14 +92,17 @@ const addClient = adminCommand("add-client", "Register a client and print its ca
     }),
   );
 
-const removeClient = adminCommand("remove-client", "End a client's access, at once.", [
-  "remove-client alice",
-])
+const removeClient = adminCommand(
+  "remove-client",
+  "End a client's access, at once, and cancel its queued jobs.",
+  ["remove-client alice"],
+)
   .argument("<ID>", "The client's name.")
+  .option("--cancel-running", "Cancel its running jobs, too; else only queued ones.", false)
   .action((id, options) =>
     withAdmin(options, async (admin) => {
       const { removeClient } = await import("../admin/clients.js");
-      await removeClient(admin, id);
+      await removeClient(admin, id, options.cancelRunning);
     }),
   );
 

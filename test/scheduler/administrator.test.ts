@@ -37,6 +37,37 @@ describe("an administrator", () => {
     for (const each of [bob, alice, again, late.service]) each.release();
   });
 
+  it.each([
+    ["and lets the running ones finish", false],
+    ["and the running ones if so wished", true],
+  ])("cancels the queued jobs of a client that it removes, %s", async (_, cancelRunning) => {
+    network = await Network.start();
+    const admin = await network.admin();
+    const [alice, bob] = [await network.client("alice"), await network.client("bob")];
+    const worker = await network.worker("w");
+    const running = alice.submit("running");
+    const job = await worker.pop();
+    const queued = [alice.submit("urgent", { urgent: true }), alice.submit("queued")];
+    const others = bob.submit("other");
+    for (const each of [...queued, others]) await each.queued();
+    await Admin.removeClient(admin, "alice", { cancelRunning });
+    for (const { result } of queued) {
+      await expect(result).rejects.toThrow("Ticket cancelled: the client was removed");
+    }
+    const next = await worker.pop();
+    next.output.resolve("bob's");
+    expect(await others.result).toBe("bob's");
+    if (cancelRunning) {
+      expect(await job.cancelled.promise).toBe("cancel");
+    } else {
+      job.output.resolve("alice's");
+      expect(await running.result).toBe("alice's");
+    }
+    const late = alice.submit("late");
+    await expect(late.result).rejects.toThrow("Access has been revoked");
+    for (const each of [running, ...queued, others, late]) each.release();
+  });
+
   it("sees the pools, and no others", async () => {
     network = await Network.start({ pools: ["b", "a"] });
     const admin = await network.admin();

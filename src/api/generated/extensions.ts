@@ -2349,6 +2349,107 @@ export class DurableJob extends $.Interface {
   };
   toString(): string { return "DurableJob_" + super.toString(); }
 }
+export class ClientRemoval_Remove$Params extends $.Struct {
+  static readonly _capnp = {
+    displayName: "remove$Params",
+    id: "ee2c578b9e8be3ca",
+    size: new $.ObjectSize(8, 1),
+  };
+  get id(): string {
+    return $.utils.getText(0, this);
+  }
+  set id(value: string) {
+    $.utils.setText(0, value, this);
+  }
+  get cancelRunning(): boolean {
+    return $.utils.getBit(0, this);
+  }
+  set cancelRunning(value: boolean) {
+    $.utils.setBit(0, value, this);
+  }
+  toString(): string { return "ClientRemoval_Remove$Params_" + super.toString(); }
+}
+export class ClientRemoval_Remove$Results extends $.Struct {
+  static readonly _capnp = {
+    displayName: "remove$Results",
+    id: "e2ccaf610a5e7da5",
+    size: new $.ObjectSize(0, 0),
+  };
+  toString(): string { return "ClientRemoval_Remove$Results_" + super.toString(); }
+}
+export class ClientRemoval_Remove$Results$Promise {
+  pipeline: $.Pipeline<any, any, ClientRemoval_Remove$Results>;
+  constructor(pipeline: $.Pipeline<any, any, ClientRemoval_Remove$Results>) {
+    this.pipeline = pipeline;
+  }
+  async promise(): Promise<ClientRemoval_Remove$Results> {
+    return await this.pipeline.struct();
+  }
+}
+export class ClientRemoval$Client {
+  client: $.Client;
+  static readonly interfaceId: bigint = 0xa110cc31c46c8953n;
+  constructor(client: $.Client) {
+    this.client = client;
+  }
+  static readonly methods: [
+    $.Method<ClientRemoval_Remove$Params, ClientRemoval_Remove$Results>
+  ] = [
+    {
+      ParamsClass: ClientRemoval_Remove$Params,
+      ResultsClass: ClientRemoval_Remove$Results,
+      interfaceId: ClientRemoval$Client.interfaceId,
+      methodId: 0,
+      interfaceName: "schema/extensions.capnp:ClientRemoval",
+      methodName: "remove"
+    }
+  ];
+  /**
+* As `Admin.removeClient`, which cancels what the client has queued; also what it has running, if so wished.
+*
+*/
+  remove(paramsFunc?: (params: ClientRemoval_Remove$Params) => void): ClientRemoval_Remove$Results$Promise {
+    const answer = this.client.call({
+      method: ClientRemoval$Client.methods[0],
+      paramsFunc: paramsFunc
+    });
+    const pipeline = new $.Pipeline(ClientRemoval_Remove$Results, answer);
+    return new ClientRemoval_Remove$Results$Promise(pipeline);
+  }
+}
+$.Registry.register(ClientRemoval$Client.interfaceId, ClientRemoval$Client);
+export interface ClientRemoval$Server$Target {
+  remove(params: ClientRemoval_Remove$Params, results: ClientRemoval_Remove$Results): Promise<void>;
+}
+export class ClientRemoval$Server extends $.Server {
+  readonly target: ClientRemoval$Server$Target;
+  constructor(target: ClientRemoval$Server$Target) {
+    super(target, [
+      {
+        ...ClientRemoval$Client.methods[0],
+        impl: target.remove
+      }
+    ]);
+    this.target = target;
+  }
+  client(): ClientRemoval$Client {
+    return new ClientRemoval$Client(this);
+  }
+}
+/**
+* Of an `Admin`.
+*
+*/
+export class ClientRemoval extends $.Interface {
+  static readonly Client = ClientRemoval$Client;
+  static readonly Server = ClientRemoval$Server;
+  static readonly _capnp = {
+    displayName: "ClientRemoval",
+    id: "a110cc31c46c8953",
+    size: new $.ObjectSize(0, 0),
+  };
+  toString(): string { return "ClientRemoval_" + super.toString(); }
+}
 PoolState._Workers = $.CompositeList(WorkerState);
 PoolState._Clients = $.CompositeList(ClientState);
 JobRecord._Attempts = $.CompositeList(AttemptRecord);

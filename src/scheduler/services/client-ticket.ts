@@ -11,13 +11,18 @@ import type { QueuedJob } from "./queued-job.js";
 /** Made once: that of a million jobs may be wanted at a time, and each would have a stack of its own. */
 const CANCELLED = new RpcError("failed", "Ticket cancelled");
 const RELEASED = new RpcError("failed", "Ticket released (cancelled)");
+const REMOVED = new RpcError("failed", "Ticket cancelled: the client was removed");
 
 export class ClientTicket implements TicketApi.TicketService, Chore {
   constructor(
     private readonly ticket: Ticket<QueuedJob>,
     private readonly account: TicketAccount,
     private readonly chores: Chores,
-  ) {}
+    /** Those of the client in this pool, from now on with this one, until nobody holds it any more. */
+    private readonly siblings: Set<ClientTicket>,
+  ) {
+    siblings.add(this);
+  }
 
   job(): Capability {
     return this.ticket.job.reference();
@@ -31,6 +36,18 @@ export class ClientTicket implements TicketApi.TicketService, Chore {
     }
     using running = job.reference();
     await Job.cancel(running);
+  }
+
+  /** The client was removed. A job that it has running goes on, or is told to stop; it is not waited for. */
+  revoke(cancelRunning: boolean): void {
+    const { job } = this.ticket;
+    if (this.ticket.cancel()) {
+      job.break(REMOVED);
+    } else if (cancelRunning) {
+      using running = job.reference();
+      // It may have ended, also with its worker.
+      Job.cancel(running).catch(() => {});
+    }
   }
 
   place(): TicketApi.QueuePlace | null {
@@ -47,5 +64,6 @@ export class ClientTicket implements TicketApi.TicketService, Chore {
     if (this.ticket.cancel()) job.break(RELEASED);
     job.releaseReference();
     this.account.leave();
+    this.siblings.delete(this);
   }
 }

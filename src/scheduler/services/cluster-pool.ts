@@ -3,6 +3,7 @@
  */
 import { type PoolMonitor, type Registration, Ticket } from "../../api/index.js";
 import type { Chores } from "../../async/deferred-work.js";
+import { Slices } from "../../async/slices.js";
 import type { Logger } from "../../console/log.js";
 import {
   answers,
@@ -60,6 +61,8 @@ const NAME_LENGTH = 1024;
 export class ClusterPool {
   readonly pool: Pool<QueuedJob>;
   private readonly sessions = new Map<string, WorkerSession>();
+  /** Those that are held, by client. */
+  private readonly tickets = new Map<string, Set<ClientTicket>>();
   private readonly joined = new Set<(session: WorkerSession) => void>();
   /** The connections that are watched because workers came by them. */
   private readonly watched = new WeakSet<Connection>();
@@ -96,7 +99,24 @@ export class ClusterPool {
       throw error;
     }
     const ticket = this.pool.client(client).submit(job, { urgent });
-    return Ticket.local(new ClientTicket(ticket, ticketAccount, chores));
+    const siblings = this.tickets.get(client) ?? new Set();
+    this.tickets.set(client, siblings);
+    return Ticket.local(new ClientTicket(ticket, ticketAccount, chores, siblings));
+  }
+
+  /**
+   * Cancels what a client has queued, and with `cancelRunning` what it has running; its access must have ended. Fulfilled when
+   * all is cancelled, of very many jobs in slices. Then forgets the client and its rate.
+   */
+  async removeClient(id: string, cancelRunning: boolean): Promise<void> {
+    const tickets = this.tickets.get(id) ?? [];
+    this.tickets.delete(id);
+    const slices = new Slices();
+    for (const ticket of tickets) {
+      ticket.revoke(cancelRunning);
+      if (slices.over) await slices.turn();
+    }
+    await this.writes.run(() => this.pool.removeClient(id));
   }
 
   /**

@@ -106,10 +106,10 @@ export class Scheduler {
     return this.clients.has(id);
   }
 
-  private async removeClient(id: string): Promise<void> {
+  private async removeClient(id: string, cancelRunning = false): Promise<void> {
     const { writes } = this.options.store;
     await writes.run(() => this.clients.remove(id));
-    for (const { pool } of this.pools.values()) await writes.run(() => pool.removeClient(id));
+    for (const pool of this.pools.values()) await pool.removeClient(id, cancelRunning);
     this.options.log.info(`Removed endpoint for client ${quoted(id)}`);
   }
 
@@ -118,7 +118,7 @@ export class Scheduler {
       pools: () => [...this.pools.keys()],
       pool: (name) => this.poolAdmin(name),
       addClient: async (id) => this.restore((await this.addClient(id)).id, connection),
-      removeClient: (id) => this.removeClient(id),
+      removeClient: (id, cancelRunning) => this.removeClient(id, cancelRunning),
       listClients: () => this.clients.list(),
     });
   }
