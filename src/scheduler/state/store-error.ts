@@ -29,13 +29,18 @@ export class StoreError extends Error {
     super(`Cannot use the state database "${path}": ${cause}. ${ADVICE[kind]}`, options);
   }
 
+  /** For a failure with SQLite's code, such as `SQLITE_FULL`. */
+  static of(path: string, code: string, cause: string, options?: ErrorOptions): StoreError {
+    return new StoreError(kindOf(code), path, cause, options);
+  }
+
   /** Runs a function, turning SQLite's errors into this one. */
   static guard<R>(path: string, use: () => R): R {
     try {
       return use();
     } catch (error) {
       if (!(error instanceof SQLite.SqliteError)) throw error;
-      throw new StoreError(kindOf(error.code), path, error.message, { cause: error });
+      throw StoreError.of(path, error.code, error.message, { cause: error });
     }
   }
 }

@@ -1,0 +1,306 @@
+/**
+ * The records of jobs, as the scheduler has them: what `jobs/` says is to be kept, and what is on file of jobs that have ended.
+ *
+ * Group commit: everything that is said in one turn of the event loop, and while an earlier commit is on its way to the disk,
+ * becomes one transaction. So a thousand submits cost one sync, and a single one waits for no timer.
+ *
+ * States of a commit:
+ *
+ * - *collecting*: changed records are noted, to be read once, at the end of a turn.
+ * - *committing*: their rows are with the thread; what changes meanwhile is collected for the next one.
+ * - *done*: who waits for it is told.
+ * - *refused*: the disk is full, say. Jobs that were new in it are refused, one and all, as nobody was promised anything yet.
+ *   All other changes go into the next commit, which is tried again until it is done: what runs goes on, and nobody is told
+ *   of an end that is not on disk.
+ */
+import { join } from "node:path";
+import { setImmediate as nextTurn, setTimeout as pause } from "node:timers/promises";
+import type { AttemptRecord, JobRecord, JobStore } from "../jobs/types.js";
+import { JobsConnection } from "./jobs-connection.js";
+import type { Changes, LogPiece, Page, PageQuery, Unfinished, Usage } from "./jobs-messages.js";
+import { attemptOf, attemptRow, jobOf, jobRow } from "./jobs-schema.js";
+import type { StoreError } from "./store-error.js";
+
+/** The database's name in the state directory. */
+export const JOBS_DATABASE = "jobs.db";
+
+/** How long a commit that was refused waits before it is tried again, in ms. */
+const RETRY_AFTER_MS = 1000;
+
+export interface JobRecordsOptions {
+  readonly directory: string;
+  /** 32 bytes, with which descriptions are encrypted. */
+  readonly key: Uint8Array;
+  /** Is told when a commit was refused and is tried again. */
+  onWarning(warning: StoreError): void;
+  /** Is told how long a commit took, in seconds, and how many records it wrote. */
+  onCommit?(seconds: number, records: number): void;
+  /** ms before a refused commit is tried again. Default: 1000. */
+  readonly retryAfter?: number;
+}
+
+export interface RecordedJob {
+  readonly job: JobRecord;
+  readonly attempts: readonly AttemptRecord[];
+}
+
+interface Waiter {
+  resolve(): void;
+  reject(error: unknown): void;
+}
+
+export class JobRecords implements JobStore {
+  /** Jobs and attempts that have changed since they were last read. */
+  private jobs = new Set<JobRecord>();
+  private attempts = new Set<AttemptRecord>();
+  private descriptions = new Map<number, Uint8Array>();
+  private erased: number[] = [];
+  private pieces: LogPiece[] = [];
+  /** Who waits for what was said so far. */
+  private waiters: Waiter[] = [];
+  /** Who submitted the jobs that are new. */
+  private submitters = new Map<number, Waiter>();
+  private lastId: number;
+  private committing: Promise<void> | undefined;
+  private clearing: Promise<unknown> = Promise.resolve();
+  private closed = false;
+
+  private constructor(
+    private readonly writer: JobsConnection,
+    private readonly reader: JobsConnection,
+    private readonly options: JobRecordsOptions,
+  ) {
+    this.lastId = writer.lastId;
+  }
+
+  /** Opens the database in the directory, or makes it. Rejects with a `StoreError`. */
+  static async open(options: JobRecordsOptions): Promise<JobRecords> {
+    const { directory, key } = options;
+    const path = join(directory, JOBS_DATABASE);
+    const writer = await JobsConnection.open({ path, key, readonly: false });
+    // Its own, so that a walk through millions of records keeps no commit waiting.
+    const reader = await JobsConnection.open({ path, key, readonly: true });
+    return new JobRecords(writer, reader, options);
+  }
+
+  /** 16 random bytes that tell these records from those of all other schedulers. */
+  get book(): Uint8Array {
+    return this.writer.book;
+  }
+
+  nextId(): number {
+    return ++this.lastId;
+  }
+
+  saveJob(job: JobRecord): void {
+    this.jobs.add(job);
+    this.commitSoon();
+  }
+
+  saveAttempt(_job: JobRecord, attempt: AttemptRecord): void {
+    this.attempts.add(attempt);
+    this.commitSoon();
+  }
+
+  saveDescription(id: number, description: Uint8Array): void {
+    this.descriptions.set(id, description);
+    this.commitSoon();
+  }
+
+  eraseDescription(id: number): void {
+    this.erased.push(id);
+    this.commitSoon();
+  }
+
+  eraseDescriptionsBefore(ended: number): void {
+    this.clear(() => this.writer.ask("eraseDescriptionsBefore", [ended]));
+  }
+
+  removeBefore(ended: number): void {
+    this.clear(() => this.writer.ask("removeBefore", [ended]));
+  }
+
+  /** A piece of a log is in the spool, and on disk there. */
+  savePiece(piece: LogPiece): void {
+    this.pieces.push(piece);
+    this.commitSoon();
+  }
+
+  /** Resolves when all that was said so far is on disk, however long that takes. Rejects when the records are closed. */
+  async synced(): Promise<void> {
+    if (!this.changed && !this.committing) return;
+    await new Promise<void>((resolve, reject) => {
+      this.waiters.push({ resolve, reject });
+      this.commitSoon();
+    });
+  }
+
+  /**
+   * Resolves when a job that was new in this turn is on disk. Rejects with a `StoreError` if it cannot be kept: then there is
+   * no such job, and nothing more is to be said of it.
+   */
+  submitted(job: number): Promise<void> {
+    return new Promise((resolve, reject) => this.submitters.set(job, { resolve, reject }));
+  }
+
+  /** The description of a job; null if it was erased. */
+  async description(id: number): Promise<Uint8Array | null> {
+    return this.descriptions.get(id) ?? (await this.writer.ask("description", [id]));
+  }
+
+  /** What is on file of a job, with all that was said so far. */
+  async job(id: number): Promise<RecordedJob | null> {
+    await this.synced();
+    const found = await this.writer.ask("job", [id]);
+    return found && recorded(found);
+  }
+
+  /** Newest first; with all that was said so far. */
+  async page(query: PageQuery): Promise<{ jobs: RecordedJob[]; before: number | null }> {
+    await this.synced();
+    const { before, jobs }: Page = await this.reader.ask("page", [query]);
+    return { jobs: jobs.map(recorded), before };
+  }
+
+  /** The client's job with that key; null if there is none. */
+  async keyed(client: string, key: string): Promise<number | null> {
+    await this.synced();
+    return this.writer.ask("keyed", [client, key]);
+  }
+
+  /** Those of the jobs that have ended: whose they are, and the number of their state. */
+  async ends(ids: readonly number[]) {
+    await this.synced();
+    return this.writer.ask("ends", [ids]);
+  }
+
+  /** Jobs that had not ended when the scheduler did, from `after` on, in the order of ids. */
+  unfinished(after: number, limit: number): Promise<Unfinished> {
+    return this.writer.ask("unfinished", [after, limit]);
+  }
+
+  async usage(since: number, until: number): Promise<readonly Usage[]> {
+    await this.synced();
+    return this.reader.ask("usage", [since, until]);
+  }
+
+  /** Pieces of a log that end after `start`, in order. */
+  async logPieces(job: number, attempt: number, start: number, limit: number) {
+    await this.synced();
+    return this.reader.ask("pieces", [job, attempt, start, limit]);
+  }
+
+  /** For the spool, about its segments: what is in them, and which logs or pieces are no longer where they were. */
+  get segments() {
+    const { writer } = this;
+    return {
+      sizes: () => writer.ask("segmentSizes", []),
+      pieces: (segment: number) => writer.ask("segmentPieces", [segment]),
+      dropLogs: (logs: readonly (readonly [number, number])[]) => writer.ask("dropLogs", [logs]),
+      movePieces: (pieces: readonly LogPiece[], from: number) =>
+        writer.ask("movePieces", [pieces, from]),
+    };
+  }
+
+  /** Copies the database to a file that must not exist yet, while it is in use. */
+  async backup(path: string): Promise<void> {
+    await this.synced();
+    await this.reader.ask("backup", [path]);
+  }
+
+  /** What was said is committed if it can be; who still waits after that is told. */
+  async close(): Promise<void> {
+    this.closed = true;
+    await this.committing;
+    await this.clearing;
+    await this.reader.close();
+    // The last that closes empties the write-ahead log, which a reader cannot.
+    await this.writer.close();
+  }
+
+  private get changed(): boolean {
+    return (
+      this.jobs.size > 0 ||
+      this.attempts.size > 0 ||
+      this.erased.length > 0 ||
+      this.pieces.length > 0 ||
+      this.waiters.length > 0
+    );
+  }
+
+  private commitSoon(): void {
+    this.committing ??= this.commitAll().finally(() => {
+      this.committing = undefined;
+      if (this.changed && !this.closed) this.commitSoon();
+    });
+  }
+
+  private async commitAll(): Promise<void> {
+    while (this.changed) {
+      await nextTurn();
+      const refusal = await this.commit();
+      if (!refusal) continue;
+      this.options.onWarning(refusal);
+      if (this.closed) {
+        for (const { reject } of this.waiters.splice(0)) reject(refusal);
+        return;
+      }
+      await pause(this.options.retryAfter ?? RETRY_AFTER_MS);
+    }
+  }
+
+  /** One commit. Returns why it was refused, if changes are left that have to be tried again. */
+  private async commit(): Promise<StoreError | undefined> {
+    const { attempts, descriptions, erased, jobs, pieces, submitters, waiters } = this;
+    this.jobs = new Set();
+    this.attempts = new Set();
+    this.descriptions = new Map();
+    this.erased = [];
+    this.pieces = [];
+    this.submitters = new Map();
+    this.waiters = [];
+    const changes: Changes = {
+      jobs: Array.from(jobs, jobRow),
+      attempts: Array.from(attempts, attemptRow),
+      descriptions: [...descriptions],
+      erased,
+      pieces,
+      lastId: this.lastId,
+    };
+    const began = performance.now();
+    try {
+      await this.writer.ask("commit", [changes]);
+    } catch (error) {
+      const isNew = (id: number) => descriptions.has(id);
+      for (const job of jobs) if (!isNew(job.id)) this.jobs.add(job);
+      for (const attempt of attempts) if (!isNew(attempt.job)) this.attempts.add(attempt);
+      this.erased = [...erased.filter((id) => !isNew(id)), ...this.erased];
+      this.pieces = [...pieces, ...this.pieces];
+      this.waiters = [...waiters, ...this.waiters];
+      for (const { reject } of submitters.values()) reject(error);
+      // Without the new jobs there may be nothing to try again, or it may fit.
+      return descriptions.size > 0 ? undefined : (error as StoreError);
+    }
+    this.options.onCommit?.(
+      (performance.now() - began) / 1000,
+      jobs.size + attempts.size + pieces.length,
+    );
+    for (const { resolve } of submitters.values()) resolve();
+    for (const { resolve } of waiters) resolve();
+    return undefined;
+  }
+
+  /** Has old records cleared away, a few at a time, so that commits get their turns. */
+  private clear(step: () => Promise<boolean>): void {
+    const run = async (): Promise<void> => {
+      await this.synced();
+      while (!this.closed && (await step()));
+    };
+    // What is not cleared away today is tomorrow.
+    this.clearing = this.clearing.then(run).catch((error) => this.options.onWarning(error));
+  }
+}
+
+function recorded({ job, attempts }: Page["jobs"][number]): RecordedJob {
+  return { job: jobOf(job), attempts: attempts.map(attemptOf) };
+}

@@ -1,0 +1,343 @@
+/**
+ * The database of jobs: all statements on `jobs.db`, for the threads that hold it (`jobs-thread.ts`). Everything here
+ * waits for the disk.
+ *
+ * Durability: WAL with synchronous FULL, so that what `commit` has returned from survives a power cut. Moments are Unix
+ * seconds. Methods throw SQLite's errors; a `commit` that throws has changed nothing.
+ */
+import { randomBytes } from "node:crypto";
+import type { Database } from "better-sqlite3";
+import { SQLite } from "../../system/sqlite.js";
+import { seal, unseal } from "./job-cipher.js";
+import type {
+  Changes,
+  JobsQueries,
+  JobWithAttempts,
+  LogPiece,
+  Page,
+  PageQuery,
+  ThreadData,
+  Unfinished,
+  Usage,
+} from "./jobs-messages.js";
+import {
+  ATTEMPT_COLUMNS,
+  type AttemptRow,
+  FIRST_END,
+  JOB_COLUMNS,
+  type JobRow,
+  MIGRATIONS,
+} from "./jobs-schema.js";
+import { UsageBooks } from "./usage-books.js";
+
+/** How many records one call removes at most: some ms of work. */
+const REMOVED_AT_ONCE = 500;
+
+/** By how much, in seconds, the clock may have been set back while jobs were submitted, and they are still found by time. */
+const CLOCK_SLACK = 3600;
+
+/** How long a statement waits for another program's lock, in ms. */
+const BUSY_TIMEOUT_MS = 5000;
+
+export class JobsDatabase implements JobsQueries {
+  private readonly db: Database;
+  private readonly statements: ReturnType<typeof prepare>;
+  private readonly usageBooks: UsageBooks;
+  private readonly key: Uint8Array;
+
+  /** Makes or migrates the database, unless it is to be read only. */
+  constructor({ path, key, readonly }: ThreadData) {
+    this.key = key;
+    this.db = new SQLite(path, { readonly, timeout: BUSY_TIMEOUT_MS });
+    try {
+      if (!readonly) {
+        this.db.pragma("journal_mode = WAL");
+        this.db.pragma("synchronous = FULL");
+        this.db.transaction(() => migrate(this.db, path)).immediate();
+      }
+      this.statements = prepare(this.db);
+      this.usageBooks = new UsageBooks(this.db);
+    } catch (error) {
+      this.db.close();
+      throw error;
+    }
+  }
+
+  /** Random bytes that tell these records from all others. */
+  get book(): Uint8Array {
+    return this.statements.meta.get("book") as Uint8Array;
+  }
+
+  get lastId(): number {
+    return this.statements.meta.get("last_id") as number;
+  }
+
+  close(): void {
+    this.db.close();
+  }
+
+  commit(changes: Changes): void {
+    this.db
+      .transaction(() => {
+        this.usageBooks.note(changes);
+        for (const row of changes.jobs) this.statements.saveJob.run(...row);
+        for (const row of changes.attempts) this.statements.saveAttempt.run(...row);
+        for (const [job, bytes] of changes.descriptions) {
+          this.statements.saveDescription.run(job, seal(this.key, job, bytes));
+        }
+        for (const job of changes.erased) this.statements.eraseDescription.run(job);
+        for (const piece of changes.pieces) this.statements.savePiece.run(...pieceRow(piece));
+        this.statements.setLastId.run(changes.lastId);
+      })
+      .immediate();
+  }
+
+  description(job: number): Uint8Array | null {
+    const sealed = this.statements.description.get(job) as Uint8Array | undefined;
+    return sealed ? unseal(this.key, job, sealed) : null;
+  }
+
+  job(id: number): JobWithAttempts | null {
+    const job = this.statements.job.get(id);
+    return job ? { job, attempts: this.statements.attempts.all(id) } : null;
+  }
+
+  /** Newest first. */
+  page(query: PageQuery): Page {
+    const from = query.since === undefined ? 0 : this.firstSubmitted(query.since - CLOCK_SLACK);
+    const to =
+      query.until === undefined
+        ? Number.MAX_SAFE_INTEGER
+        : this.firstSubmitted(query.until + CLOCK_SLACK);
+    const { parameters, sql } = pageStatement(query, from, to);
+    const jobs = this.db.prepare<unknown[], JobRow>(sql).all(...parameters);
+    const page = jobs.slice(0, query.limit);
+    return {
+      jobs: page.map((job) => ({ job, attempts: this.statements.attempts.all(job.id) })),
+      before: jobs.length > query.limit ? page.at(-1)!.id : null,
+    };
+  }
+
+  /** The id of the first job that was submitted then or later, as ids and times of submission grow together. */
+  private firstSubmitted(moment: number): number {
+    let low = 0;
+    let high = this.lastId + 1;
+    while (low < high) {
+      const middle = Math.floor((low + high) / 2);
+      const found = this.statements.submittedFrom.get(middle);
+      if (!found || found.submitted >= moment) high = middle;
+      else low = found.id + 1;
+    }
+    return low;
+  }
+
+  keyed(client: string, key: string): number | null {
+    return (this.statements.keyed.get(client, key) as number | undefined) ?? null;
+  }
+
+  ends(ids: readonly number[]): [number, string, number][] {
+    const found: [number, string, number][] = [];
+    for (const id of ids) {
+      const row = this.statements.end.get(id);
+      if (row) found.push([id, row.client, row.state]);
+    }
+    return found;
+  }
+
+  unfinished(after: number, limit: number): Unfinished {
+    const jobs = this.statements.unfinished.all(after, limit);
+    const attempts: AttemptRow[] = [];
+    for (const { id, attempts: number } of jobs) {
+      const attempt = number > 0 ? this.statements.attempt.get(id, number) : undefined;
+      if (attempt?.outcome === null) attempts.push(attempt);
+    }
+    return { jobs, attempts, after: jobs.length === limit ? jobs.at(-1)!.id : null };
+  }
+
+  usage(since: number, until: number): Usage[] {
+    return this.usageBooks.between(since, until);
+  }
+
+  pieces(job: number, attempt: number, start: number, limit: number): LogPiece[] {
+    return this.statements.pieces.all(job, attempt, start, limit);
+  }
+
+  removeBefore(ended: number): boolean {
+    return this.inSteps(this.statements.endedBefore.all(ended, REMOVED_AT_ONCE), (id) => {
+      this.statements.removeJob.run(id);
+      this.statements.removeAttempts.run(id);
+      this.statements.eraseDescription.run(id);
+      this.statements.removeJobPieces.run(id);
+    });
+  }
+
+  eraseDescriptionsBefore(ended: number): boolean {
+    return this.inSteps(this.statements.describedBefore.all(ended, REMOVED_AT_ONCE), (id) => {
+      this.statements.eraseDescription.run(id);
+      this.statements.undescribe.run(id);
+    });
+  }
+
+  private inSteps(ids: readonly number[], remove: (id: number) => void): boolean {
+    this.db.transaction(() => ids.forEach(remove)).immediate();
+    return ids.length === REMOVED_AT_ONCE;
+  }
+
+  segmentSizes(): [number, number][] {
+    return this.statements.segmentSizes.all().map(({ bytes, segment }) => [segment, bytes]);
+  }
+
+  segmentPieces(segment: number): (LogPiece & { ended: boolean })[] {
+    return this.statements.segmentPieces
+      .all(segment)
+      .map(({ ended, ...piece }) => ({ ...piece, ended: ended !== 0 }));
+  }
+
+  dropLogs(logs: readonly (readonly [number, number])[]): void {
+    this.db.transaction(() => {
+      for (const log of logs) this.statements.removeLog.run(...log);
+    })();
+  }
+
+  movePieces(pieces: readonly LogPiece[], from: number): void {
+    this.db.transaction(() => {
+      for (const { attempt, job, position, segment, start } of pieces) {
+        this.statements.movePiece.run(segment, position, job, attempt, start, from);
+      }
+    })();
+  }
+
+  /** A copy in one file, which must not exist; while the database is in use. */
+  backup(path: string): void {
+    this.db.prepare("VACUUM INTO ?").run(path);
+  }
+}
+
+function migrate(db: Database, path: string): void {
+  const version = db.pragma("user_version", { simple: true }) as number;
+  if (version > MIGRATIONS.length) {
+    throw new Error(
+      `"${path}" is of version ${version}, which a later release of ocluster has made; this one knows ` +
+        `${MIGRATIONS.length} at most. Use that release, or move the file away to start with no records`,
+    );
+  }
+  for (const step of MIGRATIONS.slice(version)) db.exec(step);
+  db.pragma(`user_version = ${MIGRATIONS.length}`);
+  const insert = db.prepare("INSERT OR IGNORE INTO meta (name, value) VALUES (?, ?)");
+  insert.run("book", randomBytes(16));
+  insert.run("last_id", 0);
+}
+
+/**
+ * The statement for a page and its parameters. One row more than the page has is asked for. `from` and `to` are the ids
+ * between which jobs of the wanted time can be.
+ */
+function pageStatement(
+  query: PageQuery,
+  from: number,
+  to: number,
+): { sql: string; parameters: (string | number)[] } {
+  const where = ["job.id >= ?", "job.id < ?"];
+  const parameters: (string | number)[] = [
+    from,
+    Math.min(query.before ?? Number.MAX_SAFE_INTEGER, to),
+  ];
+  const add = (condition: string, value: string | number | undefined): void => {
+    if (value === undefined) return;
+    where.push(condition);
+    parameters.push(value);
+  };
+  add("job.client = ?", query.client);
+  add("job.pool = ?", query.pool);
+  add("job.hint <> '' AND job.hint = ?", query.hint);
+  add("job.key <> '' AND job.key = ?", query.key);
+  add("job.name = ?", query.name);
+  add("job.batch = ?", query.batch);
+  add("job.submitted >= ?", query.since);
+  add("job.submitted < ?", query.until);
+  add("attempt.worker = ?", query.worker);
+  if (query.states) where.push(`job.state IN (${query.states.map(Number).join(", ")})`);
+  const columns = JOB_COLUMNS.map((name) => `job.${name}`).join(", ");
+  // Of a worker's jobs, its attempts are walked: all jobs would be too many where it had few.
+  const [from_, order] =
+    query.worker === undefined
+      ? ["job", "ORDER BY job.id DESC"]
+      : [
+          "attempt CROSS JOIN job ON job.id = attempt.job",
+          "GROUP BY attempt.job ORDER BY attempt.job DESC",
+        ];
+  return {
+    sql: `SELECT ${columns} FROM ${from_} WHERE ${where.join(" AND ")} ${order} LIMIT ${query.limit + 1}`,
+    parameters,
+  };
+}
+
+function pieceRow({ attempt, job, length, position, segment, start }: LogPiece): number[] {
+  return [job, attempt, start, length, segment, position];
+}
+
+function prepare(db: Database) {
+  const replace = (table: string, columns: readonly string[]) =>
+    `INSERT OR REPLACE INTO ${table} (${columns.join(", ")}) VALUES (${columns.map(() => "?").join(", ")})`;
+  const piece = "job, attempt, start, length, segment, position";
+  return {
+    meta: db.prepare<[string]>("SELECT value FROM meta WHERE name = ?").pluck(),
+    setLastId: db.prepare<[number]>("UPDATE meta SET value = ? WHERE name = 'last_id'"),
+    saveJob: db.prepare<(string | number | null)[]>(replace("job", JOB_COLUMNS)),
+    saveAttempt: db.prepare<(string | number | null)[]>(replace("attempt", ATTEMPT_COLUMNS)),
+    saveDescription: db.prepare<[number, Uint8Array]>(
+      "INSERT OR REPLACE INTO description (job, sealed) VALUES (?, ?)",
+    ),
+    eraseDescription: db.prepare<[number]>("DELETE FROM description WHERE job = ?"),
+    description: db.prepare<[number]>("SELECT sealed FROM description WHERE job = ?").pluck(),
+    undescribe: db.prepare<[number]>("UPDATE job SET described = 0 WHERE id = ?"),
+    describedBefore: db
+      .prepare<[number, number], number>(
+        "SELECT id FROM job WHERE ended < ? AND described = 1 LIMIT ?",
+      )
+      .pluck(),
+    job: db.prepare<[number], JobRow>(`SELECT ${JOB_COLUMNS.join(", ")} FROM job WHERE id = ?`),
+    keyed: db
+      .prepare<[string, string]>("SELECT id FROM job WHERE client = ? AND key = ? AND key <> ''")
+      .pluck(),
+    end: db.prepare<[number], { client: string; state: number }>(
+      `SELECT client, state FROM job WHERE id = ? AND state >= ${FIRST_END}`,
+    ),
+    submittedFrom: db.prepare<[number], { id: number; submitted: number }>(
+      "SELECT id, submitted FROM job WHERE id >= ? ORDER BY id LIMIT 1",
+    ),
+    unfinished: db.prepare<[number, number], JobRow>(
+      `SELECT ${JOB_COLUMNS.join(", ")} FROM job WHERE id > ? AND state < ${FIRST_END} AND attached = 0 ORDER BY id LIMIT ?`,
+    ),
+    endedBefore: db
+      .prepare<[number, number], number>("SELECT id FROM job WHERE ended < ? LIMIT ?")
+      .pluck(),
+    removeJob: db.prepare<[number]>("DELETE FROM job WHERE id = ?"),
+    attempt: db.prepare<[number, number], AttemptRow>(
+      `SELECT ${ATTEMPT_COLUMNS.join(", ")} FROM attempt WHERE job = ? AND attempt = ?`,
+    ),
+    attempts: db.prepare<[number], AttemptRow>(
+      `SELECT ${ATTEMPT_COLUMNS.join(", ")} FROM attempt WHERE job = ? ORDER BY attempt`,
+    ),
+    removeAttempts: db.prepare<[number]>("DELETE FROM attempt WHERE job = ?"),
+    savePiece: db.prepare<number[]>(
+      `INSERT OR REPLACE INTO log_piece (${piece}) VALUES (?, ?, ?, ?, ?, ?)`,
+    ),
+    pieces: db.prepare<[number, number, number, number], LogPiece>(
+      `SELECT ${piece} FROM log_piece WHERE job = ? AND attempt = ? AND start + length > ? ORDER BY start LIMIT ?`,
+    ),
+    removeJobPieces: db.prepare<[number]>("DELETE FROM log_piece WHERE job = ?"),
+    removeLog: db.prepare<[number, number]>("DELETE FROM log_piece WHERE job = ? AND attempt = ?"),
+    movePiece: db.prepare<number[]>(
+      "UPDATE log_piece SET segment = ?, position = ? WHERE job = ? AND attempt = ? AND start = ? AND segment = ?",
+    ),
+    segmentSizes: db.prepare<[], { segment: number; bytes: number }>(
+      "SELECT segment, sum(length) AS bytes FROM log_piece GROUP BY segment ORDER BY segment",
+    ),
+    segmentPieces: db.prepare<[number], LogPiece & { ended: number }>(
+      `SELECT ${piece}, coalesce((SELECT attempt.outcome IS NOT NULL FROM attempt
+         WHERE attempt.job = log_piece.job AND attempt.attempt = log_piece.attempt), 1) AS ended
+       FROM log_piece WHERE segment = ? ORDER BY position`,
+    ),
+  };
+}

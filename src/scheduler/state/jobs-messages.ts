@@ -1,0 +1,123 @@
+/**
+ * What the scheduler and the threads that hold `jobs.db` say to each other. All of it is plain data.
+ */
+import type { AttemptRow, JobRow, Row } from "./jobs-schema.js";
+
+/** A piece of a log: bytes `start` to `start + length` of it are in the segment from `position` on. */
+export interface LogPiece {
+  readonly job: number;
+  readonly attempt: number;
+  readonly start: number;
+  readonly length: number;
+  readonly segment: number;
+  readonly position: number;
+}
+
+/** Changes that are kept together or not at all. */
+export interface Changes {
+  readonly jobs: readonly Row[];
+  readonly attempts: readonly Row[];
+  readonly descriptions: readonly (readonly [job: number, bytes: Uint8Array])[];
+  readonly erased: readonly number[];
+  readonly pieces: readonly LogPiece[];
+  /** The highest id that was given out. */
+  readonly lastId: number;
+}
+
+/** Which jobs to list; what is undefined does not matter. States are numbers of `STATES`. */
+export interface PageQuery {
+  readonly states?: readonly number[] | undefined;
+  readonly pool?: string | undefined;
+  readonly client?: string | undefined;
+  readonly worker?: string | undefined;
+  readonly hint?: string | undefined;
+  readonly name?: string | undefined;
+  readonly key?: string | undefined;
+  readonly batch?: number | undefined;
+  readonly since?: number | undefined;
+  readonly until?: number | undefined;
+  /** Only jobs with lower ids. */
+  readonly before?: number | undefined;
+  readonly limit: number;
+}
+
+export interface JobWithAttempts {
+  readonly job: JobRow;
+  readonly attempts: readonly AttemptRow[];
+}
+
+export interface Page {
+  readonly jobs: readonly JobWithAttempts[];
+  /** The id to go on before; null: there are no more. */
+  readonly before: number | null;
+}
+
+export interface Usage {
+  readonly client: string;
+  readonly jobs: number;
+  readonly succeeded: number;
+  readonly failed: number;
+  readonly cancelled: number;
+  readonly seconds: number;
+  readonly lostSeconds: number;
+}
+
+/** Jobs that had not ended, a part of them. */
+export interface Unfinished {
+  readonly jobs: readonly JobRow[];
+  /** Those of `jobs` that go on. */
+  readonly attempts: readonly AttemptRow[];
+  /** The id to go on after; null: that was all. */
+  readonly after: number | null;
+}
+
+/** What can be asked of a thread: names and forms of `JobsDatabase`'s methods. */
+export interface JobsQueries {
+  commit(changes: Changes): void;
+  description(job: number): Uint8Array | null;
+  page(query: PageQuery): Page;
+  job(id: number): JobWithAttempts | null;
+  keyed(client: string, key: string): number | null;
+  ends(ids: readonly number[]): readonly (readonly [id: number, client: string, state: number])[];
+  unfinished(after: number, limit: number): Unfinished;
+  usage(since: number, until: number): readonly Usage[];
+  pieces(job: number, attempt: number, start: number, limit: number): readonly LogPiece[];
+  /** Removes some of the records that ended before; returns whether there are more. */
+  removeBefore(ended: number): boolean;
+  eraseDescriptionsBefore(ended: number): boolean;
+  segmentSizes(): readonly (readonly [segment: number, bytes: number])[];
+  segmentPieces(segment: number): readonly (LogPiece & { readonly ended: boolean })[];
+  dropLogs(logs: readonly (readonly [job: number, attempt: number])[]): void;
+  movePieces(pieces: readonly LogPiece[], from: number): void;
+  backup(path: string): void;
+}
+
+/** A question to a thread; answered in order. */
+export interface Request {
+  readonly id: number;
+  readonly method: keyof JobsQueries;
+  readonly args: readonly unknown[];
+}
+
+/** `code`: SQLite's, of what failed. */
+export interface Failure {
+  readonly message: string;
+  readonly code: string | undefined;
+}
+
+export type Answer =
+  | { readonly id: number; readonly result: unknown }
+  | { readonly id: number; readonly failure: Failure };
+
+/** What a thread starts with. The first one that opens the database makes and migrates it. */
+export interface ThreadData {
+  readonly path: string;
+  /** 32 bytes, for descriptions. */
+  readonly key: Uint8Array;
+  readonly readonly: boolean;
+}
+
+/** The first that a thread says. */
+export type Hello =
+  | { readonly book: Uint8Array; readonly lastId: number }
+  | { readonly failure: Failure };

@@ -1,0 +1,345 @@
+/**
+ * The database of jobs, `jobs.db`: its tables, and how records become rows.
+ *
+ * It is a file of its own, as the schema of `scheduler.db` is shared with other programs. `user_version` counts its
+ * versions; `MIGRATIONS[n]` leads from version n to the next. An older program refuses a newer database.
+ */
+import type { AttemptRecord, JobCause, JobRecord, JobState, Outcome } from "../jobs/types.js";
+
+/** States as numbers. The last three are ends. New ones go to the end, and get a migration. */
+export const STATES: readonly JobState[] = [
+  "waiting",
+  "queued",
+  "offered",
+  "running",
+  "out of touch",
+  "succeeded",
+  "failed",
+  "cancelled",
+];
+
+/** The number of the first state that is an end. */
+export const FIRST_END = 5;
+
+/** Outcomes and causes as numbers. */
+export const OUTCOMES: readonly Outcome[] = [
+  "succeeded",
+  "failed",
+  "timeout",
+  "no space",
+  "evicted",
+  "lost",
+  "crashed",
+  "cancelled",
+];
+
+export const MIGRATIONS: readonly string[] = [
+  `
+  CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
+
+  CREATE TABLE job (
+    id          INTEGER PRIMARY KEY,
+    attached    INTEGER NOT NULL,
+    client      TEXT NOT NULL,
+    pool        TEXT NOT NULL,
+    urgent      INTEGER NOT NULL,
+    hint        TEXT NOT NULL,
+    name        TEXT NOT NULL,
+    key         TEXT NOT NULL,
+    batch       INTEGER,
+    options     TEXT NOT NULL,   -- JSON, of what is not the default
+    submitted   REAL NOT NULL,
+    state       INTEGER NOT NULL,
+    started     REAL,
+    ended       REAL,
+    cause       INTEGER,
+    reason      TEXT NOT NULL,
+    output      TEXT NOT NULL,
+    described   INTEGER NOT NULL,
+    start       REAL,
+    queue_order INTEGER NOT NULL,
+    not_before  REAL,
+    attempts    INTEGER NOT NULL,
+    failures    INTEGER NOT NULL,
+    losses      INTEGER NOT NULL,
+    suspicions  INTEGER NOT NULL,
+    troubles    INTEGER NOT NULL,
+    avoid       TEXT NOT NULL    -- JSON
+  );
+  CREATE UNIQUE INDEX job_key ON job (client, key) WHERE key <> '';
+  CREATE INDEX job_live ON job (state, id) WHERE state < ${FIRST_END};
+  CREATE INDEX job_failed ON job (id) WHERE state = 6;
+  CREATE INDEX job_client ON job (client, id);
+  CREATE INDEX job_pool ON job (pool, id);
+  CREATE INDEX job_hint ON job (hint, id) WHERE hint <> '';
+  CREATE INDEX job_batch ON job (batch, id) WHERE batch IS NOT NULL;
+  CREATE INDEX job_ended ON job (ended) WHERE ended IS NOT NULL;
+
+  CREATE TABLE attempt (
+    job      INTEGER NOT NULL,
+    attempt  INTEGER NOT NULL,
+    worker   TEXT NOT NULL,
+    resumes  INTEGER NOT NULL,
+    offered  REAL NOT NULL,
+    started  REAL,
+    ended    REAL,
+    outcome  INTEGER,
+    reason   TEXT NOT NULL,
+    log_size INTEGER NOT NULL,
+    PRIMARY KEY (job, attempt)
+  ) WITHOUT ROWID;
+  CREATE INDEX attempt_worker ON attempt (worker, job);
+  CREATE INDEX attempt_ended ON attempt (ended) WHERE ended IS NOT NULL;
+
+  CREATE TABLE description (job INTEGER PRIMARY KEY, sealed BLOB NOT NULL);
+
+  -- What clients had, by the hour (of the submission of jobs, of the end of attempts), so that a month is added up quickly.
+  CREATE TABLE usage (
+    hour         INTEGER NOT NULL,
+    client       TEXT NOT NULL,
+    jobs         INTEGER NOT NULL,
+    succeeded    INTEGER NOT NULL,
+    failed       INTEGER NOT NULL,
+    cancelled    INTEGER NOT NULL,
+    seconds      REAL NOT NULL,
+    lost_seconds REAL NOT NULL,
+    PRIMARY KEY (hour, client)
+  ) WITHOUT ROWID;
+
+  -- Where the pieces of logs are in the segments of the spool.
+  CREATE TABLE log_piece (
+    job      INTEGER NOT NULL,
+    attempt  INTEGER NOT NULL,
+    start    INTEGER NOT NULL,
+    length   INTEGER NOT NULL,
+    segment  INTEGER NOT NULL,
+    position INTEGER NOT NULL,
+    PRIMARY KEY (job, attempt, start)
+  ) WITHOUT ROWID;
+  CREATE INDEX log_piece_segment ON log_piece (segment, position);
+  `,
+];
+
+/** Values in the order of a table's columns, as they are written. */
+export type Row = readonly (string | number | null)[];
+
+/** The columns of `job`, in the order of `jobRow`. */
+export const JOB_COLUMNS = [
+  "id",
+  "attached",
+  "client",
+  "pool",
+  "urgent",
+  "hint",
+  "name",
+  "key",
+  "batch",
+  "options",
+  "submitted",
+  "state",
+  "started",
+  "ended",
+  "cause",
+  "reason",
+  "output",
+  "described",
+  "start",
+  "queue_order",
+  "not_before",
+  "attempts",
+  "failures",
+  "losses",
+  "suspicions",
+  "troubles",
+  "avoid",
+] as const;
+
+/** The columns of `attempt`, in the order of `attemptRow`. */
+export const ATTEMPT_COLUMNS = [
+  "job",
+  "attempt",
+  "worker",
+  "resumes",
+  "offered",
+  "started",
+  "ended",
+  "outcome",
+  "reason",
+  "log_size",
+] as const;
+
+/** A row of `job`, as it is read. */
+export interface JobRow {
+  readonly id: number;
+  readonly attached: number;
+  readonly client: string;
+  readonly pool: string;
+  readonly urgent: number;
+  readonly hint: string;
+  readonly name: string;
+  readonly key: string;
+  readonly batch: number | null;
+  readonly options: string;
+  readonly submitted: number;
+  readonly state: number;
+  readonly started: number | null;
+  readonly ended: number | null;
+  readonly cause: number | null;
+  readonly reason: string;
+  readonly output: string;
+  readonly described: number;
+  readonly start: number | null;
+  readonly queue_order: number;
+  readonly not_before: number | null;
+  readonly attempts: number;
+  readonly failures: number;
+  readonly losses: number;
+  readonly suspicions: number;
+  readonly troubles: number;
+  readonly avoid: string;
+}
+
+/** A row of `attempt`, as it is read. */
+export interface AttemptRow {
+  readonly job: number;
+  readonly attempt: number;
+  readonly worker: string;
+  readonly resumes: number;
+  readonly offered: number;
+  readonly started: number | null;
+  readonly ended: number | null;
+  readonly outcome: number | null;
+  readonly reason: string;
+  readonly log_size: number;
+}
+
+export function jobRow(job: JobRecord): Row {
+  return [
+    job.id,
+    job.kind === "attached" ? 1 : 0,
+    job.client,
+    job.pool,
+    job.urgent ? 1 : 0,
+    job.hint,
+    job.name,
+    job.key,
+    job.batch,
+    optionsText(job.options),
+    job.submitted,
+    STATES.indexOf(job.state),
+    job.started,
+    job.ended,
+    job.cause === null ? null : OUTCOMES.indexOf(job.cause),
+    job.reason,
+    job.output,
+    job.described ? 1 : 0,
+    job.start,
+    job.order,
+    job.notBefore,
+    job.attempts,
+    job.failures,
+    job.losses,
+    job.suspicions,
+    job.troubles,
+    job.avoid.length === 0 ? "" : JSON.stringify(job.avoid),
+  ];
+}
+
+export function jobOf(row: JobRow): JobRecord {
+  const { attached, avoid, cause, described, not_before, options, queue_order, state, urgent } =
+    row;
+  return {
+    id: row.id,
+    kind: attached ? "attached" : "durable",
+    client: row.client,
+    pool: row.pool,
+    urgent: urgent !== 0,
+    hint: row.hint,
+    name: row.name,
+    key: row.key,
+    batch: row.batch,
+    options: optionsOf(options),
+    submitted: row.submitted,
+    state: STATES[state]!,
+    started: row.started,
+    ended: row.ended,
+    cause: cause === null ? null : (OUTCOMES[cause] as JobCause),
+    reason: row.reason,
+    output: row.output,
+    described: described !== 0,
+    start: row.start,
+    order: queue_order,
+    notBefore: not_before,
+    attempts: row.attempts,
+    failures: row.failures,
+    losses: row.losses,
+    suspicions: row.suspicions,
+    troubles: row.troubles,
+    avoid: avoid === "" ? NOBODY : JSON.parse(avoid),
+  };
+}
+
+export function attemptRow(record: AttemptRecord): Row {
+  const { attempt, ended, job, logSize, offered, outcome, reason, resumes, started, worker } =
+    record;
+  return [
+    job,
+    attempt,
+    worker,
+    resumes ? 1 : 0,
+    offered,
+    started,
+    ended,
+    outcome === null ? null : OUTCOMES.indexOf(outcome),
+    reason,
+    logSize,
+  ];
+}
+
+export function attemptOf(row: AttemptRow): AttemptRecord {
+  const { log_size, outcome, resumes, ...rest } = row;
+  return {
+    ...rest,
+    resumes: resumes !== 0,
+    outcome: outcome === null ? null : OUTCOMES[outcome]!,
+    logSize: log_size,
+  };
+}
+
+/** One for all: a million queued jobs avoid nobody. */
+const NOBODY: readonly string[] = [];
+
+/** What most jobs ask for, which takes no room in their rows. */
+const USUAL: JobRecord["options"] = {
+  retries: 0,
+  lostRetries: 5,
+  retryDelay: 0,
+  timeout: null,
+  after: [],
+};
+
+/** JSON knows no infinity. */
+const INFINITE = "infinite";
+
+function optionsText(options: JobRecord["options"]): string {
+  if (options === USUAL) return "";
+  const { after, lostRetries, retries, retryDelay, timeout } = options;
+  const said = {
+    ...(retries !== USUAL.retries && { retries }),
+    ...(lostRetries !== USUAL.lostRetries && {
+      lostRetries: Number.isFinite(lostRetries) ? lostRetries : INFINITE,
+    }),
+    ...(retryDelay !== USUAL.retryDelay && { retryDelay }),
+    ...(timeout !== USUAL.timeout && { timeout }),
+    ...(after.length > 0 && { after }),
+  };
+  const text = JSON.stringify(said);
+  return text === "{}" ? "" : text;
+}
+
+function optionsOf(text: string): JobRecord["options"] {
+  if (text === "") return USUAL;
+  const said = JSON.parse(text);
+  if (said.lostRetries === INFINITE) said.lostRetries = Number.POSITIVE_INFINITY;
+  return { ...USUAL, ...said };
+}
