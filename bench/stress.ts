@@ -6,12 +6,14 @@
  * Without --secrets-dir it brings its own scheduler, which then shares the processor with those who stress it. All else
  * is real: TLS on loopback, queues, logs, results, metrics. Only what the jobs do is to wait, and to say something.
  */
+
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { sleep } from "../src/async/sleep.js";
+import { rpcFailure } from "../src/bin/rpc-failure.js";
 import { command, option, repeatedOption, runMain } from "../src/cli/command.js";
 import { duration, existingDirectory, integer, nonEmpty, port } from "../src/cli/values.js";
 import { CommandFailed } from "../src/console/errors.js";
@@ -96,4 +98,4 @@ async function checkAccounts(figures: ReadonlyMap<string, Figures>): Promise<voi
   if (leaked > 0) throw new CommandFailed(`${leaked} references were lost without being released`);
 }
 
-await runMain(stress);
+await runMain(stress, rpcFailure);

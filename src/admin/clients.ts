@@ -1,8 +1,8 @@
 /** `add-client`, `remove-client`, `list-clients` and `set-rate`. */
 import { Admin, Persistent, PoolAdmin } from "../api/index.js";
-import { CommandFailed } from "../console/errors.js";
+import { CommandFailed } from "../console/index.js";
 import { type Capability, RpcError } from "../rpc/index.js";
-import { quoted } from "../text/quoting.js";
+import { quoted } from "../text/index.js";
 import { printJson, printLine } from "./output.js";
 
 /** Prints the new client's URI: the content of its capability file. */

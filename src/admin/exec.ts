@@ -4,9 +4,9 @@ import { constants } from "node:fs";
 import { access, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { Admin, PoolAdmin } from "../api/index.js";
-import { CommandFailed } from "../console/errors.js";
+import { CommandFailed } from "../console/index.js";
 import type { Capability } from "../rpc/index.js";
-import { quoted } from "../text/quoting.js";
+import { quoted } from "../text/index.js";
 
 /** How many commands run at a time. */
 const PARALLEL = 32;

@@ -1,6 +1,6 @@
 /** `forget`: drops a worker that will not come back from the list. */
 import { Admin, PoolAdmin } from "../api/index.js";
-import { CommandFailed } from "../console/errors.js";
+import { CommandFailed } from "../console/index.js";
 import type { Capability } from "../rpc/index.js";
 import { chooseWorker } from "./choice.js";
 

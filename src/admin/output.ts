@@ -1,6 +1,6 @@
 /** What the admin's commands print: lines on standard output, and the state of things for people and for programs. */
 import type { PoolAdmin } from "../api/index.js";
-import { visibleJson, visibleLines } from "../text/visible.js";
+import { visibleJson, visibleLines } from "../text/index.js";
 
 /** Text of one or more lines. Names in it come from the network: on a terminal they are kept from acting on it. */
 export function printLine(text: string): void {

@@ -1,7 +1,7 @@
 /** `pause` and `unpause`: whether workers are given jobs. */
 import { Admin, PoolAdmin } from "../api/index.js";
 import type { Capability } from "../rpc/index.js";
-import { quoted } from "../text/quoting.js";
+import { quoted } from "../text/index.js";
 import { chooseWorker } from "./choice.js";
 import { printLine } from "./output.js";
 

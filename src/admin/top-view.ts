@@ -2,8 +2,8 @@
  * How `top` shows a pool: lines of text, for a terminal of a size or for any.
  */
 import type { PoolMonitor } from "../api/index.js";
-import { paint } from "../console/terminal.js";
-import { visible } from "../text/visible.js";
+import { paint } from "../console/index.js";
+import { visible } from "../text/index.js";
 import type { PoolReport, WorkerReport } from "./pool-report.js";
 
 /** A report and when it was made. */

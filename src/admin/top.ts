@@ -4,8 +4,7 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { Admin } from "../api/index.js";
-import { Screen } from "../console/screen.js";
-import { type ColorChoice, canRedraw, useColor } from "../console/terminal.js";
+import { type ColorChoice, canRedraw, Screen, useColor } from "../console/index.js";
 import type { Capability } from "../rpc/index.js";
 import { printJson } from "./output.js";
 import { PoolReporter } from "./pool-report.js";

@@ -1,8 +1,8 @@
 /** `update`: has workers restart themselves with a new version, one first and then the others. */
 import { Admin, PoolAdmin } from "../api/index.js";
-import { CommandFailed } from "../console/errors.js";
+import { CommandFailed } from "../console/index.js";
 import type { Capability } from "../rpc/index.js";
-import { quoted } from "../text/quoting.js";
+import { quoted } from "../text/index.js";
 import { printLine } from "./output.js";
 
 export async function update(

@@ -4,7 +4,7 @@
  */
 import { setImmediate } from "node:timers/promises";
 import { type Struct, utils } from "capnp-es";
-import { fromBytes, toBytes } from "../text/bytes.js";
+import { fromBytes, toBytes } from "../text/index.js";
 
 /** The byte string in text field number `index` of the pointers of `struct`; "" if there is none. */
 export function getByteText(struct: Struct, index: number): string {

@@ -7,8 +7,6 @@
  */
 import { resolve } from "node:path";
 import { Option } from "@commander-js/extra-typings";
-import { option } from "../cli/command.js";
-import { seldom } from "../cli/help.js";
 import {
   decimal,
   duration,
@@ -17,8 +15,10 @@ import {
   list,
   nonEmpty,
   oneOf,
+  option,
+  seldom,
   size,
-} from "../cli/values.js";
+} from "../cli/index.js";
 import {
   DOCKER_ISOLATIONS,
   type DockerIsolation,
@@ -29,7 +29,7 @@ import {
   RUNTIME_CHOICES,
   type RuntimeChoice,
 } from "../obuilder/choices.js";
-import type { BuilderOptions } from "../obuilder/open-builder.js";
+import type { BuilderOptions } from "../obuilder/index.js";
 
 export const BUILDER_OPTIONS = {
   rsyncMode: option(

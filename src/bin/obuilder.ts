@@ -1,21 +1,26 @@
 #!/usr/bin/env node
-import { argument, command, option, program, repeatedOption, runMain } from "../cli/command.js";
+/**
+ * `obuilder`: builds specs on this machine, without a cluster, and looks after a store.
+ */
 import {
+  argument,
   assignment,
+  command,
   existingDirectory,
   existingFile,
   integer,
   nonEmpty,
   oneOf,
+  option,
   type Parser,
   percentage,
+  program,
+  repeatedOption,
+  runMain,
   secretFile,
   ValueError,
-} from "../cli/values.js";
-import { UsageError } from "../console/errors.js";
-/**
- * `obuilder`: builds specs on this machine, without a cluster, and looks after a store.
- */
+} from "../cli/index.js";
+import { UsageError } from "../console/index.js";
 import {
   BUILDER_OPTIONS,
   builderOptions,
@@ -77,7 +82,7 @@ function specCommand(name: string, summary: string) {
 }
 
 const build = specCommand("build", "Build a spec.").action(async (dir, options) => {
-  const { build } = await import("../obuilder/main.js");
+  const { build } = await import("../obuilder/commands/index.js");
   const { store, f: file, secret, color } = options;
   await build(dir, { store, ...builderOptions(options), file, secret, color });
 });
@@ -86,14 +91,14 @@ const plan = specCommand(
   "plan",
   "Show what a build would do: each step's layer, and whether it is there.",
 ).action(async (dir, options) => {
-  const { plan } = await import("../obuilder/main.js");
+  const { plan } = await import("../obuilder/commands/index.js");
   const { store, f: file, secret, color } = options;
   await plan(dir, { store, ...builderOptions(options), file, secret, color });
 });
 
 const healthcheck = storeCommand("healthcheck", "Try a build.", ["healthcheck"]).action(
   async (options) => {
-    const { checkHealth } = await import("../obuilder/main.js");
+    const { checkHealth } = await import("../obuilder/commands/index.js");
     await checkHealth({ store: options.store, ...builderOptions(options) });
   },
 );
@@ -103,12 +108,12 @@ const deleteLayer = storeCommand("delete", "Remove a layer and all that were mad
 ])
   .addArgument(argument("<ID>", "The layer.", layerId))
   .action(async (id, options) => {
-    const { deleteLayer } = await import("../obuilder/main.js");
+    const { deleteLayer } = await import("../obuilder/commands/index.js");
     await deleteLayer(id, { store: options.store, ...builderOptions(options) });
   });
 
 const clean = storeCommand("clean", "Remove all layers.", ["clean"]).action(async (options) => {
-  const { clean } = await import("../obuilder/main.js");
+  const { clean } = await import("../obuilder/commands/index.js");
   await clean({ store: options.store, ...builderOptions(options) });
 });
 
@@ -122,7 +127,7 @@ const prune = storeCommand("prune", "Remove the longest unused layers until ther
     if (options.until === undefined && options.keep === undefined) {
       throw new UsageError("one of the options --until and --keep is required");
     }
-    const { prune } = await import("../obuilder/main.js");
+    const { prune } = await import("../obuilder/commands/index.js");
     const room = { freePercent: options.until, layers: options.keep };
     await prune(room, { store: options.store, ...builderOptions(options) });
   });
@@ -132,7 +137,7 @@ const du = command("du", "List the layers with their sizes and ages.", [
 ])
   .addOption(storeOption())
   .action(async ({ store }) => {
-    const { diskUsage } = await import("../obuilder/main.js");
+    const { diskUsage } = await import("../obuilder/commands/index.js");
     await diskUsage({ store });
   });
 
@@ -147,7 +152,7 @@ const dockerfile = command("dockerfile", "Print a spec as a Dockerfile.", [
     ),
   )
   .action(async ({ f: file, ...style }) => {
-    const { dockerfile } = await import("../obuilder/main.js");
+    const { dockerfile } = await import("../obuilder/commands/index.js");
     await dockerfile(file, { buildkit: style.buildkit, escape: style.escape });
   });
 
@@ -172,7 +177,7 @@ const fromDockerfile = command("from-dockerfile", "Print a Dockerfile as a spec.
   )
   .addArgument(argument("<FILE>", "The Dockerfile; - for standard input.", input))
   .action(async (file, options) => {
-    const { fromDockerfile } = await import("../obuilder/main.js");
+    const { fromDockerfile } = await import("../obuilder/commands/index.js");
     await fromDockerfile(file, options);
   });
 

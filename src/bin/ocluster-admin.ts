@@ -1,13 +1,25 @@
 #!/usr/bin/env node
-import { argument, command, connectOption, option, program, runMain } from "../cli/command.js";
-import { decimal, duration, integer, type Parser, utf8Name, ValueError } from "../cli/values.js";
-import { CommandFailed } from "../console/errors.js";
-import { interruptible } from "../console/signals.js";
+import {
+  argument,
+  command,
+  connectOption,
+  decimal,
+  duration,
+  integer,
+  option,
+  type Parser,
+  program,
+  runMain,
+  utf8Name,
+  ValueError,
+} from "../cli/index.js";
+import { CommandFailed, interruptible } from "../console/index.js";
+import { RpcError } from "../rpc/errors.js";
+import type { Capability } from "../rpc/index.js";
 /**
  * `ocluster-admin`: administers a scheduler.
  */
-import { RpcError } from "../rpc/errors.js";
-import type { Capability } from "../rpc/types.js";
+import { rpcFailure } from "./rpc-failure.js";
 
 /** A command that has the scheduler's `admin.cap`. */
 function adminCommand(name: string, summary: string, examples: readonly string[]) {
@@ -24,7 +36,7 @@ async function withAdmin(
   use: (admin: Capability) => Promise<void>,
   signal?: AbortSignal,
 ): Promise<void> {
-  const { describeRefusal, withService } = await import("../client/session.js");
+  const { describeRefusal, withService } = await import("../client/index.js");
   const options = { quiet: verbosity === "quiet", ...(signal && { signal }) };
   await withService(connect, use, options).catch((error) => {
     if (!(error instanceof RpcError)) throw error;
@@ -43,7 +55,7 @@ const show = adminCommand("show", "Show information about a scheduler, pool or w
   .argument("[WORKER]", "A worker of the pool.")
   .action((pool, worker, options) =>
     withAdmin(options, async (admin) => {
-      const { show } = await import("../admin/show.js");
+      const { show } = await import("../admin/index.js");
       await show(admin, pool, worker, options);
     }),
   );
@@ -71,7 +83,7 @@ const top = adminCommand("top", "Watch a pool: its workers, its queue, its clien
       withAdmin(
         options,
         async (admin) => {
-          const { top } = await import("../admin/top.js");
+          const { top } = await import("../admin/index.js");
           const count = options.once ? 1 : options.count;
           await top(admin, pool, { ...options, count }, signal);
         },
@@ -87,7 +99,7 @@ const addClient = adminCommand("add-client", "Register a client and print its ca
   .addArgument(argument("<ID>", "A name for the client.", utf8Name))
   .action((id, options) =>
     withAdmin(options, async (admin) => {
-      const { addClient } = await import("../admin/clients.js");
+      const { addClient } = await import("../admin/index.js");
       await addClient(admin, id, options.json);
     }),
   );
@@ -101,7 +113,7 @@ const removeClient = adminCommand(
   .option("--cancel-running", "Cancel its running jobs, too; else only queued ones.", false)
   .action((id, options) =>
     withAdmin(options, async (admin) => {
-      const { removeClient } = await import("../admin/clients.js");
+      const { removeClient } = await import("../admin/index.js");
       await removeClient(admin, id, options.cancelRunning);
     }),
   );
@@ -110,7 +122,7 @@ const listClients = adminCommand("list-clients", "List the registered clients.",
   .option("--json", "Print JSON.", false)
   .action((options) =>
     withAdmin(options, async (admin) => {
-      const { listClients } = await import("../admin/clients.js");
+      const { listClients } = await import("../admin/index.js");
       await listClients(admin, options.json);
     }),
   );
@@ -123,7 +135,7 @@ const setRate = adminCommand("set-rate", "Set how many parallel jobs a client is
   .addArgument(argument("<RATE>", "Number of parallel jobs.", decimal()))
   .action((pool, client, rate, options) =>
     withAdmin(options, async (admin) => {
-      const { setRate } = await import("../admin/clients.js");
+      const { setRate } = await import("../admin/index.js");
       await setRate(admin, pool, client, rate);
     }),
   );
@@ -140,7 +152,7 @@ const pause = adminCommand("pause", "Give workers no more jobs.", [
   .argument("[WORKER]", "The worker.")
   .action((pool, worker, options) =>
     withAdmin(options, async (admin) => {
-      const { setActive } = await import("../admin/pause.js");
+      const { setActive } = await import("../admin/index.js");
       await setActive(admin, pool, worker, { ...options, active: false });
     }),
   );
@@ -155,7 +167,7 @@ const unpause = adminCommand("unpause", "Let paused workers have jobs again.", [
   .argument("[WORKER]", "The worker.")
   .action((pool, worker, options) =>
     withAdmin(options, async (admin) => {
-      const { setActive } = await import("../admin/pause.js");
+      const { setActive } = await import("../admin/index.js");
       await setActive(admin, pool, worker, { ...options, active: true, wait: false });
     }),
   );
@@ -169,7 +181,7 @@ const update = adminCommand(
   .argument("[WORKER]", "The worker; without one, all that are connected.")
   .action((pool, worker, options) =>
     withAdmin(options, async (admin) => {
-      const { update } = await import("../admin/update.js");
+      const { update } = await import("../admin/index.js");
       await update(admin, pool, worker);
     }),
   );
@@ -181,7 +193,7 @@ const forget = adminCommand("forget", "Forget about a worker that will not come 
   .argument("[WORKER]", "The worker.")
   .action((pool, worker, options) =>
     withAdmin(options, async (admin) => {
-      const { forget } = await import("../admin/forget.js");
+      const { forget } = await import("../admin/index.js");
       await forget(admin, pool, worker);
     }),
   );
@@ -193,7 +205,7 @@ const exec = adminCommand("exec", "Run a command on this machine for each worker
   .argument("<CMD...>", "The command; {} in it stands for the worker's name.")
   .action((pool, cmd, options) =>
     withAdmin(options, async (admin) => {
-      const { exec } = await import("../admin/exec.js");
+      const { exec } = await import("../admin/index.js");
       await exec(admin, pool, cmd);
     }),
   );
@@ -220,4 +232,5 @@ await runMain(
       "ocluster-admin -c admin.cap add-client alice > alice.cap",
     ],
   ),
+  rpcFailure,
 );

@@ -1,17 +1,21 @@
 #!/usr/bin/env node
-/**
- * `ocluster-client`: submits jobs to a scheduler.
- */
 import type { Action, Secret, Source } from "../api/index.js";
 import {
   command,
   connectOption,
+  existingFile,
+  imageTarget,
+  nonEmpty,
   option,
   program,
   repeatedOption,
   runMain,
-} from "../cli/command.js";
-import { existingFile, imageTarget, nonEmpty, secretFile } from "../cli/values.js";
+  secretFile,
+} from "../cli/index.js";
+/**
+ * `ocluster-client`: submits jobs to a scheduler.
+ */
+import { rpcFailure } from "./rpc-failure.js";
 
 /** A command that submits a job. */
 function submitCommand(name: string, summary: string, examples: readonly string[]) {
@@ -49,7 +53,7 @@ async function submitJob(
   options: CommonOptions,
   job: { readonly action: Action; readonly source: Source | undefined; readonly secrets: Secret[] },
 ): Promise<void> {
-  const { submit } = await import("../client/submit.js");
+  const { submit } = await import("../client/index.js");
   const descr = { ...job, cacheHint: options.cacheHint };
   await submit({ ...options, descr, quiet: options.verbosity === "quiet" });
 }
@@ -68,7 +72,7 @@ const submitDocker = submitCommand("submit-docker", "Submit a Docker build to th
   .option("--buildkit", "Use BuildKit to build.", false)
   .option("--include-git", "Keep the .git directory in the build context.", false)
   .action(async (url, hashes, options) => {
-    const { dockerAction, readSecrets, sourceOf } = await import("../client/job-options.js");
+    const { dockerAction, readSecrets, sourceOf } = await import("../client/index.js");
     const action = dockerAction(options);
     const source = sourceOf(url, hashes);
     await submitJob(options, { action, source, secrets: readSecrets(options.secret) });
@@ -88,7 +92,7 @@ const submitObuilder = submitCommand(
     option("--local-file <PATH>", "The spec to build.", existingFile).makeOptionMandatory(),
   )
   .action(async (url, hashes, options) => {
-    const { obuilderAction, readSecrets, sourceOf } = await import("../client/job-options.js");
+    const { obuilderAction, readSecrets, sourceOf } = await import("../client/index.js");
     const action = obuilderAction(options.localFile);
     const source = sourceOf(url, hashes);
     await submitJob(options, { action, source, secrets: readSecrets(options.secret) });
@@ -101,4 +105,5 @@ await runMain(
     [submitDocker, submitObuilder],
     SUBMIT_OBUILDER,
   ),
+  rpcFailure,
 );

@@ -1,28 +1,27 @@
 #!/usr/bin/env node
-import { command, option, runMain } from "../cli/command.js";
-import { seldom } from "../cli/help.js";
 import {
-  address,
+  command,
   directory,
   duration,
   existingDirectory,
   integer,
   list,
+  option,
   type Parser,
-  port,
+  runMain,
+  seldom,
   size,
   utf8Name,
   ValueError,
-} from "../cli/values.js";
-import { UsageError } from "../console/errors.js";
-import { feedWatchdog, notifyServiceManager } from "../console/service-manager.js";
-import { interruptible } from "../console/signals.js";
+} from "../cli/index.js";
+import { feedWatchdog, interruptible, notifyServiceManager, UsageError } from "../console/index.js";
 import { DEFAULT_LIMITS } from "../rpc/limits.js";
+import { DEFAULT_GUARD_RAILS } from "../scheduler/services/client-limits.js";
+import { address, listenPort } from "./addresses.js";
 /**
  * `ocluster-scheduler`: queues jobs and hands them to workers.
  */
-import { AddressError, parseHostPort } from "../rpc/net/address.js";
-import { DEFAULT_GUARD_RAILS } from "../scheduler/services/client-limits.js";
+import { rpcFailure } from "./rpc-failure.js";
 
 /** A name that also stands in a file's name. */
 const fileName: Parser<string> = (text) => {
@@ -36,16 +35,6 @@ const names: Parser<string[]> = (text) => {
   const twice = all.find((name, index) => all.indexOf(name) !== index);
   if (twice !== undefined) throw new ValueError(`the name '${twice}' is given twice`);
   return all;
-};
-
-/** `PORT` or `ADDR:PORT`. */
-const listenPort: Parser<{ readonly host: string | undefined; readonly port: number }> = (text) => {
-  if (!text.includes(":")) return { host: undefined, port: port(text) };
-  try {
-    return parseHostPort(text);
-  } catch (error) {
-    throw error instanceof AddressError ? new ValueError(error.message, { cause: error }) : error;
-  }
 };
 
 const DEFAULT_SECRETS_DIR = "./capnp-secrets";
@@ -195,4 +184,4 @@ const scheduler = command("ocluster-scheduler", "Queues build jobs and hands the
     });
   });
 
-await runMain(scheduler);
+await runMain(scheduler, rpcFailure);

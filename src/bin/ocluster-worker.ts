@@ -1,7 +1,7 @@
 #!/usr/bin/env node
-import { command, connectOption, option, repeatedOption, runMain } from "../cli/command.js";
-import { seldom } from "../cli/help.js";
 import {
+  command,
+  connectOption,
   decimal,
   directory,
   duration,
@@ -10,16 +10,17 @@ import {
   namedUrls,
   nonEmpty,
   oneOf,
+  option,
   type Parser,
   percentage,
+  repeatedOption,
+  runMain,
+  seldom,
   size,
   utf8Name,
   ValueError,
-} from "../cli/values.js";
-/**
- * `ocluster-worker`: joins a pool and builds what the scheduler hands out.
- */
-import type { RoomRule } from "../worker/docker/disk-gate.js";
+} from "../cli/index.js";
+import type { RoomRule } from "../worker/index.js";
 import { DEFAULT_SERVICE_IMAGE, UPDATE_MODES, type UpdateMode } from "../worker/update-options.js";
 import {
   BUILDER_OPTIONS,
@@ -27,6 +28,10 @@ import {
   dockerNetworkOption,
   WITHOUT_EFFECT,
 } from "./builder-options.js";
+/**
+ * `ocluster-worker`: joins a pool and builds what the scheduler hands out.
+ */
+import { rpcFailure } from "./rpc-failure.js";
 
 /** `REGEX=N`, split at the last `=`. */
 const weightRule: Parser<{ readonly pattern: RegExp; readonly weight: number }> = (text) => {
@@ -268,4 +273,4 @@ const worker = command("ocluster-worker", "Runs a build worker.", [
 
 for (const each of WITHOUT_EFFECT) worker.addOption(each);
 
-await runMain(worker);
+await runMain(worker, rpcFailure);

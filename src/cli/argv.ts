@@ -9,7 +9,7 @@
 
 import { existsSync } from "node:fs";
 import type { CommandUnknownOpts as Command } from "@commander-js/extra-typings";
-import { UsageError } from "../console/errors.js";
+import { UsageError } from "../console/index.js";
 
 /** An option of a command, as commander describes it. */
 type Option = Command["options"][number];

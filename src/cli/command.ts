@@ -20,12 +20,22 @@ import {
   type CommandUnknownOpts,
   Option,
 } from "@commander-js/extra-typings";
-import { EXIT, outcomeOf, UsageError } from "../console/errors.js";
-import { configureLog, LOG_FORMATS, VERBOSITIES } from "../console/log.js";
-import { dieOf, Interrupted } from "../console/signals.js";
-import { COLORS, type Sink, stderrTerminal } from "../console/terminal.js";
-import { version } from "../console/version.js";
-import { visibleLines } from "../text/visible.js";
+import {
+  COLORS,
+  configureLog,
+  dieOf,
+  EXIT,
+  type FailureText,
+  Interrupted,
+  LOG_FORMATS,
+  outcomeOf,
+  type Sink,
+  stderrTerminal,
+  UsageError,
+  VERBOSITIES,
+  version,
+} from "../console/index.js";
+import { visibleLines } from "../text/index.js";
 import {
   BadCommandLine,
   canonical,
@@ -150,13 +160,14 @@ export interface Output {
 }
 
 /**
- * Runs a command line to its end, and returns the exit status. `argv` is without the program's name. Rejects with
- * `Interrupted` only.
+ * Runs a command line to its end, and returns the exit status. `argv` is without the program's name; `failureText` knows
+ * errors that the commands may end with. Rejects with `Interrupted` only.
  */
 export async function run(
   program: CommandUnknownOpts,
   argv: readonly string[],
   output: Output = process,
+  failureText?: FailureText,
 ): Promise<number> {
   let command = program;
   try {
@@ -186,7 +197,7 @@ export async function run(
     const { text, status } =
       error instanceof UsageError || error instanceof ValueError || error instanceof CommanderError
         ? { text: usageText(command, error.message), status: EXIT.usage }
-        : outcomeOf(error);
+        : outcomeOf(error, failureText);
     if (text !== "") output.stderr.write(`${visibleLines(text)}\n`);
     return status;
   }
@@ -213,16 +224,19 @@ function withVerbosity(parsed: Parsed): Parsed {
 }
 
 /** Runs the command line of this process and ends the process with its status. The last statement of every program. */
-export async function runMain(program: CommandUnknownOpts): Promise<void> {
+export async function runMain(
+  program: CommandUnknownOpts,
+  failureText?: FailureText,
+): Promise<void> {
   process.on("uncaughtException", (error) => {
-    const { text } = outcomeOf(error);
+    const { text } = outcomeOf(error, failureText);
     stderrTerminal.line(`${program.name()}: ${visibleLines(text)}`);
     process.exit(EXIT.bug);
   });
   process.stdout.on("error", outputFailed);
   process.stderr.on("error", logFailed);
   try {
-    process.exit(await run(program, process.argv.slice(2)));
+    process.exit(await run(program, process.argv.slice(2), process, failureText));
   } catch (error) {
     if (!(error instanceof Interrupted)) throw error;
     dieOf(error.signalName);

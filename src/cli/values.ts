@@ -5,7 +5,6 @@
  * `option '--capacity': invalid value 'ten', expected a whole number of at least 1`.
  */
 import { type Stats, statSync } from "node:fs";
-import { type Address, AddressError, parseAddress } from "../rpc/net/address.js";
 
 /** A value that does not parse. The message stands after `option '--x': `. */
 export class ValueError extends Error {
@@ -150,15 +149,6 @@ export function list<T>(item: Parser<T>): Parser<T[]> {
       .map(item);
   return item.words ? Object.assign(parser, { words: item.words }) : parser;
 }
-
-/** `tcp:HOST:PORT` or `unix:/PATH`. */
-export const address: Parser<Address> = (text) => {
-  try {
-    return parseAddress(text);
-  } catch (error) {
-    throw error instanceof AddressError ? new ValueError(error.message, { cause: error }) : error;
-  }
-};
 
 /** What is at a path; undefined if there is nothing. Throws `ValueError` if that cannot be known. */
 function look(path: string): Stats | undefined {

@@ -3,10 +3,8 @@
  */
 import { readFileSync } from "node:fs";
 import type { Action, Push, Secret, Source } from "../api/index.js";
-import type { SecretFile } from "../cli/values.js";
-import { CommandFailed, UsageError } from "../console/errors.js";
-import { fromBytes } from "../text/bytes.js";
-import { quoted } from "../text/quoting.js";
+import { CommandFailed, UsageError } from "../console/index.js";
+import { fromBytes, quoted } from "../text/index.js";
 
 export interface DockerOptions {
   readonly localDockerfile?: string | undefined;
@@ -54,6 +52,12 @@ export function sourceOf(
     throw new CommandFailed(`No commits requested from repository ${quoted(repository)}!`);
   }
   return { repository, commits };
+}
+
+/** A secret to send along: its name in the spec or Dockerfile, and the file that holds its value. */
+export interface SecretFile {
+  readonly id: string;
+  readonly file: string;
 }
 
 export function readSecrets(secrets: readonly SecretFile[]): Secret[] {

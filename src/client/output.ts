@@ -7,8 +7,7 @@
  */
 import { closeSync, openSync, writeSync } from "node:fs";
 import type { RpcError } from "../rpc/index.js";
-import { quoted } from "../text/quoting.js";
-import { visibleJson, visibleLines } from "../text/visible.js";
+import { quoted, visibleJson, visibleLines } from "../text/index.js";
 
 export interface OutputOptions {
   readonly logFile?: string | undefined;

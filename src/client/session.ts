@@ -3,10 +3,7 @@
  * for whatever is wrong with the file or the way there.
  */
 
-import { CommandFailed } from "../console/errors.js";
-import { logger } from "../console/log.js";
-import { describeOnSignal } from "../console/signals.js";
-import { stderrTerminal } from "../console/terminal.js";
+import { CommandFailed, describeOnSignal, logger, stderrTerminal } from "../console/index.js";
 import {
   type Capability,
   type Connection,

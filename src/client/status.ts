@@ -2,8 +2,8 @@
  * The status line of somebody who waits for a job: what it is doing, and for how long.
  */
 import type { Ticket } from "../api/index.js";
-import type { Terminal } from "../console/terminal.js";
-import { visible } from "../text/visible.js";
+import type { Terminal } from "../console/index.js";
+import { visible } from "../text/index.js";
 
 /** The first line of a worker's log, which says who it is. */
 const BUILDING_ON = /^Building on ([^\n]*)\n/;

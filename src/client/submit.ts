@@ -3,9 +3,7 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { Job, type JobDescr, Submission, Ticket } from "../api/index.js";
-import { CommandFailed } from "../console/errors.js";
-import { interruptible } from "../console/signals.js";
-import { stderrTerminal } from "../console/terminal.js";
+import { CommandFailed, interruptible, stderrTerminal } from "../console/index.js";
 import { type Capability, type Connection, RpcError } from "../rpc/index.js";
 import { ClientOutput, type OutputOptions } from "./output.js";
 import { describeRefusal, withService } from "./session.js";

@@ -7,8 +7,6 @@
 import { AssertionError } from "node:assert";
 import { createRequire } from "node:module";
 import { dirname } from "node:path";
-import { RpcError } from "../rpc/errors.js";
-import { CapFileError } from "../rpc/net/cap-file.js";
 
 export const EXIT = {
   ok: 0,
@@ -38,11 +36,16 @@ export interface Outcome {
   readonly status: number;
 }
 
+/**
+ * The text of an error that means the same as `CommandFailed`; undefined for any other. So programs name errors of rooms
+ * that this one knows nothing of.
+ */
+export type FailureText = (error: unknown) => string | undefined;
+
 /** Sorts an error that ended a program. `UsageError` is not handled here: its text needs the command line's context. */
-export function outcomeOf(error: unknown): Outcome {
-  if (error instanceof RpcError) return { text: String(error), status: EXIT.failed };
-  if (error instanceof CommandFailed || error instanceof CapFileError)
-    return { text: error.message, status: EXIT.failed };
+export function outcomeOf(error: unknown, failureText: FailureText = () => undefined): Outcome {
+  const failure = error instanceof CommandFailed ? error.message : failureText(error);
+  if (failure !== undefined) return { text: failure, status: EXIT.failed };
   if (isAddonMissing(error)) {
     const root = dirname(createRequire(import.meta.url).resolve("ocluster/package.json"));
     const text =

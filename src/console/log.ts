@@ -7,7 +7,7 @@
  * Operators' scripts match these lines, hence the exact format: local time, source right-aligned in 14 columns, level.
  */
 import type { Logger as PinoLogger } from "pino";
-import { visibleLines } from "../text/visible.js";
+import { visibleLines } from "../text/index.js";
 import { type ColorChoice, paint, stderrTerminal, useColor } from "./terminal.js";
 
 /** From silent to chatty; a level shows its own entries and those of all levels before it. */

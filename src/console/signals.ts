@@ -2,7 +2,7 @@
  * Ending on SIGINT and SIGTERM in good order: the first one asks, the second one does not wait. And telling, on SIGUSR2, what
  * goes on.
  */
-import { visible } from "../text/visible.js";
+import { visible } from "../text/index.js";
 
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 

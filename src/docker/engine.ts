@@ -1,23 +1,11 @@
 /*
- * A Docker engine as the docker store, its sandbox and its fetcher use it: images, containers and volumes by their names,
- * and one kind of error.
+ * A Docker engine: images, containers and volumes by their names, and one kind of error.
  */
 
 import type { IncomingMessage } from "node:http";
 import type { Duplex, Readable } from "node:stream";
 import Docker from "dockerode";
-import { StoreError } from "../obuilder/errors.js";
-
-/** The engine refused, or could not be reached. */
-export class EngineError extends StoreError {
-  constructor(
-    message: string,
-    /** HTTP status; undefined if there was no answer. */
-    readonly status: number | undefined,
-  ) {
-    super(message);
-  }
-}
+import { EngineError } from "./errors.js";
 
 const MISSING = 404;
 const CONFLICT = 409;

@@ -2,8 +2,8 @@
  * Names of images: `[REGISTRY/]PATH[:TAG][@DIGEST]`.
  */
 
-import { BuildError } from "../obuilder/errors.js";
-import { quoted } from "../text/quoting.js";
+import { quoted } from "../text/index.js";
+import { ImageNameError } from "./errors.js";
 
 export interface ImageName {
   /** With the registry, as written: `debian`, `127.0.0.1:5000/org/app`. */
@@ -19,12 +19,12 @@ const NAME = new RegExp(
     "(?::(?<tag>\\w[\\w.-]{0,127}))?(?:@(?<digest>sha256:[0-9a-f]{64}))?$",
 );
 
-/** Throws `BuildError` for what is no name. */
+/** Throws `ImageNameError` for what is no name. */
 export function parseImageName(name: string): ImageName {
   const groups = NAME.exec(name)?.groups;
   // `..` within a component would be a way out of the directory of images.
   if (!groups || name.includes("..")) {
-    throw new BuildError(
+    throw new ImageNameError(
       `Invalid image name ${quoted(name)}; it should look like debian:13 or registry/name:tag@sha256:DIGEST`,
     );
   }

@@ -8,7 +8,6 @@
 import { readFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import { logger } from "../console/log.js";
 import { CredentialHelper, type HelperCredentials } from "./credential-helper.js";
 
 /** As the engine's API spells it. With an identity token the password is empty. */
@@ -34,39 +33,46 @@ interface StoredAuth {
   readonly identitytoken?: string;
 }
 
-const log = logger("worker");
+/** Told what is wrong with a file or a helper, and left out therefore. */
+export type OnWarning = (message: string) => void;
 
 /** The user name with which helpers say that the secret is a token. */
 const TOKEN_USER = "<token>";
 
 export class OperatorLogins {
-  private constructor(private readonly config: DockerConfig) {}
+  private constructor(
+    private readonly config: DockerConfig,
+    private readonly onWarning: OnWarning,
+  ) {}
 
   /** The file is read anew for each build, so that a login counts at once. Without a usable file there are no logins. */
-  static async read(): Promise<OperatorLogins> {
+  static async read(onWarning: OnWarning): Promise<OperatorLogins> {
     const directory = process.env.DOCKER_CONFIG || join(homedir(), ".docker");
     const path = join(directory, "config.json");
     try {
-      return new OperatorLogins(parseConfig(await readFile(path, "utf8")));
+      return new OperatorLogins(parseConfig(await readFile(path, "utf8")), onWarning);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== "ENOENT") {
-        log.warn(`Ignoring Docker's configuration "${path}": ${(error as Error).message}`);
+        onWarning(`Ignoring Docker's configuration "${path}": ${(error as Error).message}`);
       }
-      return new OperatorLogins(parseConfig("{}"));
+      return new OperatorLogins(parseConfig("{}"), onWarning);
     }
   }
 
-  /** What to log in to one registry with, if anything. A helper that fails is logged, and counts as none. */
+  /** What to log in to one registry with, if anything. A helper that fails is warned of, and counts as none. */
   async get(registry: string): Promise<RegistryAuth | undefined> {
     const { credHelpers, credsStore } = this.config;
     const helper = ownValue(credHelpers, registry) ?? credsStore;
-    return (helper ? await askHelper(helper, registry) : undefined) ?? this.#stored(registry);
+    return (
+      (helper ? await askHelper(helper, registry, this.onWarning) : undefined) ??
+      this.#stored(registry)
+    );
   }
 
   /** For each registry that there is something for: the classic builder wants to know before it begins. */
   async all(): Promise<RegistryAuths> {
     const { auths, credHelpers, credsStore } = this.config;
-    const listed = credsStore ? await listHelper(credsStore) : [];
+    const listed = credsStore ? await listHelper(credsStore, this.onWarning) : [];
     const registries = new Set([...Object.keys(auths), ...listed, ...Object.keys(credHelpers)]);
     const found = await Promise.all(
       [...registries].map(async (registry) => [registry, await this.get(registry)] as const),
@@ -126,22 +132,26 @@ function readStored({ auth = "", identitytoken }: StoredAuth): RegistryAuth | un
   return username === "" ? undefined : { username, password };
 }
 
-async function askHelper(name: string, registry: string): Promise<RegistryAuth | undefined> {
+async function askHelper(
+  name: string,
+  registry: string,
+  onWarning: OnWarning,
+): Promise<RegistryAuth | undefined> {
   return await orNothing(async () => {
     const credentials = await new CredentialHelper(name).get(registry);
     return credentials && fromHelper(credentials);
-  });
+  }, onWarning);
 }
 
-async function listHelper(name: string): Promise<string[]> {
-  return (await orNothing(() => new CredentialHelper(name).list())) ?? [];
+async function listHelper(name: string, onWarning: OnWarning): Promise<string[]> {
+  return (await orNothing(() => new CredentialHelper(name).list(), onWarning)) ?? [];
 }
 
-async function orNothing<T>(ask: () => Promise<T>): Promise<T | undefined> {
+async function orNothing<T>(ask: () => Promise<T>, onWarning: OnWarning): Promise<T | undefined> {
   try {
     return await ask();
   } catch (error) {
-    log.warn((error as Error).message);
+    onWarning((error as Error).message);
     return undefined;
   }
 }

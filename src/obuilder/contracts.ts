@@ -8,6 +8,7 @@
  */
 
 import type { Writable } from "node:stream";
+import type { OverlayMount } from "../system/index.js";
 import type { Env, UnixUser, User } from "./spec/spec.js";
 
 /** 64 lower-case hex digits: the SHA-256 of all that a layer depends on. Names a directory. */
@@ -43,15 +44,6 @@ export interface LayerDir {
    * name to the one that results. A base image may be given it, too, or is unpacked as elsewhere.
    */
   readonly image?: string;
-}
-
-/** An overlay file system to be mounted: `cd cwd && mount -t overlay -o options overlay target`. */
-export interface OverlayMount {
-  /** What relative paths in `options` are relative to. */
-  readonly cwd: string;
-  readonly options: string;
-  /** Absolute. */
-  readonly target: string;
 }
 
 /** Something held for its user; `release` must be called once and does not fail because of what the user did. */

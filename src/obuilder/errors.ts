@@ -2,7 +2,9 @@
  * How builds end badly.
  */
 
-import { quoted } from "../text/quoting.js";
+import { EngineError } from "../docker/index.js";
+import { ProgramError } from "../system/index.js";
+import { quoted } from "../text/index.js";
 
 /** A step failed; the message is what the user is told, in the words of the facts this project keeps to. */
 export class BuildError extends Error {
@@ -43,4 +45,11 @@ export class CacheBusy extends Error {
   constructor(cache: string) {
     super(`Cache ${quoted(cache)} is in use; try again when no build uses it`);
   }
+}
+
+/** Whether the machine is at fault, not a build: its store or configuration, a program, or the Docker engine. */
+export function isMachineFailure(error: unknown): error is Error {
+  return (
+    error instanceof StoreError || error instanceof ProgramError || error instanceof EngineError
+  );
 }

@@ -19,7 +19,14 @@ export {
   type RuntimeChoice,
 } from "./choices.js";
 export type { BuildLog, LayerId } from "./contracts.js";
-export { BuildCancelled, BuildError, CacheBusy, MissingStore, StoreError } from "./errors.js";
+export {
+  BuildCancelled,
+  BuildError,
+  CacheBusy,
+  isMachineFailure,
+  MissingStore,
+  StoreError,
+} from "./errors.js";
 export { type HealthcheckOptions, healthcheck } from "./healthcheck.js";
 export { type BuilderOptions, openBuilder } from "./open-builder.js";
 export { hasRoom, type PruneUntilOptions, pruneUntil, type Room } from "./prune.js";

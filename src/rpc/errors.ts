@@ -35,3 +35,17 @@ export class RpcError extends Error {
     });
   }
 }
+
+/** A capability file that cannot be used. The message names the file, what is wrong with it and what to do. */
+export class CapFileError extends Error {
+  override readonly name = "CapFileError";
+
+  constructor(
+    readonly path: string,
+    readonly problem: "missing" | "unreadable" | "malformed" | "unwritable",
+    message: string,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+  }
+}

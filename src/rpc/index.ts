@@ -19,13 +19,20 @@ export {
   type ConnectionOptions,
   type ConnectionStats,
 } from "./connection/connection.js";
-export { ERROR_KINDS, type ErrorKind, RpcError } from "./errors.js";
+export { CapFileError, ERROR_KINDS, type ErrorKind, RpcError } from "./errors.js";
 export { DEFAULT_LIMITS, type Limits } from "./limits.js";
-export { type Address, AddressError, formatAddress, parseAddress } from "./net/address.js";
+export {
+  type Address,
+  AddressError,
+  formatAddress,
+  formatHostPort,
+  parseAddress,
+} from "./net/address.js";
 export { type DoorLimits, doorLimits } from "./net/admission-limits.js";
-export { CapFileError, readCapFile, writeCapFile } from "./net/cap-file.js";
+export { readCapFile, writeCapFile } from "./net/cap-file.js";
 export { freshId, Identity, IdentityError, type IdentityLog } from "./net/identity.js";
 export type { Endpoint, Listener, VatLog } from "./net/listener.js";
+export { listenProblem } from "./net/listener.js";
 export { answers, type LivenessOptions, watchLiveness } from "./net/liveness.js";
 export { memoryTransportPair } from "./net/memory-transport.js";
 export { formatFingerprint, SturdyRef, SturdyRefError } from "./net/sturdy-ref.js";

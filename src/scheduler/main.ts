@@ -5,11 +5,11 @@
  * which says to whoever waits for them that the scheduler is there; then nothing but the services' own life until the
  * signal. At the end nobody new is let in, the peers are told, and the database is closed.
  */
+
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { logger } from "../console/log.js";
-import { rpcMetrics } from "../console/rpc-metrics.js";
-import { describeOnSignal } from "../console/signals.js";
+import { describeOnSignal, logger } from "../console/index.js";
+import { rpcMetrics } from "../console/metrics.js";
 import {
   type Address,
   DEFAULT_LIMITS,
@@ -20,7 +20,7 @@ import {
   Vat,
   writeCapFile,
 } from "../rpc/index.js";
-import { makeDirectory } from "../system/make-directory.js";
+import { makeDirectory } from "../system/index.js";
 import { lockState } from "../system/state-lock.js";
 import { MetricsServer } from "./metrics/http.js";
 import { SchedulerMetrics } from "./metrics/registry.js";

@@ -4,10 +4,17 @@
 
 import { readFile } from "node:fs/promises";
 import type { Duplex } from "node:stream";
-import type { OverlayMount } from "../obuilder/contracts.js";
-import { StoreError } from "../obuilder/errors.js";
 import { kernelAtLeast } from "./kernel.js";
-import { run } from "./process.js";
+import { ProgramError, run } from "./process.js";
+
+/** An overlay file system to be mounted: `cd cwd && mount -t overlay -o options overlay target`. */
+export interface OverlayMount {
+  /** What relative paths in `options` are relative to. */
+  readonly cwd: string;
+  readonly options: string;
+  /** Absolute. */
+  readonly target: string;
+}
 
 /** Newer versions of mount(8) would use an interface that takes no more than 256 bytes of options each. */
 const MOUNT_ENV = { ...process.env, LIBMOUNT_FORCE_MOUNT2: "always" };
@@ -65,7 +72,7 @@ export function withOwnMounts(
 
 /**
  * Waits until the mounts of a process with `withOwnMounts` are made, calls `prepare` with the path by which we can see
- * them, lets the command begin, and resolves with what `prepare` does. Throws `StoreError` if they could not be made, and
+ * them, lets the command begin, and resolves with what `prepare` does. Throws `ProgramError` if they could not be made, and
  * what `prepare` does; the process then ends.
  */
 export async function ownMountsMade<T>(
@@ -82,7 +89,7 @@ export async function ownMountsMade<T>(
       socket.write("go\n");
       return prepared;
     }
-    throw new StoreError(`Cannot set up the root: ${said.trim()}`);
+    throw new ProgramError(`Cannot set up the root: ${said.trim()}`, undefined, "");
   } finally {
     socket.end().resume(); // it waits no longer than that
   }

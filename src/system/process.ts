@@ -4,12 +4,12 @@
 
 import { type SpawnOptions, spawn } from "node:child_process";
 import type { Readable } from "node:stream";
-import type { LogSink } from "../obuilder/contracts.js";
-import { StoreError } from "../obuilder/errors.js";
 import { marked } from "./orphans.js";
 
 /** A program that could not be started or did not succeed. */
-export class ProgramError extends StoreError {
+export class ProgramError extends Error {
+  override readonly name = "ProgramError";
+
   constructor(
     message: string,
     /** Undefined if it was ended by a signal, or never started. */
@@ -19,6 +19,11 @@ export class ProgramError extends StoreError {
   ) {
     super(stderr === "" ? message : `${message}: ${stderr}`);
   }
+}
+
+/** Where a program prints to. A returned promise asks it to wait. */
+export interface OutputSink {
+  write(data: Uint8Array): void | Promise<void>;
 }
 
 /** How a program ended. */
@@ -84,7 +89,7 @@ export async function run(argv: readonly string[], options: RunOptions = {}): Pr
 /** Runs a program whose output is for the user to read. Rejects with `ProgramError`, or with the signal's reason. */
 export async function runLogged(
   argv: readonly string[],
-  { log, signal }: { readonly log: LogSink; readonly signal: AbortSignal },
+  { log, signal }: { readonly log: OutputSink; readonly signal: AbortSignal },
 ): Promise<void> {
   signal.throwIfAborted();
   const child = start(argv, { stdio: ["ignore", "pipe", "pipe"] });

@@ -3,7 +3,7 @@
  * knows of it, so this is said whatever the verbosity.
  */
 import { RpcError } from "../rpc/index.js";
-import { quoted } from "../text/quoting.js";
+import { quoted } from "../text/index.js";
 
 /** A worker's name, and the path of its capability file. */
 export interface Applicant {

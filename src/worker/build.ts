@@ -3,10 +3,10 @@
  */
 import type { Pointer, Struct, StructCtor } from "capnp-es";
 import type { JobDescr, Secret } from "../api/index.js";
-import { Slices } from "../async/slices.js";
-import { logger } from "../console/log.js";
+import { Slices } from "../async/index.js";
+import { logger } from "../console/index.js";
 import { readingSpec } from "../obuilder/index.js";
-import { quoted } from "../text/quoting.js";
+import { quoted } from "../text/index.js";
 import type { Contexts } from "./context/contexts.js";
 import type { DockerBuilder } from "./docker/docker-builder.js";
 import { InvalidJob, JobFailed } from "./failure.js";

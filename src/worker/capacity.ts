@@ -2,7 +2,7 @@
  * How much of the worker is in use, in units of capacity: each job takes as many units as its weight.
  */
 
-import { Condition } from "../async/condition.js";
+import { Condition } from "../async/index.js";
 
 /** Jobs whose cache hint matches take `weight` units of capacity. */
 export interface WeightRule {

@@ -3,7 +3,7 @@
  */
 import { randomBytes } from "node:crypto";
 import { rm } from "node:fs/promises";
-import { makeDirectory } from "../system/make-directory.js";
+import { makeDirectory } from "../system/index.js";
 
 /** A file name that is not in use, `PREFIX-PID-RANDOM`, and by which `isLeftover` knows whose it is. */
 export function temporaryName(prefix: string): string {

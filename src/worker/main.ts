@@ -1,11 +1,9 @@
 /**
  * The worker as a process of its own: signals, readiness for the service manager, exit.
  */
-import { CommandFailed } from "../console/errors.js";
-import { logger } from "../console/log.js";
-import { notifyServiceManager } from "../console/service-manager.js";
-import { dieOf } from "../console/signals.js";
-import { StoreError } from "../obuilder/index.js";
+
+import { CommandFailed, dieOf, logger, notifyServiceManager } from "../console/index.js";
+import { isMachineFailure } from "../obuilder/index.js";
 import { CapFileError } from "../rpc/index.js";
 import { StateInUse } from "../system/state-lock.js";
 import { connectEngine } from "./docker/engine.js";
@@ -74,7 +72,7 @@ function isExpected(error: unknown): error is Error {
   return (
     error instanceof CapFileError ||
     error instanceof StateInUse ||
-    error instanceof StoreError ||
+    isMachineFailure(error) ||
     error instanceof InitialHealthcheckFailed
   );
 }

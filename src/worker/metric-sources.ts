@@ -1,8 +1,8 @@
 /**
  * Metrics that this worker fetches over HTTP and passes on: of its host, and of what else its operator names.
  */
-import type { Metrics } from "../api/worker.js";
-import { logger } from "../console/log.js";
+import type { Worker } from "../api/index.js";
+import { logger } from "../console/index.js";
 
 const log = logger("worker");
 
@@ -18,7 +18,7 @@ export class MetricSourceFailed extends Error {
 }
 
 /** Fetches metrics; `name` is the source's name in errors. Throws `MetricSourceFailed`. */
-export async function fetchMetrics(name: string, url: URL): Promise<Metrics> {
+export async function fetchMetrics(name: string, url: URL): Promise<Worker.Metrics> {
   try {
     const response = await fetch(url, { signal: AbortSignal.timeout(TIMEOUT_MS) });
     const contentType = response.headers.get("content-type");

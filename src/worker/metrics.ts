@@ -2,8 +2,8 @@
  * What a worker counts about itself, for Prometheus. Dashboards know these names, which are the reference's.
  */
 import { Counter, collectDefaultMetrics, Gauge, Registry, Summary } from "prom-client";
-import type { Metrics } from "../api/worker.js";
-import { logMetrics } from "../console/log-metrics.js";
+import type { Worker } from "../api/index.js";
+import { logMetrics } from "../console/metrics.js";
 import type { JobEnd } from "./job.js";
 
 export class WorkerMetrics {
@@ -59,7 +59,7 @@ export class WorkerMetrics {
   }
 
   /** All of them, in Prometheus' text format 0.0.4. */
-  async report(): Promise<Metrics> {
+  async report(): Promise<Worker.Metrics> {
     return { contentType: this.registry.contentType, data: await this.registry.metrics() };
   }
 }

@@ -5,7 +5,7 @@
  * disk space, and that may take the queue out of service until they are.
  */
 import { Queue } from "../api/index.js";
-import { logger } from "../console/log.js";
+import { logger } from "../console/index.js";
 import { type Capability, type DetachedPointer, RpcError } from "../rpc/index.js";
 import type { Capacity } from "./capacity.js";
 import type { Job } from "./job.js";

@@ -5,9 +5,8 @@
  * layers to give up, on a disk that others fill, still works as long as there is any space left.
  */
 import type { Secret } from "../api/index.js";
-import { Condition } from "../async/condition.js";
-import { sleep, stopwatch } from "../async/sleep.js";
-import { logger } from "../console/log.js";
+import { Condition, sleep, stopwatch } from "../async/index.js";
+import { logger } from "../console/index.js";
 import {
   BuildCancelled,
   BuildError,
@@ -15,11 +14,11 @@ import {
   type BuilderOptions,
   type BuildLog,
   healthcheck,
+  isMachineFailure,
   openBuilder,
   type Spec,
-  StoreError,
 } from "../obuilder/index.js";
-import { toBytes } from "../text/bytes.js";
+import { toBytes } from "../text/index.js";
 import type { BuildIo } from "./build.js";
 import { JobFailed } from "./failure.js";
 import type { JobLog } from "./log/job-log.js";
@@ -122,7 +121,7 @@ export class SpecBuilder {
       });
     } catch (error) {
       if (error instanceof BuildCancelled) signal.throwIfAborted();
-      if (error instanceof BuildError || error instanceof StoreError) {
+      if (error instanceof BuildError || isMachineFailure(error)) {
         throw new JobFailed(error.message, { cause: error });
       }
       throw error;

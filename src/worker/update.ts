@@ -5,11 +5,13 @@
 import { existsSync } from "node:fs";
 import type { Readable } from "node:stream";
 import type Docker from "dockerode";
-import { logger } from "../console/log.js";
-import { OperatorLogins } from "../docker/registry-auth.js";
+import { logger } from "../console/index.js";
+import { OperatorLogins } from "../docker/index.js";
 import { engineFailure, engineMessages } from "./docker/engine.js";
 import { registryOf } from "./docker/image-name.js";
 import type { ServiceImage, UpdateMode } from "./update-options.js";
+
+const log = logger("worker");
 
 /** Prepares an update, while jobs still run; the result does it, once they have ended. Both may reject. */
 export type Updater = () => Promise<() => Promise<void>>;
@@ -36,7 +38,9 @@ export function serviceUpdater(
 ): Updater {
   return async () => {
     const name = `${repository}:${tag}`;
-    const authconfig = await (await OperatorLogins.read()).get(registryOf(repository));
+    const authconfig = await (await OperatorLogins.read((message) => log.warn(message))).get(
+      registryOf(repository),
+    );
     const pulling = await docker.pull(name, { ...(authconfig && { authconfig }) }).catch(refuse);
     for await (const { error } of engineMessages(pulling as Readable)) {
       if (error !== undefined) throw new UpdateFailed(`Cannot pull ${name}: ${error}`);
@@ -44,7 +48,7 @@ export function serviceUpdater(
     const { RepoDigests } = await docker.getImage(name).inspect().catch(refuse);
     const id = (RepoDigests ?? []).find((digest) => digest.startsWith(`${repository}@`));
     if (id === undefined) throw new UpdateFailed(`No new image starts with "${repository}@"!`);
-    logger("worker").info(`Latest service version is ${id}`);
+    log.info(`Latest service version is ${id}`);
     return async () => {
       const handle = docker.getService(service);
       const { Spec, Version } = (await handle.inspect().catch(refuse)) as ServiceState;

@@ -10,13 +10,11 @@
  * - *stopping* (the signal of `run`, or an update): the running jobs are cancelled, and clean up.
  * - *closed*.
  */
+
 import { cacheHintOf, Registration, readJobDescr, Worker as WorkerApi } from "../api/index.js";
-import { Backoff } from "../async/backoff.js";
-import { Condition } from "../async/condition.js";
-import { sleep, stopwatch } from "../async/sleep.js";
-import { logger } from "../console/log.js";
-import { rpcMetrics } from "../console/rpc-metrics.js";
-import { describeOnSignal } from "../console/signals.js";
+import { Backoff, Condition, sleep, stopwatch } from "../async/index.js";
+import { describeOnSignal, logger } from "../console/index.js";
+import { rpcMetrics } from "../console/metrics.js";
 import { type DetachedPointer, readCapFile, Vat, watchLiveness } from "../rpc/index.js";
 import { lockState } from "../system/state-lock.js";
 import { adviceOn } from "./advice.js";

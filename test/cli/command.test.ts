@@ -1,8 +1,10 @@
 /** The grammar, the help and the exit statuses that all command lines share, shown on a small program. */
+
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { rpcFailure } from "../../src/bin/rpc-failure.js";
 import {
   command,
   connectOption,
@@ -92,10 +94,15 @@ function farm() {
 async function farmed(...argv: string[]) {
   let stdout = "";
   let stderr = "";
-  const status = await run(farm(), argv, {
-    stdout: { write: (text) => (stdout += text) },
-    stderr: { write: (text) => (stderr += text) },
-  });
+  const status = await run(
+    farm(),
+    argv,
+    {
+      stdout: { write: (text) => (stdout += text) },
+      stderr: { write: (text) => (stderr += text) },
+    },
+    rpcFailure,
+  );
   return { status, stdout, stderr };
 }
 

@@ -1,9 +1,11 @@
 /** What option values mean, and what is said about those that mean nothing. */
+
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { address } from "../../src/bin/addresses.js";
 import * as values from "../../src/cli/values.js";
 
 let dir: string;
@@ -18,7 +20,7 @@ beforeAll(() => {
 afterAll(() => rmSync(dir, { recursive: true }));
 
 describe("values", () => {
-  test.each<[keyof typeof values, values.Parser<unknown>, string, unknown]>([
+  test.each<[keyof typeof values | "address", values.Parser<unknown>, string, unknown]>([
     ["integer", values.integer(), "-12", -12],
     ["decimal", values.decimal(), "0.5", 0.5],
     ["decimal", values.decimal(), "1e3", 1000],
@@ -44,8 +46,8 @@ describe("values", () => {
     ["list", values.list(values.nonEmpty), "", []],
     ["assignment", values.assignment, "a=b=c", { key: "a", value: "b=c" }],
     ["assignment", values.assignment, "a=", { key: "a", value: "" }],
-    ["address", values.address, "tcp:0.0.0.0:9000", { kind: "tcp", host: "0.0.0.0", port: 9000 }],
-    ["address", values.address, "unix:/run/s.sock", { kind: "unix", path: "/run/s.sock" }],
+    ["address", address, "tcp:0.0.0.0:9000", { kind: "tcp", host: "0.0.0.0", port: 9000 }],
+    ["address", address, "unix:/run/s.sock", { kind: "unix", path: "/run/s.sock" }],
     [
       "namedUrls",
       values.namedUrls,
@@ -116,11 +118,7 @@ describe("values that mean nothing", () => {
     [values.imageTarget, ":tag", "invalid value ':tag', expected REPO:TAG"],
     [values.list(values.integer()), "1,x", "invalid value 'x', expected a whole number"],
     [values.assignment, "=b", "invalid value '=b', expected KEY=VALUE"],
-    [
-      values.address,
-      "9000",
-      `Missing ':' in address "9000" (expected tcp:HOST:PORT or unix:/PATH)`,
-    ],
+    [address, "9000", `Missing ':' in address "9000" (expected tcp:HOST:PORT or unix:/PATH)`],
     [values.secretFile, "id", "invalid value 'id', expected ID:FILE"],
     [values.secretFile, ":f", "invalid value ':f', expected ID:FILE"],
     [values.secretFile, "id:/nonexistent", "no '/nonexistent' file"],
@@ -142,7 +140,7 @@ describe("values that mean nothing", () => {
       values.duration,
       values.size(),
       values.list(values.integer()),
-      values.address,
+      address,
       values.assignment,
       values.namedUrls,
     ];

@@ -3,7 +3,7 @@
 import { Registry } from "prom-client";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { configureLog, formatEntry, logger } from "../../src/console/log.js";
-import { logMetrics } from "../../src/console/log-metrics.js";
+import { logMetrics } from "../../src/console/metrics.js";
 
 const time = new Date(2020, 10, 5, 16, 28, 30);
 

@@ -13,6 +13,7 @@ let dir: string;
 const { DOCKER_CONFIG, PATH } = process.env;
 
 beforeEach(() => {
+  warnings = [];
   dir = mkdtempSync(join(tmpdir(), "ocluster-logins-"));
   process.env.DOCKER_CONFIG = dir;
   process.env.PATH = `${dir}:${PATH}`;
@@ -25,10 +26,12 @@ afterEach(() => {
   rmSync(dir, { recursive: true });
 });
 
+let warnings: string[];
+
 function configure(config: unknown): Promise<OperatorLogins> {
   const text = typeof config === "string" ? config : JSON.stringify(config);
   writeFileSync(join(dir, "config.json"), text);
-  return OperatorLogins.read();
+  return OperatorLogins.read((warning) => warnings.push(warning));
 }
 
 /** Makes the helper `name`, a shell script; it notes what it was asked for. */
@@ -82,7 +85,9 @@ describe("the configuration", () => {
   });
 
   it("need not be there", async () => {
-    expect([...(await (await OperatorLogins.read()).all())]).toEqual([]);
+    expect([
+      ...(await (await OperatorLogins.read((warning) => warnings.push(warning))).all()),
+    ]).toEqual([]);
   });
 });
 

@@ -10,7 +10,8 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { CapFileError, readCapFile, writeCapFile } from "../../src/rpc/net/cap-file.js";
+import { CapFileError } from "../../src/rpc/errors.js";
+import { readCapFile, writeCapFile } from "../../src/rpc/net/cap-file.js";
 import { SturdyRef } from "../../src/rpc/net/sturdy-ref.js";
 
 const URI =

@@ -6,9 +6,8 @@
  */
 
 import type { Writable } from "node:stream";
-import { unlessAborted } from "../../async/abort.js";
-import { Slices } from "../../async/slices.js";
-import { quoted } from "../../text/quoting.js";
+import { Slices, unlessAborted } from "../../async/index.js";
+import { quoted } from "../../text/index.js";
 import type {
   BuildLog,
   CacheMount,
@@ -20,7 +19,7 @@ import type {
   SecretMount,
   Store,
 } from "../contracts.js";
-import { BuildCancelled, BuildError, StoreError } from "../errors.js";
+import { BuildCancelled, BuildError, isMachineFailure } from "../errors.js";
 import { BaseImages } from "../image/base-images.js";
 import { unixUser } from "../sandboxes/oci-config.js";
 import { Scope } from "../spec/scope.js";
@@ -332,6 +331,6 @@ function secretMount({ id, target }: Secret, values: ReadonlyMap<string, Uint8Ar
 function asBuildError(error: unknown): unknown {
   if (error instanceof BuildError || error instanceof BuildCancelled) return error;
   const system = error instanceof Error && "code" in error && "syscall" in error;
-  if (system || error instanceof StoreError) return new BuildError((error as Error).message);
+  if (system || isMachineFailure(error)) return new BuildError((error as Error).message);
   return error;
 }

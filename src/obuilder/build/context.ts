@@ -3,7 +3,7 @@
  * variables and by which shell. None of this makes a layer; it flows into the ids of later ones.
  */
 
-import { byteLength } from "../../text/bytes.js";
+import { byteLength } from "../../text/index.js";
 import { BuildError } from "../errors.js";
 import { type Env, type Op, ROOT, type User } from "../spec/spec.js";
 import { Variables } from "./variables.js";

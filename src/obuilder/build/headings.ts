@@ -4,7 +4,7 @@
  * itself: its author pays for what is printed neither in memory nor in time.
  */
 
-import { quoted } from "../../text/quoting.js";
+import { quoted } from "../../text/index.js";
 import { Layout } from "../sexp/layout.js";
 import { layHuman } from "../sexp/printer.js";
 import { atom, isAtom, list, type Sexp } from "../sexp/sexp.js";

@@ -8,8 +8,8 @@
  */
 
 import { createHash } from "node:crypto";
-import { inOneGo } from "../../async/slices.js";
-import { fromBytes, toBytes } from "../../text/bytes.js";
+import { inOneGo } from "../../async/index.js";
+import { fromBytes, toBytes } from "../../text/index.js";
 import { writingMachine } from "../sexp/printer.js";
 import { type List, list } from "../sexp/sexp.js";
 import type { Env, User } from "../spec/spec.js";

@@ -15,7 +15,7 @@
  * pins every layer from before it asks for it until its own end, and a step in progress its base.
  */
 
-import { unlessAborted } from "../../async/abort.js";
+import { unlessAborted } from "../../async/index.js";
 import type { BuildLog, LayerDir, LayerId, LogSink, Store } from "../contracts.js";
 import { BuildCancelled, BuildError, SourceChanged } from "../errors.js";
 import type { LayerDatabase } from "./database.js";

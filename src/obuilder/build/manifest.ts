@@ -5,8 +5,8 @@
 
 import { createHash } from "node:crypto";
 import { closeSync, readSync } from "node:fs";
-import { Slices } from "../../async/slices.js";
-import { quoted } from "../../text/quoting.js";
+import { Slices } from "../../async/index.js";
+import { quoted } from "../../text/index.js";
 import { BuildError } from "../errors.js";
 import { SourceDir } from "./source-dir.js";
 

@@ -6,7 +6,7 @@
  */
 
 import { statfsSync } from "node:fs";
-import { BuildError, StoreError } from "../errors.js";
+import { BuildError, isMachineFailure } from "../errors.js";
 import { formatSize } from "./layer-table.js";
 
 /** Both with and without a quota, in the words of the C library, rsync, btrfs and Docker. */
@@ -27,7 +27,7 @@ const LEAST_INODES = 1 / 1000;
 export function isOutOfSpace(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   if (CODES.includes((error as NodeJS.ErrnoException).code)) return true;
-  return error instanceof StoreError && WORDS.test(error.message);
+  return isMachineFailure(error) && WORDS.test(error.message);
 }
 
 /** The same, also where the error does not say but the file system of `path` does. */

@@ -14,7 +14,7 @@
 
 import { basename, posix } from "node:path";
 import { setImmediate as immediate } from "node:timers/promises";
-import { quoted } from "../../text/quoting.js";
+import { quoted } from "../../text/index.js";
 import type { RootEntry, RootView } from "../contracts.js";
 import { BuildError } from "../errors.js";
 import type { Manifest } from "./manifest.js";

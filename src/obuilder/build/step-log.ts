@@ -8,7 +8,7 @@
  */
 
 import { type FileHandle, open } from "node:fs/promises";
-import { Mutex } from "../../async/mutex.js";
+import { Mutex } from "../../async/index.js";
 import type { LogSink } from "../contracts.js";
 import { BuildCancelled } from "../errors.js";
 

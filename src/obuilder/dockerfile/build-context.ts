@@ -7,8 +7,8 @@
  */
 
 import { lstatSync, readdirSync, type Stats } from "node:fs";
-import { fromBytes, toBytes } from "../../text/bytes.js";
-import type { IgnoreFile, IgnorePattern } from "../../text/ignore-file.js";
+import type { IgnoreFile, IgnorePattern } from "../../text/index.js";
+import { fromBytes, toBytes } from "../../text/index.js";
 import { InstructionError } from "./errors.js";
 
 export type PathKind = "file" | "dir" | "symlink" | "other";

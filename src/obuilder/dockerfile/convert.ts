@@ -9,7 +9,7 @@
  * assumed; their variables can be told, and so can what is in the build context.
  */
 
-import { fromBytes } from "../../text/bytes.js";
+import { fromBytes } from "../../text/index.js";
 import type { ChildBuild, DataSource, Spec } from "../spec/spec.js";
 import { type BuildContext, UNKNOWN_CONTEXT } from "./build-context.js";
 import { convertCopy } from "./copy.js";

@@ -2,7 +2,7 @@
  * Several fetchers in an order of preference: an image comes from the first one that can be asked for it.
  */
 
-import type { DockerEngine } from "../../docker/engine.js";
+import type { DockerEngine } from "../../docker/index.js";
 import type { FetcherName } from "../choices.js";
 import type { FetchedImage, Fetcher, FetchIo, LayerDir } from "../contracts.js";
 import { BuildError } from "../errors.js";

@@ -4,10 +4,11 @@
 
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
-import { parseImageName, pinnedName } from "../../docker/image-name.js";
-import { endingText, ProgramError, run, start } from "../../system/process.js";
+import { pinnedName } from "../../docker/index.js";
+import { endingText, ProgramError, run, start } from "../../system/index.js";
 import type { FetchedImage, Fetcher, FetchIo, LayerDir, LogSink } from "../contracts.js";
 import { BuildCancelled, BuildError, failure } from "../errors.js";
+import { imageNameOf } from "../image/image-name.js";
 import { parseVariable } from "../image/variables.js";
 import type { Env } from "../spec/spec.js";
 
@@ -74,7 +75,7 @@ export async function imageDigest(image: string): Promise<string | undefined> {
   );
   const [, digests, id] = /^(\[.*\]) (sha256:[0-9a-f]{64})$/.exec(text.trim()) ?? [];
   if (digests === undefined) return id;
-  const { repository } = parseImageName(image);
+  const { repository } = imageNameOf(image);
   const known = (JSON.parse(digests) as string[]).map((name) => name.split("@"));
   return known.find(([name]) => name === repository)?.[1] ?? known[0]?.[1] ?? id;
 }
@@ -85,7 +86,7 @@ export async function imageDigest(image: string): Promise<string | undefined> {
  */
 export async function localName(image: string): Promise<string> {
   if (!image.includes("@")) return image;
-  const name = parseImageName(image);
+  const name = imageNameOf(image);
   const isId = await run([
     "docker",
     "image",

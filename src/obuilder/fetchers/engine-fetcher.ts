@@ -3,8 +3,8 @@
  * the layer's name.
  */
 
-import type { DockerEngine } from "../../docker/engine.js";
-import { runLogged } from "../../system/process.js";
+import type { DockerEngine } from "../../docker/index.js";
+import { runLogged } from "../../system/index.js";
 import type { FetchedImage, Fetcher, FetchIo, LayerDir } from "../contracts.js";
 import { BuildError, StoreError } from "../errors.js";
 import { parseVariable } from "../image/variables.js";

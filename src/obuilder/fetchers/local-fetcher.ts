@@ -10,9 +10,10 @@
  */
 
 import { join } from "node:path";
-import { type ImageName, parseImageName, repositoryAliases } from "../../docker/image-name.js";
+import { type ImageName, repositoryAliases } from "../../docker/index.js";
 import type { FetchedImage, Fetcher, FetchIo, LayerDir } from "../contracts.js";
 import { BuildError } from "../errors.js";
+import { imageNameOf } from "../image/image-name.js";
 import {
   type Descriptor,
   imageVariables,
@@ -38,11 +39,11 @@ export class LocalFetcher implements Fetcher {
   }
 
   async canFetch(image: string): Promise<boolean> {
-    return (await this.#find(parseImageName(image))) !== undefined;
+    return (await this.#find(imageNameOf(image))) !== undefined;
   }
 
   async fetch(image: string, layer: LayerDir, { signal }: FetchIo): Promise<FetchedImage> {
-    const found = await this.#find(parseImageName(image));
+    const found = await this.#find(imageNameOf(image));
     if (!found) throw new BuildError(`Image ${image} is not in ${this.#dir}`);
     const rootfs = join(layer.path, "rootfs");
     const env = await unpackImage(found.layout, found.image, rootfs, { tmp: this.#tmp, signal });
@@ -50,12 +51,12 @@ export class LocalFetcher implements Fetcher {
   }
 
   async knownEnv(image: string): Promise<Env | undefined> {
-    const found = await this.#find(parseImageName(image));
+    const found = await this.#find(imageNameOf(image));
     return found && (await imageVariables(found.layout, found.image));
   }
 
   async resolve(image: string): Promise<string | undefined> {
-    return (await this.#find(parseImageName(image)))?.image.digest;
+    return (await this.#find(imageNameOf(image)))?.image.digest;
   }
 
   async #find(name: ImageName): Promise<Found | undefined> {

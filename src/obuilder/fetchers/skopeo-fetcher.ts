@@ -5,15 +5,11 @@
 
 import { access, mkdtemp, rm } from "node:fs/promises";
 import { join } from "node:path";
-import {
-  type ImageName,
-  isLoopbackRegistry,
-  parseImageName,
-  pinnedName,
-} from "../../docker/image-name.js";
-import { run, runLogged } from "../../system/process.js";
+import { type ImageName, isLoopbackRegistry, pinnedName } from "../../docker/index.js";
+import { run, runLogged } from "../../system/index.js";
 import type { FetchedImage, Fetcher, FetchIo, LayerDir } from "../contracts.js";
 import { BuildError } from "../errors.js";
+import { imageNameOf } from "../image/image-name.js";
 import { readIndex, unpackImage } from "../image/oci-layout.js";
 
 /** Without this file skopeo does nothing unless told to accept any image; Debian has it in a package of its own. */
@@ -35,7 +31,7 @@ export class SkopeoFetcher implements Fetcher {
   }
 
   async fetch(image: string, layer: LayerDir, { log, signal }: FetchIo): Promise<FetchedImage> {
-    const name = parseImageName(image);
+    const name = imageNameOf(image);
     // A tag may move at any moment; the digest that is recorded must be of the image that is fetched.
     const digest = name.digest ?? (await this.#digest(name, signal));
     const layout = await mkdtemp(join(this.#tmp, "pull-"));
@@ -61,7 +57,7 @@ export class SkopeoFetcher implements Fetcher {
   }
 
   async resolve(image: string, signal: AbortSignal): Promise<string | undefined> {
-    return await this.#digest(parseImageName(image), signal);
+    return await this.#digest(imageNameOf(image), signal);
   }
 
   async #digest(name: ImageName, signal: AbortSignal): Promise<string> {

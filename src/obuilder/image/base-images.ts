@@ -5,12 +5,12 @@
  * from the old one stay as they are until they are pruned.
  */
 
-import { NamedMutex } from "../../async/mutex.js";
+import { NamedMutex } from "../../async/index.js";
 import { fromHeading } from "../build/headings.js";
 import { baseKey } from "../build/layer-ids.js";
 import type { Layers } from "../build/layers.js";
 import type { BuildLog, Fetcher, LayerId, Store } from "../contracts.js";
-import { BuildCancelled, BuildError, StoreError } from "../errors.js";
+import { BuildCancelled, BuildError, isMachineFailure } from "../errors.js";
 import type { Env } from "../spec/spec.js";
 import { readImageEnv, writeEnv } from "./image-env.js";
 import { TagRecords } from "./tag-records.js";
@@ -98,7 +98,7 @@ export class BaseImages {
       return await this.#options.fetcher.resolve(image, signal ?? new AbortController().signal);
     } catch (error) {
       if (signal?.aborted) throw new BuildCancelled();
-      if (!(error instanceof StoreError || error instanceof BuildError)) throw error;
+      if (!(isMachineFailure(error) || error instanceof BuildError)) throw error;
       log.note(
         `Cannot look up image ${image}, going on with what is in the store: ${error.message}`,
       );

@@ -4,7 +4,7 @@
 
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { toBytes } from "../../text/bytes.js";
+import { toBytes } from "../../text/index.js";
 import type { LayerId, Store } from "../contracts.js";
 import { StoreError } from "../errors.js";
 import { toHuman } from "../sexp/printer.js";

@@ -8,7 +8,7 @@
 import { createHash } from "node:crypto";
 import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { run } from "../../system/process.js";
+import { run } from "../../system/index.js";
 import { BuildError } from "../errors.js";
 import type { Env, KeyValue } from "../spec/spec.js";
 import { parseVariable } from "./variables.js";

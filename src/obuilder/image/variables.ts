@@ -2,7 +2,7 @@
  * Variables in the configuration of images.
  */
 
-import { quoted } from "../../text/quoting.js";
+import { quoted } from "../../text/index.js";
 import { failure } from "../errors.js";
 import type { KeyValue } from "../spec/spec.js";
 

@@ -7,9 +7,8 @@
 import { closeSync, lstatSync, mkdirSync, openSync, readlinkSync, symlinkSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import { Mutex } from "../../async/mutex.js";
-import { listMounts } from "../../system/mounts.js";
-import { run } from "../../system/process.js";
+import { Mutex } from "../../async/index.js";
+import { listMounts, run } from "../../system/index.js";
 import { isNoSpace } from "../build/no-space.js";
 import type { RuntimeChoice } from "../choices.js";
 import type { CacheMount, LayerDir, Sandbox, SandboxIo, SandboxStep } from "../contracts.js";

@@ -2,8 +2,8 @@
  * The root of a container, to be looked at by way of its engine, as it may be kept where we cannot see it.
  */
 
-import type { DockerEngine } from "../../docker/engine.js";
-import { toBytes } from "../../text/bytes.js";
+import type { DockerEngine } from "../../docker/index.js";
+import { toBytes } from "../../text/index.js";
 import type { RootEntry, RootView } from "../contracts.js";
 
 /** Bits of Go's `os.FileMode`. */

@@ -4,7 +4,7 @@
  */
 
 import { lstatSync, readlinkSync } from "node:fs";
-import { fromBytes, toBytes } from "../../text/bytes.js";
+import { fromBytes, toBytes } from "../../text/index.js";
 import type { RootEntry, RootView } from "../contracts.js";
 
 /** Nothing is at such a path. What is too long a name for the system cannot be there either. */

@@ -10,7 +10,7 @@
  * its user's own, and nothing of the step runs yet, so what is found stays true.
  */
 
-import { quoted } from "../../text/quoting.js";
+import { quoted } from "../../text/index.js";
 import type { CacheMount, SandboxStep, SecretMount } from "../contracts.js";
 import { BuildError } from "../errors.js";
 import { usesHostNetwork } from "./oci-config.js";

@@ -4,7 +4,7 @@
  */
 
 import { join } from "node:path";
-import { quoted } from "../../text/quoting.js";
+import { quoted } from "../../text/index.js";
 import type { SandboxStep } from "../contracts.js";
 import { BuildError, failure } from "../errors.js";
 import { isUnixUser, type UnixUser, type User } from "../spec/spec.js";

@@ -13,9 +13,15 @@ import type { Socket } from "node:net";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
-import { mountEnv, ownMountsMade, withOwnMounts } from "../../system/mounts.js";
-import { PipePool } from "../../system/pipe.js";
-import { endingText, run, start } from "../../system/process.js";
+import {
+  endingText,
+  mountEnv,
+  ownMountsMade,
+  PipePool,
+  run,
+  start,
+  withOwnMounts,
+} from "../../system/index.js";
 import type { LayerDir, Sandbox, SandboxIo, SandboxStep } from "../contracts.js";
 import { BuildCancelled, BuildError } from "../errors.js";
 import { emptyDir } from "../stores/files.js";

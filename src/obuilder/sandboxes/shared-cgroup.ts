@@ -9,7 +9,7 @@
 
 import { mkdirSync, readFileSync, rmdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { listMounts } from "../../system/mounts.js";
+import { listMounts } from "../../system/index.js";
 
 type Controller = "devices" | "pids";
 

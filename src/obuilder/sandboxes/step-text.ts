@@ -4,8 +4,7 @@
  * runtime. So it is refused, by name, before anything runs.
  */
 
-import { byteLength, fromBytes, toBytes } from "../../text/bytes.js";
-import { quoted } from "../../text/quoting.js";
+import { byteLength, fromBytes, quoted, toBytes } from "../../text/index.js";
 import type { SandboxStep } from "../contracts.js";
 import { BuildError } from "../errors.js";
 

@@ -14,7 +14,7 @@
  * by the longest line rather than by the text.
  */
 
-import { byteLength } from "../../text/bytes.js";
+import { byteLength } from "../../text/index.js";
 
 const MARGIN = 78;
 const MAX_INDENT = 68;

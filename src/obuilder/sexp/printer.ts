@@ -3,8 +3,8 @@
  * files and messages that people read.
  */
 
-import { inOneGo } from "../../async/slices.js";
-import { escaped, mustQuote, quoted } from "../../text/quoting.js";
+import { inOneGo } from "../../async/index.js";
+import { escaped, mustQuote, quoted } from "../../text/index.js";
 import { Layout } from "./layout.js";
 import { isAtom, type List, type Sexp } from "./sexp.js";
 

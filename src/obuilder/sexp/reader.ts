@@ -6,8 +6,8 @@
  * of a text it is fed a space. Of a file's rest, as the reference has it, it is not.
  */
 
-import { inOneGo } from "../../async/slices.js";
-import { fromBytes } from "../../text/bytes.js";
+import { inOneGo } from "../../async/index.js";
+import { fromBytes } from "../../text/index.js";
 import { SexpError } from "./errors.js";
 import { scan } from "./scanner.js";
 import type { Sexp } from "./sexp.js";

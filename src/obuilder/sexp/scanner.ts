@@ -3,7 +3,7 @@
  * can neither exhaust the call stack nor, by the limits below, the memory.
  */
 
-import { fromBytes } from "../../text/bytes.js";
+import { fromBytes } from "../../text/index.js";
 import { SexpError } from "./errors.js";
 import { decodeQuoted, endOfBare, endOfBlockComment, endOfQuoted } from "./lexer.js";
 import { atom, type Sexp } from "./sexp.js";

@@ -14,7 +14,7 @@
  * follows in parentheses of its own; and what a message quotes is the inner form.
  */
 
-import { inOneGo } from "../../async/slices.js";
+import { inOneGo } from "../../async/index.js";
 import { SexpError } from "../sexp/errors.js";
 import { Layout } from "../sexp/layout.js";
 import { layHuman, toMachine } from "../sexp/printer.js";

@@ -4,7 +4,7 @@
  * siblings, nephews and grandchildren are not.
  */
 
-import { compareBytes } from "../../text/bytes.js";
+import { compareBytes } from "../../text/index.js";
 import { SexpError } from "../sexp/errors.js";
 import { Layout } from "../sexp/layout.js";
 import { Scope } from "./scope.js";

@@ -5,8 +5,7 @@
 import type { Stats } from "node:fs";
 import { lstat } from "node:fs/promises";
 import { release } from "node:os";
-import { kernelAtLeast } from "../../system/kernel.js";
-import { ProgramError, run } from "../../system/process.js";
+import { kernelAtLeast, ProgramError, run } from "../../system/index.js";
 import { StoreError } from "../errors.js";
 import { prefixedCacheName } from "./cache-name.js";
 import type { CloneEngine } from "./cloning-store.js";

@@ -2,7 +2,7 @@
  * File names for caches, whose own names are any bytes.
  */
 
-import { toBytes } from "../../text/bytes.js";
+import { toBytes } from "../../text/index.js";
 
 const PLAIN = /^[A-Za-z0-9._-]*$/;
 

@@ -3,7 +3,7 @@
  * caches' users end with it.
  */
 
-import { Mutex } from "../../async/mutex.js";
+import { Mutex } from "../../async/index.js";
 
 export interface CacheState {
   /** Held by whoever takes, gives back or removes the cache. */

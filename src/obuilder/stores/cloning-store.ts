@@ -11,7 +11,7 @@
 
 import { chown, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { quoted } from "../../text/quoting.js";
+import { quoted } from "../../text/index.js";
 import type { LayerDir, LayerId, Lease, Store, StoredLayer } from "../contracts.js";
 import { BuildError } from "../errors.js";
 import type { UnixUser } from "../spec/spec.js";

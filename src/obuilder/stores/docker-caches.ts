@@ -4,8 +4,8 @@
  */
 
 import { chown, mkdir, rename } from "node:fs/promises";
-import type { DockerEngine } from "../../docker/engine.js";
-import { run } from "../../system/process.js";
+import type { DockerEngine } from "../../docker/index.js";
+import { run } from "../../system/index.js";
 import { StoreError } from "../errors.js";
 import type { DockerNames } from "./docker-names.js";
 import { isDirectory, owner } from "./files.js";

@@ -12,7 +12,7 @@
 
 import { createHash, randomBytes } from "node:crypto";
 import { realpathSync } from "node:fs";
-import { toBytes } from "../../text/bytes.js";
+import { toBytes } from "../../text/index.js";
 import type { LayerId } from "../contracts.js";
 import { prefixedCacheName } from "./cache-name.js";
 

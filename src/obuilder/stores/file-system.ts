@@ -6,7 +6,7 @@
 import { constants } from "node:fs";
 import { copyFile, realpath, rm, statfs, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { listMounts, type MountInfo } from "../../system/mounts.js";
+import { listMounts, type MountInfo } from "../../system/index.js";
 import { isOutOfSpace } from "../build/no-space.js";
 import { StoreError } from "../errors.js";
 

@@ -4,7 +4,7 @@
 
 import { chmod, lstat, mkdir, readdir, rename, statfs } from "node:fs/promises";
 import { join } from "node:path";
-import { run } from "../../system/process.js";
+import { run } from "../../system/index.js";
 import { StoreError } from "../errors.js";
 import { idNumber } from "../sandboxes/oci-config.js";
 import type { UnixUser } from "../spec/spec.js";

@@ -5,7 +5,7 @@
  */
 
 import type { Readable } from "node:stream";
-import { endingText, ProgramError, start } from "../../system/process.js";
+import { endingText, ProgramError, start } from "../../system/index.js";
 
 /** Bytes of a path that the system takes (PATH_MAX, which counts the NUL at the end). */
 export const LONGEST_PATH = 4095;

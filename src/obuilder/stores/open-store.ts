@@ -5,7 +5,7 @@
 import { existsSync } from "node:fs";
 import { readdir, rmdir } from "node:fs/promises";
 import { dirname, isAbsolute, join, normalize, resolve } from "node:path";
-import { DirectoryError, makeDirectory } from "../../system/make-directory.js";
+import { DirectoryError, makeDirectory } from "../../system/index.js";
 import { RSYNC_MODES, type RsyncMode } from "../choices.js";
 import type { Store } from "../contracts.js";
 import { MissingStore, StoreError } from "../errors.js";

@@ -10,8 +10,7 @@
 import type { Dirent } from "node:fs";
 import { chmod, chown, lstat, mkdir, readdir, rename, rm, unlink, utimes } from "node:fs/promises";
 import { join } from "node:path";
-import { mountOverlay, unmount, VOLATILE } from "../../system/mounts.js";
-import { run } from "../../system/process.js";
+import { mountOverlay, run, unmount, VOLATILE } from "../../system/index.js";
 import type { Lease } from "../contracts.js";
 import { CacheBusy } from "../errors.js";
 import type { UnixUser } from "../spec/spec.js";

@@ -15,8 +15,9 @@
 import { mkdir, mkdtemp, readlink, rename, rm, rmdir, symlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
-import { mountOverlay, unmount, unmountBelow, VOLATILE } from "../../system/mounts.js";
-import type { LayerDir, LayerId, Lease, OverlayMount, Store, StoredLayer } from "../contracts.js";
+import type { OverlayMount } from "../../system/index.js";
+import { mountOverlay, unmount, unmountBelow, VOLATILE } from "../../system/index.js";
+import type { LayerDir, LayerId, Lease, Store, StoredLayer } from "../contracts.js";
 import { BuildError } from "../errors.js";
 import type { UnixUser } from "../spec/spec.js";
 import {

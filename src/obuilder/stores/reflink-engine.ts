@@ -4,7 +4,7 @@
  */
 
 import { rename } from "node:fs/promises";
-import { run } from "../../system/process.js";
+import { run } from "../../system/index.js";
 import type { CloneEngine } from "./cloning-store.js";
 import { needReflinks } from "./file-system.js";
 import { plainDirectories } from "./plain-directories.js";

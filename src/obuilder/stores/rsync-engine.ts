@@ -8,7 +8,7 @@
  */
 
 import { mkdir, rename } from "node:fs/promises";
-import { run } from "../../system/process.js";
+import { run } from "../../system/index.js";
 import type { RsyncMode } from "../choices.js";
 import type { CloneEngine } from "./cloning-store.js";
 import { discard } from "./files.js";

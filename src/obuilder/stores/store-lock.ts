@@ -7,8 +7,7 @@
 
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { takeLock } from "../../system/lock.js";
-import { endOrphans, OWNER_MARK } from "../../system/orphans.js";
+import { endOrphans, OWNER_MARK, takeLock } from "../../system/index.js";
 import { StoreError } from "../errors.js";
 
 /**

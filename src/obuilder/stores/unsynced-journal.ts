@@ -14,7 +14,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { mkdir, mkdtemp, readdir, rename, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
-import { run } from "../../system/process.js";
+import { run } from "../../system/index.js";
 import type { LayerId } from "../contracts.js";
 import { discard, removeTree } from "./files.js";
 

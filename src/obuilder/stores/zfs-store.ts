@@ -13,7 +13,7 @@
 import { chown, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { ProgramError, run } from "../../system/process.js";
+import { ProgramError, run } from "../../system/index.js";
 import type { LayerDir, LayerId, Lease, Store, StoredLayer } from "../contracts.js";
 import { BuildError, StoreError } from "../errors.js";
 import type { UnixUser } from "../spec/spec.js";

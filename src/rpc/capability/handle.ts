@@ -2,7 +2,7 @@
  * What users hold: a counted reference that knows whether it was released.
  */
 import type { Struct } from "capnp-es";
-import { enqueueCallback } from "../../async/task-queue.js";
+import { enqueueCallback } from "../../async/index.js";
 import { RpcError } from "../errors.js";
 import { PayloadWriter } from "../payload/builder.js";
 import type { Payload } from "../payload/payload.js";
@@ -13,6 +13,8 @@ import { trackHolder, untrackHolder } from "./leaks.js";
 import { OutstandingCall } from "./pending-call.js";
 import { CallRequest } from "./request.js";
 import { ResultPromise } from "./result.js";
+
+const hold = (hook: Hook): Capability => new Handle(hook);
 
 export class Handle implements Capability {
   private hook: Hook | undefined;
@@ -33,7 +35,7 @@ export class Handle implements Capability {
     const hook = this.current();
     const payload = buildPayload(method, build);
     const result = new ResultPromise();
-    const call = new OutstandingCall(result, method.ResultsClass, options?.signal);
+    const call = new OutstandingCall(result, method.ResultsClass, hold, options?.signal);
     hook.call(makeRequest(method, payload, result));
     return call;
   }

@@ -9,7 +9,7 @@
  * keep it: a job whose result is being waited for has to end once nobody could get at it any more.
  */
 import type { Struct } from "capnp-es";
-import { enqueueTurn, type Turn } from "../../async/task-queue.js";
+import { enqueueTurn, type Turn } from "../../async/index.js";
 import { RpcError } from "../errors.js";
 import { PayloadWriter } from "../payload/builder.js";
 import { Payload } from "../payload/payload.js";

@@ -7,7 +7,7 @@ import { RpcError } from "../errors.js";
 import type { Payload } from "../payload/payload.js";
 import type { Capability, DetachedPointer, PendingCall, Response } from "../types.js";
 import { Detached } from "./detached.js";
-import { Handle } from "./handle.js";
+import type { Hook } from "./hook.js";
 import { trackHolder, untrackHolder } from "./leaks.js";
 import type { ResultListener, ResultPromise } from "./result.js";
 
@@ -24,6 +24,8 @@ export class OutstandingCall<R extends Struct> implements PendingCall<R>, Result
   constructor(
     result: ResultPromise,
     private readonly type: StructCtor<R>,
+    /** Makes a capability of a hook, which it takes. */
+    readonly hold: (hook: Hook) => Capability,
     signal: AbortSignal | undefined,
   ) {
     this.result = result;
@@ -46,7 +48,7 @@ export class OutstandingCall<R extends Struct> implements PendingCall<R>, Result
 
   capability(...path: number[]): Capability {
     if (this.released) throw CANCELLED;
-    return new Handle(this.result.pipelined(path));
+    return this.hold(this.result.pipelined(path));
   }
 
   cancel(): void {
@@ -120,7 +122,7 @@ class ReceivedResponse<R extends Struct> implements Response<R> {
 
   capability(index: number): Capability {
     this.checkOpen();
-    return new Handle(this.payload.at([index]).addRef());
+    return this.call.hold(this.payload.at([index]).addRef());
   }
 
   detach(index: number): DetachedPointer {

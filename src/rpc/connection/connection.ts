@@ -9,7 +9,7 @@
  * is gone). `closed` resolves at the step to closing.
  */
 
-import { enqueueCallback } from "../../async/task-queue.js";
+import { enqueueCallback } from "../../async/index.js";
 import { Handle, takeHook } from "../capability/handle.js";
 import { RpcError } from "../errors.js";
 import { DEFAULT_LIMITS, type Limits } from "../limits.js";

@@ -2,7 +2,7 @@
  * The tables of a connection, by id. They can have a million entries, which must not make the others wait: maps of that size
  * take a hundred milliseconds to grow, and plain arrays nearly as long.
  */
-import { PiecewiseArray } from "../../async/piecewise-list.js";
+import { PiecewiseArray } from "../../async/index.js";
 
 /** A table whose ids we choose: questions, exports, embargoes. Small ids are used again first, as they make the table small. */
 export class IdTable<T> {

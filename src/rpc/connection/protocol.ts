@@ -6,7 +6,7 @@
  * is started from turns.ts).
  */
 
-import { inSlices } from "../../async/task-queue.js";
+import { inSlices } from "../../async/index.js";
 import { BrokenHook, NULL_HOOK } from "../capability/broken.js";
 import { type Hook, shortest } from "../capability/hook.js";
 import { PromiseHook } from "../capability/promise.js";

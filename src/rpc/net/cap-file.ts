@@ -13,21 +13,8 @@ import {
   writeSync,
 } from "node:fs";
 import { dirname } from "node:path";
+import { CapFileError } from "../errors.js";
 import { SturdyRef, SturdyRefError } from "./sturdy-ref.js";
-
-/** A capability file that cannot be used. The message names the file, what is wrong with it and what to do. */
-export class CapFileError extends Error {
-  override readonly name = "CapFileError";
-
-  constructor(
-    readonly path: string,
-    readonly problem: "missing" | "unreadable" | "malformed" | "unwritable",
-    message: string,
-    options?: ErrorOptions,
-  ) {
-    super(message, options);
-  }
-}
 
 /** A URI is ~150 bytes; what is longer than this is some other file. */
 const MAX_BYTES = 64 * 1024;

@@ -14,7 +14,7 @@
  * A handshake that is not done in time is dropped in whatever state, and so is one that has waited for too long.
  */
 import type { Socket } from "node:net";
-import { afterMs } from "../../async/timeout.js";
+import { afterMs } from "../../async/index.js";
 import type { DoorLimits } from "./admission-limits.js";
 import { awaitClientHello } from "./client-hello.js";
 import { ByOrigin, originOf } from "./origin.js";

@@ -2,7 +2,7 @@
  * Finding peers that stopped answering though their connection lives: a frozen process, a dead machine behind a proxy, a
  * deadlocked event loop. TCP's own keepalive is answered by the peer's kernel and does not notice.
  */
-import { afterMs } from "../../async/timeout.js";
+import { afterMs } from "../../async/index.js";
 import type { Connection } from "../connection/connection.js";
 import { RpcError } from "../errors.js";
 

@@ -5,7 +5,7 @@
  * way for others, or leave after a while. Somebody with many of them pushes out his own, not those of others.
  */
 import type { Socket } from "node:net";
-import { afterMs } from "../../async/timeout.js";
+import { afterMs } from "../../async/index.js";
 import type { Connection } from "../connection/connection.js";
 import { RpcError } from "../errors.js";
 import type { DoorLimits } from "./admission-limits.js";

@@ -25,7 +25,7 @@
  * ended. What follows from one event beyond the first thousand things is left to `tick`.
  */
 
-import { quoted } from "../../text/quoting.js";
+import { quoted } from "../../text/index.js";
 import { type BookCounters, Ledger, STEPS } from "./ledger.js";
 import { retry, submit } from "./requests.js";
 import { Restoration } from "./restoration.js";

@@ -4,7 +4,7 @@
  * step is for others to decide.
  */
 
-import { quoted } from "../../text/quoting.js";
+import { quoted } from "../../text/index.js";
 import { Agenda } from "./agenda.js";
 import { Dependencies } from "./dependencies.js";
 import { KnownJobs } from "./known-jobs.js";

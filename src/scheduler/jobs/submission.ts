@@ -2,7 +2,7 @@
  * What may be submitted as a durable job, and the record that it becomes. All of it comes from the network.
  */
 
-import { quoted } from "../../text/quoting.js";
+import { quoted } from "../../text/index.js";
 import type { JobOptions, JobRecord, Submission } from "./types.js";
 
 /** What holds for an option that is not given. */

@@ -12,12 +12,11 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { Worker } from "../../api/index.js";
-import { CommandFailed } from "../../console/errors.js";
-import type { Logger } from "../../console/log.js";
+import type { Logger } from "../../console/index.js";
+import { CommandFailed } from "../../console/index.js";
 import type { Capability } from "../../rpc/index.js";
-import { formatHostPort } from "../../rpc/net/address.js";
-import { listenProblem } from "../../rpc/net/listener.js";
-import { quoted } from "../../text/quoting.js";
+import { formatHostPort, listenProblem } from "../../rpc/index.js";
+import { quoted } from "../../text/index.js";
 import type { ClusterPool } from "../services/cluster-pool.js";
 
 /** A worker that takes longer than this to give its metrics is not waited for: Prometheus' own default is 10 s. */

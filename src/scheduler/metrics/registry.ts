@@ -5,7 +5,7 @@
  */
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
-import { logMetrics } from "../../console/log-metrics.js";
+import { logMetrics } from "../../console/metrics.js";
 import type { PoolMetrics } from "../pool/pool-metrics.js";
 import type { ClusterPool, PoolEvents } from "../services/cluster-pool.js";
 import type { Outcome } from "../services/worker-session.js";

@@ -3,7 +3,7 @@
  * active and have little queued work, the one with the least; of several, the last by name.
  */
 
-import { compareNames } from "../../text/names.js";
+import { compareNames } from "../../text/index.js";
 import { IndexedHeap, type Slotted } from "./heap.js";
 import type { PoolWorker } from "./pool-worker.js";
 import type { PoolStore } from "./types.js";

@@ -11,7 +11,7 @@
  * cancelled, and the pool never calls out while it is in the middle of a change.
  */
 
-import { quoted } from "../../text/quoting.js";
+import { quoted } from "../../text/index.js";
 import { Backlog } from "./backlog.js";
 import { Candidates } from "./candidates.js";
 import type { PoolWorker } from "./pool-worker.js";

@@ -5,7 +5,7 @@
  * the width; a list's closing bracket stays on its last line whatever its length, except where said otherwise.
  */
 
-import { visible } from "../../text/visible.js";
+import { visible } from "../../text/index.js";
 import { LineWriter, WIDTH } from "./fill-writer.js";
 import { describeReasons } from "./inactive-reasons.js";
 import { roughDuration, wholeNumber } from "./printf-numbers.js";

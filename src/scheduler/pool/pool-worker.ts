@@ -2,7 +2,7 @@
  * A connected worker, as its pool sees it.
  */
 
-import { quoted } from "../../text/quoting.js";
+import { quoted } from "../../text/index.js";
 import type { Dispatcher } from "./dispatcher.js";
 import { describeReasons, INACTIVE, type InactiveReason } from "./inactive-reasons.js";
 import { WorkerReleased } from "./pool-errors.js";

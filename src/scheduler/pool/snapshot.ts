@@ -2,7 +2,7 @@
  * A pool's state at one moment, taken quickly, to be made into text at leisure.
  */
 
-import { compareNames } from "../../text/names.js";
+import { compareNames } from "../../text/index.js";
 import type { BacklogSnapshot } from "./backlog.js";
 import type { PoolClient } from "./client.js";
 import type { Dispatcher } from "./dispatcher.js";

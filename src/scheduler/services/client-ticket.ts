@@ -2,7 +2,7 @@
  * What a client holds of a job, from its submission until it wants to know no more of it.
  */
 import { Job, type Ticket as TicketApi } from "../../api/index.js";
-import type { Chore, Chores } from "../../async/deferred-work.js";
+import type { Chore, Chores } from "../../async/index.js";
 import { type Capability, RpcError } from "../../rpc/index.js";
 import type { Ticket } from "../pool/ticket.js";
 import type { TicketAccount } from "./client-limits.js";

@@ -3,7 +3,7 @@
  */
 import { createHash } from "node:crypto";
 import { freshId, RpcError } from "../../rpc/index.js";
-import { quoted } from "../../text/quoting.js";
+import { quoted } from "../../text/index.js";
 import type { SturdyRefs } from "../state/sturdy-refs.js";
 import { type GuardRails, QueueAccount } from "./client-limits.js";
 

@@ -2,9 +2,9 @@
  * A pool and who is connected to it: jobs come in from clients and go out to workers.
  */
 import { type PoolMonitor, type Registration, Ticket } from "../../api/index.js";
-import type { Chores } from "../../async/deferred-work.js";
-import { Slices } from "../../async/slices.js";
-import type { Logger } from "../../console/log.js";
+import type { Chores } from "../../async/index.js";
+import { Slices } from "../../async/index.js";
+import type { Logger } from "../../console/index.js";
 import {
   answers,
   type Capability,
@@ -14,7 +14,7 @@ import {
   RpcError,
   watchLiveness,
 } from "../../rpc/index.js";
-import { quoted } from "../../text/quoting.js";
+import { quoted } from "../../text/index.js";
 import { INACTIVE } from "../pool/inactive-reasons.js";
 import { Pool } from "../pool/pool.js";
 import type { PoolWorker } from "../pool/pool-worker.js";

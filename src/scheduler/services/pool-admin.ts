@@ -3,9 +3,9 @@
  */
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { type PoolAdmin, type PoolMonitor, Worker } from "../../api/index.js";
-import type { Logger } from "../../console/log.js";
+import type { Logger } from "../../console/index.js";
 import { DEFAULT_LIMITS, RpcError } from "../../rpc/index.js";
-import { quoted } from "../../text/quoting.js";
+import { quoted } from "../../text/index.js";
 import { INACTIVE } from "../pool/inactive-reasons.js";
 import type { PoolWorker } from "../pool/pool-worker.js";
 import type { ClusterPool } from "./cluster-pool.js";

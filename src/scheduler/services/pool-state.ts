@@ -3,7 +3,7 @@
  * every second.
  */
 import type { PoolMonitor } from "../../api/index.js";
-import { compareNames } from "../../text/names.js";
+import { compareNames } from "../../text/index.js";
 import { INACTIVE } from "../pool/inactive-reasons.js";
 import type { Pool } from "../pool/pool.js";
 import type { ByPriority } from "../pool/pool-metrics.js";

@@ -9,8 +9,8 @@
  */
 import { createHash } from "node:crypto";
 import { Admin, PoolAdmin, Registration } from "../../api/index.js";
-import { Chores } from "../../async/deferred-work.js";
-import type { Logger } from "../../console/log.js";
+import { Chores } from "../../async/index.js";
+import type { Logger } from "../../console/index.js";
 import {
   brokenCapability,
   type Capability,
@@ -19,8 +19,7 @@ import {
   RpcError,
   type SturdyRef,
 } from "../../rpc/index.js";
-import { compareNames } from "../../text/names.js";
-import { quoted } from "../../text/quoting.js";
+import { compareNames, quoted } from "../../text/index.js";
 import type { Store } from "../state/store.js";
 import { type GuardRails, TicketAccount } from "./client-limits.js";
 import { type Access, Clients } from "./clients.js";

@@ -3,7 +3,7 @@
  */
 import { Submission } from "../../api/index.js";
 import { brokenCapability, type Capability, RpcError, type SturdyRef } from "../../rpc/index.js";
-import { quoted } from "../../text/quoting.js";
+import { quoted } from "../../text/index.js";
 import type { TicketAccount } from "./client-limits.js";
 import type { Access } from "./clients.js";
 import type { ClusterPool } from "./cluster-pool.js";

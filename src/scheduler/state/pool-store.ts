@@ -6,7 +6,7 @@
  */
 
 import type { Database } from "better-sqlite3";
-import { findName } from "../../text/names.js";
+import { findName } from "../../text/index.js";
 import type { KnownWorker, PoolStore } from "../pool/types.js";
 import { StoreError } from "./store-error.js";
 

@@ -6,8 +6,8 @@
  */
 import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { NamedMutex } from "../../async/mutex.js";
-import { quoted } from "../../text/quoting.js";
+import { NamedMutex } from "../../async/index.js";
+import { quoted } from "../../text/index.js";
 import { InvalidJob } from "../failure.js";
 import { isLeftover, makePrivateDirectory, removeTree, temporaryName } from "../files.js";
 import type { LineLog } from "./git.js";

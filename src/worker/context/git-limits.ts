@@ -5,7 +5,7 @@
  */
 import { lstat, opendir } from "node:fs/promises";
 import { totalmem } from "node:os";
-import { sleep } from "../../async/sleep.js";
+import { sleep } from "../../async/index.js";
 import { JobFailed } from "../failure.js";
 import type { GitProcesses } from "./git-processes.js";
 

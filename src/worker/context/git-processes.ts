@@ -6,7 +6,7 @@
 import { randomUUID } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
-import { killAll, signalAll, withEnvironment } from "../../system/orphans.js";
+import { killAll, signalAll, withEnvironment } from "../../system/index.js";
 
 const VARIABLE = "OCLUSTER_GIT";
 

@@ -4,7 +4,7 @@
  * with all that it has started.
  */
 import { GitPluginError, simpleGit } from "simple-git";
-import { start } from "../../system/process.js";
+import { start } from "../../system/index.js";
 import { JobFailed } from "../failure.js";
 import { type GitLimits, watchGit } from "./git-limits.js";
 import { GitProcesses } from "./git-processes.js";

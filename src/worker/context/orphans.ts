@@ -3,7 +3,7 @@
  * starts is marked with its process id, in the environment, which all that it starts in turn inherits.
  */
 import { readdir, readFile, readlink, realpath } from "node:fs/promises";
-import { killAll } from "../../system/orphans.js";
+import { killAll } from "../../system/index.js";
 import { isRunning } from "../files.js";
 
 const VARIABLE = "OCLUSTER_WORKER";

@@ -7,7 +7,7 @@
  */
 import { createHash } from "node:crypto";
 import { posix } from "node:path";
-import { quoted } from "../../text/quoting.js";
+import { quoted } from "../../text/index.js";
 import { InvalidJob } from "../failure.js";
 
 const SCHEMES = ["git", "http", "https"];

@@ -12,8 +12,8 @@
 import { existsSync } from "node:fs";
 import { mkdir, readdir, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { run } from "../../system/process.js";
-import { quoted } from "../../text/quoting.js";
+import { run } from "../../system/index.js";
+import { quoted } from "../../text/index.js";
 import { JobFailed } from "../failure.js";
 import { makePrivateDirectory, removeTree, temporaryName } from "../files.js";
 import { Git, GitFailed, type GitOptions, type LineLog } from "./git.js";

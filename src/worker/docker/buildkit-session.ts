@@ -22,7 +22,7 @@ import {
   status,
 } from "@grpc/grpc-js";
 import type Docker from "dockerode";
-import type { RegistryAuth } from "../../docker/registry-auth.js";
+import type { RegistryAuth } from "../../docker/index.js";
 import { encodeMessage, Message } from "./protobuf.js";
 
 export interface SessionSources {

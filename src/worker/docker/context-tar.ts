@@ -6,7 +6,7 @@ import { constants, createReadStream } from "node:fs";
 import { lstat, open, readdir, readlink } from "node:fs/promises";
 import { join } from "node:path";
 import { Readable } from "node:stream";
-import { END_OF_ARCHIVE, padding, tarHeader } from "../../system/tar-header.js";
+import { END_OF_ARCHIVE, padding, tarHeader } from "../../system/index.js";
 import { JobFailed } from "../failure.js";
 import { DockerIgnore } from "./dockerignore.js";
 

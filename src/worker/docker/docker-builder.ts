@@ -4,12 +4,14 @@
  * The engine's API is used throughout; there is no client program, so none has to be installed, and neither passwords nor
  * secrets ever are arguments, variables or files.
  */
+
 import type { Readable } from "node:stream";
 import type Docker from "dockerode";
 import type { DockerBuild, Push, Secret } from "../../api/index.js";
-import { NamedMutex } from "../../async/mutex.js";
-import { OperatorLogins } from "../../docker/registry-auth.js";
-import { toBytes } from "../../text/bytes.js";
+import { NamedMutex } from "../../async/index.js";
+import { logger } from "../../console/index.js";
+import { OperatorLogins } from "../../docker/index.js";
+import { toBytes } from "../../text/index.js";
 import type { BuildIo } from "../build.js";
 import { JobFailed } from "../failure.js";
 import type { WorkerMetrics } from "../metrics.js";
@@ -26,6 +28,8 @@ import {
 } from "./engine.js";
 import { DOCKER_HUB, PushTarget } from "./image-name.js";
 import { pushImage } from "./push.js";
+
+const log = logger("worker");
 
 /** What BuildKit calls Docker Hub. */
 const HUB_HOST = "registry-1.docker.io";
@@ -92,7 +96,7 @@ export class DockerBuilder {
     // Only BuildKit knows of secrets.
     const buildkit = job.buildkit || secrets.length > 0;
     const dockerfile = await placeDockerfile(src, job.dockerfile);
-    const logins = await OperatorLogins.read();
+    const logins = await OperatorLogins.read((message) => log.warn(message));
     const body = await packContext(src, dockerfile, ignoreFiles(dockerfile, buildkit));
     const session = buildkit
       ? await openSession(docker, {

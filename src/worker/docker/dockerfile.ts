@@ -7,8 +7,7 @@
 import { lstat, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { DockerBuild } from "../../api/index.js";
-import { toBytes } from "../../text/bytes.js";
-import { quoted } from "../../text/quoting.js";
+import { quoted, toBytes } from "../../text/index.js";
 import { JobFailed } from "../failure.js";
 
 const DEFAULT_NAME = "Dockerfile";

@@ -1,7 +1,7 @@
 /**
  * Which files of a job's context are not sent to the engine.
  */
-import { IgnoreFile } from "../../text/ignore-file.js";
+import { IgnoreFile } from "../../text/index.js";
 import { JobFailed } from "../failure.js";
 
 export class DockerIgnore {

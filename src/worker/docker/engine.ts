@@ -4,7 +4,7 @@
  */
 import type { Readable } from "node:stream";
 import Docker from "dockerode";
-import type { RegistryAuth, RegistryAuths } from "../../docker/registry-auth.js";
+import type { RegistryAuth, RegistryAuths } from "../../docker/index.js";
 import { JobFailed } from "../failure.js";
 
 /** What an engine says while it builds, pulls or pushes; one of these per line. */

@@ -1,7 +1,7 @@
 /**
  * Where an image is pushed to: `REPO:TAG`, and the registry that REPO is in.
  */
-import { quoted } from "../../text/quoting.js";
+import { quoted } from "../../text/index.js";
 import { InvalidJob } from "../failure.js";
 
 export class PushTarget {

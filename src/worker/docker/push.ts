@@ -2,9 +2,9 @@
  * Pushing an image to a registry.
  */
 import type Docker from "dockerode";
-import { sleep } from "../../async/sleep.js";
-import { logger } from "../../console/log.js";
-import { quoted } from "../../text/quoting.js";
+import { sleep } from "../../async/index.js";
+import { logger } from "../../console/index.js";
+import { quoted } from "../../text/index.js";
 import type { BuildIo } from "../build.js";
 import { JobFailed } from "../failure.js";
 import { engineFailure, engineMessages, postForStream, progressText } from "./engine.js";

@@ -10,7 +10,7 @@
  */
 import { type FileHandle, open, unlink } from "node:fs/promises";
 import { join } from "node:path";
-import { Condition } from "../../async/condition.js";
+import { Condition } from "../../async/index.js";
 import { temporaryName } from "../files.js";
 
 /** A page of a log: `data` from the offset asked for, `next` the offset to ask for after it. Empty data: the end. */

@@ -2,8 +2,8 @@
  * How headings, notes and exceptions look in a job's log. People and scripts know these colours and words, which are the
  * reference's.
  */
-import { SexpError } from "../../obuilder/sexp/errors.js";
-import { quoted } from "../../text/quoting.js";
+import { SexpError } from "../../obuilder/index.js";
+import { quoted } from "../../text/index.js";
 
 /** A step's heading: a blank line, then the text in bold blue. */
 export function heading(text: string): string {

@@ -5,38 +5,45 @@
 import { once } from "node:events";
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
-import type { SecretFile } from "../cli/values.js";
-import { CommandFailed } from "../console/errors.js";
-import { logger } from "../console/log.js";
-import { interruptible } from "../console/signals.js";
-import { type ColorChoice, paint, useColor } from "../console/terminal.js";
-import { toBytes } from "../text/bytes.js";
-import { IgnoreFile } from "../text/ignore-file.js";
-import { visibleLines } from "../text/visible.js";
-import type { Builder, Secrets } from "./build/builder.js";
-import { readRows } from "./build/database.js";
-import { baseKey } from "./build/layer-ids.js";
-import { layerTable } from "./build/layer-table.js";
-import { type PlannedLayer, planBuild } from "./build/plan.js";
-import type { BuildLog, LayerId, Store } from "./contracts.js";
-import { DirectoryContext } from "./dockerfile/build-context.js";
-import { imagesAskedFor, specFromDockerfile } from "./dockerfile/convert.js";
-import { DockerfileError } from "./dockerfile/errors.js";
-import { type DockerfileStyle, dockerfileOf } from "./dockerfile/from-spec.js";
-import { BuildCancelled, BuildError, MissingStore } from "./errors.js";
-import { imageEnv } from "./fetchers/docker-fetcher.js";
-import { healthcheck } from "./healthcheck.js";
-import { readImageEnv } from "./image/image-env.js";
-import { type BuilderOptions, fetcherFor, openBuilder } from "./open-builder.js";
-import { pruneUntil, type Room } from "./prune.js";
-import { DEFAULT_SHELL } from "./sandboxes/oci-sandbox.js";
-import { SexpError } from "./sexp/errors.js";
-import type { Env, Spec } from "./spec/spec.js";
-import { formatSpec } from "./spec/spec-printer.js";
-import { readSpec } from "./spec/spec-reader.js";
-import { inspectStore, parseStoreSpec } from "./stores/open-store.js";
+import {
+  type ColorChoice,
+  CommandFailed,
+  interruptible,
+  logger,
+  paint,
+  useColor,
+} from "../../console/index.js";
+import { IgnoreFile, toBytes, visibleLines } from "../../text/index.js";
+import type { Builder, Secrets } from "../build/builder.js";
+import { readRows } from "../build/database.js";
+import { baseKey } from "../build/layer-ids.js";
+import { layerTable } from "../build/layer-table.js";
+import { type PlannedLayer, planBuild } from "../build/plan.js";
+import type { BuildLog, LayerId, Store } from "../contracts.js";
+import { DirectoryContext } from "../dockerfile/build-context.js";
+import { imagesAskedFor, specFromDockerfile } from "../dockerfile/convert.js";
+import { DockerfileError } from "../dockerfile/errors.js";
+import { type DockerfileStyle, dockerfileOf } from "../dockerfile/from-spec.js";
+import { BuildCancelled, BuildError, MissingStore } from "../errors.js";
+import { imageEnv } from "../fetchers/docker-fetcher.js";
+import { healthcheck } from "../healthcheck.js";
+import { readImageEnv } from "../image/image-env.js";
+import { type BuilderOptions, fetcherFor, openBuilder } from "../open-builder.js";
+import { pruneUntil, type Room } from "../prune.js";
+import { DEFAULT_SHELL } from "../sandboxes/oci-sandbox.js";
+import { SexpError } from "../sexp/errors.js";
+import type { Env, Spec } from "../spec/spec.js";
+import { formatSpec } from "../spec/spec-printer.js";
+import { readSpec } from "../spec/spec-reader.js";
+import { inspectStore, parseStoreSpec } from "../stores/open-store.js";
 
 const { warn } = logger("obuilder");
+
+/** A secret: its name in the spec, and the file that holds its value. */
+export interface SecretFile {
+  readonly id: string;
+  readonly file: string;
+}
 
 export interface BuildOptions extends BuilderOptions {
   /** Path of the spec, or `-` for standard input. */

@@ -1,0 +1,10 @@
+/**
+ * What the commands of operators do.
+ */
+export { addClient, listClients, removeClient, setRate } from "./clients.js";
+export { exec } from "./exec.js";
+export { forget } from "./forget.js";
+export { setActive } from "./pause.js";
+export { show } from "./show.js";
+export { top } from "./top.js";
+export { update } from "./update.js";

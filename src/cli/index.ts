@@ -1,0 +1,34 @@
+/**
+ * The grammar of command lines: how commands, options and values are declared.
+ */
+export {
+  argument,
+  command,
+  connectOption,
+  option,
+  program,
+  repeatedOption,
+  runMain,
+} from "./command.js";
+export { seldom } from "./help.js";
+export {
+  assignment,
+  decimal,
+  directory,
+  duration,
+  existingDirectory,
+  existingFile,
+  imageTarget,
+  integer,
+  list,
+  namedUrls,
+  nonEmpty,
+  oneOf,
+  type Parser,
+  percentage,
+  port,
+  secretFile,
+  size,
+  utf8Name,
+  ValueError,
+} from "./values.js";

@@ -1,0 +1,23 @@
+/**
+ * The machine: directories, programs, mounts. `sqlite.ts` and `lock.ts` are doors of their own, as SQLite's compiled part is
+ * to be loaded only where there is a database.
+ */
+export { kernelAtLeast } from "./kernel.js";
+export { takeLock } from "./lock.js";
+export { DirectoryError, makeDirectory } from "./make-directory.js";
+export {
+  listMounts,
+  type MountInfo,
+  mountEnv,
+  mountOverlay,
+  type OverlayMount,
+  ownMountsMade,
+  unmount,
+  unmountBelow,
+  VOLATILE,
+  withOwnMounts,
+} from "./mounts.js";
+export { endOrphans, killAll, OWNER_MARK, signalAll, withEnvironment } from "./orphans.js";
+export { PipePool } from "./pipe.js";
+export { endingText, ProgramError, run, runLogged, start } from "./process.js";
+export { END_OF_ARCHIVE, type EntryType, padding, tarHeader } from "./tar-header.js";

@@ -1,0 +1,8 @@
+/**
+ * Text and bytes: how they are compared, quoted and shown to people.
+ */
+export { byteLength, compareBytes, fromBytes, toBytes } from "./bytes.js";
+export { IgnoreFile, type IgnorePattern } from "./ignore-file.js";
+export { compareNames, findName } from "./names.js";
+export { escaped, mustQuote, quoted } from "./quoting.js";
+export { visible, visibleJson, visibleLines } from "./visible.js";
