@@ -92,7 +92,9 @@ test.each([
     "engine/pure/choice.ts is no door of engine/pure",
   ],
 ])("others are used by their doors only: %s: %s", (path, text, problem) => {
-  expect(problemsWith(path, text)).toEqual([`${path}: ${problem}`]);
+  expect(problemsWith(path, text)).toEqual([
+    `${path}: ${problem}; let an index.ts export what is needed`,
+  ]);
 });
 
 test("a circle of files is found, unless its files know each other's types only", () => {

@@ -132,7 +132,9 @@ function problemOf(
   const doors = rooms
     .filter(({ path }) => houseOf(path) === houseOf(to))
     .flatMap((each) => each.doors);
-  return doors.includes(to) ? undefined : `${from}: ${to} is no door of ${goal.path}`;
+  return doors.includes(to)
+    ? undefined
+    : `${from}: ${to} is no door of ${goal.path}; let an index.ts export what is needed`;
 }
 
 /** The innermost room that a file is in. */
