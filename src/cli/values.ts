@@ -5,6 +5,7 @@
  * `option '--capacity': invalid value 'ten', expected a whole number of at least 1`.
  */
 import { type Stats, statSync } from "node:fs";
+import { parseImageTarget } from "../text/index.js";
 
 /** A value that does not parse. The message stands after `option '--x': `. */
 export class ValueError extends Error {
@@ -135,7 +136,7 @@ export function oneOf<const T extends string>(words: readonly T[]): Parser<T> {
 
 /** A repository and a tag for an image, `org/image:tag`. */
 export const imageTarget: Parser<string> = (text) => {
-  if (!/^.+:[^:]+$/s.test(text)) throw invalid(text, "REPO:TAG");
+  if (typeof parseImageTarget(text) === "string") throw invalid(text, "REPO:TAG");
   return text;
 };
 

@@ -3,6 +3,7 @@
  */
 export { byteLength, compareBytes, fromBytes, toBytes } from "./bytes.js";
 export { IgnoreFile, type IgnorePattern } from "./ignore-file.js";
+export { parseImageTarget, type TargetProblem } from "./image-target.js";
 export { compareNames, findName } from "./names.js";
 export { escaped, mustQuote, quoted } from "./quoting.js";
 export { visible, visibleJson, visibleLines } from "./visible.js";

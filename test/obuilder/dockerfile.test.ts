@@ -5,6 +5,14 @@ import { goldenDir } from "../support/golden.js";
 import { bytesOf, type DockerfileCase, textOf } from "../support/obuilder-cases.js";
 
 const UNIX = { buildkit: false, escape: "unix" } as const;
+const SHELL = "(shell /bin/sh -c)";
+
+/** The lines behind FROM. */
+function lines(ops: string, style: Parameters<typeof dockerfileOf>[1] = UNIX): string[] {
+  return dockerfileOf(readSpec(`((from a) ${ops})`), style)
+    .split("\n")
+    .slice(1, -1);
+}
 
 describe("golden data", () => {
   const cases = goldenDir<DockerfileCase & { name: string }>("obuilder/dockerfile");
@@ -14,9 +22,111 @@ describe("golden data", () => {
   });
 });
 
-test("a command on several lines is trimmed and continued", () => {
-  const spec = readSpec('((from a) (run (shell "x &&\n   y\t\r\n\n z\xa0")))');
-  expect(dockerfileOf(spec, UNIX)).toBe("FROM a\nRUN x && \\\n    y \\\n     \\\n    z\xa0\n");
+describe("commands", () => {
+  test.each([
+    ["x &&\\n   y ||\\t\\n\\n z", ["RUN x && \\", "    y || \\", "     \\", "    z"]],
+    ["a |\\nb 'c d'", ["RUN a | \\", "    b 'c d'"]],
+    ["[ -f x ]", ["RUN [ -f x ]"]],
+    ["echo <<<x", ["RUN echo <<<x"]],
+  ])("stay the reference's: %s", (command, expected) => {
+    expect(lines(`${SHELL} (run (shell "${command}"))`).slice(1)).toEqual(expected);
+  });
+
+  test.each([
+    "a\\nb",
+    "a &&\\n# b\\nc",
+    "a 'x &&\\ny'",
+    "a \\\\\\n b",
+    "a >|\\nb",
+    "echo a\\\\",
+    "--network=none x",
+    '[\\"a\\"]',
+    "cat <<EOF",
+    "x\u00a0",
+  ])("that would become others are written as JSON: %s", (command) => {
+    const [, run] = lines(`${SHELL} (run (shell "${command}"))`);
+    expect(run).toBe(`RUN [ "/bin/sh", "-c", "${command}" ]`);
+  });
+
+  test("are run by the shell of the spec, if it says none by that of the builder", () => {
+    expect(lines('(run (shell "a\\nb"))')).toEqual([
+      'RUN [ "/usr/bin/env", "bash", "-c", "a\\nb" ]',
+    ]);
+    expect(lines("(shell) (run (shell a))")).toEqual(['RUN [ "a" ]']);
+    expect(lines(`${SHELL} (run (shell ""))`)[1]).toBe('RUN [ "/bin/sh", "-c", "" ]');
+  });
+
+  test("get variables with line breaks from env", () => {
+    expect(lines(`${SHELL} (env A "1\\n2") (run (shell x)) (env A 3) (run (shell x))`)).toEqual([
+      'SHELL [ "/bin/sh", "-c" ]',
+      '# The value of "A" has line breaks, which ENV cannot say; commands get it from env.',
+      'RUN [ "env", "A=1\\n2", "/bin/sh", "-c", "x" ]',
+      'ENV A="3"',
+      "RUN x",
+    ]);
+    const many = '(env A "1\\n2") (run (shell x))'.repeat(3);
+    expect(() => lines(`(env B "\\n${"x".repeat(2_000_000)}") ${many}`)).toThrow(/add up to more/);
+  });
+});
+
+describe("words", () => {
+  test.each([
+    ['(comment "a\\nRUN b")', "# a\n# RUN b"],
+    ['(workdir "/a $b \'c")', "WORKDIR /a \\$b \\'c"],
+    ['(workdir "/a ")', 'WORKDIR "/a "'],
+    ["(workdir --a)", 'WORKDIR "--a"'],
+    ['(env A "$B \\"c\\" \\\\")', 'ENV A="\\$B \\"c\\" \\\\"'],
+    ['(env "A $B" c)', 'ENV "A \\$B"="c"'],
+    ['(shell a "b \\"$0\\"")', 'SHELL [ "a", "b \\"$0\\"" ]'],
+    ['(copy (src "a b" c) (dst "/$d/"))', 'COPY [ "a b", "c", "/\\\\$d/" ]'],
+    ["(copy (src --a) (dst /d))", 'COPY [ "--a", "/d" ]'],
+    ["(copy (src a*[b) (dst /d*))", "COPY a[*][[]b /d*"],
+    ["(copy (src <<EOF) (dst /d))", 'COPY [ "<<EOF", "/d" ]'],
+  ])("mean themselves: %s", (op, expected) => {
+    expect(lines(op).join("\n")).toBe(expected);
+  });
+
+  test("of mounts are fields of CSV, in a flag", () => {
+    const [run] = lines('(run (cache ("a,b c" (target "/d\\"e"))) (shell x))', {
+      ...UNIX,
+      buildkit: true,
+    });
+    expect(run).toBe('RUN --mount=type=cache,\\"id=a,b\\ c\\",\\"target=/d\\"\\"e\\",uid=0 x');
+  });
+
+  test.each([
+    ['((from "a\\nRUN b"))', /no name of an image/],
+    ["((from --platform=x))", /no name of an image/],
+    ['((from a) (workdir "/a\\nRUN b"))', /line break/],
+    ['((from a) (user (name "a\\nRUN b")))', /line break/],
+    ['((from a) (env "A\\nRUN b" c))', /line break/],
+    ['((from a) (env "" c))', /without a name/],
+    ['((from a) (copy (src "\\255") (dst /x)))', /not UTF-8/],
+  ])("that no Dockerfile can have are refused: %s", (spec, message) => {
+    expect(() => dockerfileOf(readSpec(spec), UNIX)).toThrow(UnwritableSpec);
+    expect(() => dockerfileOf(readSpec(spec), UNIX)).toThrow(message);
+  });
+});
+
+test("stages have names that are Docker's, and nobody else's", () => {
+  const inner = "(build x ((from b)))";
+  const spec = readSpec(`
+    ((build b ((from c) (run (shell 1))))
+     (build "A b" (${inner} (from d) (copy (from (build x)) (src f) (dst /g))))
+     (build x (${inner} (from e) (copy (from (build x)) (src f) (dst /g))))
+     (from b)
+     (copy (from (build x)) (src f) (dst /g))
+     (copy (from (build "A b")) (src f) (dst /g))
+     (copy (from (build b)) (src f) (dst /g)))`);
+  const text = dockerfileOf(spec, UNIX);
+  const names = [...text.matchAll(/^FROM \S+ as (\S+)$/gm)].map(([, name]) => name!);
+  expect(new Set(names).size).toBe(5);
+  for (const name of names) expect(name).toMatch(/^[a-z][a-z0-9-]*$/);
+  expect(names).not.toContain("b");
+  // In order of writing: b, the x within A b, A b, the x within x, x.
+  const [b, xOfA, a, xOfX, x] = names;
+  const copies = [...text.matchAll(/--from=(\S+)/g)].map(([, name]) => name);
+  expect(copies).toEqual([xOfA, xOfX, x, a, b]);
 });
 
 test("a Windows user's mounts cannot be written for BuildKit", () => {

@@ -1,11 +1,13 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { type BuildContext, UNKNOWN_CONTEXT } from "../../src/obuilder/dockerfile/build-context.js";
 import {
   type FromDockerfileOptions,
   specFromDockerfile,
 } from "../../src/obuilder/dockerfile/convert.js";
 import { DockerfileError, type Problem } from "../../src/obuilder/dockerfile/errors.js";
 import { dockerfileOf } from "../../src/obuilder/dockerfile/from-spec.js";
+import { type ImageSettings, NO_SETTINGS } from "../../src/obuilder/dockerfile/image-settings.js";
 import { toMachine } from "../../src/obuilder/sexp/printer.js";
 import type { Op, Spec } from "../../src/obuilder/spec/spec.js";
 import { formatSpec, sexpOfOp } from "../../src/obuilder/spec/spec-printer.js";
@@ -19,6 +21,12 @@ function convert(lines: string[], options?: FromDockerfileOptions): string {
 function ops(lines: string[], options?: FromDockerfileOptions): string[] {
   const { spec } = specFromDockerfile(["FROM a", ...lines].join("\n"), options);
   return spec.ops.map((op) => toMachine(sexpOfOp(op)));
+}
+
+/** What is said about one stage with these lines, of an image that sets nothing. */
+function warnings(lines: string[], options?: FromDockerfileOptions): readonly Problem[] {
+  const text = ["FROM a", ...lines].join("\n");
+  return specFromDockerfile(text, { imageSettings: () => NO_SETTINGS, ...options }).warnings;
 }
 
 function problems(lines: string[], options?: FromDockerfileOptions): readonly Problem[] {
@@ -120,6 +128,22 @@ describe("RUN", () => {
     expect(ops(["RUN cat <<-A - <<'B' > f", "\t1", "\tA", "2", "B"])[1]).toBe(
       `(run${flags}(shell"cat <<-A - <<'B' > f\\n1\\nA\\n2\\nB"))`,
     );
+    for (const [word, mark] of [
+      ["<<'a b'", "a b"],
+      ['<<E"O"F', "EOF"],
+      ["<<EOF-1.x/y", "EOF-1.x/y"],
+      ["<<1", "1"],
+      ["3<<\\$X", "$X"],
+      ["<<-'E'F", "EF"],
+    ]) {
+      expect(ops([`RUN ${word}`, "x", mark!, "RUN y"]).slice(1)).toEqual([
+        `(run${flags}(shell x))`,
+        `(run${flags}(shell y))`,
+      ]);
+    }
+    for (const text of ["it's <<EOF", "a<<EOF", "echo <<<EOF", "<<''"]) {
+      expect(ops([`RUN ${text}`])).toHaveLength(2);
+    }
     expect(ops(['RUN echo "a <<EOF"'])[1]).toBe(`(run${flags}(shell"echo \\"a <<EOF\\""))`);
   });
 
@@ -168,7 +192,7 @@ describe("COPY", () => {
     [". /app", ["(src .)(dst /app)"]],
     ["a b/ c d /app/", ["(src a)(dst /app/)", "(src b/)(dst /app)", "(src c d)(dst /app/)"]],
     ['["a b", "/c d/"]', ['(src"a b")(dst"/c d/")']],
-    ['"a b" $X /x/', ['(src"a b"value)(dst /x/)']],
+    ['["a b", "$X", "/x/"] # not a word', ['(src"a b"value)(dst /x/)']],
     ["--link a /x", ["(src a)(dst /x)"]],
   ])("%s", (text, copies) => {
     const made = ops(["ENV X=value", `COPY ${text}`]).slice(1);
@@ -176,7 +200,7 @@ describe("COPY", () => {
   });
 
   test("warns if it matters whether a source is a directory, and that is not known", () => {
-    expect(specFromDockerfile("FROM a\nCOPY src lib file /app/").warnings).toEqual([
+    expect(warnings(["COPY src lib file /app/"])).toEqual([
       { line: 2, message: expect.stringMatching(/src, lib, file is a directory/) },
     ]);
   });
@@ -190,6 +214,7 @@ describe("COPY", () => {
     ["a", /at least one source/],
     ["a b /x", /needs a \/ at the end/],
     ["<<EOF /x\ny\nEOF", /here-document/],
+    ['"a b" /x', /missing " in "a/],
   ])("%j has no counterpart", (text, message) => {
     expect(problems(["FROM a", `COPY ${text}`])).toEqual([
       { line: 2, message: expect.stringMatching(message) },
@@ -256,6 +281,203 @@ describe("variables", () => {
   test.each([`\${A`, `\${A/x/y}`, "'x", '"x', `\${A:?it is wanted}`])("%s is refused", (value) => {
     expect(problems(["FROM a", "ARG A", `WORKDIR ${value}`])).toHaveLength(1);
   });
+});
+
+describe("words", () => {
+  test("of one ARG are all looked at before one is set; those before FROM one by one", () => {
+    const imageEnv = () => new Map<string, string>();
+    expect(ops(["ARG X=1 Y=$X"], { imageEnv })).toEqual(["(env X 1)", '(env Y"")']);
+    expect(convert(["ARG X=a Y=$X", "FROM $Y"])).toBe("((from a)\n)");
+  });
+
+  test("have the shell's own parameters in them, which are nothing", () => {
+    expect(ops([`ENV A=a$1b$@c$$d$\{1}e$#f$-g$*h$!i$?j$0k$12l`])).toEqual(["(env A abcdefghijkl)"]);
+    expect(ops(["ENV 1=x", "ENV A=$1"])).toEqual(["(env 1 x)", "(env A x)"]);
+  });
+
+  test("have names of letters, not only of ASCII", () => {
+    expect(ops(["ENV A=1 Aé=2", `ENV B=$Aé C=$\{A}é D=$A€`]).slice(2)).toEqual([
+      "(env B 2)",
+      '(env C"1\\195\\169")',
+      '(env D"1\\226\\130\\172")',
+    ]);
+  });
+
+  test("lose an escape character at their end", () => {
+    expect(ops(["ENV B=b\\\\", "ENV A='a'\\"])).toEqual(['(env B"b\\\\")', "(env A a)"]);
+  });
+
+  test("of a JSON form are what stands before the closing bracket", () => {
+    expect(ops(['RUN ["a", "b ]"] # note', 'RUN ["c"']).slice(0, 2)).toEqual([
+      "(shell a)",
+      '(run(network host)(shell"b ]"))',
+    ]);
+    expect(ops(['SHELL ["x"] y', "RUN z"])[0]).toBe("(shell x)");
+  });
+
+  test("of flags may be quoted", () => {
+    expect(ops(['COPY --chown="1:2" a /b', "COPY --from=x\\y a /b"])).toEqual([
+      "(user(uid 1)(gid 2))",
+      "(copy(src a)(dst /b))",
+      "(user(uid 0)(gid 0))",
+      "(copy(from(build xy))(src a)(dst /b))",
+    ]);
+    expect(ops(['RUN --mount=type=cache,\\"id=a,b\\",target=/c x'])[1]).toMatch(
+      /cache\("a,b"|cache\(a,b/,
+    );
+  });
+});
+
+describe("what is known of an image", () => {
+  const settings: ImageSettings = {
+    user: "1000:1000",
+    workdir: "/home/u",
+    shell: ["/bin/ash", "-c"],
+    onbuild: ["COPY . .", "RUN <<EOF\nmake\nEOF"],
+  };
+
+  test("becomes operations, and its ONBUILD the first instructions", () => {
+    expect(ops(["RUN x", "USER 0"], { imageSettings: () => settings })).toEqual([
+      "(workdir /home/u)",
+      "(user(uid 1000)(gid 1000))",
+      "(user(uid 0)(gid 0))",
+      "(copy(src .)(dst ./))",
+      "(user(uid 1000)(gid 1000))",
+      "(shell /bin/ash -c)",
+      "(run(network host)(shell make))",
+      "(run(network host)(shell x))",
+      "(user(uid 0)(gid 0))",
+    ]);
+  });
+
+  test("may be a user whom a spec cannot have, which matters only to a command", () => {
+    const imageSettings = () => ({ ...NO_SETTINGS, user: "node" });
+    expect(ops(["USER 1:1", "RUN x"], { imageSettings })[0]).toBe("(user(uid 1)(gid 1))");
+    expect(problems(["FROM a", "COPY x /x", "RUN x"], { imageSettings })).toEqual([
+      {
+        line: 3,
+        message: expect.stringMatching(/^the image a sets USER node.*write USER UID:GID/),
+      },
+    ]);
+  });
+
+  test("is told to be nothing, once for each image", () => {
+    const text = "FROM a AS x\nFROM x\nFROM a\nFROM b";
+    expect(specFromDockerfile(text).warnings).toEqual([
+      { line: 1, message: expect.stringMatching(/^the image a is not known here/) },
+      { line: 4, message: expect.stringMatching(/^the image b is not known here/) },
+    ]);
+  });
+
+  test("cannot be an ONBUILD that a spec has no counterpart for", () => {
+    const imageSettings = () => ({ ...NO_SETTINGS, onbuild: ["ADD x /x"] });
+    expect(problems(["FROM a"], { imageSettings })).toEqual([
+      { line: 1, message: expect.stringMatching(/^ONBUILD ADD of a: ADD has no counterpart/) },
+    ]);
+  });
+});
+
+test("ONBUILD is for the stages that continue one, and not for theirs", () => {
+  const lines = ["FROM a AS b", "ONBUILD RUN x", "RUN y", "FROM b AS c", "RUN z", "FROM c"];
+  const commands = (target: string) =>
+    [...convert(lines, { target }).matchAll(/shell (\w)\)/g)].map(([, command]) => command);
+  expect([commands("b"), commands("c"), commands("2")]).toEqual([
+    ["y"],
+    ["y", "x", "z"],
+    ["y", "x", "z"],
+  ]);
+  expect(problems(["FROM a", "ONBUILD FROM b"])).toEqual([
+    { line: 2, message: "ONBUILD FROM is not allowed" },
+  ]);
+});
+
+test("what is about running the image is left out, which is said", () => {
+  const lines = [
+    ...["LABEL a=b", "EXPOSE 80", 'ENTRYPOINT ["x"]', "CMD y", "VOLUME /v", "STOPSIGNAL 9"],
+    ...["HEALTHCHECK --interval=1s CMD z", "MAINTAINER me"],
+  ];
+  expect(ops(lines)).toEqual([]);
+  expect(
+    warnings(lines).map(({ line, message }) => `${line} ${message.split(" ", 4).join(" ")}`),
+  ).toEqual(lines.map((line, i) => `${i + 2} ${line.split(" ")[0]} is left out:`));
+});
+
+describe("a file's destination", () => {
+  const known: BuildContext = { ...UNKNOWN_CONTEXT, kindOf: () => "file" };
+  const copied = (...lines: string[]) => {
+    const made = ops([...lines, "COPY f /d/e"], {
+      context: known,
+      imageSettings: () => NO_SETTINGS,
+    });
+    return [made.at(-1), warnings([...lines, "COPY f /d/e"], { context: known }).length];
+  };
+
+  test.each([
+    ["WORKDIR /d/e"],
+    ["WORKDIR /d/e/../e/g"],
+    ["WORKDIR /d", "WORKDIR e/g", "WORKDIR /"],
+    ["COPY f /d/e/"],
+    ["COPY f /d/e/f"],
+    ["RUN mkdir -p -m 755 /x /d/e"],
+    ["RUN mkdir /d && cd /d && mkdir /d/e && touch x"],
+    ["RUN rm -rf /d && mkdir -p /d/e"],
+    ["WORKDIR /d", "RUN mkdir e"],
+  ])("is a directory that is known: %s", (...lines) => {
+    expect(copied(...lines)).toEqual(["(copy(src f)(dst /d/e/))", 0]);
+  });
+
+  test.each([
+    ["RUN mkdir -p /d/e; true"],
+    ["RUN mkdir -p $D/e"],
+    ["RUN mkdir -p /d/e || true"],
+    ["RUN mkdir -p /d/e && rm -r /d/e"],
+    ["RUN mkdir -p /d/e && mv /d /x && mkdir /d"],
+    ["RUN mkdir -p /d/e && cd /d && rm -r e"],
+    ["RUN cd /d && mkdir e"],
+    ["RUN echo mkdir -p /d/e"],
+    [],
+  ])("may be a directory, which is said: %s", (...lines) => {
+    expect(copied(...lines)).toEqual(["(copy(src f)(dst /d/e))", 1]);
+  });
+
+  test("is a file if it has the file's name, or one that was copied", () => {
+    expect(warnings(["COPY f /d/f", "COPY f /g/f", "COPY g /g/f"], { context: known })).toEqual([]);
+  });
+
+  test("is taken for a directory where most images have one, which is said", () => {
+    const options = { context: known, imageSettings: () => NO_SETTINGS };
+    expect(ops(["COPY f /usr/bin"], options)).toEqual(["(copy(src f)(dst /usr/bin/))"]);
+    expect(warnings(["COPY f /usr/bin"], options)).toHaveLength(1);
+  });
+
+  test("of what another stage has is a directory's or a file's, as far as is known", () => {
+    const from = ["FROM a AS s", "WORKDIR /w/out", "COPY f /w/f", "FROM b", "WORKDIR /d"];
+    const options = { context: known, imageSettings: () => NO_SETTINGS };
+    const copies = (line: string) => {
+      const { spec, warnings } = specFromDockerfile([...from, line].join("\n"), options);
+      return [toMachine(sexpOfOp(spec.ops.at(-1)!)), warnings.length];
+    };
+    expect(copies("COPY --from=s /w/out /d/")).toEqual([
+      "(copy(from(build s))(src /w/out)(dst /d))",
+      0,
+    ]);
+    expect(copies("COPY --from=s /w/f /d")).toEqual([
+      "(copy(from(build s))(src /w/f)(dst /d/))",
+      0,
+    ]);
+    expect(copies("COPY --from=s /w/x.jar /d")).toEqual([
+      "(copy(from(build s))(src /w/x.jar)(dst /d/))",
+      1,
+    ]);
+    expect(copies("COPY --from=s /w/x /d")).toEqual(["(copy(from(build s))(src /w/x)(dst /d))", 1]);
+  });
+});
+
+test("a WORKDIR of a user's own that may not be there is made for root, which is said", () => {
+  expect(warnings(["USER 1:1", "WORKDIR /w"])).toEqual([
+    { line: 3, message: expect.stringMatching(/made for root, and not for 1:1/) },
+  ]);
+  expect(warnings(["WORKDIR /w", "USER 1:1", "WORKDIR /w"])).toEqual([]);
 });
 
 describe("the platform", () => {
@@ -347,16 +569,15 @@ test("all problems are told at once, each with its line", () => {
       "RUN y \\",
       "  z",
       "ADD x y",
-      "LABEL a=b",
+      "LABLE a=b",
       "FROM scratch",
       "FROM --platform=plan9/vax y",
       "FROM",
     ]),
   ).toEqual([
     { line: 1, message: "RUN before the first FROM" },
-    { line: 5, message: "CMD has no counterpart in a spec" },
     { line: 8, message: expect.stringMatching(/^ADD has no counterpart; use COPY/) },
-    { line: 9, message: "LABEL has no counterpart in a spec" },
+    { line: 9, message: "there is no instruction LABLE" },
     { line: 10, message: expect.stringMatching(/^FROM scratch/) },
     { line: 11, message: expect.stringMatching(/^--platform=plan9\/vax has no counterpart/) },
     { line: 12, message: "FROM needs an image" },
@@ -387,37 +608,68 @@ test("a spec that went through a Dockerfile comes back", () => {
      (copy (from (build dev)) (src f) (dst /g)) (copy (src x y) (dst /z/))
      (shell /bin/sh -c)
      (run (cache (c (target /c))) (network host) (secrets (s (target /s))) (shell "echo $K")))`);
-  const text = dockerfileOf(spec, { buildkit: true, escape: "unix" }).replace("$x", "\\$x");
+  const text = dockerfileOf(spec, { buildkit: true, escape: "unix" });
   expect(specFromDockerfile(text).spec).toEqual(spec);
 });
 
 test("any spec that a Dockerfile can say comes back from one", () => {
+  const oddUnit = fc.constantFrom(..."ab1/.,:=-+_ \t'\"`\\$\\{}()[]<>*?&|;#!@~%^é\u00a0😀");
   const word = fc.stringMatching(/^[a-z0-9]{1,3}(\/?[a-z0-9_-][a-z0-9._-]{0,3}){0,3}$/);
   const path = word.map((text) => `/${text}`);
-  const value = fc.stringMatching(/^[ -#%-~é]{0,12}$/).map((text) => text.replaceAll("\\", "/"));
-  const mount = fc.record({ id: word, target: path, buildkitOptions: fc.constant([]) });
+  const value = fc.string({ unit: oddUnit, maxLength: 12 });
+  const oddPath = fc
+    .string({ unit: oddUnit, minLength: 1, maxLength: 6 })
+    .map((text) => `x${text}x`);
+  const mount = fc.record({
+    id: fc.oneof(
+      word,
+      oddPath.filter((text) => !text.includes("$")),
+    ),
+    target: path,
+    buildkitOptions: fc.constant([]),
+  });
   const user = fc.record({
     uid: fc.bigInt({ min: 0n, max: 9_999_999_999n }),
     gid: fc.bigInt({ min: 0n, max: 9_999_999_999n }),
   });
-  // Lines that end or begin with blanks, or are empty, are joined in a Dockerfile.
-  const command = fc.stringMatching(/^[a-z"'$&|;()=-][ -~]{0,20}[a-z"'$&|;()=]$/);
-  const fromBuild = fc.constantFrom("0", "one").map((name) => ({ from: "build", name }) as const);
+  const command = fc.string({ unit: fc.oneof(oddUnit, fc.constant("\n")), maxLength: 20 });
+  const fromBuild = fc
+    .constantFrom("zero", "one")
+    .map((name) => ({ from: "build", name }) as const);
   const op: fc.Arbitrary<Op> = fc.oneof(
-    fc.record({ op: fc.constant("workdir" as const), path }),
-    fc.record({ op: fc.constant("env" as const), key: fc.stringMatching(/^[A-Z_]{1,5}$/), value }),
+    fc.record({ op: fc.constant("workdir" as const), path: fc.oneof(path, oddPath) }),
+    fc.record({
+      op: fc.constant("env" as const),
+      key: fc.oneof(
+        fc.stringMatching(/^[A-Z_]{1,5}$/),
+        oddPath.filter((key) => !key.includes("=")),
+      ),
+      value,
+    }),
     fc.record({
       op: fc.constant("run" as const),
       cache: fc.array(mount, { maxLength: 2 }),
       network: fc.constant(["host"]),
       secrets: fc.array(mount, { maxLength: 2 }),
-      shell: command.filter((text) => !/^--|<<|\\$/.test(text)),
+      // A command that goes on behind a line break becomes one line.
+      shell: command.filter(
+        (text) => text !== "" && text.trim() === text && !/[&|]\s*\n/.test(text),
+      ),
     }),
     fc.record({
       op: fc.constant("copy" as const),
       from: fc.oneof(fc.constant({ from: "context" as const }), fromBuild),
-      src: fc.array(word, { minLength: 1, maxLength: 3 }),
-      dst: path.map((text) => `${text}/`),
+      src: fc.array(
+        fc.oneof(
+          word,
+          oddPath.filter((text) => !/[*?[]|(?:^|\/)\.\.(?:\/|$)/.test(text)),
+        ),
+        {
+          minLength: 1,
+          maxLength: 3,
+        },
+      ),
+      dst: fc.oneof(path, oddPath).map((text) => `${text}/`),
       exclude: fc.constant([]),
     }),
   );

@@ -168,6 +168,17 @@ describe("a job", () => {
       ["a bad spec, store or not", { action: spec("hush") }, "Invalid spec: hush"],
       ["a push without a tag", { action: push("org/x") }, `Missing ':TAG' in target "org/x"`],
       ["a push without a repository", { action: push(":1") }, `Repository empty in ":1"`],
+      ["a push to a port", { action: push("h:5000/x") }, `Missing ':TAG' in target "h:5000/x"`],
+      [
+        "a push with no tag that an image can have",
+        { action: push("org/x:-bad") },
+        'No image can have such a tag: "org/x:-bad"',
+      ],
+      [
+        "a push to no repository that can be",
+        { action: push("org/X:1") },
+        'No image can be pushed to such a repository: "org/X:1"',
+      ],
       ["a push with an empty tag", { action: push("org/x:") }, `Tag empty in "org/x:"`],
       ["commits of no repository", { source: source("") }, "Missing scheme in URL "],
       ["a URL without a scheme", { source: source("/etc") }, "Missing scheme in URL /etc"],

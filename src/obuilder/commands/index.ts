@@ -23,9 +23,9 @@ import type { BuildLog, LayerId, Store } from "../contracts.js";
 import { DirectoryContext } from "../dockerfile/build-context.js";
 import { imagesAskedFor, specFromDockerfile } from "../dockerfile/convert.js";
 import { DockerfileError } from "../dockerfile/errors.js";
-import { type DockerfileStyle, dockerfileOf } from "../dockerfile/from-spec.js";
+import { type DockerfileStyle, dockerfileOf, UnwritableSpec } from "../dockerfile/from-spec.js";
 import { BuildCancelled, BuildError, MissingStore } from "../errors.js";
-import { imageEnv } from "../fetchers/docker-fetcher.js";
+import { type ImageConfig, imageConfig, imageEnv } from "../fetchers/docker-fetcher.js";
 import { healthcheck } from "../healthcheck.js";
 import { readImageEnv } from "../image/image-env.js";
 import { type BuilderOptions, fetcherFor, openBuilder } from "../open-builder.js";
@@ -164,7 +164,12 @@ export async function diskUsage(options: Pick<BuilderOptions, "store">): Promise
 
 /** Prints a spec as a Dockerfile. */
 export async function dockerfile(file: string, style: DockerfileStyle): Promise<void> {
-  await print(dockerfileOf(loadSpec(file), style));
+  try {
+    await print(dockerfileOf(loadSpec(file), style));
+  } catch (error) {
+    if (!(error instanceof UnwritableSpec)) throw error;
+    throw new CommandFailed(error.message);
+  }
 }
 
 export interface FromDockerfileCommand {
@@ -192,10 +197,13 @@ export async function fromDockerfile(
     ...(target === undefined ? {} : { target }),
   };
   try {
-    const known = await knownImageEnv(imagesAskedFor(text, options), store);
+    const images = imagesAskedFor(text, options);
+    const known = await knownImageEnv(images, store);
+    const settings = await knownSettings(images);
     const { spec, warnings } = specFromDockerfile(text, {
       ...options,
       imageEnv: (image) => known.get(image),
+      imageSettings: (image) => settings.get(image),
     });
     for (const { line, message } of warnings) {
       process.stderr.write(`${visibleLines(`${name}:${line}: warning: ${message}`)}\n`);
@@ -222,6 +230,16 @@ async function knownImageEnv(
   }
   for (const image of store === undefined ? images : []) {
     note(image, await imageEnv(image).catch(() => undefined));
+  }
+  return known;
+}
+
+/** What those of the images set that the Docker engine has; a store knows their variables only. */
+async function knownSettings(images: readonly string[]): Promise<Map<string, ImageConfig>> {
+  const known = new Map<string, ImageConfig>();
+  for (const image of images) {
+    const settings = await imageConfig(image).catch(() => undefined);
+    if (settings) known.set(image, settings);
   }
   return known;
 }

@@ -10,6 +10,7 @@ import { lstatSync, readdirSync, type Stats } from "node:fs";
 import type { IgnoreFile, IgnorePattern } from "../../text/index.js";
 import { fromBytes, toBytes } from "../../text/index.js";
 import { InstructionError } from "./errors.js";
+import type { KnownPaths } from "./known-paths.js";
 
 export type PathKind = "file" | "dir" | "symlink" | "other";
 
@@ -28,6 +29,11 @@ export const UNKNOWN_CONTEXT: BuildContext = {
   leavesOut: () => undefined,
   excludes: () => [],
 };
+
+/** A stage that is copied from, as far as its files are known. Paths begin at its root. */
+export function stageContext(paths: KnownPaths): BuildContext {
+  return { ...UNKNOWN_CONTEXT, kindOf: (path) => paths.kindOf(`/${path}`) };
+}
 
 /** Directories within directories. */
 const MAX_DEPTH = 1000;

@@ -1,31 +1,39 @@
 /*
- * Makes a spec of a Dockerfile: FROM, RUN, COPY, ENV, USER, WORKDIR, SHELL, ARG and stages.
+ * Makes a spec of a Dockerfile: FROM, RUN, COPY, ENV, USER, WORKDIR, SHELL, ARG, ONBUILD and stages.
  *
  * Stages become nested builds in the Dockerfile's order, but for those that the last one does not
- * need; a stage that continues another repeats its operations, which share their layers. What has
- * no counterpart is an error, not left out, and all errors are reported at once.
+ * need; a stage that continues another repeats its operations, which share their layers. What only
+ * says how an image is to be run is left out with a warning. What else has no counterpart is an
+ * error, and all errors are reported at once.
  *
- * Nothing is known here of the images. That they are run by root, in `/`, with `/bin/sh -c` is
- * assumed; their variables can be told, and so can what is in the build context.
+ * What images set and what is in the build context can be told. Where the outcome depends on what is
+ * not known, a warning says what was taken for granted.
  */
 
 import { fromBytes } from "../../text/index.js";
-import type { ChildBuild, DataSource, Spec } from "../spec/spec.js";
-import { type BuildContext, UNKNOWN_CONTEXT } from "./build-context.js";
-import { convertCopy } from "./copy.js";
+import type { Spec } from "../spec/spec.js";
+import { assemble, type NamedStage } from "./assemble.js";
+import { type BuildContext, stageContext, UNKNOWN_CONTEXT } from "./build-context.js";
+import { type CopySource, convertCopy } from "./copy.js";
 import { DockerfileError, InstructionError, type Problem } from "./errors.js";
-import { type Instruction, parseDockerfile } from "./parser.js";
-import { type Platform, platformArgs, platformName, thisPlatform } from "./platform.js";
+import { parseFrom } from "./from.js";
+import { applySettings, type ImageSettings } from "./image-settings.js";
+import { type Instruction, parseDockerfile, parseTrigger } from "./parser.js";
+import { type Platform, platformArgs, thisPlatform } from "./platform.js";
 import { convertRun } from "./run.js";
 import { Stage } from "./stage.js";
 import { parseUser } from "./user.js";
-import { expandWord, type Lookup, parseJsonWords, splitWords, type WordRules } from "./words.js";
+import { needed, parseArgs, parsePairs, splitArgs } from "./variables.js";
+import { expandWord, type Lookup, parseJsonWords, type WordRules } from "./words.js";
+import { convertWorkdir } from "./workdir.js";
 
 export interface FromDockerfileOptions {
   /** Values for ARG, as `docker build --build-arg` has them. */
   readonly buildArgs?: ReadonlyMap<string, string>;
   /** The variables that an image sets, if known. Asked only when it matters. */
   readonly imageEnv?: (image: string) => ReadonlyMap<string, string> | undefined;
+  /** What an image says of builds that begin with it, if known. */
+  readonly imageSettings?: (image: string) => ImageSettings | undefined;
   /** What COPY copies from, if known. */
   readonly context?: BuildContext;
   /** The stage wanted, if not the last one. */
@@ -54,32 +62,30 @@ const MAX_TEXT = 4 * 1024 * 1024;
 /** Characters that variables stand for, in all: one may stand for twice another, which stands for twice another… */
 const MAX_SUBSTITUTED = 4 * MAX_TEXT;
 
+/** Say how an image is to be run, and change nothing of what a build does. */
+const OF_RUNNING = new Set([
+  ...["CMD", "ENTRYPOINT", "EXPOSE", "HEALTHCHECK", "LABEL", "MAINTAINER", "STOPSIGNAL", "VOLUME"],
+]);
+
 /** Operations that stages take over from those that they continue. */
 const MAX_REPEATED = 100_000;
 
-/** The images whose variables the conversion would ask for. */
+/** The images whose settings and variables the conversion would ask for. */
 export function imagesAskedFor(
   text: Uint8Array | string,
-  options: Omit<FromDockerfileOptions, "imageEnv">,
+  options: Omit<FromDockerfileOptions, "imageEnv" | "imageSettings">,
 ): string[] {
   const images = new Set<string>();
-  const imageEnv = (image: string) => {
+  const imageSettings = (image: string) => {
     images.add(image);
-    return new Map<string, string>();
+    return undefined;
   };
   try {
-    specFromDockerfile(text, { ...options, imageEnv });
+    specFromDockerfile(text, { ...options, imageSettings });
   } catch (error) {
     if (!(error instanceof DockerfileError)) throw error;
   }
   return [...images];
-}
-
-interface NamedStage {
-  readonly name: string;
-  readonly stage: Stage;
-  /** Names of the builds it copies from. */
-  readonly uses: Set<string>;
 }
 
 class Converter {
@@ -94,6 +100,8 @@ class Converter {
   #substituted = 0;
   /** Builds of nothing but an image, for `COPY --from=IMAGE`. */
   readonly #images = new Set<string>();
+  /** Images that a warning was given for, as what they set is not known. */
+  readonly #unknownImages = new Set<string>();
   readonly #problems: Problem[] = [];
   readonly #warnings: Problem[] = [];
 
@@ -128,7 +136,8 @@ class Converter {
       this.#problems.push({ line, message: `there is no stage ${this.#options.target}` });
     }
     if (!target || this.#problems.length > 0) throw new DockerfileError(this.#problems);
-    return { spec: this.#specOf(target), warnings: this.#warnings };
+    const spec = assemble(target, this.#stages, this.#images);
+    return { spec, warnings: this.#warnings };
   }
 
   #instruction(instruction: Instruction): void {
@@ -140,8 +149,13 @@ class Converter {
     else throw new InstructionError(`${keyword} before the first FROM`);
   }
 
-  #inStage(instruction: Instruction, { stage, uses }: NamedStage): void {
+  #inStage(instruction: Instruction, { stage, triggers, uses }: NamedStage): void {
     const { keyword, text } = instruction;
+    const warn = (message: string) => this.#warn(instruction, message);
+    if (OF_RUNNING.has(keyword)) {
+      warn(`${keyword} is left out: it says how to run the image, and a spec says how to build it`);
+      return;
+    }
     const rules = this.#rules(stage.lookup);
     const oneWord = () => expandWord(needed(text, keyword), rules);
     switch (keyword) {
@@ -152,7 +166,7 @@ class Converter {
         for (const [key, value] of parsePairs(text, rules)) stage.setEnv(key, value);
         break;
       case "WORKDIR":
-        stage.setWorkdir(oneWord());
+        convertWorkdir(oneWord(), stage, warn);
         break;
       case "USER":
         stage.setUser(parseUser(oneWord(), this.#isWindows));
@@ -170,14 +184,21 @@ class Converter {
         convertCopy(instruction, stage, rules, {
           sourceNamed: (name) => this.#sourceNamed(name, uses),
           context: this.#options.context ?? UNKNOWN_CONTEXT,
-          warn: (message) => this.#warnings.push({ line: instruction.line, message }),
+          warn,
         });
         break;
       case "ADD":
         throw new InstructionError("ADD has no counterpart; use COPY, or RUN with curl or tar");
+      case "ONBUILD":
+        triggers.push(instruction.trigger!);
+        break;
       default:
-        throw new InstructionError(`${keyword} has no counterpart in a spec`);
+        throw new InstructionError(`there is no instruction ${keyword}`);
     }
+  }
+
+  #warn({ line }: Instruction, message: string): void {
+    this.#warnings.push({ line, message });
   }
 
   #rules(lookup: Lookup): WordRules {
@@ -192,47 +213,67 @@ class Converter {
     return { escape: this.#escape, lookup: counted };
   }
 
-  #from({ text, flags }: Instruction): void {
+  #from(instruction: Instruction): void {
     const rules = this.#rules((name) => this.#globalArgs.get(name));
-    const words = splitWords(text, this.#escape).map((word) => expandWord(word, rules));
-    const [image, as, alias, ...more] = words;
-    // The stage begins even if it is not well, so that what follows is not blamed for it.
-    const parent = image === undefined ? undefined : this.#stagesByName.get(image.toLowerCase());
-    const name = alias?.toLowerCase() ?? this.#stages.length.toString();
-    const duplicate = alias !== undefined && this.#stagesByName.has(name);
-    const stage = this.#beginStage(image ?? "", parent);
-    const named = { name, stage, uses: new Set(parent?.uses) };
+    const { image, alias, problem } = parseFrom(instruction, rules, this.#platform);
+    const parent = this.#stagesByName.get(image.toLowerCase());
+    const name = alias ?? this.#stages.length.toString();
+    const isDuplicate = alias !== undefined && this.#stagesByName.has(name);
+    const stage = this.#beginStage(image, parent);
+    const named = { name, stage, triggers: [], uses: new Set(parent?.uses) };
     this.#stages.push(named);
     if (alias !== undefined) this.#stagesByName.set(name, named);
-    if (!image) throw new InstructionError("FROM needs an image");
-    if (words.length === 2 || more.length > 0 || (as && as.toLowerCase() !== "as")) {
-      throw new InstructionError("FROM needs the form IMAGE or IMAGE AS NAME");
-    }
-    if (duplicate) throw new InstructionError(`there is a stage ${name} already`);
-    for (const { name: flag, value } of flags) {
-      if (flag !== "platform") throw new InstructionError(`FROM --${flag} has no counterpart`);
-      const wanted = expandWord(value ?? "", rules);
-      const own = platformName(this.#platform);
-      if (wanted !== own) {
-        throw new InstructionError(
-          `--platform=${wanted} has no counterpart: builds are for their machine's own, ${own}`,
-        );
-      }
-    }
+    if (problem !== undefined) throw new InstructionError(problem);
+    if (isDuplicate) throw new InstructionError(`there is a stage ${name} already`);
     if (this.#repeated > MAX_REPEATED) {
       throw new InstructionError(
         `stages that continue others repeat more than ${MAX_REPEATED} operations`,
       );
     }
-    if (image === "scratch") {
-      throw new InstructionError("FROM scratch has no counterpart: a build begins with an image");
+    const triggers = parent ? parent.triggers : this.#fromImage(instruction, stage);
+    for (const trigger of triggers) this.#trigger({ ...trigger, line: instruction.line }, named);
+  }
+
+  /** Gives a new stage what its image sets; returns what ONBUILD has left in there. */
+  #fromImage(instruction: Instruction, stage: Stage): Instruction[] {
+    const { image } = stage;
+    const settings = this.#options.imageSettings?.(image);
+    if (settings) {
+      applySettings(stage, settings, this.#isWindows);
+      return settings.onbuild.map((text) => parseTrigger(text, instruction.line));
+    }
+    if (!this.#unknownImages.has(image)) {
+      this.#unknownImages.add(image);
+      this.#warn(
+        instruction,
+        `the image ${image} is not known here; if it sets USER, WORKDIR, SHELL or ONBUILD, write these ` +
+          "behind FROM, or have the Docker engine pull it first",
+      );
+    }
+    return [];
+  }
+
+  #trigger(trigger: Instruction, named: NamedStage): void {
+    try {
+      this.#inStage(trigger, named);
+    } catch (error) {
+      if (!(error instanceof InstructionError)) throw error;
+      const from = named.stage.image;
+      throw new InstructionError(`ONBUILD ${trigger.keyword} of ${from}: ${error.message}`, {
+        cause: error,
+      });
     }
   }
 
   #beginStage(image: string, parent: NamedStage | undefined): Stage {
-    this.#repeated += parent?.stage.ops.length ?? 0;
+    if (parent) {
+      const { stage, triggers } = parent;
+      this.#repeated += stage.ops.length + triggers.length + Math.ceil(stage.paths.size / 10);
+    }
     if (parent && this.#repeated <= MAX_REPEATED) return parent.stage.continued();
-    const defaultShell = this.#isWindows ? ["cmd", "/S", "/C"] : ["/bin/sh", "-c"];
+    const usualShell = this.#isWindows ? ["cmd", "/S", "/C"] : ["/bin/sh", "-c"];
+    const shell = this.#options.imageSettings?.(image)?.shell ?? [];
+    const defaultShell = shell.length > 0 ? shell : usualShell;
     return new Stage({ image, imageEnv: () => this.#options.imageEnv?.(image), defaultShell });
   }
 
@@ -243,8 +284,10 @@ class Converter {
 
   #globalArg(text: string): void {
     const rules = this.#rules((name) => this.#globalArgs.get(name));
-    for (const [name, value] of parseArgs(text, rules)) {
-      this.#globalArgs.set(name, this.#options.buildArgs?.get(name) ?? value);
+    // BuildKit sets these one after the other, other than in a stage.
+    for (const [name, value] of splitArgs(text, this.#escape)) {
+      const expanded = value === undefined ? undefined : expandWord(value, rules);
+      this.#globalArgs.set(name, this.#options.buildArgs?.get(name) ?? expanded);
     }
   }
 
@@ -256,7 +299,7 @@ class Converter {
   }
 
   /** A stage by its name or number, else an image. */
-  #sourceNamed(name: string, uses: Set<string>): DataSource {
+  #sourceNamed(name: string, uses: Set<string>): CopySource {
     const current = this.#stages.length - 1;
     const named = this.#stagesByName.get(name.toLowerCase());
     const byNumber = /^\d+$/.test(name) && Number(name) < current && this.#stages[Number(name)];
@@ -264,7 +307,8 @@ class Converter {
     if (name === "") throw new InstructionError("--from needs the name of a stage or image");
     if (!stage) this.#images.add(name);
     uses.add(stage?.name ?? name);
-    return { from: "build", name: stage?.name ?? name };
+    const from = { from: "build", name: stage?.name ?? name } as const;
+    return { from, context: stage ? stageContext(stage.stage.paths) : UNKNOWN_CONTEXT };
   }
 
   #target(): NamedStage | undefined {
@@ -275,52 +319,4 @@ class Converter {
       (/^\d+$/.test(target) ? this.#stages[Number(target)] : undefined)
     );
   }
-
-  /** The stage, after those it needs in the order of the Dockerfile. */
-  #specOf(target: NamedStage): Spec {
-    const needed = new Set(target.uses);
-    for (const { name, uses } of this.#stages.toReversed()) {
-      if (needed.has(name)) for (const use of uses) needed.add(use);
-    }
-    const images = [...this.#images]
-      .filter((image) => needed.has(image))
-      .map((image): ChildBuild => ({ name: image, spec: { children: [], from: image, ops: [] } }));
-    const stages = this.#stages
-      .filter(({ name }) => needed.has(name))
-      .map(({ name, stage }): ChildBuild => ({ name, spec: bodyOf(stage) }));
-    return { ...bodyOf(target.stage), children: [...images, ...stages] };
-  }
-}
-
-function bodyOf(stage: Stage): Spec {
-  return { children: [], from: stage.image, ops: stage.ops };
-}
-
-function needed(text: string, keyword: string): string {
-  if (text === "") throw new InstructionError(`${keyword} needs a value`);
-  return text;
-}
-
-/** `NAME`, `NAME=VALUE`, several of them */
-function* parseArgs(text: string, rules: WordRules): Generator<[string, string | undefined]> {
-  for (const word of splitWords(needed(text, "ARG"), rules.escape)) {
-    const [, name, value] = /^([A-Za-z_]\w*)(?:=(.*))?$/s.exec(word) ?? [];
-    if (name === undefined) throw new InstructionError(`ARG ${word} is not NAME or NAME=VALUE`);
-    yield [name, value === undefined ? undefined : expandWord(value, rules)];
-  }
-}
-
-/** `KEY=VALUE …`, or the old form `KEY VALUE` where the value is the rest of the line. */
-function parsePairs(text: string, rules: WordRules): [string, string][] {
-  const words = splitWords(needed(text, "ENV"), rules.escape);
-  if (!words[0]!.includes("=")) {
-    const [, key, value] = /^(\S+)\s+(.+)$/s.exec(text) ?? [];
-    if (key === undefined) throw new InstructionError(`ENV ${text} has no value`);
-    return [[expandWord(key, rules), expandWord(value!, rules)]];
-  }
-  return words.map((word) => {
-    const equals = word.indexOf("=");
-    if (equals < 1) throw new InstructionError(`ENV ${word} is not KEY=VALUE`);
-    return [expandWord(word.slice(0, equals), rules), expandWord(word.slice(equals + 1), rules)];
-  });
 }

@@ -1,21 +1,36 @@
 /*
- * COPY. Docker and the spec agree on files; of a directory, Docker copies the contents, a spec the
- * directory itself, under the name of a destination without a slash at its end. So a directory's
- * destination loses its slash. Which sources are directories can be seen in the build context or by
- * a slash at their end; if neither, the source is taken for a file, with a warning where that matters.
+ * COPY. A spec differs from Docker in two points.
+ *
+ * Of a directory, Docker copies the contents, a spec the directory itself, under the name of a
+ * destination without a slash at its end. So a directory's destination loses its slash. Which sources
+ * are directories can be seen in the build context, in what is known of a stage, or by a slash at
+ * their end; if in none of these, the source is taken for a file.
+ *
+ * A file goes into a destination that is a directory; a spec goes by the slash at its end, Docker by
+ * what is there. So the destination gets a slash if a directory is known to be there (destination.ts).
+ *
+ * Where that matters and is not known, there is a warning.
  */
 
+import { basename } from "node:path/posix";
 import { type DataSource, ROOT, type User } from "../spec/spec.js";
-import { type BuildContext, UNKNOWN_CONTEXT } from "./build-context.js";
+import type { BuildContext } from "./build-context.js";
+import { fileDestination } from "./destination.js";
 import { InstructionError } from "./errors.js";
 import type { Instruction } from "./parser.js";
 import type { Stage } from "./stage.js";
 import { parseUserPair } from "./user.js";
-import { expandWord, parseJsonWords, splitWords, type WordRules } from "./words.js";
+import { expandWord, parseJsonWords, splitBlanks, type WordRules } from "./words.js";
+
+/** Where a COPY copies from, and what is known of the files there. */
+export interface CopySource {
+  readonly from: DataSource;
+  readonly context: BuildContext;
+}
 
 export interface CopyEnvironment {
   /** Where `--from=NAME` points. */
-  readonly sourceNamed: (name: string) => DataSource;
+  readonly sourceNamed: (name: string) => CopySource;
   readonly context: BuildContext;
   readonly warn: (message: string) => void;
 }
@@ -29,22 +44,35 @@ export function convertCopy(
   if (instruction.heredocs.length > 0) {
     throw new InstructionError("COPY of a here-document has no counterpart; use a file");
   }
-  const { from, owner } = convertFlags(instruction, rules, environment);
-  const words = parseJsonWords(instruction.text) ?? splitWords(instruction.text, rules.escape);
-  const [dst, ...sources] = words.map((word) => expandWord(word, rules)).reverse();
-  if (dst === undefined || sources.length === 0) {
-    throw new InstructionError("COPY needs at least one source and a destination");
-  }
+  const { source, owner } = convertFlags(instruction, rules, environment);
+  const { from, context } = source;
+  const { dst, sources } = parsePaths(instruction.text, rules);
   const into = isDirectoryByName(dst);
   if (sources.length > 1 && !into) {
     throw new InstructionError(`COPY of several sources needs a / at the end of ${dst}`);
   }
-  const context = from.from === "context" ? environment.context : UNKNOWN_CONTEXT;
-  for (const { src, dir } of grouped(sources.reverse(), context)) {
-    const path = dir ? destinationOfDirectory(src[0]!, dst) : into ? withSlash(dst) : dst;
-    const exclude = dir ? context.excludes(src[0]!, environment.warn) : [];
-    stage.copy({ from, src, dst: path, exclude }, owner);
-    if (into && !dir && !src.every((source) => context.kindOf(source))) {
+  for (const { src, dir } of grouped(sources, context)) {
+    if (dir) {
+      const path = destinationOfDirectory(src[0]!, dst);
+      const exclude = context.excludes(src[0]!, environment.warn);
+      stage.copy({ from, src, dst: path, exclude }, owner);
+      stage.paths.add(dst, "dir");
+      continue;
+    }
+    const unknown = src.filter((name) => context.kindOf(name) === undefined);
+    const path = into
+      ? withSlash(dst)
+      : fileDestination(
+          { src: src[0]!, isKnown: unknown.length === 0, dst },
+          stage.paths,
+          environment.warn,
+        );
+    stage.copy({ from, src, dst: path, exclude: [] }, owner);
+    if (into) stage.paths.add(dst, "dir");
+    if (into && unknown.length === 0) {
+      for (const file of src) stage.paths.add(`${dst}/${basename(file)}`, "file");
+    }
+    if (into && unknown.length > 0) {
       environment.warn(
         `if one of ${src.join(", ")} is a directory, it is copied as a whole into ${dst}, not its ` +
           "contents; end its name with / to copy these",
@@ -53,20 +81,30 @@ export function convertCopy(
   }
 }
 
+/** Throws `InstructionError`. */
+function parsePaths(text: string, rules: WordRules): { dst: string; sources: string[] } {
+  const words = parseJsonWords(text) ?? splitBlanks(text);
+  const [dst, ...sources] = words.map((word) => expandWord(word, rules)).reverse();
+  if (dst === undefined || sources.length === 0) {
+    throw new InstructionError("COPY needs at least one source and a destination");
+  }
+  return { dst, sources: sources.reverse() };
+}
+
 function convertFlags(
   { flags }: Instruction,
   rules: WordRules,
   environment: CopyEnvironment,
-): { from: DataSource; owner: User } {
-  let from: DataSource = { from: "context" };
+): { source: CopySource; owner: User } {
+  let source: CopySource = { from: { from: "context" }, context: environment.context };
   let owner: User = ROOT;
   for (const { name, value } of flags) {
     const text = expandWord(value ?? "", rules);
-    if (name === "from") from = environment.sourceNamed(text);
+    if (name === "from") source = environment.sourceNamed(text);
     else if (name === "chown") owner = parseUserPair(text);
     else if (name !== "link") throw new InstructionError(`COPY --${name} has no counterpart`);
   }
-  return { from, owner };
+  return { source, owner };
 }
 
 /** Sources in order, directories each on its own. */

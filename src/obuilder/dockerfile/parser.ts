@@ -1,9 +1,10 @@
 /*
- * Splits a Dockerfile into instructions: parser directives, comments, continued lines, flags and
- * here-documents, by the rules of Docker's own parser.
+ * Splits a Dockerfile into instructions: parser directives, comments, continued lines and flags, by the
+ * rules of Docker's own parser.
  */
 
 import { DockerfileError, InstructionError } from "./errors.js";
+import { type Heredoc, readHeredocs } from "./heredocs.js";
 
 export interface Instruction {
   /** From 1. */
@@ -14,18 +15,14 @@ export interface Instruction {
   /** What follows the flags, continued lines joined without anything between them. */
   readonly text: string;
   readonly heredocs: readonly Heredoc[];
+  /** Of ONBUILD: what is to be done by builds that begin with the image. */
+  readonly trigger?: Instruction;
 }
 
-/** `--NAME=VALUE`, or `--NAME` without a value. */
+/** `--NAME=VALUE`, or `--NAME` without a value; its quotes are gone, its variables are not. */
 export interface Flag {
   readonly name: string;
   readonly value: string | undefined;
-}
-
-export interface Heredoc {
-  readonly name: string;
-  /** The lines up to the end mark, each with its line feed; with `<<-` without the tabs before them. */
-  readonly content: string;
 }
 
 export interface ParsedDockerfile {
@@ -36,6 +33,8 @@ export interface ParsedDockerfile {
 
 const DIRECTIVE = /^#[ \t]*([A-Za-z][A-Za-z0-9]*)[ \t]*=(.*)$/;
 const TAKE_FLAGS = new Set(["FROM", "RUN", "COPY", "ADD"]);
+/** Quoted or not, with the backslash as escape whatever the rest has. */
+const FLAG = /^(?:"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|\\.|[^\s"'\\])+/s;
 const TAKE_HEREDOCS = new Set(["RUN", "COPY", "ADD"]);
 
 /** Throws `DockerfileError` for what cannot be split. */
@@ -66,10 +65,9 @@ export function parseDockerfile(text: string): ParsedDockerfile {
     const [, keyword, rest] = /^(\S+)\s*(.*)$/s.exec(logical) ?? [];
     if (keyword === undefined) continue; // nothing but an escape character
     try {
-      const instruction = parseInstruction(start + 1, keyword.toUpperCase(), rest!.trim());
-      const { heredocs, end } = readHeredocs(instruction, lines, i);
-      instructions.push({ ...instruction, heredocs });
-      i = end;
+      const following = { lines, next: i };
+      instructions.push(parseInstruction(start + 1, keyword, rest!, following));
+      i = following.next;
     } catch (error) {
       if (!(error instanceof InstructionError)) throw error;
       throw new DockerfileError([{ line: start + 1, message: error.message }]);
@@ -108,76 +106,58 @@ function isContinued(line: string, escapeWith: string): boolean {
   return text.endsWith(escapeWith) && text.at(-2) !== escapeWith;
 }
 
-type Bare = Omit<Instruction, "heredocs">;
+/** The lines behind an instruction; `next` is the first that does not belong to it. */
+interface Following {
+  readonly lines: readonly string[];
+  next: number;
+}
 
-function parseInstruction(line: number, keyword: string, rest: string): Bare {
+/** What ONBUILD keeps in an image: one instruction. Throws `InstructionError`. */
+export function parseTrigger(text: string, line: number): Instruction {
+  const [first, ...lines] = text.trim().split("\n");
+  return parseOnbuild(first!, line, { lines, next: 0 });
+}
+
+function parseInstruction(
+  line: number,
+  word: string,
+  rest: string,
+  following: Following,
+): Instruction {
+  const keyword = word.toUpperCase();
   const flags: Flag[] = [];
-  let text = rest;
+  let text = rest.trim();
+  if (keyword === "ONBUILD") {
+    return {
+      line,
+      keyword,
+      flags,
+      text,
+      heredocs: [],
+      trigger: parseOnbuild(text, line, following),
+    };
+  }
   while (TAKE_FLAGS.has(keyword) && text.startsWith("--")) {
-    const [flag] = /^(?:"(?:\\.|[^"\\])*"|'[^']*'|\\.|[^\s"'\\])+/.exec(text) ?? [];
-    if (flag === undefined) break;
-    text = text.slice(flag.length).trimStart();
+    const [written] = FLAG.exec(text) ?? [];
+    if (written === undefined) break;
+    text = text.slice(written.length).trimStart();
+    const flag = written.replace(/\\(.)|["']/gs, "$1");
     if (flag === "--") break;
     const [, name, value] = /^--([^=]+)(?:=(.*))?$/s.exec(flag) ?? [];
     if (name === undefined) throw new InstructionError(`${flag} is not a flag`);
-    flags.push({ name, value: value?.replace(/^"(.*)"$|^'(.*)'$/s, "$1$2") });
+    flags.push({ name, value });
   }
-  return { line, keyword, flags, text };
+  if (!TAKE_HEREDOCS.has(keyword)) return { line, keyword, flags, text, heredocs: [] };
+  const { heredocs, end } = readHeredocs(text, following.lines, following.next);
+  following.next = end;
+  return { line, keyword, flags, text, heredocs };
 }
 
-/** Reads the here-documents that the instruction's words announce, from line `start` on. */
-function readHeredocs(
-  { keyword, text }: Bare,
-  lines: readonly string[],
-  start: number,
-): { heredocs: Heredoc[]; end: number } {
-  const heredocs: Heredoc[] = [];
-  let end = start;
-  if (!TAKE_HEREDOCS.has(keyword)) return { heredocs, end };
-  for (const match of withoutQuoted(text).matchAll(/(?<!\S)\d*<<(-?)(["']?)([A-Za-z_][\w.]*)\2/g)) {
-    const [, dash, , name] = match;
-    let content = "";
-    for (;;) {
-      if (end >= lines.length) {
-        throw new InstructionError(`here-document <<${name} has no line ${name} at its end`);
-      }
-      const line = dash === "-" ? lines[end]!.replace(/^\t+/, "") : lines[end]!;
-      end++;
-      if (line === name) break;
-      content += `${line}\n`;
-    }
-    heredocs.push({ name: name!, content });
+function parseOnbuild(text: string, line: number, following: Following): Instruction {
+  const [, keyword, rest] = /^(\S+)\s*(.*)$/s.exec(text) ?? [];
+  if (keyword === undefined) throw new InstructionError("ONBUILD needs an instruction");
+  if (["FROM", "MAINTAINER", "ONBUILD"].includes(keyword.toUpperCase())) {
+    throw new InstructionError(`ONBUILD ${keyword.toUpperCase()} is not allowed`);
   }
-  return { heredocs, end };
-}
-
-/** The text with quoted parts blanked, but for the quotes of `<<"EOF"`. A quote that is not closed is a character. */
-function withoutQuoted(text: string): string {
-  const parts: string[] = [];
-  let start = 0; // of what is not copied yet
-  const unclosed = new Set<string>();
-  for (let i = 0; i < text.length; i++) {
-    const quote = text[i]!;
-    if ((quote !== '"' && quote !== "'") || unclosed.has(quote)) continue;
-    if (text.endsWith("<<", i) || text.endsWith("<<-", i)) continue;
-    const end = endOfQuoted(text, i);
-    if (end === undefined) {
-      unclosed.add(quote); // nor is any behind it
-      continue;
-    }
-    parts.push(text.slice(start, i), " ".repeat(end - i));
-    start = end;
-    i = end - 1;
-  }
-  return parts.join("") + text.slice(start);
-}
-
-/** The position behind the quote that closes the one at `start`. */
-function endOfQuoted(text: string, start: number): number | undefined {
-  const quote = text[start]!;
-  for (let i = start + 1; i < text.length; i++) {
-    if (text[i] === quote) return i + 1;
-    if (text[i] === "\\" && quote === '"') i++;
-  }
-  return undefined;
+  return parseInstruction(line, keyword, rest!, following);
 }

@@ -11,6 +11,7 @@ import {
   type User,
 } from "../spec/spec.js";
 import { InstructionError } from "./errors.js";
+import { isHeredoc } from "./heredocs.js";
 import type { Flag, Instruction } from "./parser.js";
 import type { Stage } from "./stage.js";
 import { expandWord, parseJsonWords, type WordRules } from "./words.js";
@@ -31,7 +32,7 @@ function shellCommand({ text, heredocs }: Instruction): string {
   if (text === "") throw new InstructionError("RUN needs a command");
   const [heredoc] = heredocs;
   if (!heredoc) return text;
-  if (heredocs.length > 1 || !/^<<-?(["']?)[\w.]+\1$/.test(text)) {
+  if (!isHeredoc(text)) {
     const bodies = heredocs.map(({ name, content }) => `${content}${name}`);
     return [text, ...bodies].join("\n");
   }
@@ -93,15 +94,28 @@ const ALIASES: Record<string, string> = {
 
 function parseMount(value: string, rules: WordRules): Mount {
   const options = new Map<string, string>();
-  for (const part of value.split(",")) {
+  for (const part of splitFields(value)) {
     const [, key, text] = /^([^=]+)(?:=(.*))?$/s.exec(part) ?? [];
     if (key === undefined) throw new InstructionError(`--mount=${value}: "${part}" is no option`);
     const name = key.toLowerCase();
-    options.set(ALIASES[name] ?? name, text === undefined ? "true" : expandWord(text, rules));
+    // Docker looks at words with a variable only, so quotes are characters in others.
+    const meaning = text?.includes("$") ? expandWord(text, rules) : text;
+    options.set(ALIASES[name] ?? name, meaning ?? "true");
   }
   const type = options.get("type") ?? "bind";
   options.delete("type");
   return { type, options };
+}
+
+/** The fields of a line of CSV: `"…"` may have commas, and a quote written twice. */
+function splitFields(text: string): string[] {
+  const fields: string[] = [];
+  for (const [, quotedField, plain] of text.matchAll(
+    /(?:^|,)(?:"((?:[^"]|"")*)"(?=,|$)|([^,]*))/g,
+  )) {
+    fields.push(quotedField?.replaceAll('""', '"') ?? plain!);
+  }
+  return fields;
 }
 
 function convertCache({ options }: Mount, user: User): Cache {

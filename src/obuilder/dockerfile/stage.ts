@@ -11,6 +11,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { type CopyOp, type Op, ROOT, type RunOp, type User } from "../spec/spec.js";
 import { InstructionError } from "./errors.js";
+import { KnownPaths } from "./known-paths.js";
 import type { Lookup } from "./words.js";
 
 export interface StageBase {
@@ -29,10 +30,13 @@ export class Stage {
   readonly #args = new Map<string, string | undefined>();
   /** As the Dockerfile has it … */
   #user: User = ROOT;
+  /** Why the user cannot be told, if so: it is one that the image sets. */
+  #userProblem: string | undefined;
   #shell: readonly string[];
   /** … and as the operations so far leave it; of the shell, undefined is the builder's default. */
   #specUser: User = ROOT;
   #specShell: readonly string[] | undefined;
+  #paths = new KnownPaths();
 
   constructor(base: StageBase) {
     this.#base = base;
@@ -48,9 +52,11 @@ export class Stage {
     stage.#ops.push(...this.#ops);
     stage.#env = new Map(this.#env);
     stage.#user = this.#user;
+    stage.#userProblem = this.#userProblem;
     stage.#shell = this.#shell;
     stage.#specUser = this.#specUser;
     stage.#specShell = this.#specShell;
+    stage.#paths = this.#paths.copy();
     return stage;
   }
 
@@ -62,8 +68,15 @@ export class Stage {
     return this.#ops;
   }
 
+  /** Throws `InstructionError` if the image sets one that a spec cannot have. */
   get user(): User {
+    if (this.#userProblem !== undefined) throw new InstructionError(this.#userProblem);
     return this.#user;
+  }
+
+  /** What is known of the files so far. */
+  get paths(): KnownPaths {
+    return this.#paths;
   }
 
   /** The value of a variable in this stage, for substitutions. */
@@ -73,6 +86,8 @@ export class Stage {
     const { image } = this.#base;
     const imageEnv = this.#base.imageEnv();
     if (imageEnv) return imageEnv.get(name);
+    // The shell's own, as `$1` and `$@`. No image sets these.
+    if (/^[^\p{L}_]/u.test(name)) return undefined;
     throw new InstructionError(
       `$${name} is set by no ARG or ENV before, so it would be what the image ${image} sets, ` +
         "which is not known here; write its value instead",
@@ -93,12 +108,19 @@ export class Stage {
   }
 
   setWorkdir(path: string): void {
+    this.#paths.enter(path);
     this.#ops.push({ op: "workdir", path });
   }
 
   setUser(user: User): void {
     this.#user = user;
+    this.#userProblem = undefined;
     this.#becomeUser(user);
+  }
+
+  /** The image sets a user that a spec cannot have; whoever needs to know it gets this message. */
+  setUnknownUser(problem: string): void {
+    this.#userProblem = problem;
   }
 
   setShell(words: readonly string[]): void {
@@ -108,14 +130,16 @@ export class Stage {
 
   /** A command for the shell. */
   run(command: string, rest: Omit<RunOp, "op" | "shell">): void {
-    this.#becomeUser(this.#user);
+    this.#becomeUser(this.user);
     this.#useShell(this.#shell);
+    this.#paths.command(command);
     this.#ops.push({ op: "run", ...rest, shell: command });
   }
 
   /** A program and its arguments, without a shell. */
   runWords(words: readonly string[], rest: Omit<RunOp, "op" | "shell">): void {
-    this.#becomeUser(this.#user);
+    this.#becomeUser(this.user);
+    this.#paths.command(words.map((word) => (/\s/.test(word) ? "''" : word)).join(" "));
     this.#useShell(words.slice(0, -1));
     this.#ops.push({ op: "run", ...rest, shell: words.at(-1)! });
   }

@@ -13,15 +13,20 @@ export interface WordRules {
   readonly lookup: Lookup;
 }
 
-/** Splits at blanks outside of quotes; quotes and escapes stay in the words. */
+/** Splits at blanks and nothing else, as Docker does for FROM and COPY: quotes do not hold words together there. */
+export function splitBlanks(text: string): string[] {
+  return text.split(/[ \t\v\f\r]+/).filter((word) => word !== "");
+}
+
+/** Splits at blanks outside of quotes; quotes and escapes stay in the words, but for an escape at the very end. */
 export function splitWords(text: string, escapeWith: string): string[] {
   const words: string[] = [];
   let word: string | undefined;
   let quote = "";
   for (let i = 0; i < text.length; i++) {
     const c = text[i]!;
-    if (c === escapeWith && quote !== "'" && i + 1 < text.length) {
-      word = (word ?? "") + c + text[++i];
+    if (c === escapeWith && quote !== "'") {
+      if (i + 1 < text.length) word = (word ?? "") + c + text[++i];
     } else if (quote === "" && /\s/.test(c)) {
       if (word !== undefined) words.push(word);
       word = undefined;
@@ -40,16 +45,25 @@ export function expandWord(word: string, rules: WordRules): string {
   return new Expander(word, rules).until("");
 }
 
+/** The word without its quotes and escapes; variables stay as they are written. */
+export function unquoted(word: string, escapeWith: string): string {
+  return new Expander(word, { escape: escapeWith, lookup: undefined }).until("");
+}
+
 /** Substitutions within substitutions: far more than anyone can read. */
 const MAX_DEPTH = 100;
 
+/** A variable's name: letters, digits and `_`; only digits, if it begins with one; or one of the shell's own. */
+const NAME = /\p{Nd}+|[\p{L}_][\p{L}\p{Nd}_]*|[@*#?$!-]/uy;
+
 class Expander {
   readonly #text: string;
-  readonly #rules: WordRules;
+  readonly #rules: { readonly escape: string; readonly lookup: Lookup | undefined };
   #pos = 0;
   #depth = 0;
 
-  constructor(text: string, rules: WordRules) {
+  /** Without a `lookup`, `$` is a character like others. */
+  constructor(text: string, rules: { escape: string; lookup: Lookup | undefined }) {
     this.#text = text;
     this.#rules = rules;
   }
@@ -63,8 +77,9 @@ class Expander {
       if (c === "'") out += this.#single();
       else if (c === '"') out += this.#double();
       else if (c === "$") out += this.#variable();
-      else if (c === this.#rules.escape && this.#pos < this.#text.length) {
-        out += this.#text[this.#pos++];
+      else if (c === this.#rules.escape) {
+        // An escape with nothing behind it is nothing.
+        if (this.#pos < this.#text.length) out += this.#character();
       } else out += c;
     }
     if (close !== "") throw new InstructionError(`missing ${close} in ${this.#text}`);
@@ -86,8 +101,9 @@ class Expander {
       if (c === '"') return out;
       if (c === "$") {
         out += this.#variable();
-      } else if (c === this.#rules.escape && this.#pos < this.#text.length) {
-        const next = this.#text[this.#pos++]!;
+      } else if (c === this.#rules.escape) {
+        if (this.#pos === this.#text.length) break;
+        const next = this.#character();
         const special = next === '"' || next === "$" || next === this.#rules.escape;
         out += special ? next : c + next;
       } else {
@@ -97,19 +113,32 @@ class Expander {
     throw new InstructionError(`missing " in ${this.#text}`);
   }
 
+  /** One character, which may be two units long. */
+  #character(): string {
+    const character = String.fromCodePoint(this.#text.codePointAt(this.#pos)!);
+    this.#pos += character.length;
+    return character;
+  }
+
   /** Behind a `$`. */
   #variable(): string {
-    const plain = this.#match(/[A-Za-z_]\w*/y);
-    if (plain) return this.#rules.lookup(plain[0]) ?? "";
-    if (this.#text[this.#pos] !== "{") return "$";
-    const braced = this.#match(/\{([A-Za-z_]\w*)(\}|:?[-+?])/y);
-    if (!braced) throw new InstructionError(`unsupported substitution in ${this.#text}`);
-    const [, name, operator] = braced;
-    const value = () => this.#rules.lookup(name!);
+    const { lookup } = this.#rules;
+    if (!lookup) return "$";
+    if (this.#text[this.#pos] !== "{") {
+      const name = this.#match(NAME);
+      return name ? (lookup(name[0]) ?? "") : "$";
+    }
+    this.#pos++;
+    const name = this.#match(NAME)?.[0];
+    const operator = this.#match(/\}|:?[-+?]/y)?.[0];
+    if (name === undefined || operator === undefined) {
+      throw new InstructionError(`unsupported substitution in ${this.#text}`);
+    }
+    const value = () => lookup(name);
     if (operator === "}") return value() ?? "";
     const word = this.#nested();
-    const isSet = (v: string | undefined) => (operator!.startsWith(":") ? !!v : v !== undefined);
-    switch (operator!.at(-1)) {
+    const isSet = (v: string | undefined) => (operator.startsWith(":") ? !!v : v !== undefined);
+    switch (operator.at(-1)) {
       case "-":
         return isSet(value()) ? value()! : word;
       case "+":
@@ -138,15 +167,29 @@ class Expander {
   }
 }
 
-/** A JSON array of strings, as in exec forms; undefined if the text is none. */
+/**
+ * The JSON array of strings that the text begins with, as in exec forms; undefined if there is none. What stands behind
+ * it counts for nothing, as in Docker's parser.
+ */
 export function parseJsonWords(text: string): string[] | undefined {
   if (!text.startsWith("[")) return undefined;
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    value = JSON.parse(text.slice(0, endOfArray(text)));
   } catch {
     return undefined;
   }
   const isWords = Array.isArray(value) && value.every((word) => typeof word === "string");
   return isWords ? (value as string[]) : undefined;
+}
+
+/** The position behind the first `]` that is in no string. */
+function endOfArray(text: string): number {
+  let inString = false;
+  for (let i = 0; i < text.length; i++) {
+    if (inString && text[i] === "\\") i++;
+    else if (text[i] === '"') inString = !inString;
+    else if (text[i] === "]" && !inString) return i + 1;
+  }
+  return text.length;
 }

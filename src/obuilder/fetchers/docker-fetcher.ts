@@ -67,6 +67,32 @@ export async function imageEnv(image: string): Promise<Env> {
     .map(parseVariable);
 }
 
+/** What an image tells those who begin with it. Fields that the engine leaves out are empty. */
+export interface ImageConfig {
+  readonly user: string;
+  readonly workdir: string;
+  readonly shell: readonly string[];
+  readonly onbuild: readonly string[];
+}
+
+/** Asks the engine. Rejects with `ProgramError` if it does not have the image, or does not answer. */
+export async function imageConfig(image: string): Promise<ImageConfig> {
+  const format = "{{json .Config}}";
+  const text = await run(["docker", "image", "inspect", "--format", format, "--", image]);
+  const config = JSON.parse(text) as {
+    readonly User?: string | null;
+    readonly WorkingDir?: string | null;
+    readonly Shell?: readonly string[] | null;
+    readonly OnBuild?: readonly string[] | null;
+  };
+  return {
+    user: config.User ?? "",
+    workdir: config.WorkingDir ?? "",
+    shell: config.Shell ?? [],
+    onbuild: config.OnBuild ?? [],
+  };
+}
+
 /** The digest by which a registry knows the image, else that of its configuration; undefined if the engine does not say. */
 export async function imageDigest(image: string): Promise<string | undefined> {
   const format = "{{json .RepoDigests}} {{.Id}}";

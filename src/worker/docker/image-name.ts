@@ -1,8 +1,16 @@
 /**
  * Where an image is pushed to: `REPO:TAG`, and the registry that REPO is in.
  */
-import { quoted } from "../../text/index.js";
+import { parseImageTarget, quoted, type TargetProblem } from "../../text/index.js";
 import { InvalidJob } from "../failure.js";
+
+const PROBLEMS: Record<TargetProblem, string> = {
+  "no tag": "Missing ':TAG' in target",
+  "empty repository": "Repository empty in",
+  "empty tag": "Tag empty in",
+  repository: "No image can be pushed to such a repository:",
+  tag: "No image can have such a tag:",
+};
 
 export class PushTarget {
   private constructor(
@@ -12,12 +20,9 @@ export class PushTarget {
 
   /** Throws `InvalidJob`. */
   static parse(text: string): PushTarget {
-    const colon = text.lastIndexOf(":");
-    if (colon < 0) throw new InvalidJob(`Missing ':TAG' in target ${quoted(text)}`);
-    const [repo, tag] = [text.slice(0, colon), text.slice(colon + 1)];
-    if (repo === "") throw new InvalidJob(`Repository empty in ${quoted(text)}`);
-    if (tag === "") throw new InvalidJob(`Tag empty in ${quoted(text)}`);
-    return new PushTarget(repo, tag);
+    const parsed = parseImageTarget(text);
+    if (typeof parsed === "object") return new PushTarget(parsed.repo, parsed.tag);
+    throw new InvalidJob(`${PROBLEMS[parsed]} ${quoted(text)}`);
   }
 
   /** The registry's address as the engine and its configuration files call it. */
