@@ -1,6 +1,8 @@
 /**
  * A capability of an answer that is not there yet (promise pipelining). Turns into the real one when the answer comes.
  */
+import type { Protocol } from "../connection/protocol.js";
+import type { RemoteTarget } from "../connection/remote.js";
 import type { Path } from "../wire/messages.js";
 import { Hook } from "./hook.js";
 import type { CallRequest } from "./request.js";
@@ -28,7 +30,7 @@ export class FieldHook extends Hook {
     return this.next ?? this.result;
   }
 
-  override remote(connection: object): unknown {
+  override remote(connection: Protocol): RemoteTarget | undefined {
     return this.next === undefined ? this.result.remote(connection, this.path) : undefined;
   }
 

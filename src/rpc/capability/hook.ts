@@ -6,7 +6,13 @@
  *
  * A promise turns into another hook for good, which may be a promise itself, and so on. Peers decide how long such a chain gets.
  * So nothing follows one by recursion, who walks along it makes it shorter, and who waits for its end is told of that only.
+ *
+ * A connection that meets a hook asks it for the way back: what in that connection's own tables it stands for, if anything. Hooks
+ * know of connections no more than these types.
  */
+import type { Export } from "../connection/export.js";
+import type { Protocol } from "../connection/protocol.js";
+import type { RemoteTarget } from "../connection/remote.js";
 import type { RpcError } from "../errors.js";
 import { Counted } from "./ref-counted.js";
 import type { CallRequest } from "./request.js";
@@ -29,7 +35,7 @@ export abstract class Hook extends Counted implements Waiting {
   private target: Hook | undefined;
   private watchers: Watchers | undefined;
   /** The entry in the export table of the first connection that it was exported on: mostly there is but one. */
-  exported: object | undefined;
+  exported: Export | undefined;
 
   /** What this has turned into for good; undefined while it speaks for itself. Not counted. */
   get next(): Hook | undefined {
@@ -56,7 +62,7 @@ export abstract class Hook extends Counted implements Waiting {
   }
 
   /** The entry in the tables of `connection` that calls on this are addressed to, if they go there directly. */
-  remote(_connection: object): unknown {
+  remote(_connection: Protocol): RemoteTarget | undefined {
     return undefined;
   }
 

@@ -14,6 +14,9 @@
  *
  * Answers can wait for each other: whatever one does to the next is a step of its own (cascade.ts).
  */
+import type { Answer } from "../connection/answer.js";
+import type { Protocol } from "../connection/protocol.js";
+import type { RemoteTarget } from "../connection/remote.js";
 import { RpcError } from "../errors.js";
 import type { Payload } from "../payload/payload.js";
 import type { Path } from "../wire/messages.js";
@@ -35,7 +38,7 @@ export interface Executor {
   /** What the executor itself waits for. */
   readonly waitsFor?: Waiting;
   /** See `Hook.remote`. */
-  remote?(connection: object, path: Path): unknown;
+  remote?(connection: Protocol, path: Path): RemoteTarget | undefined;
   /** See `Hook.onLeak`. */
   onLeak?(): void;
 }
@@ -63,7 +66,7 @@ export class ResultPromise extends Counted implements Waiting {
    * The entry of a connection's answer table that the answer is for, when the call came from there: lets that connection
    * recognise a call that goes straight back.
    */
-  answer: unknown;
+  answer: Answer | undefined;
 
   get isSettled(): boolean {
     return this.settled;
@@ -234,7 +237,7 @@ export class ResultPromise extends Counted implements Waiting {
   }
 
   /** See `Hook.remote`. */
-  remote(connection: object, path: Path): unknown {
+  remote(connection: Protocol, path: Path): RemoteTarget | undefined {
     return this.executor?.remote?.(connection, path);
   }
 

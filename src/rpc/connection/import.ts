@@ -160,7 +160,7 @@ export class ImportHook extends Hook {
     return this.next ?? (this.entry.isPromise ? this : undefined);
   }
 
-  override remote(connection: object): unknown {
+  override remote(connection: Protocol): RemoteTarget | undefined {
     const isThere = this.next === undefined && connection === this.entry.protocol;
     return isThere ? this.entry : undefined;
   }

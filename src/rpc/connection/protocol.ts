@@ -92,7 +92,7 @@ export class Protocol {
     const { payload, result, interfaceHigh, interfaceLow, methodId } = request;
     target.markUsed();
     // A call of the peer's whose answer will be that of this call: the peer can keep it.
-    const answer = result.answer as Answer | undefined;
+    const { answer } = result;
     const isTail = answer?.isForwardable(this) === true && !result.isAbandoned;
     const descriptors = this.describeAll(payload.capabilities, true);
     const question = this.ask(result, exportIds(descriptors), isTail);
@@ -225,7 +225,7 @@ export class Protocol {
    * that the peer keeps. Not what is in the answer to an ordinary question: that we shall know.
    */
   private lastingTarget(hook: Hook): RemoteTarget | undefined {
-    const remote = shortest(hook).remote(this) as RemoteTarget | undefined;
+    const remote = shortest(hook).remote(this);
     return remote?.isLasting === true ? remote : undefined;
   }
 
@@ -245,7 +245,7 @@ export class Protocol {
   private describe(hook: Hook, isForNow: boolean): WireDescriptor {
     const end = shortest(hook);
     if (end === NULL_HOOK) return NO_CAPABILITY;
-    const remote = end.remote(this) as RemoteTarget | undefined;
+    const remote = end.remote(this);
     if (remote !== undefined && (isForNow || remote.isLasting)) return remote.descriptor;
     let entry = this.exportOf(end);
     if (entry === undefined) entry = this.export(end);
@@ -277,7 +277,7 @@ export class Protocol {
   /** The entry under which `hook` is to be mentioned, if it was before. */
   private exportOf(hook: Hook): Export | undefined {
     const { exported } = hook;
-    if (exported instanceof Export && exported.protocol === this) return exported;
+    if (exported?.protocol === this) return exported;
     return this.exportsByHook.get(hook);
   }
 

@@ -103,7 +103,7 @@ export class Question implements Executor {
     this.protocol.sendCall(new AnswerTarget(this, path), request);
   }
 
-  remote(connection: object, path: Path): unknown {
+  remote(connection: Protocol, path: Path): RemoteTarget | undefined {
     return connection === this.protocol ? new AnswerTarget(this, path) : undefined;
   }
 
