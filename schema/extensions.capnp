@@ -25,6 +25,60 @@ struct QueuePlace {
 interface PoolMonitor {
   state @0 () -> (state :PoolState);
   # The pool in numbers. Costs a little for each worker and client, and nothing for queued jobs.
+
+  explain @1 (subject :Subject) -> (explanation :Explanation);
+  # Why something does not run, at this moment. Costs a little for each worker and client.
+}
+
+struct Subject {
+  union {
+    pool @0 :Void;         # the queued job that is next
+    worker @1 :Text;       # a worker that is connected or was
+    client @2 :Text;       # the first of this client's queued jobs
+  }
+}
+
+struct Explanation {
+  job @0 :WaitingJob;      # that this is about; of a worker, the one it would be given next; null: none is queued
+  obstacles @1 :List(Obstacle);
+  # What keeps it from running, or the worker from being given a job: what weighs most comes first.
+}
+
+struct WaitingJob {
+  client @0 :Text;
+  label @1 :Text;          # its cache hint, as `show` has it
+  urgent @2 :Bool;
+  place @3 :QueuePlace;
+  delay @4 :Float64;       # seconds until its fair start; at most 0: it is due
+}
+
+struct Obstacle {
+  kind @0 :Kind;
+  # Each kind says which of the other fields it sets.
+
+  worker @1 :Text;
+  workers @2 :UInt32;
+  # Why workers are given no jobs:
+  workerPause @3 :Bool;
+  adminPause @4 :Bool;
+  shuttingDown @5 :Bool;
+  running @6 :UInt32;
+  capacity @7 :UInt32;
+  ahead @8 :UInt32;
+  seconds @9 :Float64;
+
+  enum Kind {
+    unknown @0;            # none of these; a later version's
+    noWorkers @1;          # no worker is connected; so many `workers` were
+    paused @2;             # so many connected `workers` are given no jobs, for these reasons
+    busy @3;               # so many `workers` run as many jobs as they can: `running` of `capacity`
+    silent @4;             # so many `workers` have room and have not asked for a job
+    behind @5;             # so many jobs are `ahead` in its queue, by urgency and fair start
+    share @6;              # its client has had its share: its fair start is in so many `seconds`
+    reserved @7;           # waits for this `worker`, which has so many `seconds` of work queued
+    disconnected @8;       # the worker is not connected; `adminPause` as it was left
+    idle @9;               # the worker has asked for a job, and none is queued for it
+  }
 }
 
 struct PoolState {
@@ -39,6 +93,9 @@ struct PoolState {
   started @6 :UInt64;
   cancelled @7 :UInt64;    # while they were queued
   finished @8 :UInt64;
+
+  obstacles @9 :List(Obstacle);
+  # What keeps the queued job that is next from running; empty if none is queued.
 }
 
 struct JobCount {

@@ -3,6 +3,7 @@
  */
 export { addClient, listClients, removeClient, setRate } from "./clients.js";
 export { exec } from "./exec.js";
+export { explain } from "./explain.js";
 export { forget } from "./forget.js";
 export { setActive } from "./pause.js";
 export { show } from "./show.js";

@@ -52,6 +52,7 @@ export function parsePoolText(text: string): PoolReport {
     workers: [...connected.flatMap((worker) => worker ?? []), ...disconnected],
     clients: parseClients(section(4).join("\n"), jobs),
     totals: null,
+    obstacles: [],
   };
 }
 

@@ -4,6 +4,8 @@
 import type { PoolMonitor } from "../api/index.js";
 import { paint } from "../console/index.js";
 import { visible } from "../text/index.js";
+import { duration } from "./duration.js";
+import { describeObstacle } from "./obstacles.js";
 import type { PoolReport, WorkerReport } from "./pool-report.js";
 
 /** A report and when it was made. */
@@ -73,6 +75,9 @@ function summaryLines({ report, time }: Sample, before: Sample | null, pool: str
         `from ${clients.filter((client) => total(client.queued) > 0).length} clients`,
     },
     { text: `Rates:   ${rates({ report, time }, before)}` },
+    ...report.obstacles.map((obstacle, i) => ({
+      text: `${i === 0 ? "Waiting:" : "        "} ${visible(describeObstacle(obstacle))}`,
+    })),
   ];
 }
 
@@ -162,17 +167,6 @@ function stateOf({ adminPause, connected, shuttingDown, workerPause }: WorkerRep
     ...(shuttingDown ? ["restarting"] : []),
   ];
   return notes.length === 0 ? "running" : notes.join(", ");
-}
-
-/** `45s`, `12m`, `3h05m`, `4d02h` */
-function duration(seconds: number): string {
-  const minutes = Math.floor(seconds / 60);
-  const hours = Math.floor(minutes / 60);
-  const two = (n: number) => String(n).padStart(2, "0");
-  if (minutes < 2) return `${Math.round(seconds)}s`;
-  if (hours < 1) return `${minutes}m`;
-  if (hours < 48) return `${hours}h${two(minutes % 60)}m`;
-  return `${Math.floor(hours / 24)}d${two(hours % 24)}h`;
 }
 
 /** Local time, `16:28:30`. */

@@ -6,7 +6,7 @@ import { type Capability, type Method, method, serve } from "../rpc/index.js";
 import { setTextPieces } from "./byte-text.js";
 import { type CallOptions, capabilityOf, done, optionalCapability, resultOf } from "./calls.js";
 import { PoolAdmin$Client } from "./generated/ocluster.js";
-import { type PoolState, stateMethod } from "./pool-monitor.js";
+import { monitorMethods, type PoolMonitorService } from "./pool-monitor.js";
 import * as Progress from "./progress.js";
 
 const [SHOW, WORKERS, SET_ACTIVE, WORKER, UPDATE, SET_RATE, FORGET, DRAIN] =
@@ -24,7 +24,7 @@ export interface WorkerInfo {
 export type Report = (status: string) => Promise<void>;
 
 /** What the methods throw goes to the administrator. The signals are aborted when nobody waits for the end any more. */
-export interface PoolAdminService {
+export interface PoolAdminService extends PoolMonitorService {
   /** The pool's state as text for people, in pieces of its UTF-8. */
   show(signal: AbortSignal): Promise<readonly Uint8Array[]>;
   workers(): readonly WorkerInfo[];
@@ -40,8 +40,6 @@ export interface PoolAdminService {
   setRate(client: string, rate: number): Promise<void>;
   /** Forgets a worker that is not connected. */
   forget(name: string): Promise<void>;
-  /** The pool in numbers. */
-  state(): PoolState;
 }
 
 export function local(service: PoolAdminService): Capability {
@@ -80,7 +78,7 @@ export function local(service: PoolAdminService): Capability {
       const progress = optionalCapability(call, 1);
       return withReport(progress, (report) => service.drain(name, report, call.signal));
     }),
-    stateMethod(service),
+    ...monitorMethods(service),
   ]);
 }
 

@@ -2,15 +2,28 @@
  * A pool in numbers, for who watches it: what our schedulers' `PoolAdmin`s offer beyond the shared contract. Others answer
  * "unimplemented".
  */
-import { type Capability, method } from "../rpc/index.js";
+import { type Capability, method, RpcError } from "../rpc/index.js";
 import { type CallOptions, resultOf } from "./calls.js";
+import {
+  type Explanation,
+  type Obstacle,
+  readExplanation,
+  readObstacles,
+  readSubject,
+  type Subject,
+  writeExplanation,
+  writeObstacles,
+  writeSubject,
+} from "./explanation.js";
 import {
   PoolMonitor$Client,
   type JobCount as WireJobCount,
   type PoolState as WirePoolState,
 } from "./generated/extensions.js";
 
-const [STATE] = PoolMonitor$Client.methods;
+export type { Explanation, Obstacle, PauseReasons, Subject, WaitingJob } from "./explanation.js";
+
+const [STATE, EXPLAIN] = PoolMonitor$Client.methods;
 
 /** Numbers of queued jobs. */
 export interface JobCount {
@@ -68,11 +81,41 @@ export interface PoolState {
   /** Those that have submitted something, or whose rate was set; sorted by id. */
   readonly clients: readonly ClientState[];
   readonly totals: JobTotals;
+  /** What keeps the queued job that is next from running; empty if none is queued, or the scheduler does not tell. */
+  readonly obstacles: readonly Obstacle[];
 }
 
-/** The method of a pool's service that makes it a `PoolMonitor`, too. */
-export function stateMethod(service: { state(): PoolState }) {
-  return method(STATE, (call) => write(call.results()._initState(), service.state()));
+export interface PoolMonitorService {
+  state(): PoolState;
+  explain(subject: Subject): Explanation;
+}
+
+/** The methods of a pool's service that make it a `PoolMonitor`, too. */
+export function monitorMethods(service: PoolMonitorService) {
+  return [
+    method(STATE, (call) => write(call.results()._initState(), service.state())),
+    method(EXPLAIN, (call) => {
+      const subject = readSubject(call.params.subject);
+      if (subject === null) {
+        throw new RpcError("unimplemented", "This scheduler cannot explain such a thing yet");
+      }
+      writeExplanation(call.results()._initExplanation(), service.explain(subject));
+    }),
+  ];
+}
+
+/** Why something does not run, now. Rejects as "unimplemented" if the scheduler cannot tell. */
+export function explain(
+  pool: Capability,
+  subject: Subject,
+  options?: CallOptions,
+): Promise<Explanation> {
+  const call = pool.call(
+    EXPLAIN,
+    (params) => writeSubject(params._initSubject(), subject),
+    options,
+  );
+  return resultOf(call, (results) => readExplanation(results.explanation));
 }
 
 /** The pool's state now. Rejects as "unimplemented" if the scheduler cannot tell. */
@@ -99,6 +142,7 @@ function write(wire: WirePoolState, state: PoolState): void {
   wire.started = BigInt(started);
   wire.cancelled = BigInt(cancelled);
   wire.finished = BigInt(finished);
+  writeObstacles(wire._initObstacles(state.obstacles.length), state.obstacles);
 }
 
 function read(wire: WirePoolState): PoolState {
@@ -129,6 +173,7 @@ function read(wire: WirePoolState): PoolState {
       cancelled: Number(wire.cancelled),
       finished: Number(wire.finished),
     },
+    obstacles: readObstacles(wire.obstacles),
   };
 }
 

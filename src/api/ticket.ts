@@ -65,7 +65,7 @@ export function place(ticket: Capability, options?: CallOptions): Promise<QueueP
   return resultOf(ticket.call(PLACE, undefined, options), (results) => readPlace(results.place));
 }
 
-function writePlace(wire: WireQueuePlace, place: QueuePlace | null): void {
+export function writePlace(wire: WireQueuePlace, place: QueuePlace | null): void {
   if (!place) return;
   const { ahead, length, worker } = place;
   const queue = wire._initQueue();
@@ -75,7 +75,7 @@ function writePlace(wire: WireQueuePlace, place: QueuePlace | null): void {
   wire.length = length;
 }
 
-function readPlace({ ahead, length, queue }: WireQueuePlace): QueuePlace | null {
+export function readPlace({ ahead, length, queue }: WireQueuePlace): QueuePlace | null {
   switch (queue.which()) {
     case QueuePlace_Queue_Which.BACKLOG:
       return { worker: null, ahead, length };

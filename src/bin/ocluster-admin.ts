@@ -10,6 +10,7 @@ import {
   type Parser,
   program,
   runMain,
+  unabbreviated,
   utf8Name,
   ValueError,
 } from "../cli/index.js";
@@ -91,6 +92,24 @@ const top = adminCommand("top", "Watch a pool: its workers, its queue, its clien
       ),
     ),
   );
+
+const explain = adminCommand("explain", "Say why a job does not run, or a worker gets none.", [
+  "explain linux-x86_64",
+  "explain --client=alice linux-x86_64",
+  "explain linux-x86_64 my-host",
+])
+  .addOption(option("--client <ID>", "About this client's first queued job.", utf8Name))
+  .option("--json", "Print JSON.", false)
+  .argument("<POOL>", "The pool; without more, about the job that is next.")
+  .argument("[WORKER]", "About a worker of the pool.")
+  .action((pool, worker, options) =>
+    withAdmin(options, async (admin) => {
+      const { explain } = await import("../admin/index.js");
+      await explain(admin, pool, worker, options);
+    }),
+  );
+// "ex" means "exec".
+unabbreviated.add(explain);
 
 const addClient = adminCommand("add-client", "Register a client and print its capability.", [
   "add-client alice > alice.cap",
@@ -217,6 +236,7 @@ await runMain(
     [
       show,
       top,
+      explain,
       addClient,
       removeClient,
       listClients,

@@ -139,16 +139,20 @@ function findCommand(
   return { command: commandNamed(program, word), rest: [...argv.slice(0, at), ...after] };
 }
 
+/** Commands that are known by their whole names only: the abbreviations go on to mean what they mean to the reference. */
+export const unabbreviated = new WeakSet<Command>();
+
 function commandNamed(program: Command, word: string): Command {
   const named = program.commands.filter((command) =>
     [command.name(), ...command.aliases()].some((name) => name === word),
   );
-  const found =
-    named.length > 0
-      ? named
-      : program.commands.filter((command) =>
-          [command.name(), ...command.aliases()].some((name) => name.startsWith(word)),
-        );
+  const begun = () =>
+    program.commands.filter(
+      (command) =>
+        !unabbreviated.has(command) &&
+        [command.name(), ...command.aliases()].some((name) => name.startsWith(word)),
+    );
+  const found = named.length > 0 ? named : begun();
   if (found.length === 1) return found[0]!;
   if (found.length > 1) {
     const candidates = alternatives(found.map((command) => command.name()));

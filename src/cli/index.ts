@@ -1,6 +1,7 @@
 /**
  * The grammar of command lines: how commands, options and values are declared.
  */
+export { unabbreviated } from "./argv.js";
 export {
   argument,
   command,

@@ -56,7 +56,7 @@ describe("without a terminal", () => {
     const lines = stdout.split("\n");
     for (const [i, pattern] of EXPECTED.entries()) expect(lines[i]).toMatch(pattern);
     expect(lines.slice(4).join("\n")).toMatch(
-      /^Rates: {3}1 submitted, 0 started, 0 finished, 0 cancelled\n\nWORKER +STATE +RUNNING +QUEUED +WORK\nnorth-1 +paused +0\/4 +0 +0s\nsouth-1 +disconnected, paused +- +- +-\n\nCLIENT +RATE +QUEUED +URGENT +DUE IN\ntest-user +2\.5 +1 +1 +\d+[ms]\n$/,
+      /^Rates: {3}1 submitted, 0 started, 0 finished, 0 cancelled\nWaiting: 1 worker is given no jobs: paused by an administrator\n\nWORKER +STATE +RUNNING +QUEUED +WORK\nnorth-1 +paused +0\/4 +0 +0s\nsouth-1 +disconnected, paused +- +- +-\n\nCLIENT +RATE +QUEUED +URGENT +DUE IN\ntest-user +2\.5 +1 +1 +\d+[ms]\n$/,
     );
   });
 
@@ -85,6 +85,12 @@ describe("without a terminal", () => {
         },
       ],
       totals: { submitted: 1, started: 0, cancelled: 0, finished: 0 },
+      obstacles: [
+        {
+          ...{ kind: "paused", workers: 1 },
+          ...{ workerPause: false, adminPause: true, shuttingDown: false },
+        },
+      ],
     });
   });
 
@@ -105,6 +111,58 @@ function worker(name: string, { capacity = 0, connected = false }) {
     ...{ running: 0, work: 0, queue: { urgent: 0, other: 0 } },
   };
 }
+
+describe("explain", () => {
+  const explain = async (...args: readonly string[]) => {
+    const { code, stdout, stderr } = await admin("explain", ...args);
+    return { code, stdout, error: stderr.replace(/^Connecting to .*\n/, "") };
+  };
+  const paused = "1 worker is given no jobs: paused by an administrator";
+  const next = /^Next: job of "test-user", urgent, ".*"; number 1 of 1 for any worker, due$/m;
+
+  it("says why the next job does not run", async () => {
+    for (const args of [[POOL], ["--client=test-user", POOL]]) {
+      const { code, stdout } = await explain(...args);
+      expect(code).toBe(0);
+      expect(stdout).toMatch(next);
+      expect(stdout.split("\n").slice(1)).toEqual([`- ${paused}`, ""]);
+    }
+  });
+
+  it("says why a worker is given none", async () => {
+    const { stdout } = await explain(POOL, "north-1");
+    expect(stdout.startsWith(`Worker "north-1" is given no job now:\n- ${paused}\nNext: `)).toBe(
+      true,
+    );
+    expect(await explain(POOL, "south-1")).toMatchObject({
+      code: 0,
+      stdout:
+        'Worker "south-1" is given no job now:\n- it is not connected, and paused by an administrator\n',
+    });
+  });
+
+  it("is JSON of a known shape", async () => {
+    expect(JSON.parse((await explain("--json", POOL)).stdout)).toEqual({
+      pool: POOL,
+      job: {
+        ...{ client: "test-user", label: expect.any(String), urgent: true },
+        ...{ delay: expect.any(Number), place: { worker: null, ahead: 0, length: 1 } },
+      },
+      obstacles: [
+        { kind: "paused", workers: 1, workerPause: false, adminPause: true, shuttingDown: false },
+      ],
+    });
+  });
+
+  it.each([
+    [["nope"], "Failed: No such pool\n"],
+    [[POOL, "west-1"], "Failed: Unknown worker\n"],
+    [["--client=eve", POOL], "Failed: No such user\n"],
+    [["--client=eve", POOL, "north-1"], "Name a worker or a client (--client), not both.\n"],
+  ])("%j is refused", async (args, error) => {
+    expect(await explain(...args)).toEqual({ code: 1, stdout: "", error });
+  });
+});
 
 describe("on a terminal", () => {
   let pty: Pty;
@@ -231,6 +289,13 @@ describe("a scheduler that knows nothing of it", () => {
       for (const [i, pattern] of EXPECTED.entries()) expect(lines[i]).toMatch(pattern);
       expect(lines[4]).toBe("Rates:   not told by this scheduler");
       expect(stdout).toMatch(/^north-1 +paused +0 +0 +0s$/m);
+      expect(await run("ocluster-admin", ["explain", "-c", cap, POOL])).toMatchObject({
+        code: 1,
+        stdout: "",
+        stderr: expect.stringContaining(
+          `This scheduler does not explain itself; "ocluster-admin show ${POOL}" has the state that it goes by.\n`,
+        ),
+      });
     } finally {
       await vat.close();
     }
@@ -240,7 +305,7 @@ describe("a scheduler that knows nothing of it", () => {
 describe("the view", () => {
   const count = { urgent: 0, other: 1 };
   const report = (workerNames: readonly string[], clientIds: readonly string[]): PoolReport => ({
-    ...{ capacity: 1, ready: 0, backlog: count, totals: null },
+    ...{ capacity: 1, ready: 0, backlog: count, totals: null, obstacles: [] },
     workers: workerNames.map((name) => ({
       ...{ name, connected: true, capacity: 1, running: 1, work: 100_000, queue: count },
       ...{ workerPause: false, adminPause: false, shuttingDown: false },

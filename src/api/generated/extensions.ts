@@ -241,6 +241,67 @@ export class PoolMonitor_State$Results$Promise {
     return await this.pipeline.struct();
   }
 }
+export class PoolMonitor_Explain$Params extends $.Struct {
+  static readonly _capnp = {
+    displayName: "explain$Params",
+    id: "c918c4349bb02a9c",
+    size: new $.ObjectSize(0, 1),
+  };
+  _adoptSubject(value: $.Orphan<Subject>): void {
+    $.utils.adopt(value, $.utils.getPointer(0, this));
+  }
+  _disownSubject(): $.Orphan<Subject> {
+    return $.utils.disown(this.subject);
+  }
+  get subject(): Subject {
+    return $.utils.getStruct(0, Subject, this);
+  }
+  _hasSubject(): boolean {
+    return !$.utils.isNull($.utils.getPointer(0, this));
+  }
+  _initSubject(): Subject {
+    return $.utils.initStructAt(0, Subject, this);
+  }
+  set subject(value: Subject) {
+    $.utils.copyFrom(value, $.utils.getPointer(0, this));
+  }
+  toString(): string { return "PoolMonitor_Explain$Params_" + super.toString(); }
+}
+export class PoolMonitor_Explain$Results extends $.Struct {
+  static readonly _capnp = {
+    displayName: "explain$Results",
+    id: "994b5a02ae86a8db",
+    size: new $.ObjectSize(0, 1),
+  };
+  _adoptExplanation(value: $.Orphan<Explanation>): void {
+    $.utils.adopt(value, $.utils.getPointer(0, this));
+  }
+  _disownExplanation(): $.Orphan<Explanation> {
+    return $.utils.disown(this.explanation);
+  }
+  get explanation(): Explanation {
+    return $.utils.getStruct(0, Explanation, this);
+  }
+  _hasExplanation(): boolean {
+    return !$.utils.isNull($.utils.getPointer(0, this));
+  }
+  _initExplanation(): Explanation {
+    return $.utils.initStructAt(0, Explanation, this);
+  }
+  set explanation(value: Explanation) {
+    $.utils.copyFrom(value, $.utils.getPointer(0, this));
+  }
+  toString(): string { return "PoolMonitor_Explain$Results_" + super.toString(); }
+}
+export class PoolMonitor_Explain$Results$Promise {
+  pipeline: $.Pipeline<any, any, PoolMonitor_Explain$Results>;
+  constructor(pipeline: $.Pipeline<any, any, PoolMonitor_Explain$Results>) {
+    this.pipeline = pipeline;
+  }
+  async promise(): Promise<PoolMonitor_Explain$Results> {
+    return await this.pipeline.struct();
+  }
+}
 export class PoolMonitor$Client {
   client: $.Client;
   static readonly interfaceId: bigint = 0xfbdb4ea2a5207c60n;
@@ -248,7 +309,8 @@ export class PoolMonitor$Client {
     this.client = client;
   }
   static readonly methods: [
-    $.Method<PoolMonitor_State$Params, PoolMonitor_State$Results>
+    $.Method<PoolMonitor_State$Params, PoolMonitor_State$Results>,
+    $.Method<PoolMonitor_Explain$Params, PoolMonitor_Explain$Results>
   ] = [
     {
       ParamsClass: PoolMonitor_State$Params,
@@ -257,6 +319,14 @@ export class PoolMonitor$Client {
       methodId: 0,
       interfaceName: "schema/extensions.capnp:PoolMonitor",
       methodName: "state"
+    },
+    {
+      ParamsClass: PoolMonitor_Explain$Params,
+      ResultsClass: PoolMonitor_Explain$Results,
+      interfaceId: PoolMonitor$Client.interfaceId,
+      methodId: 1,
+      interfaceName: "schema/extensions.capnp:PoolMonitor",
+      methodName: "explain"
     }
   ];
   /**
@@ -271,10 +341,23 @@ export class PoolMonitor$Client {
     const pipeline = new $.Pipeline(PoolMonitor_State$Results, answer);
     return new PoolMonitor_State$Results$Promise(pipeline);
   }
+  /**
+* Why something does not run, at this moment. Costs a little for each worker and client.
+*
+*/
+  explain(paramsFunc?: (params: PoolMonitor_Explain$Params) => void): PoolMonitor_Explain$Results$Promise {
+    const answer = this.client.call({
+      method: PoolMonitor$Client.methods[1],
+      paramsFunc: paramsFunc
+    });
+    const pipeline = new $.Pipeline(PoolMonitor_Explain$Results, answer);
+    return new PoolMonitor_Explain$Results$Promise(pipeline);
+  }
 }
 $.Registry.register(PoolMonitor$Client.interfaceId, PoolMonitor$Client);
 export interface PoolMonitor$Server$Target {
   state(params: PoolMonitor_State$Params, results: PoolMonitor_State$Results): Promise<void>;
+  explain(params: PoolMonitor_Explain$Params, results: PoolMonitor_Explain$Results): Promise<void>;
 }
 export class PoolMonitor$Server extends $.Server {
   readonly target: PoolMonitor$Server$Target;
@@ -283,6 +366,10 @@ export class PoolMonitor$Server extends $.Server {
       {
         ...PoolMonitor$Client.methods[0],
         impl: target.state
+      },
+      {
+        ...PoolMonitor$Client.methods[1],
+        impl: target.explain
       }
     ]);
     this.target = target;
@@ -301,14 +388,324 @@ export class PoolMonitor extends $.Interface {
   };
   toString(): string { return "PoolMonitor_" + super.toString(); }
 }
+export const Subject_Which = {
+  /**
+* the queued job that is next
+*
+*/
+  POOL: 0,
+  /**
+* a worker that is connected or was
+*
+*/
+  WORKER: 1,
+  /**
+* the first of this client's queued jobs
+*
+*/
+  CLIENT: 2
+} as const;
+export type Subject_Which = (typeof Subject_Which)[keyof typeof Subject_Which];
+export class Subject extends $.Struct {
+  static readonly POOL = Subject_Which.POOL;
+  static readonly WORKER = Subject_Which.WORKER;
+  static readonly CLIENT = Subject_Which.CLIENT;
+  static readonly _capnp = {
+    displayName: "Subject",
+    id: "d5efe88e3c9a4894",
+    size: new $.ObjectSize(8, 1),
+  };
+  get _isPool(): boolean {
+    return $.utils.getUint16(0, this) === 0;
+  }
+  set pool(_: true) {
+    $.utils.setUint16(0, 0, this);
+  }
+  /**
+* a worker that is connected or was
+*
+*/
+  get worker(): string {
+    $.utils.testWhich("worker", $.utils.getUint16(0, this), 1, this);
+    return $.utils.getText(0, this);
+  }
+  get _isWorker(): boolean {
+    return $.utils.getUint16(0, this) === 1;
+  }
+  set worker(value: string) {
+    $.utils.setUint16(0, 1, this);
+    $.utils.setText(0, value, this);
+  }
+  /**
+* the first of this client's queued jobs
+*
+*/
+  get client(): string {
+    $.utils.testWhich("client", $.utils.getUint16(0, this), 2, this);
+    return $.utils.getText(0, this);
+  }
+  get _isClient(): boolean {
+    return $.utils.getUint16(0, this) === 2;
+  }
+  set client(value: string) {
+    $.utils.setUint16(0, 2, this);
+    $.utils.setText(0, value, this);
+  }
+  toString(): string { return "Subject_" + super.toString(); }
+  which(): Subject_Which {
+    return $.utils.getUint16(0, this) as Subject_Which;
+  }
+}
+export class Explanation extends $.Struct {
+  static readonly _capnp = {
+    displayName: "Explanation",
+    id: "d11ea428d89d0b37",
+    size: new $.ObjectSize(0, 2),
+  };
+  static _Obstacles: $.ListCtor<Obstacle>;
+  _adoptJob(value: $.Orphan<WaitingJob>): void {
+    $.utils.adopt(value, $.utils.getPointer(0, this));
+  }
+  _disownJob(): $.Orphan<WaitingJob> {
+    return $.utils.disown(this.job);
+  }
+  /**
+* that this is about; of a worker, the one it would be given next; null: none is queued
+*
+*/
+  get job(): WaitingJob {
+    return $.utils.getStruct(0, WaitingJob, this);
+  }
+  _hasJob(): boolean {
+    return !$.utils.isNull($.utils.getPointer(0, this));
+  }
+  _initJob(): WaitingJob {
+    return $.utils.initStructAt(0, WaitingJob, this);
+  }
+  set job(value: WaitingJob) {
+    $.utils.copyFrom(value, $.utils.getPointer(0, this));
+  }
+  _adoptObstacles(value: $.Orphan<$.List<Obstacle>>): void {
+    $.utils.adopt(value, $.utils.getPointer(1, this));
+  }
+  _disownObstacles(): $.Orphan<$.List<Obstacle>> {
+    return $.utils.disown(this.obstacles);
+  }
+  /**
+* What keeps it from running, or the worker from being given a job: what weighs most comes first.
+*
+*/
+  get obstacles(): $.List<Obstacle> {
+    return $.utils.getList(1, Explanation._Obstacles, this);
+  }
+  _hasObstacles(): boolean {
+    return !$.utils.isNull($.utils.getPointer(1, this));
+  }
+  _initObstacles(length: number): $.List<Obstacle> {
+    return $.utils.initList(1, Explanation._Obstacles, length, this);
+  }
+  set obstacles(value: $.List<Obstacle>) {
+    $.utils.copyFrom(value, $.utils.getPointer(1, this));
+  }
+  toString(): string { return "Explanation_" + super.toString(); }
+}
+export class WaitingJob extends $.Struct {
+  static readonly _capnp = {
+    displayName: "WaitingJob",
+    id: "ce4d2d77a4815ba1",
+    size: new $.ObjectSize(16, 3),
+  };
+  get client(): string {
+    return $.utils.getText(0, this);
+  }
+  set client(value: string) {
+    $.utils.setText(0, value, this);
+  }
+  /**
+* its cache hint, as `show` has it
+*
+*/
+  get label(): string {
+    return $.utils.getText(1, this);
+  }
+  set label(value: string) {
+    $.utils.setText(1, value, this);
+  }
+  get urgent(): boolean {
+    return $.utils.getBit(0, this);
+  }
+  set urgent(value: boolean) {
+    $.utils.setBit(0, value, this);
+  }
+  _adoptPlace(value: $.Orphan<QueuePlace>): void {
+    $.utils.adopt(value, $.utils.getPointer(2, this));
+  }
+  _disownPlace(): $.Orphan<QueuePlace> {
+    return $.utils.disown(this.place);
+  }
+  get place(): QueuePlace {
+    return $.utils.getStruct(2, QueuePlace, this);
+  }
+  _hasPlace(): boolean {
+    return !$.utils.isNull($.utils.getPointer(2, this));
+  }
+  _initPlace(): QueuePlace {
+    return $.utils.initStructAt(2, QueuePlace, this);
+  }
+  set place(value: QueuePlace) {
+    $.utils.copyFrom(value, $.utils.getPointer(2, this));
+  }
+  /**
+* seconds until its fair start; at most 0: it is due
+*
+*/
+  get delay(): number {
+    return $.utils.getFloat64(8, this);
+  }
+  set delay(value: number) {
+    $.utils.setFloat64(8, value, this);
+  }
+  toString(): string { return "WaitingJob_" + super.toString(); }
+}
+export const Obstacle_Kind = {
+  /**
+* none of these; a later version's
+*
+*/
+  UNKNOWN: 0,
+  /**
+* no worker is connected; so many `workers` were
+*
+*/
+  NO_WORKERS: 1,
+  /**
+* so many connected `workers` are given no jobs, for these reasons
+*
+*/
+  PAUSED: 2,
+  /**
+* so many `workers` run as many jobs as they can: `running` of `capacity`
+*
+*/
+  BUSY: 3,
+  /**
+* so many `workers` have room and have not asked for a job
+*
+*/
+  SILENT: 4,
+  /**
+* so many jobs are `ahead` in its queue, by urgency and fair start
+*
+*/
+  BEHIND: 5,
+  /**
+* its client has had its share: its fair start is in so many `seconds`
+*
+*/
+  SHARE: 6,
+  /**
+* waits for this `worker`, which has so many `seconds` of work queued
+*
+*/
+  RESERVED: 7,
+  /**
+* the worker is not connected; `adminPause` as it was left
+*
+*/
+  DISCONNECTED: 8,
+  /**
+* the worker has asked for a job, and none is queued for it
+*
+*/
+  IDLE: 9
+} as const;
+export type Obstacle_Kind = (typeof Obstacle_Kind)[keyof typeof Obstacle_Kind];
+export class Obstacle extends $.Struct {
+  static readonly Kind = Obstacle_Kind;
+  static readonly _capnp = {
+    displayName: "Obstacle",
+    id: "cc864a63062aa3c4",
+    size: new $.ObjectSize(32, 1),
+  };
+  /**
+* Each kind says which of the other fields it sets.
+*
+*/
+  get kind(): Obstacle_Kind {
+    return $.utils.getUint16(0, this) as Obstacle_Kind;
+  }
+  set kind(value: Obstacle_Kind) {
+    $.utils.setUint16(0, value, this);
+  }
+  get worker(): string {
+    return $.utils.getText(0, this);
+  }
+  set worker(value: string) {
+    $.utils.setText(0, value, this);
+  }
+  /**
+* Why workers are given no jobs:
+*
+*/
+  get workers(): number {
+    return $.utils.getUint32(4, this);
+  }
+  set workers(value: number) {
+    $.utils.setUint32(4, value, this);
+  }
+  get workerPause(): boolean {
+    return $.utils.getBit(16, this);
+  }
+  set workerPause(value: boolean) {
+    $.utils.setBit(16, value, this);
+  }
+  get adminPause(): boolean {
+    return $.utils.getBit(17, this);
+  }
+  set adminPause(value: boolean) {
+    $.utils.setBit(17, value, this);
+  }
+  get shuttingDown(): boolean {
+    return $.utils.getBit(18, this);
+  }
+  set shuttingDown(value: boolean) {
+    $.utils.setBit(18, value, this);
+  }
+  get running(): number {
+    return $.utils.getUint32(8, this);
+  }
+  set running(value: number) {
+    $.utils.setUint32(8, value, this);
+  }
+  get capacity(): number {
+    return $.utils.getUint32(12, this);
+  }
+  set capacity(value: number) {
+    $.utils.setUint32(12, value, this);
+  }
+  get ahead(): number {
+    return $.utils.getUint32(16, this);
+  }
+  set ahead(value: number) {
+    $.utils.setUint32(16, value, this);
+  }
+  get seconds(): number {
+    return $.utils.getFloat64(24, this);
+  }
+  set seconds(value: number) {
+    $.utils.setFloat64(24, value, this);
+  }
+  toString(): string { return "Obstacle_" + super.toString(); }
+}
 export class PoolState extends $.Struct {
   static readonly _capnp = {
     displayName: "PoolState",
     id: "9343ddf517a4e43e",
-    size: new $.ObjectSize(40, 3),
+    size: new $.ObjectSize(40, 4),
   };
   static _Workers: $.ListCtor<WorkerState>;
   static _Clients: $.ListCtor<ClientState>;
+  static _Obstacles: $.ListCtor<Obstacle>;
   /**
 * jobs that the connected workers can run at a time
 *
@@ -414,6 +811,28 @@ export class PoolState extends $.Struct {
   }
   set finished(value: bigint) {
     $.utils.setUint64(32, value, this);
+  }
+  _adoptObstacles(value: $.Orphan<$.List<Obstacle>>): void {
+    $.utils.adopt(value, $.utils.getPointer(3, this));
+  }
+  _disownObstacles(): $.Orphan<$.List<Obstacle>> {
+    return $.utils.disown(this.obstacles);
+  }
+  /**
+* What keeps the queued job that is next from running; empty if none is queued.
+*
+*/
+  get obstacles(): $.List<Obstacle> {
+    return $.utils.getList(3, PoolState._Obstacles, this);
+  }
+  _hasObstacles(): boolean {
+    return !$.utils.isNull($.utils.getPointer(3, this));
+  }
+  _initObstacles(length: number): $.List<Obstacle> {
+    return $.utils.initList(3, PoolState._Obstacles, length, this);
+  }
+  set obstacles(value: $.List<Obstacle>) {
+    $.utils.copyFrom(value, $.utils.getPointer(3, this));
   }
   toString(): string { return "PoolState_" + super.toString(); }
 }
@@ -2450,8 +2869,10 @@ export class ClientRemoval extends $.Interface {
   };
   toString(): string { return "ClientRemoval_" + super.toString(); }
 }
+Explanation._Obstacles = $.CompositeList(Obstacle);
 PoolState._Workers = $.CompositeList(WorkerState);
 PoolState._Clients = $.CompositeList(ClientState);
+PoolState._Obstacles = $.CompositeList(Obstacle);
 JobRecord._Attempts = $.CompositeList(AttemptRecord);
 JobRecords_List$Results._Jobs = $.CompositeList(JobRecord);
 JobRecords_Usage$Results._Clients = $.CompositeList(ClientUsage);

@@ -11,6 +11,7 @@
  * their lane. They are in a heap of their own, at O(log(number of stragglers)).
  */
 
+import type { PoolClient } from "./client.js";
 import { Lane } from "./client-queue.js";
 import { IndexedHeap } from "./heap.js";
 import { type Home, type Place, type Ticket, ticketBefore } from "./ticket.js";
@@ -26,7 +27,7 @@ export interface BacklogSnapshot<J> {
   readonly stragglers: readonly Ticket<J>[];
 }
 
-export class Backlog<J> {
+export class Backlog<J> implements Home<J> {
   private readonly lanes: IndexedHeap<Lane<J>>;
   private readonly stragglers: IndexedHeap<Ticket<J>>;
   private readonly stragglersHome: Home<J>;
@@ -57,10 +58,7 @@ export class Backlog<J> {
 
   /** A lane of this backlog, for tickets of one client and one urgency. */
   openLane(): Lane<J> {
-    return new Lane(this.before, {
-      remove: (ticket, lane) => this.removeFromLane(lane, ticket),
-      place: (ticket) => this.place(ticket),
-    });
+    return new Lane(this.before);
   }
 
   enqueue(ticket: Ticket<J>): void {
@@ -68,6 +66,7 @@ export class Backlog<J> {
     const lane = ticket.client.laneFor(ticket.urgent);
     if (lane.accepts(ticket)) {
       const wasEmpty = lane.first === undefined;
+      ticket.home = this;
       lane.append(ticket);
       this.laneTickets++;
       if (wasEmpty) this.lanes.push(lane);
@@ -77,16 +76,41 @@ export class Backlog<J> {
     }
   }
 
-  /** Takes out the first ticket. */
-  dequeue(): Ticket<J> | undefined {
+  /** The first ticket. */
+  peek(): Ticket<J> | undefined {
     const straggler = this.stragglers.peek();
     const waiting = this.lanes.peek()?.first;
-    const ticket = straggler && (!waiting || this.before(straggler, waiting)) ? straggler : waiting;
+    return straggler && (!waiting || this.before(straggler, waiting)) ? straggler : waiting;
+  }
+
+  /** Takes out the first ticket. */
+  dequeue(): Ticket<J> | undefined {
+    const ticket = this.peek();
     ticket?.home?.remove(ticket);
     return ticket;
   }
 
-  private place(ticket: Ticket<J>): Place {
+  /** Takes out a ticket that is in its lane. */
+  remove(ticket: Ticket<J>): void {
+    const lane = ticket.client.laneFor(ticket.urgent);
+    const wasFirst = lane.first === ticket;
+    lane.drop(ticket);
+    this.laneTickets--;
+    if (lane.first === undefined) this.lanes.remove(lane);
+    else if (wasFirst) this.lanes.update(lane);
+    this.left(ticket);
+  }
+
+  /** The first tickets of each of a client's lanes, and its stragglers, of which all are looked at. */
+  *firstOf(client: PoolClient<J>): Generator<Ticket<J>, void> {
+    for (const urgent of [true, false]) {
+      const { first } = client.laneFor(urgent);
+      if (first) yield first;
+    }
+    for (const ticket of this.stragglers.toArray()) if (ticket.client === client) yield ticket;
+  }
+
+  place(ticket: Ticket<J>): Place {
     let ahead = this.stragglers.countBefore(ticket, COUNTED_STRAGGLERS);
     for (const lane of this.lanes.toArray()) ahead += lane.countBefore(ticket);
     return { worker: null, ahead: Math.min(ahead, this.size - 1), length: this.size };
@@ -98,15 +122,6 @@ export class Backlog<J> {
       lanes: this.lanes.toArray().map((lane) => lane.toArray()),
       stragglers: this.stragglers.toArray(),
     };
-  }
-
-  private removeFromLane(lane: Lane<J>, ticket: Ticket<J>): void {
-    const wasFirst = lane.first === ticket;
-    lane.drop(ticket);
-    this.laneTickets--;
-    if (lane.first === undefined) this.lanes.remove(lane);
-    else if (wasFirst) this.lanes.update(lane);
-    this.left(ticket);
   }
 
   private left(ticket: Ticket<J>): void {

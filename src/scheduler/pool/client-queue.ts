@@ -3,17 +3,10 @@
  */
 
 import type { Slotted } from "./heap.js";
-import type { Home, Place, Ticket } from "./ticket.js";
+import type { Ticket } from "./ticket.js";
 
 /** How many holes in a row are looked at in search of a ticket. */
 const HOLES = 16;
-
-/** What a lane is a part of. */
-export interface LaneOwner<J> {
-  /** Has `lane.drop` the ticket. */
-  remove(ticket: Ticket<J>, lane: Lane<J>): void;
-  place(ticket: Ticket<J>): Place;
-}
 
 /** Entries of a piece: few enough to be moved in no time. */
 const PIECE = 4096;
@@ -34,7 +27,7 @@ interface Piece<J> {
  * leave holes, but never at either end; when three quarters of a piece are holes its rest moves together. Costs are constant
  * on average where nothing else is said.
  */
-export class Lane<J> implements Slotted, Home<J> {
+export class Lane<J> implements Slotted {
   /** The lane's place in the backlog's heap of lanes. */
   slot = 0;
   /** The ticket to be taken next. */
@@ -46,10 +39,7 @@ export class Lane<J> implements Slotted, Home<J> {
   /** Where the first ticket is in the first piece. */
   private start = 0;
 
-  constructor(
-    private readonly before: (a: Ticket<J>, b: Ticket<J>) => boolean,
-    private readonly owner: LaneOwner<J>,
-  ) {}
+  constructor(private readonly before: (a: Ticket<J>, b: Ticket<J>) => boolean) {}
 
   /** Whether the ticket belongs after all that are here. */
   accepts(ticket: Ticket<J>): boolean {
@@ -63,20 +53,10 @@ export class Lane<J> implements Slotted, Home<J> {
       piece = { entries: [], live: 0 };
       this.pieces.push(piece);
     }
-    ticket.home = this;
     ticket.slot = this.origin + (this.pieces.length - 1) * PIECE + piece.entries.length;
     piece.entries.push(ticket);
     piece.live++;
     this.first ??= ticket;
-  }
-
-  /** For whoever finds a ticket here; the backlog then calls `drop`. */
-  remove(ticket: Ticket<J>): void {
-    this.owner.remove(ticket, this);
-  }
-
-  place(ticket: Ticket<J>): Place {
-    return this.owner.place(ticket);
   }
 
   /**

@@ -1,10 +1,22 @@
 /**
  * Who gets which job: the main queue, and the rules by which jobs and pops find each other.
  *
- * The main queue is in one of two modes. In mode *backlog* it is a queue of jobs, and no pop waits in line; in mode
- * *ready* it is a line of pops that wait, and no job is in the backlog. It starts as a backlog;
- * - a pop that finds the backlog empty turns it to ready, and is the first in line;
- * - a job that finds nobody in line turns it to backlog, and is the first in there.
+ * States of the main queue:
+ * - *backlog*: a queue of jobs, and no pop waits in line. It starts so. A pop that finds it empty turns it to ready, and
+ *   is the first in line.
+ * - *ready*: a line of pops that wait, and no job is in the backlog. A job that finds nobody in line turns it to
+ *   backlog, and is the first in there.
+ *
+ * States of a job's ticket:
+ * - new: submitted. The worker that holds its hint and has little queued, else (in mode ready) the first in line, gets it
+ *   into its own queue; without such a worker it goes to the backlog.
+ * - in the backlog: until it is first there and an active worker's pop comes. If another worker is better for it, it moves to
+ *   that worker's queue; else that pop takes it.
+ * - in a worker's own queue: until it is first there and a pop of that worker's comes. When the worker becomes inactive it is new
+ *   again, or goes back to the backlog.
+ * - taken: that pop was answered with it. Or cancelled: from wherever it was queued. It is in no queue any more.
+ *
+ * The states of pops are told in pop.ts, those of workers in pool-worker.ts.
  *
  * A job that is handed to a waiting pop goes through the worker's own queue: the job is put there at once, and the
  * worker's pops are *marked*; at the next settling they start again and find it. In between the job can still be

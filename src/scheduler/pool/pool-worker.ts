@@ -10,9 +10,24 @@ import { Pop, type PopAnswer } from "./pop.js";
 import { WorkerQueue } from "./worker-queue.js";
 
 /**
- * From its registration until its release. It is *inactive* while there is a reason for it to be so, from the first
- * moment for the reason `worker`; else it is *active* and may be given jobs. What it runs is only counted.
+ * The states of a worker:
+ *
+ * 1. `inactive`, while there is a reason for it to be so; from its registration on for the reason `worker`. Its pops are
+ *    idle, and its own queue is empty.
+ * 2. `active`: the last reason was lifted. It may be given jobs; its pops take one, or wait in line.
+ * 3. `released`, for good, by way of inactive: it has disconnected. A worker of the same name that comes later is another
+ *    one.
  */
+export type WorkerState =
+  /** `reasons`: a set of `INACTIVE` bits, not empty. */
+  | { readonly kind: "inactive"; readonly reasons: number }
+  | { readonly kind: "active" }
+  | { readonly kind: "released" };
+
+const ACTIVE: WorkerState = { kind: "active" };
+const RELEASED: WorkerState = { kind: "released" };
+
+/** From its registration until its release. What it runs is only counted. */
 export class PoolWorker<J> {
   /** Its own queue; empty unless it is active. */
   readonly queue: WorkerQueue<J>;
@@ -20,8 +35,7 @@ export class PoolWorker<J> {
   readonly pops = new Set<Pop<J>>();
   /** How many jobs it runs. */
   running = 0;
-  private reasonSet: number;
-  private isReleased = false;
+  private currentState: WorkerState;
   private readonly listeners = new Set<(running: number) => void>();
 
   /** To be made by `Pool.register` only. */
@@ -32,22 +46,26 @@ export class PoolWorker<J> {
     readonly capacity: number,
     reasons: number,
   ) {
-    this.reasonSet = reasons;
+    this.currentState = stateFor(reasons);
     this.queue = new WorkerQueue(name);
   }
 
-  /** The reasons for it to be inactive, as a set of `INACTIVE` bits. */
+  get state(): WorkerState {
+    return this.currentState;
+  }
+
+  /** The reasons for it to be inactive, as a set of `INACTIVE` bits; empty if it is not. */
   get reasons(): number {
-    return this.reasonSet;
+    const { currentState: state } = this;
+    return state.kind === "inactive" ? state.reasons : 0;
   }
 
   get active(): boolean {
-    return this.reasonSet === 0;
+    return this.currentState === ACTIVE;
   }
 
-  /** It has disconnected; a worker of the same name that comes later is another one. */
   get released(): boolean {
-    return this.isReleased;
+    return this.currentState === RELEASED;
   }
 
   /** The work in its own queue, in seconds. */
@@ -71,12 +89,12 @@ export class PoolWorker<J> {
    * else. Throws `WorkerReleased` and what `PoolStore.setPaused` throws.
    */
   setActive(active: boolean, reason: InactiveReason): void {
-    if (this.isReleased) throw new WorkerReleased(this.name);
+    if (this.released) throw new WorkerReleased(this.name);
     if (reason === INACTIVE.adminPause) this.dispatcher.store.setPaused(this.name, !active);
-    const before = this.reasonSet;
-    if (active) this.reasonSet &= ~reason;
-    else this.reasonSet |= reason;
-    if (this.reasonSet === before) return;
+    const before = this.reasons;
+    const after = active ? before & ~reason : before | reason;
+    if (after === before) return;
+    this.currentState = stateFor(after);
     if (before === 0) {
       this.dispatcher.retire(this);
     } else if (this.active) {
@@ -85,7 +103,7 @@ export class PoolWorker<J> {
     } else if (active) {
       this.dispatcher.log?.info(
         `Removed inactive reason ${describeReasons(reason)} for ${quoted(this.name)} ` +
-          `(now ${describeReasons(this.reasonSet)})`,
+          `(now ${describeReasons(after)})`,
       );
     }
   }
@@ -112,10 +130,10 @@ export class PoolWorker<J> {
 
   /** It has disconnected: its queued jobs go elsewhere, its pops end. Doing so again changes nothing. */
   release(): void {
-    if (this.isReleased) return;
+    if (this.released) return;
     this.setActive(false, INACTIVE.worker);
     this.dispatcher.log?.info(`Release worker ${quoted(this.name)}`);
-    this.isReleased = true;
+    this.currentState = RELEASED;
     this.dispatcher.workers.delete(this.name);
     this.startIdle();
   }
@@ -128,4 +146,8 @@ export class PoolWorker<J> {
       if (pop.state === "idle") this.dispatcher.start(pop);
     }
   }
+}
+
+function stateFor(reasons: number): WorkerState {
+  return reasons === 0 ? ACTIVE : { kind: "inactive", reasons };
 }

@@ -15,6 +15,7 @@
 import { PoolClient } from "./client.js";
 import { type Defer, Dispatcher } from "./dispatcher.js";
 import { render } from "./dump.js";
+import { type Explanation, explainClient, explainPool, explainWorker } from "./explain.js";
 import { INACTIVE } from "./inactive-reasons.js";
 import { measure, type PoolMetrics } from "./pool-metrics.js";
 import { PoolWorker } from "./pool-worker.js";
@@ -42,6 +43,12 @@ export interface WorkerInfo {
   readonly connected: boolean;
   /** Of a worker that is not connected: not paused by an administrator. */
   readonly active: boolean;
+}
+
+/** What `explain` is asked about: a worker, a client, or neither, which is the whole pool. */
+export interface Subject {
+  readonly worker?: string | undefined;
+  readonly client?: string | undefined;
 }
 
 export type ForgetResult = "ok" | "still connected" | "unknown worker";
@@ -155,6 +162,13 @@ export class Pool<J> {
     const { store, traits } = this.dispatcher;
     const snapshot = takeSnapshot(this.dispatcher, this.clientsById);
     return [...render({ ...snapshot, cached: [...store.cached()] }, traits)].join("");
+  }
+
+  /** Why what is next does not run: the pool's first job, a client's first job, or what a known worker would be given. */
+  explain(subject: Subject = {}): Explanation<J> {
+    if (subject.worker !== undefined) return explainWorker(this.dispatcher, subject.worker);
+    if (subject.client === undefined) return explainPool(this.dispatcher);
+    return explainClient(this.dispatcher, this.clientsById.get(subject.client));
   }
 
   /** Counters and gauges, to be read when they are wanted. Costs a little for each connected worker and client. */

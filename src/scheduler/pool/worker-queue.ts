@@ -36,6 +36,11 @@ export class WorkerQueue<J> implements Home<J> {
     this.tickets.push(ticket);
   }
 
+  /** The first ticket. */
+  peek(): Ticket<J> | undefined {
+    return this.tickets.peek();
+  }
+
   /** Takes out the first ticket. */
   dequeue(): Ticket<J> | undefined {
     const first = this.tickets.peek();

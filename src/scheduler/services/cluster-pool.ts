@@ -16,12 +16,13 @@ import {
 } from "../../rpc/index.js";
 import { quoted } from "../../text/index.js";
 import { INACTIVE } from "../pool/inactive-reasons.js";
-import { Pool } from "../pool/pool.js";
+import { Pool, type Subject } from "../pool/pool.js";
 import type { PoolWorker } from "../pool/pool-worker.js";
 import type { Clock, PoolStore } from "../pool/types.js";
 import type { WriteQueue } from "../state/write-queue.js";
 import type { QueueAccount, TicketAccount } from "./client-limits.js";
 import { ClientTicket } from "./client-ticket.js";
+import { explanation } from "./explanation.js";
 import { poolState } from "./pool-state.js";
 import { jobTraits, QueuedJob } from "./queued-job.js";
 import { type Outcome, WorkerSession } from "./worker-session.js";
@@ -145,6 +146,11 @@ export class ClusterPool {
   /** The pool in numbers, now. Costs a little for each worker and client. */
   state(): PoolMonitor.PoolState {
     return poolState(this.pool, this.options.clock());
+  }
+
+  /** Why something does not run, now. Costs a little for each worker and client. */
+  explain(subject: Subject): PoolMonitor.Explanation {
+    return explanation(this.pool.explain(subject), jobTraits);
   }
 
   /** Calls `listener` with each worker that joins from now on. Returns how to stop that. */

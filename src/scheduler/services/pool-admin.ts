@@ -127,6 +127,20 @@ export class ClusterPoolAdmin implements PoolAdmin.PoolAdminService {
     return this.options.pool.state();
   }
 
+  explain(subject: PoolMonitor.Subject): PoolMonitor.Explanation {
+    const { isClient, pool } = this.options;
+    switch (subject.kind) {
+      case "pool":
+        return pool.explain({});
+      case "worker":
+        if (!pool.pool.isKnown(subject.worker)) throw unknownWorker();
+        return pool.explain({ worker: subject.worker });
+      case "client":
+        if (!isClient(subject.client)) throw new RpcError("failed", "No such user");
+        return pool.explain({ client: subject.client });
+    }
+  }
+
   private session(name: string): WorkerSession {
     const session = this.options.pool.workers.get(name);
     if (!session) throw unknownWorker();

@@ -7,6 +7,7 @@ import { compareNames } from "../../text/index.js";
 import { INACTIVE } from "../pool/inactive-reasons.js";
 import type { Pool } from "../pool/pool.js";
 import type { ByPriority } from "../pool/pool-metrics.js";
+import { pauseReasons, wireObstacle } from "./explanation.js";
 
 /** @param now in seconds of the pool's clock */
 export function poolState<J>(pool: Pool<J>, now: number): PoolMonitor.PoolState {
@@ -23,9 +24,7 @@ export function poolState<J>(pool: Pool<J>, now: number): PoolMonitor.PoolState 
       return {
         name,
         connected,
-        workerPause: (reasons & INACTIVE.worker) !== 0,
-        adminPause: (reasons & INACTIVE.adminPause) !== 0,
-        shuttingDown: (reasons & INACTIVE.shutdown) !== 0,
+        ...pauseReasons(reasons),
         capacity: worker?.capacity ?? 0,
         running: worker?.running ?? 0,
         queue: jobCount(workerQueues.get(name)),
@@ -41,6 +40,7 @@ export function poolState<J>(pool: Pool<J>, now: number): PoolMonitor.PoolState 
         queued: jobCount(clients.get(id)),
       })),
     totals: { submitted, started, cancelled, finished },
+    obstacles: pool.explain().obstacles.map(wireObstacle),
   };
 }
 

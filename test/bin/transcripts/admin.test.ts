@@ -77,6 +77,8 @@ describe("the older forms", () => {
     ["list-clients admin.cap", "test-user\n"],
     ["set-rate admin.cap linux-x86_64 test-user 3", ""],
     ["exec admin.cap linux-x86_64 -- echo {}", "w1\n"],
+    // "explain" came later, and takes no abbreviation away.
+    ["ex admin.cap linux-x86_64 -- echo {}", "w1\n"],
   ])("%s", async (line, stdout) => {
     expect(await admin(...words(line))).toEqual({ code: 0, stdout, stderr: CONNECTED });
   });
@@ -86,6 +88,7 @@ const USAGES: Usages = {
   "": "COMMAND …",
   show: "--connect=FILE [OPTION]… [POOL] [WORKER]",
   top: "--connect=FILE [OPTION]… POOL",
+  explain: "--connect=FILE [OPTION]… POOL [WORKER]",
   "add-client": "--connect=FILE [OPTION]… ID",
   "remove-client": "--connect=FILE [OPTION]… ID",
   "list-clients": "--connect=FILE [OPTION]…",
@@ -99,7 +102,7 @@ const USAGES: Usages = {
 };
 
 const COMMANDS =
-  "'add-client', 'completion', 'exec', 'forget', 'list-clients', 'pause', 'remove-client', 'set-rate', 'show', " +
+  "'add-client', 'completion', 'exec', 'explain', 'forget', 'list-clients', 'pause', 'remove-client', 'set-rate', 'show', " +
   "'top', 'unpause' or 'update'";
 
 describe.concurrent("a bad command line", () => {
@@ -326,8 +329,10 @@ describe("output for programs, as docs/cluster.md has it", () => {
         ],
         clients: [{ id: "test-user", rate: 3, delay: expect.any(Number), queued: count }],
         totals: { submitted: 0, started: 0, cancelled: 0, finished: 0 },
+        obstacles: [],
       },
     ],
+    ["explain linux-x86_64", { pool: "linux-x86_64", job: null, obstacles: [] }],
   ])("%s", async (line, value) => {
     expect(await json(...words(line))).toEqual(value);
   });
