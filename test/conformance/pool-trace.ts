@@ -15,6 +15,7 @@ import { compareLines, parseTrace, TraceError } from "./trace.js";
 interface Job {
   readonly name: string;
   readonly hint: string;
+  readonly avoids: readonly string[];
 }
 
 const COSTS = { cached: 2, nonCached: 10 };
@@ -151,7 +152,12 @@ class Driver {
       name,
       clock: () => this.now,
       store: this.store!.pool(name),
-      traits: { hint: ({ hint }) => hint, costs: () => COSTS, label: ({ name }) => name },
+      traits: {
+        hint: ({ hint }) => hint,
+        costs: () => COSTS,
+        label: ({ name }) => name,
+        avoids: ({ avoids }) => avoids,
+      },
       defer: () => {},
     });
     return [];
@@ -170,7 +176,8 @@ class Driver {
     const hint = args.option("hint") ?? "";
     const urgent = args.flag("urgent");
     const variable = args.option("as");
-    const ticket = client.submit({ name, hint }, { urgent });
+    const avoids = args.option("avoid")?.split(",") ?? [];
+    const ticket = client.submit({ name, hint, avoids }, { urgent });
     if (variable !== undefined) this.tickets.set(variable, ticket);
     return [];
   }

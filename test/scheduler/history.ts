@@ -114,6 +114,9 @@ export function traceOf({ idleness, moves }: History): string {
         const job = `job${++names}`;
         const hint = pick(HINTS, b)!;
         const words = [by, job, ...(hint ? [`hint=${hint}`] : []), ...(c % 4 ? [] : ["urgent"])];
+        // Not only those that are connected.
+        if (c % 3 === 0)
+          words.push(`avoid=${WORKERS.slice(b % 3, (b % 3) + 1 + (a % 3)).join(",")}`);
         note(operation, ...words, `as=${job}`);
         break;
       }

@@ -9,10 +9,11 @@ interface Job {
   readonly name: string;
   readonly hint: string;
   readonly urgent: boolean;
+  readonly avoids: readonly string[];
   readonly start: number;
   readonly order: number;
   /** Where it is queued; null when it is not. */
-  place: "backlog" | Worker | null;
+  place: "backlog" | "aside" | Worker | null;
   cost: number;
 }
 
@@ -36,6 +37,9 @@ const REASONS = [
   ["admin-pause", "admin pause"],
   ["shutdown", "shutting down"],
 ] as const;
+
+const inOrder = (a: Job, b: Job) =>
+  Number(b.urgent) - Number(a.urgent) || a.start - b.start || a.order - b.order;
 
 const byName = (a: string, b: string) => Buffer.compare(Buffer.from(a), Buffer.from(b));
 
@@ -93,7 +97,9 @@ export class ModelPool {
         this.rates.set(first, Number(second));
         return [];
       case "submit": {
-        const job = this.submit(first, second, option("hint") ?? "", words.includes("urgent"));
+        const avoids = option("avoid")?.split(",") ?? [];
+        const urgent = words.includes("urgent");
+        const job = this.submit(first, second, option("hint") ?? "", urgent, avoids);
         const ticket = option("as");
         if (ticket !== undefined) this.tickets.set(ticket, job);
         return [];
@@ -171,8 +177,14 @@ export class ModelPool {
     for (const job of leaving) job.place = null;
     const toBacklog = this.mode === "backlog";
     for (const job of leaving) {
-      if (toBacklog) job.place = "backlog";
+      if (toBacklog) job.place = job.avoids.length > 0 ? "aside" : "backlog";
       else this.place(job);
+    }
+    // Whoever waits only for workers that are gone takes what there is.
+    for (const job of this.queue("aside")) {
+      if (this.mode === "ready" && this.line.length > 0 && this.avoided(job).length === 0) {
+        this.place(job);
+      }
     }
     this.mark(worker);
   }
@@ -226,32 +238,44 @@ export class ModelPool {
   }
 
   /** A queue's jobs in order. */
-  private queue(place: "backlog" | Worker): Job[] {
-    return this.jobs
-      .filter((job) => job.place === place)
-      .sort(
-        (a, b) => Number(b.urgent) - Number(a.urgent) || a.start - b.start || a.order - b.order,
-      );
+  private queue(place: Exclude<Job["place"], null>): Job[] {
+    return this.jobs.filter((job) => job.place === place).sort(inOrder);
   }
 
   private work(worker: Worker): number {
     return this.queue(worker).reduce((sum, job) => sum + job.cost, 0);
   }
 
-  private submit(client: string, name: string, hint: string, urgent: boolean): Job {
+  private submit(
+    client: string,
+    name: string,
+    hint: string,
+    urgent: boolean,
+    avoids: readonly string[],
+  ): Job {
     const pending = this.jobs.some((job) => job.place !== null && job.hint === hint);
     const cached = hint !== "" && (pending || this.holders(hint).length > 0);
     const state = this.clients.get(client)!;
     const start = Math.max(this.now, state.nextStart);
     state.nextStart = start + (cached ? 2 : 10) / this.rate(client);
     const order = this.submitted++;
-    const job: Job = { client, name, hint, urgent, start, order, place: null, cost: 0 };
+    const job: Job = { client, name, hint, urgent, avoids, start, order, place: null, cost: 0 };
     this.jobs.push(job);
     this.place(job);
     return job;
   }
 
+  /** Whom a job avoids: nobody, if there is nobody else. */
+  private avoided(job: Job): readonly string[] {
+    const others = this.workers.filter(({ name }) => !job.avoids.includes(name));
+    return others.some(isActive) ? job.avoids : [];
+  }
+
   private place(job: Job): void {
+    if (job.avoids.length > 0) {
+      this.placeWary(job);
+      return;
+    }
     for (;;) {
       if (this.mode === "ready" && this.line.length === 0) this.mode = "backlog";
       if (this.mode === "backlog") {
@@ -272,6 +296,26 @@ export class ModelPool {
     }
   }
 
+  /** As others, but for the workers that it avoids; and the mode stays what it is. */
+  private placeWary(job: Job): void {
+    const avoided = this.avoided(job);
+    job.place = "aside";
+    if (this.mode === "backlog" || this.line.length === 0) return;
+    const preferred = this.preferred(job);
+    if (preferred) {
+      this.assign(job, preferred, 2);
+      return;
+    }
+    const suits = ({ worker }: Pop) => !avoided.includes(worker.name);
+    const first = this.line.findIndex((pop) => suits(pop) && isActive(pop.worker));
+    const { worker } = this.line[first] ?? {};
+    const passed = first < 0 ? this.line.length : first + 1;
+    this.line = this.line.filter((pop, i) => i >= passed || !suits(pop));
+    if (!worker) return;
+    this.assign(job, worker, 10);
+    this.hold(job.hint, worker.name);
+  }
+
   private assign(job: Job, worker: Worker, cost: number): void {
     job.place = worker;
     job.cost = cost;
@@ -283,6 +327,7 @@ export class ModelPool {
     return this.holders(job.hint)
       .map((name) => this.worker(name))
       .filter((worker) => worker && isActive(worker) && this.work(worker) <= 10)
+      .filter(({ name }) => !this.avoided(job).includes(name))
       .sort((a, b) => this.work(a) - this.work(b) || byName(b.name, a.name))[0];
   }
 
@@ -310,7 +355,10 @@ export class ModelPool {
         this.take(pop, own);
         return;
       }
-      const [waiting] = this.mode === "backlog" ? this.queue("backlog") : [];
+      const [waiting] = [
+        ...(this.mode === "backlog" ? this.queue("backlog") : []),
+        ...this.queue("aside").filter((job) => !this.avoided(job).includes(worker.name)),
+      ].sort(inOrder);
       if (!waiting) {
         this.mode = "ready";
         this.line.push(pop);
@@ -373,6 +421,7 @@ export class ModelPool {
       ...(this.mode === "backlog"
         ? this.showJobs("queue: (backlog) [", "backlog", "]")
         : this.showLine()),
+      ...(this.queue("aside").length > 0 ? this.showJobs("aside: [", "aside", "]") : []),
       "registered:",
       ...[...this.workers]
         .sort((a, b) => byName(a.name, b.name))
@@ -385,12 +434,12 @@ export class ModelPool {
     ];
   }
 
-  private showJobs(before: string, place: "backlog" | Worker, after: string): string[] {
+  private showJobs(before: string, place: "backlog" | "aside" | Worker, after: string): string[] {
     const jobs = this.queue(place)
       .reverse()
       .map((job) => {
         const text = `${job.client}:${job.name}@${duration(job.start - this.now)}`;
-        if (place === "backlog") return `${text}${job.urgent ? "+urgent" : ""}`;
+        if (typeof place === "string") return `${text}${job.urgent ? "+urgent" : ""}`;
         return `${text}(${job.cost}${job.urgent ? "+urgent" : ""})`;
       });
     const lines = fill(before, jobs, columns(before));

@@ -3,7 +3,7 @@
 import { INACTIVE } from "../../src/scheduler/pool/inactive-reasons.js";
 import { Pool, type PoolOptions } from "../../src/scheduler/pool/pool.js";
 import type { PoolWorker } from "../../src/scheduler/pool/pool-worker.js";
-import type { Costs, PoolStore } from "../../src/scheduler/pool/types.js";
+import type { Costs, JobTraits, PoolStore } from "../../src/scheduler/pool/types.js";
 import { Store } from "../../src/scheduler/state/store.js";
 
 export interface Job {
@@ -19,18 +19,19 @@ export interface TestPool {
 export interface TestPoolOptions
   extends Partial<Pick<PoolOptions<Job>, "defer" | "later" | "log">> {
   readonly costs?: Costs;
+  readonly avoids?: NonNullable<JobTraits<Job>["avoids"]>;
   readonly store?: PoolStore;
 }
 
 /** Settles by hand unless `defer` is given. Costs are 2 and 10 seconds. */
-export function testPool({ costs, store, ...options }: TestPoolOptions = {}): TestPool {
+export function testPool({ costs, avoids, store, ...options }: TestPoolOptions = {}): TestPool {
   const time = { now: 1 };
   const estimate = costs ?? { cached: 2, nonCached: 10 };
   const pool = new Pool<Job>({
     name: "test",
     clock: () => time.now,
     store: store ?? Store.open(":memory:").pool("test"),
-    traits: { hint: ({ hint }) => hint, costs: () => estimate, label: ({ name }) => name },
+    traits: { hint: ({ hint }) => hint, costs: () => estimate, label: ({ name }) => name, avoids },
     defer: () => {},
     ...options,
   });

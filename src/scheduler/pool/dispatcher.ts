@@ -18,21 +18,27 @@
  *
  * The states of pops are told in pop.ts, those of workers in pool-worker.ts.
  *
+ * A job that avoids workers may be *aside* in either mode, while pops of just these wait in line: it is for the next pop
+ * of any other, as long as there is an active one; else it is like all jobs.
+ *
  * A job that is handed to a waiting pop goes through the worker's own queue: the job is put there at once, and the
  * worker's pops are *marked*; at the next settling they start again and find it. In between the job can still be
  * cancelled, and the pool never calls out while it is in the middle of a change.
  */
 
 import { quoted } from "../../text/index.js";
+import { Aside } from "./aside.js";
 import { Backlog } from "./backlog.js";
 import { Candidates } from "./candidates.js";
 import type { PoolWorker } from "./pool-worker.js";
 import { type Pop, ReadyLine } from "./pop.js";
-import type { Ticket } from "./ticket.js";
+import { type Ticket, ticketBefore } from "./ticket.js";
 import type { Clock, JobTraits, PoolLog, PoolStore } from "./types.js";
 
 /** How many jobs one pop may pass on to better workers in one go, where it can be interrupted: some 5 ms of work. */
 const PASSES_IN_ONE_GO = 5000;
+
+const NOBODY: readonly string[] = [];
 
 /** Runs a function soon, but not within this call. */
 export type Defer = (run: () => void) => void;
@@ -60,6 +66,7 @@ export interface PoolCounters {
 export class Dispatcher<J> {
   readonly counters: PoolCounters = { submitted: 0, cancelled: 0, accepted: 0, finished: 0 };
   readonly backlog = new Backlog<J>();
+  readonly aside: Aside<J>;
   readonly line = new ReadyLine<J>();
   /** The connected workers by name. */
   readonly workers = new Map<string, PoolWorker<J>>();
@@ -68,6 +75,8 @@ export class Dispatcher<J> {
   readonly traits: JobTraits<J>;
   readonly log: PoolLog | undefined;
   mode: "backlog" | "ready" = "backlog";
+  /** How many of the workers are active. */
+  activeWorkers = 0;
 
   /** How many queued jobs there are with each hint but the empty one. */
   private readonly pending = new Map<string, number>();
@@ -82,6 +91,7 @@ export class Dispatcher<J> {
     this.clock = clock;
     this.store = store;
     this.traits = traits;
+    this.aside = new Aside((job) => this.avoids(job));
     this.defer = defer;
     this.later = later;
     this.log = log;
@@ -146,8 +156,9 @@ export class Dispatcher<J> {
     while (this.mode === "ready" && queue.size > 0) this.place(queue.dequeue()!);
     for (const ticket of queue.takeAll()) {
       this.details?.debug(`Pushing ${this.traits.label(ticket.job)} back on to the main queue`);
-      this.backlog.enqueue(ticket);
+      this.keep(ticket);
     }
+    this.reconsider();
     this.mark(worker);
   }
 
@@ -157,7 +168,7 @@ export class Dispatcher<J> {
     const candidates = new Candidates(this.workers, this.store);
     for (let passes = 1; ; passes++) {
       const own = queue.dequeue();
-      const ticket = own ?? this.nextInBacklog();
+      const ticket = own ?? this.next(pop.worker);
       if (!ticket) {
         this.wait(pop);
         return;
@@ -173,29 +184,82 @@ export class Dispatcher<J> {
     }
   }
 
-  private nextInBacklog(): Ticket<J> | undefined {
-    if (this.mode === "ready") return undefined;
-    const ticket = this.backlog.dequeue();
-    if (!ticket) this.mode = "ready";
+  /** Takes the first job out of the main queue that the worker may be given. */
+  private next(worker: PoolWorker<J>): Ticket<J> | undefined {
+    const waiting = this.mode === "backlog" ? this.backlog.peek() : undefined;
+    const aside =
+      this.aside.size > 0 ? this.aside.first((avoids) => this.maySend(avoids, worker)) : undefined;
+    const ticket = aside && (!waiting || ticketBefore(aside, waiting)) ? aside : waiting;
+    if (ticket) ticket.home!.remove(ticket);
+    else this.mode = "ready";
     return ticket;
+  }
+
+  private avoids(job: J): readonly string[] {
+    return this.traits.avoids?.(job) ?? NOBODY;
+  }
+
+  /** Whether a job that avoids these workers may go to this one: it may if there is no other. */
+  private maySend(avoids: readonly string[], worker: PoolWorker<J>): boolean {
+    return !avoids.includes(worker.name) || !this.hasOther(avoids);
+  }
+
+  /** Whether a worker is active that is none of these. */
+  private hasOther(names: readonly string[]): boolean {
+    let others = this.activeWorkers;
+    for (const name of names) if (this.workers.get(name)?.active) others--;
+    return others > 0;
+  }
+
+  /** Those that a job really avoids: none if there are no others. */
+  private avoidedBy(ticket: Ticket<J>): readonly string[] {
+    const names = this.avoids(ticket.job);
+    return names.length > 0 && this.hasOther(names) ? names : NOBODY;
+  }
+
+  /** Puts a job where jobs wait for a pop. */
+  private keep(ticket: Ticket<J>): void {
+    if (this.avoids(ticket.job).length > 0) this.aside.add(ticket);
+    else this.backlog.enqueue(ticket);
+  }
+
+  /** A worker is gone: jobs aside for which it was the last one go to those that they avoid. */
+  private reconsider(): void {
+    while (this.mode === "ready" && this.line.size > 0 && this.aside.size > 0) {
+      const ticket = this.aside.first((avoids) => !this.hasOther(avoids));
+      if (!ticket) return;
+      this.aside.remove(ticket);
+      this.place(ticket);
+      if (ticket.home === this.aside) return;
+    }
   }
 
   /** Finds a place for a job that is in no queue. */
   private place(ticket: Ticket<J>): void {
     if (this.mode === "ready" && this.line.size > 0) {
       if (this.prefer(ticket, new Candidates(this.workers, this.store))) return;
-      for (let pop = this.line.shift(); pop; pop = this.line.shift()) {
-        const { worker } = pop;
-        if (!worker.active) continue;
+      const worker = this.firstInLine(this.avoidedBy(ticket));
+      if (worker) {
         const { job } = ticket;
         this.assign(ticket, worker, this.traits.costs(job).nonCached, "the next free worker");
         this.store.markCached(this.traits.hint(job), worker.name);
         return;
       }
     }
-    this.mode = "backlog";
-    this.backlog.enqueue(ticket);
+    this.keep(ticket);
+    if (ticket.home !== this.aside) this.mode = "backlog";
     this.details?.debug(`Adding ${this.traits.label(ticket.job)} to the backlog`);
+  }
+
+  /** Takes the first pop of an active worker out of the line, with those of inactive ones before it. */
+  private firstInLine(avoided: readonly string[]): PoolWorker<J> | null {
+    for (const pop of this.line) {
+      const { worker } = pop;
+      if (avoided.includes(worker.name)) continue;
+      this.line.remove(pop);
+      if (worker.active) return worker;
+    }
+    return null;
   }
 
   /** Puts the job in the queue of the worker that is best for it, if there is one. */
@@ -203,7 +267,7 @@ export class Dispatcher<J> {
     const hint = this.traits.hint(ticket.job);
     if (hint === "") return false;
     const { cached, nonCached } = this.traits.costs(ticket.job);
-    const worker = candidates.best(hint, nonCached);
+    const worker = candidates.best(hint, nonCached, this.avoidedBy(ticket));
     if (!worker) return false;
     this.assign(ticket, worker, cached, "preferred");
     return true;

@@ -24,6 +24,7 @@ const PIECE = 16_384;
 export function* render<J>(snapshot: PoolSnapshot<J>, traits: JobTraits<J>): Pieces {
   const dump = new Dump(snapshot, traits);
   yield* dump.mainQueue();
+  yield* dump.aside();
   yield* dump.workers();
   yield* dump.disconnected();
   yield* dump.clients();
@@ -59,6 +60,16 @@ class Dump<J> {
       else names[0] += "]";
       yield* this.list(names.reverse(), (name) => name, indent);
     }
+  }
+
+  /** Not there unless there are such jobs. */
+  *aside(): Pieces {
+    const { aside } = this.snapshot;
+    if (aside.length === 0) return;
+    this.heading("aside: [");
+    const tickets = backwards([], aside, ticketBefore);
+    yield* this.list(tickets, (ticket) => this.job(ticket, null), this.out.position);
+    this.out.write("]");
   }
 
   *workers(): Pieces {

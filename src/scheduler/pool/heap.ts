@@ -7,6 +7,12 @@ export interface Slotted {
   slot: number;
 }
 
+/** A member to be looked at in a search, and where it is. */
+interface Step<T> extends Slotted {
+  readonly item: T;
+  readonly at: number;
+}
+
 /** Adding, taking the first and taking out any member all cost O(log n) comparisons. */
 export class IndexedHeap<T extends Slotted> {
   private readonly items: T[] = [];
@@ -43,6 +49,22 @@ export class IndexedHeap<T extends Slotted> {
   /** To be called when a member's place in the order has changed. */
   update(item: T): void {
     this.place(item, item.slot);
+  }
+
+  /** The first member that suits. Costs O(k log k), where k is how many come before it. */
+  firstWhere(suits: (item: T) => boolean): T | undefined {
+    const next = new IndexedHeap<Step<T>>((a, b) => this.before(a.item, b.item));
+    const visit = (at: number) => {
+      const item = this.items[at];
+      if (item !== undefined) next.push({ item, at, slot: 0 });
+    };
+    visit(0);
+    for (let step = next.pop(); step; step = next.pop()) {
+      if (suits(step.item)) return step.item;
+      visit(2 * step.at + 1);
+      visit(2 * step.at + 2);
+    }
+    return undefined;
   }
 
   /** How many members come before `item`, which need not be one; not more than `limit`. Costs O(limit). */

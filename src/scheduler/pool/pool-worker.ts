@@ -96,8 +96,10 @@ export class PoolWorker<J> {
     if (after === before) return;
     this.currentState = stateFor(after);
     if (before === 0) {
+      this.dispatcher.activeWorkers--;
       this.dispatcher.retire(this);
     } else if (this.active) {
+      this.dispatcher.activeWorkers++;
       this.dispatcher.log?.info(`Activate queue for ${quoted(this.name)}`);
       this.startIdle();
     } else if (active) {

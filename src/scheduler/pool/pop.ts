@@ -90,8 +90,12 @@ export class ReadyLine<J> {
     this.length--;
   }
 
-  /** From the one that came first. */
+  /** From the one that came first. The one that was given last may be taken out meanwhile. */
   *[Symbol.iterator](): Generator<Pop<J>> {
-    for (let pop = this.first; pop; pop = pop.later) yield pop;
+    for (let pop = this.first; pop; ) {
+      const { later } = pop;
+      yield pop;
+      pop = later;
+    }
   }
 }

@@ -19,6 +19,8 @@ export interface PoolSnapshot<J> {
     | { readonly mode: "backlog"; readonly backlog: BacklogSnapshot<J> }
     /** The workers whose pops wait in line, from the one that came first. */
     | { readonly mode: "ready"; readonly line: readonly string[] };
+  /** The jobs that wait for other workers than some, in no useful order. */
+  readonly aside: readonly Ticket<J>[];
   /** The connected workers, by name. */
   readonly workers: readonly WorkerSnapshot<J>[];
   /** The known workers that are not connected, by name. */
@@ -47,7 +49,7 @@ export interface ClientSnapshot {
 }
 
 export function takeSnapshot<J>(
-  { backlog, clock, line, mode, store, workers }: Dispatcher<J>,
+  { aside, backlog, clock, line, mode, store, workers }: Dispatcher<J>,
   clients: ReadonlyMap<string, PoolClient<J>>,
 ): PoolSnapshot<J> {
   // The known workers are sorted, and whoever is connected is known.
@@ -67,6 +69,7 @@ export function takeSnapshot<J>(
       mode === "backlog"
         ? { mode, backlog: backlog.snapshot() }
         : { mode, line: Array.from(line, (pop) => pop.worker.name) },
+    aside: aside.toArray(),
     workers: connected,
     disconnected,
     clients: [...clients.values()]

@@ -15,7 +15,7 @@ export interface Costs {
 }
 
 /**
- * How a pool reads the jobs it is given; it looks at them in no other way. All three must give the same
+ * How a pool reads the jobs it is given; it looks at them in no other way. All must give the same
  * answer for the same job each time, and be cheap: they are called for every job.
  */
 export interface JobTraits<J> {
@@ -24,6 +24,11 @@ export interface JobTraits<J> {
   costs(job: J): Costs;
   /** What `show` calls the job. */
   label(job: J): string;
+  /**
+   * The names of a few workers, each once, that are not to get the job as long as others are active: attempts of it went
+   * wrong there. By default none.
+   */
+  avoids?(job: J): readonly string[];
 }
 
 /** Told in lines for people what the pool decides: who takes which job is `info`, and how it came to that `debug`. */
