@@ -198,7 +198,7 @@ describe("a client", () => {
     submitted.release();
   });
 
-  it("that is removed is refused at once, and its tickets still work", async () => {
+  it("that is removed is refused at once, and its tickets say so", async () => {
     network = await Network.start();
     const admin = await network.admin();
     const alice = await network.client("alice");
@@ -210,8 +210,10 @@ describe("a client", () => {
     await Admin.removeClient(admin, "alice");
     const refused = alice.submit("refused");
     await expect(refused.result).rejects.toThrow("Access has been revoked");
-    await Ticket.cancel(queued.ticket);
-    await expect(queued.result).rejects.toThrow("Ticket cancelled");
+    const reason = "Ticket cancelled: the client was removed";
+    await expect(queued.result).rejects.toThrow(reason);
+    expect(await Ticket.place(queued.ticket)).toBeNull();
+    await expect(Ticket.cancel(queued.ticket)).rejects.toThrow(reason);
     job.output.resolve("done");
     expect(await running.result).toBe("done");
     for (const each of [running, queued, refused]) each.release();
