@@ -6,32 +6,32 @@
 /** How long a slice may take, in ms. */
 const SLICE = 5;
 
-/** How many chores are done between looks at the clock, at most. */
+/** How many tasks are done between looks at the clock, at most. */
 const BATCH = 64;
 
 /** How many are in a list: one list of a million would be copied as it grows, in one go. */
 const LIST = 4096;
 
 /** Something to be done. An object, as a closure for each of a million would take memory when that is scarce already. */
-export interface Chore {
+export interface DeferredTask {
   do(): void;
 }
 
-export class Chores {
+export class DeferredWork {
   /** In order, all but the last of length `LIST`. */
-  private readonly pending: Chore[][] = [];
+  private readonly pending: DeferredTask[][] = [];
   /** How many of the first list are done. */
   private done = 0;
   private scheduled = false;
 
-  /** @param onError told what a chore threw; the others are done nevertheless. */
+  /** @param onError told what a task threw; the others are done nevertheless. */
   constructor(private readonly onError: (error: unknown) => void) {}
 
   /** Has it done soon, after those that were added before. */
-  add(chore: Chore): void {
+  add(task: DeferredTask): void {
     const last = this.pending.at(-1);
-    if (last !== undefined && last.length < LIST) last.push(chore);
-    else this.pending.push([chore]);
+    if (last !== undefined && last.length < LIST) last.push(task);
+    else this.pending.push([task]);
     this.schedule();
   }
 
@@ -50,7 +50,7 @@ export class Chores {
     if (this.pending.length > 0) this.schedule();
   }
 
-  private workBatch(list: Chore[]): void {
+  private workBatch(list: DeferredTask[]): void {
     for (let left = BATCH; left > 0 && this.done < list.length; left--) {
       try {
         list[this.done++]!.do();

@@ -4,10 +4,11 @@
 export { unlessAborted } from "./abort.js";
 export { Backoff } from "./backoff.js";
 export { Condition } from "./condition.js";
-export { type Chore, Chores } from "./deferred-work.js";
+export { type Deferred, deferred } from "./deferred.js";
+export { type DeferredTask, DeferredWork } from "./deferred-work.js";
 export { Mutex, NamedMutex } from "./mutex.js";
-export { PiecewiseArray } from "./piecewise-list.js";
+export { PiecewiseList } from "./piecewise-list.js";
 export { sleep, stopwatch } from "./sleep.js";
-export { inOneGo, Slices } from "./slices.js";
-export { enqueueCallback, enqueueTurn, inSlices, type Turn } from "./task-queue.js";
+export { inOneGo, inSlices, Slices } from "./slices.js";
+export { enqueueCallback, enqueueTurn, type Turn } from "./task-queue.js";
 export { afterMs } from "./timeout.js";

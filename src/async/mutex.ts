@@ -3,6 +3,7 @@
  */
 
 import { unlessAborted } from "./abort.js";
+import { deferred } from "./deferred.js";
 
 export class Mutex {
   #last: Promise<unknown> = Promise.resolve();
@@ -28,10 +29,7 @@ export class NamedMutex {
   /** Runs `body` while holding `name`. Throws `signal`'s reason if that is aborted while waiting. */
   async hold<T>(name: string, signal: AbortSignal | undefined, body: () => Promise<T>): Promise<T> {
     const before = this.#tails.get(name);
-    let release!: () => void;
-    const released = new Promise<void>((resolve) => {
-      release = resolve;
-    });
+    const { promise: released, resolve: release } = deferred();
     const tail = (before ?? Promise.resolve()).then(() => released);
     this.#tails.set(name, tail);
     // Who leaves the queue must not take the name from those before.

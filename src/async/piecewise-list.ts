@@ -7,7 +7,7 @@
 const PIECE = 4096;
 const SHIFT = Math.log2(PIECE);
 
-export class PiecewiseArray<T> {
+export class PiecewiseList<T> {
   private pieces: T[][] = NO_PIECES;
   private count = 0;
 

@@ -45,3 +45,18 @@ export function inOneGo<T>(work: Iterator<void, T>): T {
     if (done) return value;
   }
 }
+
+/** How many steps are done between looks at the clock. */
+const BATCH = 256;
+
+/** The longest slice of work that nobody waits for, in ms: others come first. */
+const UNHURRIED_SLICE = 5;
+
+/** Does `steps` that nobody waits for, such as letting go of all that a lost peer held: some at once, the rest later. */
+export function inSlices(steps: Iterator<unknown>): void {
+  const end = performance.now() + UNHURRIED_SLICE;
+  do {
+    for (let left = BATCH; left > 0; left--) if (steps.next().done === true) return;
+  } while (performance.now() < end);
+  setImmediate(inSlices, steps);
+}

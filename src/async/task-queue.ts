@@ -3,14 +3,13 @@
  * here never run inside of the caller, and keep the order in which they were made whoever made them – a connection or a
  * neighbour.
  *
- * And where work is done that nobody waits for. Both leave the event loop its share: objects that call each other without
- * end, and a peer that is lost with all that it held, must not stop the process.
+ * It leaves the event loop its share: objects that call each other without end must not stop the process.
  */
 export interface Turn {
   run(): void;
 }
 
-/** How long turns, or steps of other work, may go on before the event loop gets its share, in ms. */
+/** How long turns may go on before the event loop gets its share, in ms. */
 const SLICE_MS = 5;
 
 /** How many run between looks at the clock. */
@@ -31,15 +30,6 @@ export function enqueueTurn(turn: Turn): void {
 /** Calls a listener or hook of the user's from a turn of its own. */
 export function enqueueCallback(callback: () => void): void {
   enqueueTurn({ run: callback });
-}
-
-/** Does `steps` one after the other: some at once, the rest in slices later. */
-export function inSlices(steps: Iterator<unknown>): void {
-  const end = performance.now() + SLICE_MS;
-  do {
-    for (let left = BATCH; left > 0; left--) if (steps.next().done === true) return;
-  } while (performance.now() < end);
-  setImmediate(inSlices, steps);
 }
 
 function runTurns(): void {

@@ -1,27 +1,27 @@
 /** Work that waits its turn: all of it is done, in order, and with pauses for others. */
 import { expect, it } from "vitest";
-import { type Chore, Chores } from "../../src/async/deferred-work.js";
+import { type DeferredTask, DeferredWork } from "../../src/async/deferred-work.js";
 
 /** More than one list of them, and more than one slice. */
 const MANY = 20_000;
 
-const chore = (action: () => void): Chore => ({ do: action });
+const task = (action: () => void): DeferredTask => ({ do: action });
 
-it("Chores are done in order, also those that come up meanwhile, whatever some of them throw", async () => {
+it("DeferredWork are done in order, also those that come up meanwhile, whatever some of them throw", async () => {
   const errors: unknown[] = [];
-  const chores = new Chores((error) => errors.push(error));
+  const deferredWork = new DeferredWork((error) => errors.push(error));
   const done: number[] = [];
   await new Promise<void>((resolve) => {
     for (let i = 0; i < MANY; i++) {
-      chores.add(
-        chore(() => {
+      deferredWork.add(
+        task(() => {
           done.push(i);
-          if (i % 1000 === 0) chores.add(chore(() => done.push(MANY + i)));
+          if (i % 1000 === 0) deferredWork.add(task(() => done.push(MANY + i)));
           if (i === 7) throw new Error("seven");
         }),
       );
     }
-    chores.add(chore(() => chores.add(chore(resolve))));
+    deferredWork.add(task(() => deferredWork.add(task(resolve))));
   });
   const later = Array.from({ length: MANY / 1000 }, (_, i) => MANY + 1000 * i);
   expect(done).toEqual([...Array(MANY).keys(), ...later]);
@@ -29,7 +29,7 @@ it("Chores are done in order, also those that come up meanwhile, whatever some o
 });
 
 it("Others run in between", async () => {
-  const chores = new Chores(() => {});
+  const deferredWork = new DeferredWork(() => {});
   let left = 100;
   let between = 0;
   await new Promise<void>((resolve) => {
@@ -38,11 +38,11 @@ it("Others run in between", async () => {
       between++;
       setImmediate(look);
     };
-    const long = chore(() => {
+    const long = task(() => {
       for (const end = performance.now() + 1; performance.now() < end; );
       left--;
     });
-    for (let i = left; i > 0; i--) chores.add(long);
+    for (let i = left; i > 0; i--) deferredWork.add(long);
     look();
   });
   // A hundred milliseconds of work in slices of some five, in which at most a batch of 64 is done.

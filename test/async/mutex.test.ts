@@ -5,8 +5,8 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
 import { unlessAborted } from "../../src/async/abort.js";
+import { deferred } from "../../src/async/index.js";
 import { NamedMutex } from "../../src/async/mutex.js";
-import { deferred } from "../support/deferred.js";
 
 describe("a mutex by name", () => {
   it("serves in order, and lets those leave who do not want to wait", async () => {

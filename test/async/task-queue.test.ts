@@ -1,6 +1,7 @@
 /** User code and clearing up leave the event loop its share, and keep their order. */
 import { expect, it } from "vitest";
-import { enqueueCallback, inSlices } from "../../src/async/task-queue.js";
+import { inSlices } from "../../src/async/slices.js";
+import { enqueueCallback } from "../../src/async/task-queue.js";
 
 /** Longer than a slice, for as many as are done between looks at the clock. */
 const STEP_MS = 0.05;

@@ -9,9 +9,9 @@ import {
   readJobDescr,
   Worker,
 } from "../../src/api/index.js";
+import { type Deferred, deferred } from "../../src/async/index.js";
 import { type Capability, RpcError, readCapFile, Vat } from "../../src/rpc/index.js";
 import { Cluster } from "../support/cluster.js";
-import { type Deferred, deferred } from "../support/deferred.js";
 import { type Ended, Program, run } from "../support/programs.js";
 
 const POOL = "linux-x86_64";

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { Ticket$Client } from "../../src/api/generated/ocluster.js";
 import { Job, Submission } from "../../src/api/index.js";
+import { deferred } from "../../src/async/index.js";
 import {
   type Capability,
   Identity,
@@ -12,7 +13,6 @@ import {
   writeCapFile,
 } from "../../src/rpc/index.js";
 import { Cluster } from "../support/cluster.js";
-import { deferred } from "../support/deferred.js";
 import { Pty } from "../support/pty.js";
 
 let cluster: Cluster;

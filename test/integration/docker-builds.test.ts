@@ -9,12 +9,12 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { Push } from "../../src/api/index.js";
+import { deferred } from "../../src/async/index.js";
 import { fromBytes } from "../../src/text/bytes.js";
 import { DockerBuilder, type DockerJob } from "../../src/worker/docker/docker-builder.js";
 import { JobCancelled } from "../../src/worker/failure.js";
 import { JobLog } from "../../src/worker/log/job-log.js";
 import { WorkerMetrics } from "../../src/worker/metrics.js";
-import { deferred } from "../support/deferred.js";
 import { CONTAINERD_STORE, DockerEngine, Registry } from "../support/docker-engine.js";
 
 let engine: DockerEngine;

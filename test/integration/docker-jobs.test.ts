@@ -4,8 +4,8 @@
 import { execFileSync } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { deferred } from "../../src/async/index.js";
 import { Cluster } from "../support/cluster.js";
-import { deferred } from "../support/deferred.js";
 import { DockerEngine, Registry } from "../support/docker-engine.js";
 import { GitServer } from "../support/git-server.js";
 import type { Program } from "../support/programs.js";

@@ -7,10 +7,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { deferred } from "../../src/async/index.js";
 import { Capacity } from "../../src/worker/capacity.js";
 import { DiskGate, imageDirectories, type RoomRule } from "../../src/worker/docker/disk-gate.js";
 import { WorkerMetrics } from "../../src/worker/metrics.js";
-import { deferred } from "../support/deferred.js";
 import { CONTAINERD_STORE, DockerEngine, Registry } from "../support/docker-engine.js";
 
 let engine: DockerEngine;

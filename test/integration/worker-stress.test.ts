@@ -10,10 +10,10 @@ import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { Job, PoolAdmin } from "../../src/api/index.js";
+import { deferred } from "../../src/async/index.js";
 import { type Capability, writeCapFile } from "../../src/rpc/index.js";
 import { Worker } from "../../src/worker/index.js";
 import { Network, type TestClient } from "../scheduler/network.js";
-import { deferred } from "../support/deferred.js";
 import { countLeaks } from "../support/leaks.js";
 import { busyboxRoot, withTemporaryRoot, writeOciLayout } from "../support/oci-layout.js";
 

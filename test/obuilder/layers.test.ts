@@ -6,6 +6,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { deferred } from "../../src/async/index.js";
 import { LayerDatabase } from "../../src/obuilder/build/database.js";
 import { type Fill, Layers } from "../../src/obuilder/build/layers.js";
 import type { Fetcher } from "../../src/obuilder/contracts.js";
@@ -13,7 +14,6 @@ import { BuildCancelled, BuildError, SourceChanged } from "../../src/obuilder/er
 import { BaseImages } from "../../src/obuilder/image/base-images.js";
 import { DirectoryStore } from "../conformance/parts.js";
 import { TextLog } from "../support/builder.js";
-import { deferred } from "../support/deferred.js";
 
 let dir: string;
 let store: DirectoryStore;

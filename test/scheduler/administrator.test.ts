@@ -2,10 +2,10 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { PoolAdmin$Client } from "../../src/api/generated/ocluster.js";
 import { Admin, Persistent, PoolAdmin, Worker } from "../../src/api/index.js";
+import { deferred } from "../../src/async/index.js";
 import { logger } from "../../src/console/log.js";
 import { RpcError } from "../../src/rpc/index.js";
 import { ClusterPoolAdmin } from "../../src/scheduler/services/pool-admin.js";
-import { deferred } from "../support/deferred.js";
 import { Network } from "./network.js";
 
 let network: Network;

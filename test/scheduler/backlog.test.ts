@@ -4,11 +4,11 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { Backlog } from "../../src/scheduler/pool/backlog.js";
 import type { PoolClient } from "../../src/scheduler/pool/client.js";
-import { backwards } from "../../src/scheduler/pool/reverse-merge.js";
+import { reverseMerge } from "../../src/scheduler/pool/reverse-merge.js";
 import { Ticket, ticketBefore } from "../../src/scheduler/pool/ticket.js";
 import { testPool } from "./support.js";
 
-/** A backlog whose comparisons are counted, and clients with lanes in it. */
+/** A backlog whose comparisons are counted, and clients with queues in it. */
 function counted(clientCount: number) {
   const counter = { comparisons: 0 };
   const backlog = new Backlog<string>((a, b) => {
@@ -16,8 +16,8 @@ function counted(clientCount: number) {
     return ticketBefore(a, b);
   });
   const clients = Array.from({ length: clientCount }, () => {
-    const lanes = [backlog.openLane(), backlog.openLane()] as const;
-    return { laneFor: (urgent: boolean) => lanes[urgent ? 0 : 1] } as PoolClient<string>;
+    const queues = [backlog.openQueue(), backlog.openQueue()] as const;
+    return { queueFor: (urgent: boolean) => queues[urgent ? 0 : 1] } as PoolClient<string>;
   });
   let sequence = 0;
   const ticket = (client: number, start: number, urgent = false) =>
@@ -29,7 +29,7 @@ test("it is in order whatever comes in, goes out and is cancelled", () => {
   const step = fc.record({
     client: fc.nat(2),
     urgent: fc.boolean(),
-    // Mostly growing, as a client's start times do; else a straggler.
+    // Mostly growing, as a client's start times do; else one out of order.
     back: fc.oneof({ weight: 8, arbitrary: fc.constant(0) }, fc.nat(400)),
     action: fc.noBias(fc.nat(9)),
     which: fc.noBias(fc.nat()),
@@ -55,8 +55,10 @@ test("it is in order whatever comes in, goes out and is cancelled", () => {
         expect(backlog.size).toBe(sorted.length);
       }
       expect(backlog.urgent).toBe(sorted.filter(({ urgent }) => urgent).length);
-      const { lanes, stragglers } = backlog.snapshot();
-      const listed = [...backwards(lanes, stragglers, ticketBefore)].filter((t) => t !== null);
+      const { clientQueues, outOfOrder } = backlog.snapshot();
+      const listed = [...reverseMerge(clientQueues, outOfOrder, ticketBefore)].filter(
+        (t) => t !== null,
+      );
       expect(listed.reverse()).toEqual(sorted);
       for (const expected of sorted) expect(backlog.dequeue()).toBe(expected);
       expect(backlog.dequeue()).toBeUndefined();
@@ -65,15 +67,15 @@ test("it is in order whatever comes in, goes out and is cancelled", () => {
   );
 });
 
-test("what is left of a lane after most of it was cancelled", () => {
+test("what is left of a client's queue after most of it was cancelled", () => {
   const { backlog, ticket } = counted(1);
   const tickets = Array.from({ length: 2000 }, (_, i) => ticket(0, i));
   const cancel = (each: Ticket<string>) => each.home!.remove(each);
   for (const each of tickets) backlog.enqueue(each);
   for (let i = 0; i < 1100; i++) backlog.dequeue();
-  // Of the rest only each tenth stays, so that the lane closes its ranks.
+  // Of the rest only each tenth stays, so that the queue closes its ranks.
   const left = tickets.slice(1100).filter((each, i) => i % 10 === 0 || cancel(each));
-  expect(backlog.snapshot().lanes[0]!.length).toBeLessThan(4 * left.length);
+  expect(backlog.snapshot().clientQueues[0]!.length).toBeLessThan(4 * left.length);
   // All of them can still be found: to be cancelled, each third, and to be taken.
   const expected = left.filter((each, i) => i % 3 > 0 || cancel(each));
   const late = ticket(0, 5000);
@@ -82,7 +84,7 @@ test("what is left of a lane after most of it was cancelled", () => {
   expect(backlog.size).toBe(0);
 });
 
-describe("a long lane", () => {
+describe("a client's long queue", () => {
   const LENGTH = 20_000;
 
   function long() {

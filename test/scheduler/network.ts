@@ -15,6 +15,7 @@ import {
   Ticket,
   Worker,
 } from "../../src/api/index.js";
+import { deferred } from "../../src/async/index.js";
 import type { Logger } from "../../src/console/log.js";
 import {
   type Capability,
@@ -32,7 +33,6 @@ import {
 import type { PoolEvents } from "../../src/scheduler/services/cluster-pool.js";
 import { Scheduler } from "../../src/scheduler/services/scheduler.js";
 import { Store } from "../../src/scheduler/state/store.js";
-import { deferred } from "../support/deferred.js";
 import { countLeaks } from "../support/leaks.js";
 
 export interface NetworkOptions {

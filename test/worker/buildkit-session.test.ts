@@ -5,9 +5,9 @@
 import { PassThrough, Readable, Writable } from "node:stream";
 import { buffer } from "node:stream/consumers";
 import { describe, expect, it } from "vitest";
+import { deferred } from "../../src/async/index.js";
 import { upload } from "../../src/worker/docker/buildkit-session.js";
 import { encodeMessage } from "../../src/worker/docker/protobuf.js";
-import { deferred } from "../support/deferred.js";
 
 const parts = ["first", "second", "third"].map((text) => Buffer.from(text));
 

@@ -13,8 +13,8 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { deferred } from "../../src/async/index.js";
 import { Contexts } from "../../src/worker/context/contexts.js";
-import { deferred } from "../support/deferred.js";
 import { ENDLESS_COMMIT, EndlessGitServer } from "../support/endless-git-server.js";
 import { GitServer } from "../support/git-server.js";
 import { outcome, SmallCluster } from "./small-cluster.js";

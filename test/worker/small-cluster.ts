@@ -9,10 +9,10 @@ import { Message, Text } from "capnp-es";
 import { expect } from "vitest";
 import { Custom } from "../../src/api/generated/ocluster.js";
 import { type JobDescr, PoolAdmin, Submission, Ticket } from "../../src/api/index.js";
+import { deferred } from "../../src/async/index.js";
 import { type Capability, writeCapFile } from "../../src/rpc/index.js";
 import { type CustomJob, Worker, type WorkerOptions } from "../../src/worker/index.js";
 import { Network, Submitted, type TestClient } from "../scheduler/network.js";
-import { deferred } from "../support/deferred.js";
 
 /** What is submitted: `text` comes with a custom job of the kind `kind`. */
 interface Order extends Partial<JobDescr> {

@@ -15,7 +15,7 @@
  * pins every layer from before it asks for it until its own end, and a step in progress its base.
  */
 
-import { unlessAborted } from "../../async/index.js";
+import { deferred, unlessAborted } from "../../async/index.js";
 import type { BuildLog, LayerDir, LayerId, LogSink, Store } from "../contracts.js";
 import { BuildCancelled, BuildError, SourceChanged } from "../errors.js";
 import type { LayerDatabase } from "./database.js";
@@ -189,10 +189,7 @@ export class Layers {
     const cancel = new AbortController();
     const pinned = base === undefined ? [id] : [id, base];
     for (const layer of pinned) this.pin(layer);
-    let setLog!: (log: StepLog | undefined) => void;
-    const log = new Promise<StepLog | undefined>((resolve) => {
-      setLog = resolve;
-    });
+    const { promise: log, resolve: setLog } = deferred<StepLog | undefined>();
     const make = async () => {
       try {
         return await this.#findOrMake(id, base, cancel.signal, setLog, fill);

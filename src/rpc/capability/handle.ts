@@ -10,7 +10,7 @@ import type { Capability, DetachedPointer, Method, PayloadBuilder, PendingCall }
 import { detachedPayload } from "./detached.js";
 import { type Hook, shortest } from "./hook.js";
 import { trackHolder, untrackHolder } from "./leaks.js";
-import { OutstandingCall } from "./pending-call.js";
+import { OutgoingCall } from "./pending-call.js";
 import { CallRequest } from "./request.js";
 import { ResultPromise } from "./result.js";
 
@@ -35,7 +35,7 @@ export class Handle implements Capability {
     const hook = this.current();
     const payload = buildPayload(method, build);
     const result = new ResultPromise();
-    const call = new OutstandingCall(result, method.ResultsClass, hold, options?.signal);
+    const call = new OutgoingCall(result, method.ResultsClass, hold, options?.signal);
     hook.call(makeRequest(method, payload, result));
     return call;
   }

@@ -11,7 +11,7 @@ import type { Hook } from "./hook.js";
 import { trackHolder, untrackHolder } from "./leaks.js";
 import type { ResultListener, ResultPromise } from "./result.js";
 
-export class OutstandingCall<R extends Struct> implements PendingCall<R>, ResultListener {
+export class OutgoingCall<R extends Struct> implements PendingCall<R>, ResultListener {
   /** Takes the caller's reference to `result`. */
   private readonly result: ResultPromise;
   private released = false;
@@ -108,7 +108,7 @@ class ReceivedResponse<R extends Struct> implements Response<R> {
   private root: R | undefined;
 
   constructor(
-    private readonly call: OutstandingCall<R>,
+    private readonly call: OutgoingCall<R>,
     /** Owned by the call's result. */
     private readonly payload: Payload,
     private readonly type: StructCtor<R>,

@@ -2,12 +2,12 @@
  * The tables of a connection, by id. They can have a million entries, which must not make the others wait: maps of that size
  * take a hundred milliseconds to grow, and plain arrays nearly as long.
  */
-import { PiecewiseArray } from "../../async/index.js";
+import { PiecewiseList } from "../../async/index.js";
 
 /** A table whose ids we choose: questions, exports, embargoes. Small ids are used again first, as they make the table small. */
 export class IdTable<T> {
-  private entries = new PiecewiseArray<T | undefined>();
-  private free = new PiecewiseArray<number>();
+  private entries = new PiecewiseList<T | undefined>();
+  private free = new PiecewiseList<number>();
   private count = 0;
 
   get size(): number {
@@ -55,8 +55,8 @@ export class IdTable<T> {
   /** Empties the table. Gives what was in it, entry by entry. */
   drain(): Iterable<T> {
     const { entries } = this;
-    this.entries = new PiecewiseArray();
-    this.free = new PiecewiseArray();
+    this.entries = new PiecewiseList();
+    this.free = new PiecewiseList();
     this.count = 0;
     return present(entries);
   }
@@ -70,7 +70,7 @@ const NEAR = 1024;
  * that nobody can make the table larger than what is in it by much.
  */
 export class PeerIdTable<T extends object> {
-  private near = new PiecewiseArray<T | undefined>();
+  private near = new PiecewiseList<T | undefined>();
   private far = new Map<number, T>();
   private count = 0;
 
@@ -129,7 +129,7 @@ export class PeerIdTable<T extends object> {
   /** Empties the table. Gives what was in it, entry by entry. */
   drain(): Iterable<T> {
     const { near, far } = this;
-    this.near = new PiecewiseArray();
+    this.near = new PiecewiseList();
     this.far = new Map();
     this.count = 0;
     return present(near, far.values());
@@ -137,7 +137,7 @@ export class PeerIdTable<T extends object> {
 }
 
 function visitPresent<T>(
-  list: PiecewiseArray<T | undefined>,
+  list: PiecewiseList<T | undefined>,
   visit: (entry: T, id: number) => void,
 ): void {
   for (let id = 0; id < list.length; id++) {

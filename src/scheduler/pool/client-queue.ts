@@ -1,5 +1,5 @@
 /**
- * A lane of the backlog: the waiting jobs of one client and one urgency, which arrive in order.
+ * The waiting jobs of one client and one urgency, which arrive in order: a part of the backlog.
  */
 
 import type { Slotted } from "./heap.js";
@@ -27,8 +27,8 @@ interface Piece<J> {
  * leave holes, but never at either end; when three quarters of a piece are holes its rest moves together. Costs are constant
  * on average where nothing else is said.
  */
-export class Lane<J> implements Slotted {
-  /** The lane's place in the backlog's heap of lanes. */
+export class ClientQueue<J> implements Slotted {
+  /** The queue's place in the backlog's heap of queues. */
   slot = 0;
   /** The ticket to be taken next. */
   first: Ticket<J> | undefined = undefined;

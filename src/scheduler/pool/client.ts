@@ -2,7 +2,7 @@
  * A client of a pool: its share of the workers, and the way its jobs come in.
  */
 
-import type { Lane } from "./client-queue.js";
+import type { ClientQueue } from "./client-queue.js";
 import type { Dispatcher } from "./dispatcher.js";
 import { ClientRemoved, InvalidRate } from "./pool-errors.js";
 import { Ticket } from "./ticket.js";
@@ -22,8 +22,8 @@ export class PoolClient<J> {
   private isRemoved = false;
   private urgentQueued = 0;
   private otherQueued = 0;
-  private readonly urgentLane: Lane<J>;
-  private readonly otherLane: Lane<J>;
+  private readonly urgentLane: ClientQueue<J>;
+  private readonly otherLane: ClientQueue<J>;
 
   /** To be made by `Pool.client` only. */
   constructor(
@@ -31,8 +31,8 @@ export class PoolClient<J> {
     readonly id: string,
   ) {
     this.nextStartTime = dispatcher.clock();
-    this.urgentLane = dispatcher.backlog.openLane();
-    this.otherLane = dispatcher.backlog.openLane();
+    this.urgentLane = dispatcher.backlog.openQueue();
+    this.otherLane = dispatcher.backlog.openQueue();
   }
 
   /** The fair start time that its next job would have, in seconds of the clock, if it is not in the past. */
@@ -102,7 +102,7 @@ export class PoolClient<J> {
   }
 
   /** For the backlog: where its tickets of this urgency wait. */
-  laneFor(urgent: boolean): Lane<J> {
+  queueFor(urgent: boolean): ClientQueue<J> {
     return urgent ? this.urgentLane : this.otherLane;
   }
 

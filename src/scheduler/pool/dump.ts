@@ -9,7 +9,7 @@ import { visible } from "../../text/index.js";
 import { LineWriter, WIDTH } from "./fill-writer.js";
 import { describeReasons } from "./inactive-reasons.js";
 import { roughDuration, wholeNumber } from "./printf-numbers.js";
-import { backwards } from "./reverse-merge.js";
+import { reverseMerge } from "./reverse-merge.js";
 import type { PoolSnapshot, WorkerSnapshot } from "./snapshot.js";
 import { type Ticket, ticketBefore } from "./ticket.js";
 import type { JobTraits } from "./types.js";
@@ -47,9 +47,9 @@ class Dump<J> {
     this.heading("queue: ");
     const indent = out.position;
     if (main.mode === "backlog") {
-      const { lanes, stragglers } = main.backlog;
+      const { clientQueues, outOfOrder } = main.backlog;
       out.write("(backlog) [");
-      const tickets = backwards(lanes, stragglers, ticketBefore);
+      const tickets = reverseMerge(clientQueues, outOfOrder, ticketBefore);
       yield* this.list(tickets, (ticket) => this.job(ticket, null), out.position);
       out.write("]");
     } else {
@@ -67,7 +67,7 @@ class Dump<J> {
     const { aside } = this.snapshot;
     if (aside.length === 0) return;
     this.heading("aside: [");
-    const tickets = backwards([], aside, ticketBefore);
+    const tickets = reverseMerge([], aside, ticketBefore);
     yield* this.list(tickets, (ticket) => this.job(ticket, null), this.out.position);
     this.out.write("]");
   }
@@ -139,7 +139,7 @@ class Dump<J> {
 
   private *workerQueue({ queue, costs }: WorkerSnapshot<J>): Pieces {
     const entries = queue.map((ticket, i) => ({ ticket, cost: costs[i]! }));
-    const inReverse = backwards([], entries, (a, b) => ticketBefore(a.ticket, b.ticket));
+    const inReverse = reverseMerge([], entries, (a, b) => ticketBefore(a.ticket, b.ticket));
     const { out } = this;
     const indent = out.position;
     out.write("[");

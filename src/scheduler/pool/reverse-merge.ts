@@ -19,7 +19,7 @@ interface Cursor<T> extends Slotted {
  * @param sorted lists in order, which may have holes, but not at their ends.
  * @param unsorted more things, in any order.
  */
-export function* backwards<T>(
+export function* reverseMerge<T>(
   sorted: readonly (readonly (T | undefined)[])[],
   unsorted: readonly T[],
   before: (a: T, b: T) => boolean,

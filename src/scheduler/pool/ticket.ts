@@ -15,7 +15,7 @@ export interface Place {
   readonly length: number;
 }
 
-/** Whatever a queued ticket sits in: the lanes or the stragglers of the backlog, or a worker's own queue. */
+/** Whatever a queued ticket sits in: a client's queue or the tickets out of order of the backlog, or a worker's own queue. */
 export interface Home<J> {
   /** Takes the ticket out, with all that was counted for it. */
   remove(ticket: Ticket<J>): void;

@@ -2,7 +2,7 @@
  * What a client holds of a job, from its submission until it wants to know no more of it.
  */
 import { Job, type Ticket as TicketApi } from "../../api/index.js";
-import type { Chore, Chores } from "../../async/index.js";
+import type { DeferredTask, DeferredWork } from "../../async/index.js";
 import { type Capability, RpcError } from "../../rpc/index.js";
 import type { Ticket } from "../pool/ticket.js";
 import type { TicketAccount } from "./client-limits.js";
@@ -13,11 +13,11 @@ const CANCELLED = new RpcError("failed", "Ticket cancelled");
 const RELEASED = new RpcError("failed", "Ticket released (cancelled)");
 const REMOVED = new RpcError("failed", "Ticket cancelled: the client was removed");
 
-export class ClientTicket implements TicketApi.TicketService, Chore {
+export class ClientTicket implements TicketApi.TicketService, DeferredTask {
   constructor(
     private readonly ticket: Ticket<QueuedJob>,
     private readonly account: TicketAccount,
-    private readonly chores: Chores,
+    private readonly deferredWork: DeferredWork,
     /** Those of the client in this pool, from now on with this one, until nobody holds it any more. */
     private readonly siblings: Set<ClientTicket>,
   ) {
@@ -55,7 +55,7 @@ export class ClientTicket implements TicketApi.TicketService, Chore {
   }
 
   release(): void {
-    this.chores.add(this);
+    this.deferredWork.add(this);
   }
 
   /** What is left to do when nobody holds it any more. */

@@ -2,7 +2,7 @@
  * A pool and who is connected to it: jobs come in from clients and go out to workers.
  */
 import { type PoolMonitor, type Registration, Ticket } from "../../api/index.js";
-import type { Chores } from "../../async/index.js";
+import type { DeferredWork } from "../../async/index.js";
 import { Slices } from "../../async/index.js";
 import type { Logger } from "../../console/index.js";
 import {
@@ -39,7 +39,7 @@ export interface ClusterPoolOptions {
   readonly clock: Clock;
   readonly store: PoolStore;
   readonly writes: WriteQueue;
-  readonly chores: Chores;
+  readonly deferredWork: DeferredWork;
   readonly events: PoolEvents;
   readonly liveness: LivenessOptions;
   readonly log: Logger;
@@ -89,7 +89,7 @@ export class ClusterPool {
 
   /** Queues a job and returns its `Ticket`, owned by the caller. Throws an `RpcError` (overloaded) over a limit. */
   submit({ client, descr, urgent, queueAccount, ticketAccount }: Submitting): Capability {
-    const { chores, clock, log } = this.options;
+    const { deferredWork, clock, log } = this.options;
     log.info(`Received new job request from ${quoted(client)} (urgent=${urgent})`);
     const job = new QueuedJob(descr, queueAccount, clock());
     try {
@@ -102,7 +102,7 @@ export class ClusterPool {
     const ticket = this.pool.client(client).submit(job, { urgent });
     const siblings = this.tickets.get(client) ?? new Set();
     this.tickets.set(client, siblings);
-    return Ticket.local(new ClientTicket(ticket, ticketAccount, chores, siblings));
+    return Ticket.local(new ClientTicket(ticket, ticketAccount, deferredWork, siblings));
   }
 
   /**

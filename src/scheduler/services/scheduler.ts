@@ -9,7 +9,7 @@
  */
 import { createHash } from "node:crypto";
 import { Admin, PoolAdmin, Registration } from "../../api/index.js";
-import { Chores } from "../../async/index.js";
+import { DeferredWork } from "../../async/index.js";
 import type { Logger } from "../../console/index.js";
 import {
   brokenCapability,
@@ -56,7 +56,7 @@ export class Scheduler {
   constructor(private readonly options: SchedulerOptions) {
     const { clock = () => Date.now() / 1000, derivedId, guardRails, log, store } = options;
     this.clients = new Clients(store.sturdyRefs, guardRails);
-    const chores = new Chores((error) => log.error(`Cannot clear up: ${error}`));
+    const deferredWork = new DeferredWork((error) => log.error(`Cannot clear up: ${error}`));
     const pools = new Map<string, ClusterPool>();
     for (const name of [...options.pools].sort(compareNames)) {
       const { events, liveness } = options;
@@ -66,7 +66,7 @@ export class Scheduler {
         clock,
         store: memory,
         writes: store.writes,
-        chores,
+        deferredWork,
         events,
         liveness,
         log,
