@@ -68,6 +68,20 @@ describe("a job that avoids a worker", () => {
     expect(popNow(good)).toBe("retry!bad");
   });
 
+  test("is explained by the workers that it waits for", () => {
+    const { pool } = waryPool();
+    const [bad] = [connect(pool, "bad"), connect(pool, "good")];
+    bad.pop(vi.fn());
+    pool.client("ann").submit(job("retry!bad"));
+    const silent = [{ kind: "silent", workers: 1 }];
+    for (const explanation of [pool.explain(), pool.explain({ client: "ann" })]) {
+      expect(explanation.job?.ticket.job.name).toBe("retry!bad");
+      expect(explanation.obstacles).toEqual(silent);
+    }
+    expect(pool.explain({ worker: "bad" })).toEqual({ job: null, obstacles: [{ kind: "idle" }] });
+    expect(pool.explain({ worker: "good" }).job?.ticket.job.name).toBe("retry!bad");
+  });
+
   test("can be cancelled while it waits", () => {
     const { pool } = waryPool();
     const [, good] = [connect(pool, "bad"), connect(pool, "good")];

@@ -186,10 +186,7 @@ export class Dispatcher<J> {
 
   /** Takes the first job out of the main queue that the worker may be given. */
   private next(worker: PoolWorker<J>): Ticket<J> | undefined {
-    const waiting = this.mode === "backlog" ? this.backlog.peek() : undefined;
-    const aside =
-      this.aside.size > 0 ? this.aside.first((avoids) => this.maySend(avoids, worker)) : undefined;
-    const ticket = aside && (!waiting || ticketBefore(aside, waiting)) ? aside : waiting;
+    const ticket = this.nextFor(worker);
     if (ticket) ticket.home!.remove(ticket);
     else this.mode = "ready";
     return ticket;
@@ -197,6 +194,19 @@ export class Dispatcher<J> {
 
   private avoids(job: J): readonly string[] {
     return this.traits.avoids?.(job) ?? NOBODY;
+  }
+
+  /** The first job of the main queue that the worker may be given. */
+  nextFor(worker: PoolWorker<J>): Ticket<J> | undefined {
+    const waiting = this.backlog.peek();
+    if (this.aside.size === 0) return waiting;
+    const aside = this.aside.first((avoids) => this.maySend(avoids, worker));
+    return aside && (!waiting || ticketBefore(aside, waiting)) ? aside : waiting;
+  }
+
+  /** Whether the worker may be given the job, now that these workers are active. */
+  mayGet(worker: PoolWorker<J>, job: J): boolean {
+    return this.maySend(this.avoids(job), worker);
   }
 
   /** Whether a job that avoids these workers may go to this one: it may if there is no other. */

@@ -3,7 +3,8 @@
  *
  * It looks and changes nothing. It follows the dispatcher's rules backwards: a job in a worker's own queue waits for that
  * worker only; one in the backlog for whoever comes first, behind those that are more entitled; and while it is there no
- * active worker's pop waits in line, so that each connected worker is paused, busy, or has not asked.
+ * active worker's pop waits in line, so that each connected worker is paused, busy, or has not asked. The same holds for one
+ * that is aside, and the workers that it does not avoid.
  */
 
 import type { PoolClient } from "./client.js";
@@ -53,15 +54,18 @@ export interface Explanation<J> {
 
 /** Why the job that is next does not run: the first of the backlog, else the first of workers' own queues. */
 export function explainPool<J>(dispatcher: Dispatcher<J>): Explanation<J> {
-  const { backlog, workers } = dispatcher;
-  let next = backlog.peek();
+  const { aside, backlog, workers } = dispatcher;
+  let next = earlier(
+    backlog.peek(),
+    aside.first(() => true),
+  );
   if (!next) {
     for (const { queue } of workers.values()) next = earlier(next, queue.peek());
   }
   return explainTicket(dispatcher, next);
 }
 
-/** Why the first of a client's jobs does not run. Looks at all jobs in workers' own queues, which are short. */
+/** Why the first of a client's jobs does not run. Looks at all jobs aside and in workers' own queues: they are few. */
 export function explainClient<J>(
   dispatcher: Dispatcher<J>,
   client: PoolClient<J> | undefined,
@@ -69,8 +73,9 @@ export function explainClient<J>(
   if (!client || client.queued.high + client.queued.low === 0) return NOTHING;
   let next: Ticket<J> | undefined;
   for (const ticket of dispatcher.backlog.firstOf(client)) next = earlier(next, ticket);
-  for (const { queue } of dispatcher.workers.values()) {
-    for (const ticket of queue.toArray()) {
+  const queues = Array.from(dispatcher.workers.values(), ({ queue }) => queue);
+  for (const tickets of [dispatcher.aside, ...queues]) {
+    for (const ticket of tickets.toArray()) {
       if (ticket.client === client) next = earlier(next, ticket);
     }
   }
@@ -79,12 +84,12 @@ export function explainClient<J>(
 
 /** Why a known worker is given no job, and what it would be given next. */
 export function explainWorker<J>(dispatcher: Dispatcher<J>, name: string): Explanation<J> {
-  const { backlog, store, workers } = dispatcher;
+  const { store, workers } = dispatcher;
   const worker = workers.get(name);
   if (!worker) {
     return { job: null, obstacles: [{ kind: "disconnected", paused: store.isPaused(name) }] };
   }
-  const next = worker.queue.peek() ?? backlog.peek();
+  const next = worker.queue.peek() ?? dispatcher.nextFor(worker);
   const job = next ? waiting(dispatcher, next) : null;
   const isIdle = worker.active && !next && worker.pops.size > 0;
   return { job, obstacles: isIdle ? [{ kind: "idle" }] : ofWorkers([worker]) };
@@ -109,7 +114,8 @@ function explainTicket<J>(
     obstacles.push({ kind: "behind", ahead });
     if (job.delay > 0) obstacles.push({ kind: "share", seconds: job.delay });
   }
-  obstacles.push(...ofWorkers(reservedFor ? [reservedFor] : workers.values()));
+  const suitable = [...workers.values()].filter((w) => dispatcher.mayGet(w, job.ticket.job));
+  obstacles.push(...ofWorkers(reservedFor ? [reservedFor] : suitable));
   return { job, obstacles };
 }
 
