@@ -234,13 +234,15 @@ describe.each([
   });
 
   it("is stopped by a cancellation, with its container", async () => {
-    const building = build({ buildkit, ...contents("RUN echo started; sleep 1000000") });
+    // A number of its own: others on this machine may sleep for long, too.
+    const forever = `sleep ${1_000_000 + Math.floor(100_000_000 * Math.random())}`;
+    const building = build({ buildkit, ...contents(`RUN echo started; ${forever}`) });
     building.catch(() => {});
     await sees("started\n");
     stop.abort(new JobCancelled());
     await expect(building).rejects.toThrow(JobCancelled);
     // The engine clears up behind the answer.
-    while ((await engine.containers()).length > 0 || running("sleep 1000000"));
+    while ((await engine.containers()).length > 0 || running(forever));
   });
 });
 
@@ -295,8 +297,8 @@ async function withLogin(
 
 /** Whether a process with this command line exists. */
 function running(command: string): boolean {
-  const { stdout } = { stdout: execFileSync("ps", ["-eo", "args"], { encoding: "utf8" }) };
-  return stdout.split("\n").includes(command);
+  const programs = execFileSync("ps", ["-eo", "args"], { encoding: "utf8" });
+  return programs.split("\n").includes(command);
 }
 
 describe("secrets", () => {
