@@ -11,6 +11,7 @@ import {
   decimal,
   duration,
   existingDirectory,
+  explained,
   integer,
   list,
   nonEmpty,
@@ -30,6 +31,7 @@ import {
   type RuntimeChoice,
 } from "../obuilder/choices.js";
 import type { BuilderOptions } from "../obuilder/index.js";
+import { helpOf, STORE_KINDS } from "../obuilder/stores/kinds.js";
 
 export const BUILDER_OPTIONS = {
   rsyncMode: option(
@@ -87,6 +89,11 @@ export const BUILDER_OPTIONS = {
     ),
   ),
 } as const;
+
+/** An option for the name of a store. */
+export function storeOption<const Flags extends string>(flags: Flags, description: string) {
+  return explained(option(flags, description, nonEmpty), helpOf(STORE_KINDS));
+}
 
 /** `--docker-network NAME`; what it is the network of depends on the program. */
 export function dockerNetworkOption(description: string) {

@@ -25,6 +25,7 @@ import {
   BUILDER_OPTIONS,
   builderOptions,
   dockerNetworkOption,
+  storeOption,
   WITHOUT_EFFECT,
 } from "./builder-options.js";
 
@@ -39,8 +40,8 @@ const layerId: Parser<string> = (text) => {
   );
 };
 
-const storeOption = () =>
-  option("--store <STORE>", "Where layers are kept.", nonEmpty).makeOptionMandatory();
+const neededStore = () =>
+  storeOption("--store <STORE>", "Where layers are kept.").makeOptionMandatory();
 
 const specOption = () =>
   option("-f <FILE>", "The spec; - for standard input.", input).makeOptionMandatory();
@@ -57,7 +58,7 @@ function storeCommand(name: string, summary: string, examples: readonly string[]
   );
   for (const each of WITHOUT_EFFECT) result.addOption(each);
   return result
-    .addOption(storeOption())
+    .addOption(neededStore())
     .addOption(BUILDER_OPTIONS.rsyncMode)
     .addOption(BUILDER_OPTIONS.imageDir)
     .addOption(BUILDER_OPTIONS.fetch)
@@ -135,7 +136,7 @@ const prune = storeCommand("prune", "Remove the longest unused layers until ther
 const du = command("du", "List the layers with their sizes and ages.", [
   "obuilder du --store=overlayfs:/var/cache/obuilder",
 ])
-  .addOption(storeOption())
+  .addOption(neededStore())
   .action(async ({ store }) => {
     const { diskUsage } = await import("../obuilder/commands/index.js");
     await diskUsage({ store });
@@ -169,10 +170,9 @@ const fromDockerfile = command("from-dockerfile", "Print a Dockerfile as a spec.
     ),
   )
   .addOption(
-    option(
+    storeOption(
       "--store <STORE>",
       "A store that knows the variables of images (default: ask the Docker engine).",
-      nonEmpty,
     ),
   )
   .addArgument(argument("<FILE>", "The Dockerfile; - for standard input.", input))

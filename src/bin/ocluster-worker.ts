@@ -26,6 +26,7 @@ import {
   BUILDER_OPTIONS,
   builderOptions,
   dockerNetworkOption,
+  storeOption,
   WITHOUT_EFFECT,
 } from "./builder-options.js";
 /**
@@ -141,9 +142,7 @@ const worker = command("ocluster-worker", "Runs a build worker.", [
   .addOption(BUILDER_OPTIONS.dockerCpus)
   .addOption(BUILDER_OPTIONS.dockerMemory)
   .addOption(BUILDER_OPTIONS.dockerIsolation)
-  .addOption(
-    option("--obuilder-store <STORE>", "Build specs, and keep their layers there.", nonEmpty),
-  )
+  .addOption(storeOption("--obuilder-store <STORE>", "Build specs, and keep their layers there."))
   .addOption(BUILDER_OPTIONS.rsyncMode)
   .addOption(
     seldom(

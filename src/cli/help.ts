@@ -18,6 +18,14 @@ export function seldom<T extends object>(option: T): T {
   return option;
 }
 
+const explanations = new WeakMap<object, string>();
+
+/** Has help say how the value of an option is written, where that is the program's own matter. */
+export function explained<T extends object>(option: T, meaning: string): T {
+  explanations.set(option, meaning);
+  return option;
+}
+
 /** How help looks, of the options that are often needed or of all. */
 export function helpLayout({ all }: { readonly all: boolean }): HelpConfiguration {
   return {
@@ -85,7 +93,6 @@ const KINDS: Readonly<Record<string, Kind>> = {
     meaning: "bytes, or with a unit: 512K, 64M, 1.5G (of 1024), 20GB (of 1000)",
     write: (bytes) => inUnits(bytes, 1024, ["", "K", "M", "G", "T", "P"]),
   },
-  STORE: { meaning: "zfs:POOL, or overlayfs:, btrfs:, xfs:, rsync: or docker: and a path" },
   TIME: {
     meaning: "seconds, or with units: 250ms, 90s, 10m, 1h30m, 7d",
     write: (seconds) => inUnits(seconds, 60, ["s", "m", "h"]),
@@ -100,13 +107,13 @@ function inUnits(value: number, step: number, [unit = "", ...larger]: readonly s
 
 /** A section that says how the values of what is shown are written; "" if all of them speak for themselves. */
 function valuesText(command: CommandUnknownOpts, helper: Help): string {
-  const names = [
-    ...command.registeredArguments.map((each) => each.name()),
-    ...helper.visibleOptions(command).map(valueName),
-  ];
-  const told = Object.keys(KINDS).filter((name) => names.includes(name));
-  const width = Math.max(...told.map((name) => name.length));
-  const lines = told.map((name) => `  ${name.padEnd(width)}  ${KINDS[name]!.meaning}\n`);
+  const told = new Map<string, string>();
+  const tell = (name = "", meaning = KINDS[name]?.meaning) => meaning && told.set(name, meaning);
+  for (const each of command.registeredArguments) tell(each.name());
+  for (const each of helper.visibleOptions(command)) tell(valueName(each), explanations.get(each));
+  const width = Math.max(...[...told.keys()].map((name) => name.length));
+  const sorted = [...told].sort(([a], [b]) => (a < b ? -1 : 1));
+  const lines = sorted.map(([name, meaning]) => `  ${name.padEnd(width)}  ${meaning}\n`);
   return lines.length > 0 ? `\nValues:\n${lines.join("")}` : "";
 }
 

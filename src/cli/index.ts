@@ -11,7 +11,7 @@ export {
   repeatedOption,
   runMain,
 } from "./command.js";
-export { seldom } from "./help.js";
+export { explained, seldom } from "./help.js";
 export {
   assignment,
   decimal,

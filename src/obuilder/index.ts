@@ -18,7 +18,7 @@ export {
   RUNTIME_CHOICES,
   type RuntimeChoice,
 } from "./choices.js";
-export type { BuildLog, LayerId } from "./contracts.js";
+export type { BuildLog, LayerId, Store } from "./contracts.js";
 export {
   BuildCancelled,
   BuildError,
@@ -34,3 +34,5 @@ export type { Limits } from "./sandboxes/oci-config.js";
 export { SexpError } from "./sexp/errors.js";
 export type { Spec } from "./spec/spec.js";
 export { readingSpec, readSpec } from "./spec/spec-reader.js";
+export type { StoreDriver, StoreKind, StoreParts } from "./stores/kind.js";
+export { STORE_KINDS } from "./stores/kinds.js";

@@ -14,19 +14,22 @@ import {
   type RsyncMode,
   type RuntimeChoice,
 } from "./choices.js";
-import type { Fetcher, Sandbox, Store } from "./contracts.js";
+import type { Fetcher, Sandbox } from "./contracts.js";
 import { StoreError } from "./errors.js";
 import { createFetcher } from "./fetchers/choose-fetcher.js";
 import { chooseRuntime } from "./sandboxes/choose-runtime.js";
 import { DockerSandbox } from "./sandboxes/docker-sandbox.js";
 import type { Limits } from "./sandboxes/oci-config.js";
 import { mostPids } from "./sandboxes/shared-cgroup.js";
-import { DockerStore } from "./stores/docker-store.js";
+import type { StoreKind, StoreParts } from "./stores/kind.js";
+import { STORE_KINDS } from "./stores/kinds.js";
 import { openStore, parseStoreSpec, type StoreSpec } from "./stores/open-store.js";
 
 export interface BuilderOptions {
-  /** `overlayfs:/path`, `rsync:/path`, `btrfs:/path`, `xfs:/path`, `zfs:pool` or `docker:/path`. */
+  /** `overlayfs:/path`, `zfs:pool`, …: a kind (`stores/kinds.ts`), and where it is. */
   readonly store: string;
+  /** The kinds that `store` may be of, for programs that bring one of their own. Default: those that are built in. */
+  readonly storeKinds?: readonly StoreKind[] | undefined;
   /** For rsync stores, and required there. */
   readonly rsyncMode?: RsyncMode | undefined;
   /** Whether a store that is not there is missed (`MissingStore`) rather than made. */
@@ -60,7 +63,7 @@ export interface DockerOptions {
  * that layers can be removed.
  */
 export async function openBuilder(options: BuilderOptions): Promise<Builder> {
-  const spec = parseStoreSpec(options.store);
+  const spec = parseStoreSpec(options.store, options.storeKinds ?? STORE_KINDS);
   try {
     return await open(spec, options);
   } catch (error) {
@@ -70,15 +73,16 @@ export async function openBuilder(options: BuilderOptions): Promise<Builder> {
 }
 
 async function open(spec: StoreSpec, options: BuilderOptions): Promise<Builder> {
-  const { store, close } = await openStore(spec, options);
+  const { close, ...parts } = await openStore(spec, options);
+  const { store } = parts;
   try {
     const { stateDir } = store;
     mkdirSync(join(stateDir, "db"), { recursive: true });
     const database = new LayerDatabase(join(stateDir, "db", "db.sqlite"));
     try {
       database.reconcile(await store.list(), new Date());
-      const sandbox = await openSandbox(store, options);
-      const fetcher = fetcherFor(store, options);
+      const sandbox = await openSandbox(parts, options);
+      const fetcher = fetcherFor(parts, options);
       const onClose = async () => {
         sandbox.close?.();
         database.close();
@@ -104,34 +108,32 @@ async function open(spec: StoreSpec, options: BuilderOptions): Promise<Builder> 
 
 /** What gets base images for a store. */
 export function fetcherFor(
-  store: Store,
+  { store, docker }: StoreParts,
   { fetch = FETCHER_NAMES, imageDir }: Pick<BuilderOptions, "fetch" | "imageDir">,
 ): Fetcher {
   return createFetcher({
     order: fetch,
     imageDir,
     tmp: join(store.stateDir, "private"),
-    engine: store instanceof DockerStore ? store.engine : undefined,
+    engine: docker?.engine,
   });
 }
 
 /** The layers of a docker store are run by its engine, those of others by an OCI runtime. */
 async function openSandbox(
-  store: Store,
+  { store, docker: images }: StoreParts,
   options: BuilderOptions,
 ): Promise<Sandbox & { close?(): void }> {
   const { stateDir } = store;
   const { fastSync = false, limits = {}, docker = {} } = options;
-  if (!(store instanceof DockerStore)) {
+  if (!images) {
     return await chooseRuntime(options.runtime ?? "auto", { stateDir, fastSync, limits });
   }
-  const { engine, names } = store;
   const pids = mostPids();
   const bound = pids === undefined ? {} : { pids };
   const { cpus = limits.cpus, memory = limits.memory, network, isolation } = docker;
   return new DockerSandbox({
-    engine,
-    names,
+    ...images,
     stateDir,
     fastSync,
     network,

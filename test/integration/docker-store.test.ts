@@ -259,7 +259,7 @@ describe("when the engine is pruned", () => {
   });
 
   it("a step whose base has just gone says so", async () => {
-    const store = await inspectStore(parseStoreSpec(`docker:${workshop.path("store")}`));
+    const { store } = await inspectStore(parseStoreSpec(`docker:${workshop.path("store")}`));
     const [id, base] = ["1", "2"].map((digit) => digit.repeat(64));
     await expect(store.build(id!, base, async () => {})).rejects.toThrow(
       `Layer ${base} is gone from the Docker engine; build again`,
@@ -273,7 +273,7 @@ it("layers are removed with their images, the unused ones first", async () => {
   const pruned = await builder.prune({ before: new Date("9999-01-01"), limit: 2 });
   expect(pruned).toBe(2);
   expect(await images()).toHaveLength(1);
-  const store = await inspectStore(parseStoreSpec(`docker:${workshop.path("store")}`));
+  const { store } = await inspectStore(parseStoreSpec(`docker:${workshop.path("store")}`));
   const layers = await store.list();
   expect(layers).toHaveLength(1);
   expect((await store.sizes(layers.map(({ id }) => id)))[0]).toBeGreaterThan(1_000_000);

@@ -6,7 +6,7 @@ import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { openStore } from "../../src/obuilder/stores/open-store.js";
+import { openStore, parseStoreSpec } from "../../src/obuilder/stores/open-store.js";
 import { Workshop } from "../support/builder.js";
 import { LoopDisk } from "../support/loop-disk.js";
 
@@ -16,7 +16,7 @@ const B = "b".repeat(64);
 describe("subvolumes within each other, and read-only,", () => {
   let workshop: Workshop;
   let disk: LoopDisk;
-  const spec = () => ({ kind: "btrfs", path: join(disk.path, "store") }) as const;
+  const spec = () => parseStoreSpec(`btrfs:${join(disk.path, "store")}`);
 
   beforeAll(() => {
     workshop = new Workshop();

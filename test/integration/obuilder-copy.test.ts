@@ -166,7 +166,7 @@ async function build(
 }
 
 async function treeOf(store: string, id: string): Promise<string[]> {
-  const inspected = await inspectStore(parseStoreSpec(store));
+  const { store: inspected } = await inspectStore(parseStoreSpec(store));
   try {
     const root = await inspected.rootfs(id);
     try {

@@ -94,7 +94,7 @@ async function undisturbed(options: Options): Promise<Map<LayerId, Layer>> {
 }
 
 async function withStore<T>({ store }: Options, use: (store: Store) => Promise<T>): Promise<T> {
-  const inspected = await inspectStore(parseStoreSpec(store));
+  const { store: inspected } = await inspectStore(parseStoreSpec(store));
   try {
     return await use(inspected);
   } finally {

@@ -7,7 +7,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { StoreError } from "../../src/obuilder/errors.js";
-import { openStore } from "../../src/obuilder/stores/open-store.js";
+import { ABSOLUTE_PATH, type StoreDriver } from "../../src/obuilder/stores/kind.js";
+import { openStore, parseStoreSpec } from "../../src/obuilder/stores/open-store.js";
 import { type DiskKind, LoopDisk } from "../support/loop-disk.js";
 
 let dir: string;
@@ -25,6 +26,8 @@ afterAll(() => {
   rmSync(dir, { recursive: true });
 });
 
+const openNamed = (name: string) => openStore(parseStoreSpec(name));
+
 const pathOn = (disk: DiskKind, name: string) => join(disks.get(disk)!.path, name);
 
 describe.each(["ext4", "tmpfs"] as const)("%s", (type) => {
@@ -38,7 +41,7 @@ describe.each(["ext4", "tmpfs"] as const)("%s", (type) => {
       mkdirSync(there);
       const before = readdirSync(disks.get(type)!.path);
       for (const path of [there, pathOn(type, `${kind}-new/store`)]) {
-        const error: unknown = await openStore({ kind, path }).catch((error: unknown) => error);
+        const error: unknown = await openNamed(`${kind}:${path}`).catch((error: unknown) => error);
         expect(error).toBeInstanceOf(StoreError);
         const { message } = error as StoreError;
         expect(message.startsWith(reason), message).toBe(true);
@@ -52,10 +55,10 @@ describe.each(["ext4", "tmpfs"] as const)("%s", (type) => {
 
   it("keeps what others put beside a store while it cannot be opened", async () => {
     const stores = pathOn(type, "stores");
-    const refused = expect(
-      openStore({ kind: "btrfs", path: join(stores, "refused") }),
-    ).rejects.toThrow(StoreError);
-    const { close } = await openStore({ kind: "overlayfs", path: join(stores, "good") });
+    const refused = expect(openNamed(`btrfs:${join(stores, "refused")}`)).rejects.toThrow(
+      StoreError,
+    );
+    const { close } = await openNamed(`overlayfs:${join(stores, "good")}`);
     await refused;
     expect(readdirSync(stores)).toEqual(["good"]);
     expect(readdirSync(join(stores, "good"))).toContain("state");
@@ -65,16 +68,22 @@ describe.each(["ext4", "tmpfs"] as const)("%s", (type) => {
 
   it("keeps a store that another process has made and used before it was locked", async () => {
     const path = pathOn(type, "used");
-    const opening = openStore({ kind: "btrfs", path });
-    mkdirSync(join(path, "state", "db"));
-    await expect(opening).rejects.toThrow(StoreError);
+    const driver: StoreDriver = {
+      open: async () => {
+        mkdirSync(join(path, "state", "db"));
+        throw new StoreError("The other process was quicker");
+      },
+      inspect: () => expect.unreachable(),
+    };
+    const kind = { name: "late", place: ABSOLUTE_PATH, load: async () => ({ driver }) };
+    await expect(openStore({ kind, path })).rejects.toThrow(StoreError);
     expect(readdirSync(join(path, "state"))).toContain("db");
     rmSync(path, { recursive: true });
   });
 });
 
 it("btrfs has xfs stores, too, for it has reflinks", async () => {
-  const { close } = await openStore({ kind: "xfs", path: pathOn("btrfs", "store") });
+  const { close } = await openNamed(`xfs:${pathOn("btrfs", "store")}`);
   await close();
   expect(readdirSync(pathOn("btrfs", "store/state"))).not.toContainEqual(
     expect.stringContaining("reflink"),

@@ -54,7 +54,7 @@ function fillUp(disk: LoopDisk): () => void {
 }
 
 async function layersIn(store: string): Promise<string[]> {
-  const inspected = await inspectStore(parseStoreSpec(store));
+  const { store: inspected } = await inspectStore(parseStoreSpec(store));
   try {
     return (await inspected.list()).map(({ id }) => id).sort();
   } finally {
@@ -226,7 +226,7 @@ describe.each(["overlayfs", "rsync"] as const)(
     it("stays as it was, and nothing is left of the copy", async () => {
       const path = workshop.path(`${kind}-cache`);
       const rsyncMode = kind === "rsync" ? "copy" : undefined;
-      const { store, close } = await openStore({ kind, path }, { rsyncMode });
+      const { store, close } = await openStore(parseStoreSpec(`${kind}:${path}`), { rsyncMode });
       const write = async (text: string) => {
         const lease = await store.cache("shared", ROOT);
         writeFileSync(join(lease.path, "file"), text);

@@ -61,7 +61,7 @@ async function outcomesOn(options: Options): Promise<Map<string, Outcome>> {
   } finally {
     await builder.close();
   }
-  const store = await inspectStore(parseStoreSpec(options.store));
+  const { store } = await inspectStore(parseStoreSpec(options.store));
   const outcomes = new Map<string, Outcome>();
   try {
     for (const [name, id] of ids) {

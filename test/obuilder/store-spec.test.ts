@@ -21,7 +21,7 @@ describe("names", () => {
     ["docker:a/", "docker", join(process.cwd(), "a")],
     ["zfs:tank", "zfs", "tank"],
   ])("%s", (text, kind, path) => {
-    expect(parseStoreSpec(text)).toEqual({ kind, path });
+    expect(parseStoreSpec(text)).toMatchObject({ kind: { name: kind }, path });
   });
 
   it.each([
@@ -45,10 +45,10 @@ describe("names", () => {
 
 describe("an rsync store", () => {
   it("needs a mode, and no other store may have one", async () => {
-    await expect(openStore({ kind: "rsync", path: "/nowhere" })).rejects.toThrow(/--rsync-mode/);
-    await expect(
-      openStore({ kind: "xfs", path: "/nowhere" }, { rsyncMode: "copy" }),
-    ).rejects.toThrow(/--rsync-mode is for rsync stores/);
+    await expect(openStore(parseStoreSpec("rsync:/nowhere"))).rejects.toThrow(/--rsync-mode/);
+    await expect(openStore(parseStoreSpec("xfs:/nowhere"), { rsyncMode: "copy" })).rejects.toThrow(
+      /--rsync-mode is for rsync stores/,
+    );
   });
 });
 

@@ -19,7 +19,7 @@ import { readRows } from "../build/database.js";
 import { baseKey } from "../build/layer-ids.js";
 import { layerTable } from "../build/layer-table.js";
 import { type PlannedLayer, planBuild } from "../build/plan.js";
-import type { BuildLog, LayerId, Store } from "../contracts.js";
+import type { BuildLog, LayerId } from "../contracts.js";
 import { DirectoryContext } from "../dockerfile/build-context.js";
 import { imagesAskedFor, specFromDockerfile } from "../dockerfile/convert.js";
 import { DockerfileError } from "../dockerfile/errors.js";
@@ -35,6 +35,7 @@ import { SexpError } from "../sexp/errors.js";
 import type { Env, Spec } from "../spec/spec.js";
 import { formatSpec } from "../spec/spec-printer.js";
 import { readSpec } from "../spec/spec-reader.js";
+import type { StoreParts } from "../stores/kind.js";
 import { inspectStore, parseStoreSpec } from "../stores/open-store.js";
 
 const { warn } = logger("obuilder");
@@ -123,10 +124,10 @@ export async function prune(room: Room, options: BuilderOptions): Promise<void> 
 export async function plan(dir: string, options: BuildOptions): Promise<void> {
   const spec = loadSpec(options.file);
   const color = useColor(options.color, process.stdout);
-  await withInspected(options.store, async (store) => {
+  await withInspected(options.store, async (parts) => {
     const steps = planBuild({
-      store,
-      fetcher: fetcherFor(store, options),
+      store: parts.store,
+      fetcher: fetcherFor(parts, options),
       spec,
       sourceDir: resolve(dir),
       secrets: loadSecrets(options.secret),
@@ -152,7 +153,7 @@ function plannedLayer({ id, cached }: PlannedLayer): string {
 
 /** Prints the layers as a table, the longest unused first. */
 export async function diskUsage(options: Pick<BuilderOptions, "store">): Promise<void> {
-  await withInspected(options.store, async (store) => {
+  await withInspected(options.store, async ({ store }) => {
     const path = join(store.stateDir, "db", "db.sqlite");
     if (!existsSync(path)) throw new MissingStore(options.store);
     const layers = await store.list();
@@ -225,7 +226,7 @@ async function knownImageEnv(
   const note = (image: string, env: Env | undefined) => env && known.set(image, new Map(env));
   if (store !== undefined && images.length > 0) {
     await withInspected(store, async (opened) => {
-      for (const image of images) note(image, await readImageEnv(opened, baseKey(image).id));
+      for (const image of images) note(image, await readImageEnv(opened.store, baseKey(image).id));
     });
   }
   for (const image of store === undefined ? images : []) {
@@ -275,12 +276,15 @@ async function withExistingBuilder(
   }
 }
 
-async function withInspected(text: string, use: (store: Store) => Promise<void>): Promise<void> {
-  const store = await inspectStore(parseStoreSpec(text));
+async function withInspected(
+  text: string,
+  use: (parts: StoreParts) => Promise<void>,
+): Promise<void> {
+  const parts = await inspectStore(parseStoreSpec(text));
   try {
-    await use(store);
+    await use(parts);
   } finally {
-    await store.close();
+    await parts.store.close();
   }
 }
 

@@ -8,9 +8,10 @@ import { release } from "node:os";
 import { kernelAtLeast, ProgramError, run } from "../../system/index.js";
 import { StoreError } from "../errors.js";
 import { prefixedCacheName } from "./cache-name.js";
-import type { CloneEngine } from "./cloning-store.js";
+import { type CloneEngine, CloningStore } from "./cloning-store.js";
 import { needBtrfs } from "./file-system.js";
 import { removeTree } from "./files.js";
+import type { StoreDriver } from "./kind.js";
 
 /**
  * How long to wait for space that is given back in the background, in ms. A subvolume in which somebody still reads a file,
@@ -18,7 +19,7 @@ import { removeTree } from "./files.js";
  */
 const FREEING = 10_000;
 
-export const btrfsEngine: CloneEngine = {
+const btrfsEngine: CloneEngine = {
   durable: true, // a snapshot waits for the disk
   cacheName: prefixedCacheName,
   check: needBtrfs,
@@ -46,8 +47,16 @@ export const btrfsEngine: CloneEngine = {
   },
 };
 
+export const driver: StoreDriver = {
+  open: async (path) => {
+    checkKernelForBtrfs();
+    return { store: await CloningStore.open(path, btrfsEngine) };
+  },
+  inspect: async (path) => ({ store: CloningStore.inspect(path, btrfsEngine) }),
+};
+
 /** Throws `StoreError` if the kernel is too old. */
-export function checkKernelForBtrfs(): void {
+function checkKernelForBtrfs(): void {
   if (kernelAtLeast(5, 8)) return;
   throw new StoreError(
     `You need at least Linux 5.8 to use the btrfs backend, but this is ${release()}`,

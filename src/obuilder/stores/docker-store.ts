@@ -34,6 +34,7 @@ import {
   removeTree,
 } from "./files.js";
 import { GenerationCaches } from "./generation-caches.js";
+import type { StoreDriver, StoreParts } from "./kind.js";
 
 interface Parts {
   readonly engine: DockerEngine;
@@ -256,6 +257,16 @@ export class DockerStore implements Store {
   #dir(id: LayerId): string {
     return join(this.root, "layers", id);
   }
+}
+
+export const driver: StoreDriver = {
+  open: async (path) => partsOf(await DockerStore.open(path)),
+  inspect: async (path) => partsOf(await DockerStore.inspect(path)),
+};
+
+function partsOf(store: DockerStore): StoreParts {
+  const { engine, names } = store;
+  return { store, docker: { engine, names } };
 }
 
 function gone(id: LayerId): never {

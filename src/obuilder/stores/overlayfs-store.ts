@@ -31,6 +31,7 @@ import {
   makeRootfs,
   removeTree,
 } from "./files.js";
+import type { StoreDriver } from "./kind.js";
 import { OverlayCaches } from "./overlay-caches.js";
 import { Unsynced } from "./unsynced-journal.js";
 
@@ -264,3 +265,8 @@ export class OverlayfsStore implements Store {
     return name;
   }
 }
+
+export const driver: StoreDriver = {
+  open: async (path) => ({ store: await OverlayfsStore.open(path) }),
+  inspect: async (path) => ({ store: await OverlayfsStore.inspect(path) }),
+};

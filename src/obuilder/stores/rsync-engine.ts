@@ -10,8 +10,9 @@
 import { mkdir, rename } from "node:fs/promises";
 import { run } from "../../system/index.js";
 import type { RsyncMode } from "../choices.js";
-import type { CloneEngine } from "./cloning-store.js";
+import { type CloneEngine, CloningStore } from "./cloning-store.js";
 import { discard } from "./files.js";
+import type { StoreDriver } from "./kind.js";
 import { plainDirectories } from "./plain-directories.js";
 
 // Everything that belongs to a file: links among the files, ACLs and extended attributes (capabilities) too. Holes stay
@@ -42,3 +43,9 @@ export function rsyncEngine(mode: RsyncMode): CloneEngine {
     },
   };
 }
+
+export const driver: StoreDriver = {
+  takesRsyncMode: true,
+  open: async (path, mode) => ({ store: await CloningStore.open(path, rsyncEngine(mode!)) }),
+  inspect: async (path) => ({ store: CloningStore.inspect(path, rsyncEngine("copy")) }),
+};

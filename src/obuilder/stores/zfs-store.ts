@@ -20,6 +20,7 @@ import type { UnixUser } from "../spec/spec.js";
 import { prefixedCacheName } from "./cache-name.js";
 import { ensurePrivateDirs, isDirectory, makeRootfs, owner } from "./files.js";
 import { type CacheShelf, GenerationCaches } from "./generation-caches.js";
+import type { StoreDriver } from "./kind.js";
 
 /** The snapshot that makes a layer or a cache complete. */
 const SNAPSHOT = "snap";
@@ -282,3 +283,14 @@ export class ZfsStore implements Store {
     return join(this.#parentDir, this.#pool, name);
   }
 }
+
+export const driver: StoreDriver = {
+  directory: (pool) => dirname(ZfsStore.inspect(pool).stateDir),
+  prepare: (pool) => ZfsStore.inspect(pool).prepare(),
+  open: async (pool) => {
+    const store = ZfsStore.inspect(pool);
+    await store.purge();
+    return { store };
+  },
+  inspect: async (pool) => ({ store: ZfsStore.inspect(pool) }),
+};
