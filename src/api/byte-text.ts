@@ -2,8 +2,8 @@
  * Text fields whose bytes count: specs, Dockerfiles and secrets are whatever is in a user's file, not always UTF-8. In
  * memory they are byte strings (../text/bytes.ts); on the wire a Text is a list of bytes that ends with a NUL.
  */
-import { setImmediate } from "node:timers/promises";
 import { type Struct, utils } from "capnp-es";
+import { Slices } from "../async/index.js";
 import { fromBytes, toBytes } from "../text/index.js";
 
 /** The byte string in text field number `index` of the pointers of `struct`; "" if there is none. */
@@ -27,8 +27,8 @@ function textBytes(struct: Struct, index: number): Uint8Array {
 const NO_BYTES = new Uint8Array(0);
 
 /**
- * Text that is there in pieces of its UTF-8, as it may be too much to be put together in one go: others run between one
- * piece and the next.
+ * Text that is there in pieces of its UTF-8, as it may be too much to be put together in one go: others run
+ * meanwhile.
  */
 export async function setTextPieces(
   struct: Struct,
@@ -38,11 +38,12 @@ export async function setTextPieces(
   let length = 0;
   for (const piece of pieces) length += piece.byteLength;
   const field = utils.initData(index, length + 1, struct).toUint8Array();
+  const slices = new Slices();
   let at = 0;
   for (const piece of pieces) {
     field.set(piece, at);
     at += piece.byteLength;
-    if (at < length) await setImmediate();
+    await slices.turn();
   }
 }
 

@@ -2,11 +2,9 @@
  * Work that may wait a little, done in slices so that nothing else has to wait for it: a connection that breaks can leave
  * a million tickets behind, and each takes some microseconds to clear away.
  */
+import { doForASlice } from "./slices.js";
 
-/** How long a slice may take, in ms. */
-const SLICE = 5;
-
-/** How many tasks are done between looks at the clock, at most. */
+/** How many tasks are done between looks at the clock: they are longer than other steps. */
 const BATCH = 64;
 
 /** How many are in a list: one list of a million would be copied as it grows, in one go. */
@@ -45,21 +43,22 @@ export class DeferredWork {
   }
 
   private work(): void {
-    const end = performance.now() + SLICE;
-    while (this.pending.length > 0 && performance.now() < end) this.workBatch(this.pending[0]!);
-    if (this.pending.length > 0) this.schedule();
+    if (doForASlice(this.doNext, BATCH)) this.schedule();
   }
 
-  private workBatch(list: DeferredTask[]): void {
-    for (let left = BATCH; left > 0 && this.done < list.length; left--) {
-      try {
-        list[this.done++]!.do();
-      } catch (error) {
-        this.onError(error);
-      }
+  /** Does a task; false if there is none. */
+  private readonly doNext = (): boolean => {
+    const list = this.pending[0];
+    if (list === undefined) return false;
+    try {
+      list[this.done++]!.do();
+    } catch (error) {
+      this.onError(error);
     }
-    if (this.done < list.length) return;
-    this.pending.shift();
-    this.done = 0;
-  }
+    if (this.done === list.length) {
+      this.pending.shift();
+      this.done = 0;
+    }
+    return true;
+  };
 }

@@ -1,16 +1,43 @@
 /*
- * Long work in slices. What a client sends can take long to go through, and a worker has others' calls to answer
- * meanwhile: a loop over it gives the thread away when it has had it for a slice, and then hears whether it is still wanted.
+ * The event loop's time, shared. What a client sends can take long to go through, and a process has others' calls to
+ * answer meanwhile: long work gives the thread away when it has had it for a slice. All who do so have their time from here.
  */
 
 import { setImmediate as immediate } from "node:timers/promises";
 
-/** Longest time without letting others have the thread, in ms. */
-const SLICE = 10;
+/** A slice of work that somebody waits for, in ms. */
+const SLICE_MS = 10;
 
+/** A slice of work that nobody waits for: others come first. */
+const UNHURRIED_MS = 5;
+
+/** How many steps are done between looks at the clock. */
+const BATCH = 256;
+
+/** The time until which somebody may have the thread. */
+export class TimeSlice {
+  readonly #ms: number;
+  #end: number;
+
+  constructor(ms: number = SLICE_MS) {
+    this.#ms = ms;
+    this.#end = performance.now() + ms;
+  }
+
+  get over(): boolean {
+    return performance.now() > this.#end;
+  }
+
+  /** Another slice begins. */
+  renew(): void {
+    this.#end = performance.now() + this.#ms;
+  }
+}
+
+/** Work in slices: between them others run, and then it is asked whether the work is still wanted. */
 export class Slices {
   readonly #signal: AbortSignal | undefined;
-  #end = performance.now() + SLICE;
+  readonly #slice = new TimeSlice();
 
   constructor(signal?: AbortSignal) {
     this.#signal = signal;
@@ -18,7 +45,7 @@ export class Slices {
 
   /** Whether the slice is over. For loops that are too tight to await anything each time. */
   get over(): boolean {
-    return performance.now() > this.#end;
+    return this.#slice.over;
   }
 
   /** Lets others run, if the slice is over. Throws the signal's reason. */
@@ -26,8 +53,9 @@ export class Slices {
     if (!this.over) return;
     await immediate();
     this.#signal?.throwIfAborted();
-    this.#end = performance.now() + SLICE;
+    this.#slice.renew();
   }
+
   /** The result of work that yields where it can be interrupted. Throws the signal's reason. */
   async run<T>(work: Iterator<void, T>): Promise<T> {
     for (;;) {
@@ -46,17 +74,19 @@ export function inOneGo<T>(work: Iterator<void, T>): T {
   }
 }
 
-/** How many steps are done between looks at the clock. */
-const BATCH = 256;
-
-/** The longest slice of work that nobody waits for, in ms: others come first. */
-const UNHURRIED_SLICE = 5;
-
-/** Does `steps` that nobody waits for, such as letting go of all that a lost peer held: some at once, the rest later. */
-export function inSlices(steps: Iterator<unknown>): void {
-  const end = performance.now() + UNHURRIED_SLICE;
+/**
+ * Does steps that nobody waits for until their slice is over, or `step` returns false because there are none left. Returns
+ * which: true if there may be more to do. After each `batch` of steps it looks at the clock.
+ */
+export function doForASlice(step: () => boolean, batch = BATCH): boolean {
+  const slice = new TimeSlice(UNHURRIED_MS);
   do {
-    for (let left = BATCH; left > 0; left--) if (steps.next().done === true) return;
-  } while (performance.now() < end);
-  setImmediate(inSlices, steps);
+    for (let left = batch; left > 0; left--) if (!step()) return false;
+  } while (!slice.over);
+  return true;
+}
+
+/** Does all of `steps`, such as letting go of what a lost peer held: some at once, the rest later. */
+export function inSlices(steps: Iterator<unknown>): void {
+  if (doForASlice(() => steps.next().done !== true)) setImmediate(inSlices, steps);
 }

@@ -5,40 +5,33 @@
  *
  * It leaves the event loop its share: objects that call each other without end must not stop the process.
  */
-export interface Turn {
+import { doForASlice } from "./slices.js";
+
+export interface Task {
   run(): void;
 }
 
-/** How long turns may go on before the event loop gets its share, in ms. */
-const SLICE_MS = 5;
-
-/** How many run between looks at the clock. */
-const BATCH = 256;
-
-let queue: Turn[] = [];
-/** The next turn in `queue`. */
+let queue: Task[] = [];
+/** The next task in `queue`. */
 let next = 0;
 let isScheduled = false;
 
-export function enqueueTurn(turn: Turn): void {
-  queue.push(turn);
+export function enqueueTask(task: Task): void {
+  queue.push(task);
   if (isScheduled) return;
   isScheduled = true;
-  queueMicrotask(runTurns);
+  queueMicrotask(runTasks);
 }
 
-/** Calls a listener or hook of the user's from a turn of its own. */
+/** Calls a listener or hook of the user's from a task of its own. */
 export function enqueueCallback(callback: () => void): void {
-  enqueueTurn({ run: callback });
+  enqueueTask({ run: callback });
 }
 
-function runTurns(): void {
-  const end = performance.now() + SLICE_MS;
-  do {
-    runBatch();
-  } while (next < queue.length && performance.now() < end);
+function runTasks(): void {
+  doForASlice(runNext);
   if (next < queue.length) {
-    setImmediate(runTurns);
+    setImmediate(runTasks);
     // There can be a million, which are not to be copied each time.
     if (next < queue.length / 2) return;
     queue = queue.slice(next);
@@ -50,21 +43,21 @@ function runTurns(): void {
   }
 }
 
-/** Turns that are added meanwhile go to the end of the same array. */
-function runBatch(): void {
-  for (let left = BATCH; left > 0 && next < queue.length; left--) {
-    const turn = queue[next]!;
-    queue[next++] = DONE;
-    try {
-      turn.run();
-    } catch (error) {
-      // A bug in a user's callback. It must not stop the others, nor stay unseen: it becomes an uncaught exception.
-      setImmediate(() => {
-        throw error;
-      });
-    }
+/** Runs a task; false if there is none. Tasks that are added meanwhile go to the end of the same array. */
+function runNext(): boolean {
+  if (next >= queue.length) return false;
+  const task = queue[next]!;
+  queue[next++] = DONE;
+  try {
+    task.run();
+  } catch (error) {
+    // A bug in a user's callback. It must not stop the others, nor stay unseen: it becomes an uncaught exception.
+    setImmediate(() => {
+      throw error;
+    });
   }
+  return true;
 }
 
-/** In the place of a turn that has run, whose memory is free. */
-const DONE: Turn = { run: () => {} };
+/** In the place of a task that has run, whose memory is free. */
+const DONE: Task = { run: () => {} };

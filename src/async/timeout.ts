@@ -1,10 +1,10 @@
 /** Deadlines that are fair to peers when it is this process that stood still. */
 
 /**
- * Calls `late` after this time, unless the function that it returns is called before. What a peer has sent in the meantime may be
+ * Calls `late` after `ms`, unless the function that it returns is called before. What a peer has sent in the meantime may be
  * here and only has to be read: that comes before an immediate. It is the peer's socket that keeps the process alive, not this.
  */
-export function afterMs(ms: number, late: () => void): () => void {
+export function timeout(ms: number, late: () => void): () => void {
   let immediate: NodeJS.Immediate | undefined;
   const timer = setTimeout(() => {
     immediate = setImmediate(late);

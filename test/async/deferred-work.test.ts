@@ -7,7 +7,7 @@ const MANY = 20_000;
 
 const task = (action: () => void): DeferredTask => ({ do: action });
 
-it("DeferredWork are done in order, also those that come up meanwhile, whatever some of them throw", async () => {
+it("deferred tasks are done in order, also those that come up meanwhile, whatever some of them throw", async () => {
   const errors: unknown[] = [];
   const deferredWork = new DeferredWork((error) => errors.push(error));
   const done: number[] = [];
@@ -28,7 +28,7 @@ it("DeferredWork are done in order, also those that come up meanwhile, whatever 
   expect(errors).toEqual([new Error("seven")]);
 });
 
-it("Others run in between", async () => {
+it("others run in between", async () => {
   const deferredWork = new DeferredWork(() => {});
   let left = 100;
   let between = 0;

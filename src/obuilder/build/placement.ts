@@ -13,7 +13,7 @@
  */
 
 import { basename, posix } from "node:path";
-import { setImmediate as immediate } from "node:timers/promises";
+import { Slices } from "../../async/index.js";
 import { quoted } from "../../text/index.js";
 import type { RootEntry, RootView } from "../contracts.js";
 import { BuildError } from "../errors.js";
@@ -56,9 +56,6 @@ export interface CopyOrder {
 /** As many links as the kernel follows in one path. */
 const MAX_LINKS = 40;
 
-/** Longest time without letting others have the thread, in ms. */
-const SLICE = 10;
-
 /** Mounted while the archive is unpacked: what is written below them is in no layer. */
 const MOUNTED = new Set(["proc", "dev", "sys"]);
 
@@ -94,14 +91,13 @@ interface Place {
 
 class Placer {
   readonly #root: RootView;
-  readonly #signal: AbortSignal | undefined;
   /** What the archive makes, by path: it lies over what the root has. */
   readonly #made = new Map<string, { entry: RootEntry; leaf?: PlacedLeaf }>();
-  #sliceEnd = performance.now() + SLICE;
+  readonly #slices: Slices;
 
   constructor(root: RootView, signal: AbortSignal | undefined) {
     this.#root = root;
-    this.#signal = signal;
+    this.#slices = new Slices(signal);
   }
 
   async place(manifests: readonly Manifest[], dst: string): Promise<Placement> {
@@ -179,7 +175,7 @@ class Placer {
 
   /** Places something in a directory, which exists or is made. */
   async #into(dir: string, manifest: Manifest): Promise<Placed> {
-    await this.#pauseNowAndThen();
+    await this.#slices.turn();
     // The copy of a source's top directory is the directory itself.
     const path = manifest.path === "" ? dir : child(dir, basename(manifest.path));
     const entry = await this.#entry(path);
@@ -216,13 +212,6 @@ class Placer {
     // In a directory that is made there is nothing else.
     if (made || this.#made.get(parent(path))?.entry.kind === "dir") return made;
     return await this.#root.entry(path);
-  }
-
-  async #pauseNowAndThen(): Promise<void> {
-    if (performance.now() < this.#sliceEnd) return;
-    await immediate();
-    this.#signal?.throwIfAborted();
-    this.#sliceEnd = performance.now() + SLICE;
   }
 }
 

@@ -1,7 +1,7 @@
 /**
  * An object that lives here, and the calls on it.
  *
- * A call is started from a turn of its own, in the order in which calls arrive, and always – also when the caller has lost
+ * A call is started from a task of its own, in the order in which calls arrive, and always – also when the caller has lost
  * interest by then; its signal is aborted in that case. It ends when the handler has returned and its promise, if it gave
  * one, has settled: then the params are released and the answer is sent.
  *
@@ -9,7 +9,7 @@
  * keep it: a job whose result is being waited for has to end once nobody could get at it any more.
  */
 import type { Struct } from "capnp-es";
-import { enqueueTurn, type Turn } from "../../async/index.js";
+import { enqueueTask, type Task } from "../../async/index.js";
 import { RpcError } from "../errors.js";
 import { PayloadWriter } from "../payload/builder.js";
 import { Payload } from "../payload/payload.js";
@@ -83,16 +83,16 @@ export class LocalHook<Self = unknown> extends Hook {
       return;
     }
     request.payload.keep();
-    enqueueTurn(new LocalCall<Self>(this.addRef(), entry, request));
+    enqueueTask(new LocalCall<Self>(this.addRef(), entry, request));
   }
 
   protected override abandon(): void {
-    if (this.type.onRelease !== undefined) enqueueTurn(new Release(this.type, this.self));
+    if (this.type.onRelease !== undefined) enqueueTask(new Release(this.type, this.self));
   }
 }
 
 /** Nobody refers to the object any more. */
-class Release<Self> implements Turn {
+class Release<Self> implements Task {
   constructor(
     private readonly type: ObjectType<Self>,
     private readonly self: Self,
@@ -116,7 +116,7 @@ function unknownMethod(request: CallRequest, knowsInterface: boolean): RpcError 
   );
 }
 
-class LocalCall<Self> implements ServerCall<Struct, Struct>, Executor, Turn {
+class LocalCall<Self> implements ServerCall<Struct, Struct>, Executor, Task {
   private controller: AbortController | undefined;
   private isAborted = false;
   private writer: PayloadWriter<Struct> | undefined;

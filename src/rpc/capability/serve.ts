@@ -25,7 +25,7 @@ export function method<P extends Struct, R extends Struct, Self = unknown>(
 
 /**
  * An object that answers calls. Its methods may be of several interfaces. The caller owns the capability.
- * `name`: what the object is, for error messages. `release` is called, from a turn of its own, once the last reference
+ * `name`: what the object is, for error messages. `release` is called, from a task of its own, once the last reference
  * to it is gone, here and at all peers; calls that started before may still be running.
  */
 export function serve(

@@ -14,7 +14,7 @@
  * A handshake that is not done in time is dropped in whatever state, and so is one that has waited for too long.
  */
 import type { Socket } from "node:net";
-import { afterMs } from "../../async/index.js";
+import { timeout } from "../../async/index.js";
 import type { DoorLimits } from "./admission-limits.js";
 import { awaitClientHello } from "./client-hello.js";
 import { ByOrigin, originOf } from "./origin.js";
@@ -66,7 +66,7 @@ export class Handshakes {
     };
     const origin = originOf(socket.remoteAddress);
     const entry: Entry = { handshake, origin, since: 0, leave };
-    const stopTimer = afterMs(this.limits.handshakeMs, () => {
+    const stopTimer = timeout(this.limits.handshakeMs, () => {
       leave();
       drop(handshake, TIMED_OUT);
     });
@@ -121,8 +121,8 @@ export class Handshakes {
   async #work(entry: Entry): Promise<void> {
     const { handshake } = entry;
     this.#working.add(entry);
-    const stopTurn = afterMs(this.limits.handshakeTurnMs, () => this.#stepAside(entry));
-    const stopTimer = afterMs(this.limits.handshakeMs, () => drop(handshake, TIMED_OUT));
+    const stopTurn = timeout(this.limits.handshakeTurnMs, () => this.#stepAside(entry));
+    const stopTimer = timeout(this.limits.handshakeMs, () => drop(handshake, TIMED_OUT));
     try {
       await handshake.run();
     } finally {

@@ -2,7 +2,7 @@
  * Finding peers that stopped answering though their connection lives: a frozen process, a dead machine behind a proxy, a
  * deadlocked event loop. TCP's own keepalive is answered by the peer's kernel and does not notice.
  */
-import { afterMs } from "../../async/index.js";
+import { timeout } from "../../async/index.js";
 import type { Connection } from "../connection/connection.js";
 import { RpcError } from "../errors.js";
 
@@ -25,7 +25,7 @@ export async function answers(connection: Connection, timeoutMs: number): Promis
   using service = connection.bootstrap(PROBE_ID);
   let stopTimer!: () => void;
   const late = new Promise<boolean>((resolve) => {
-    stopTimer = afterMs(timeoutMs, () => resolve(false));
+    stopTimer = timeout(timeoutMs, () => resolve(false));
   });
   const answered = service.whenResolved().then(
     () => true,

@@ -5,7 +5,7 @@
  * way for others, or leave after a while. Somebody with many of them pushes out his own, not those of others.
  */
 import type { Socket } from "node:net";
-import { afterMs } from "../../async/index.js";
+import { timeout } from "../../async/index.js";
 import type { Connection } from "../connection/connection.js";
 import { RpcError } from "../errors.js";
 import type { DoorLimits } from "./admission-limits.js";
@@ -39,7 +39,7 @@ export class Visitors {
     const visitor: Visitor = { connection, socket, origin };
     this.#size++;
     this.#strangers.add(visitor);
-    const stopTimer = afterMs(strangerMs, () => {
+    const stopTimer = timeout(strangerMs, () => {
       this.#strangers.delete(visitor);
       if (!connection.isStranger) return;
       const reason = `Nothing was asked for within ${strangerMs / 1000} s`;

@@ -1,8 +1,8 @@
 /**
  * What administrators can do with a pool.
  */
-import { setImmediate as nextTurn } from "node:timers/promises";
 import { type PoolAdmin, type PoolMonitor, Worker } from "../../api/index.js";
+import { Slices } from "../../async/index.js";
 import type { Logger } from "../../console/index.js";
 import { DEFAULT_LIMITS, RpcError } from "../../rpc/index.js";
 import { quoted } from "../../text/index.js";
@@ -14,9 +14,6 @@ import type { WorkerSession } from "./worker-session.js";
 
 /** How long a worker may take to come back from an update, in ms. */
 const RESTART_TIMEOUT_MS = 600_000;
-
-/** How long `show` may keep others waiting at a time, in ms. */
-const SHOW_SLICE_MS = 5;
 
 /** How long the text of `show` may be, in bytes: it has to fit into a message. A million jobs with usual hints take half of it. */
 const SHOW_BYTES = DEFAULT_LIMITS.messageBytes - 1024;
@@ -37,16 +34,13 @@ export class ClusterPoolAdmin implements PoolAdmin.PoolAdminService {
     const { showBytes = SHOW_BYTES } = this.options;
     const pieces: Uint8Array[] = [];
     let bytes = 0;
-    let start = performance.now();
+    const slices = new Slices(signal);
     for (const piece of this.options.pool.pool.showInSteps()) {
       const encoded = Buffer.from(piece);
       bytes += encoded.byteLength;
       if (bytes > showBytes) throw tooMuchToShow(showBytes);
       pieces.push(encoded);
-      if (performance.now() - start < SHOW_SLICE_MS) continue;
-      await nextTurn();
-      signal.throwIfAborted();
-      start = performance.now();
+      if (slices.over) await slices.turn();
     }
     return pieces;
   }
