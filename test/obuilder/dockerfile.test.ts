@@ -69,6 +69,15 @@ describe("commands", () => {
   });
 });
 
+test("a command that Docker would take for a list is written as one", () => {
+  for (const command of ['[\\"a\\"]', "[1] || x", "[[]]"]) {
+    expect(lines(`${SHELL} (run (shell "${command}"))`)[1]).toBe(
+      `RUN [ "/bin/sh", "-c", "${command}" ]`,
+    );
+  }
+  expect(lines(`${SHELL} (run (shell "[ -f x ]"))`)[1]).toBe("RUN [ -f x ]");
+});
+
 describe("words", () => {
   test.each([
     ['(comment "a\\nRUN b")', "# a\n# RUN b"],

@@ -100,14 +100,23 @@ describe("RUN", () => {
   });
 
   test("of words needs no shell; what is not quite a list of words is for the shell", () => {
-    expect(ops(['RUN ["a"]', 'RUN ["b", 1]', "RUN [ -f x ]"])).toEqual([
+    expect(ops(['RUN ["a"]', 'RUN ["b", 1', "RUN [ -f x ]"])).toEqual([
       "(shell)",
       `(run${flags}(shell a))`,
       "(shell /bin/sh -c)",
-      `(run${flags}(shell"[\\"b\\", 1]"))`,
+      `(run${flags}(shell"[\\"b\\", 1"))`,
       `(run${flags}(shell"[ -f x ]"))`,
     ]);
   });
+
+  test.each(['["b", 1]', "[[]] x", '[{"a":"]"}]', "[null]"])(
+    "of a list that is not one of words is refused, as by Docker: %s",
+    (list) => {
+      const line = 2;
+      const message = expect.stringMatching(/^a list must have strings/);
+      expect(problems(["FROM a", `RUN ${list}`])).toEqual([{ line, message }]);
+    },
+  );
 
   test("has mounts and networks that a spec has as well", () => {
     const mounts = "--mount=type=cache,target=/c,sharing=locked --mount=type=secret,id=key,uid=0";
@@ -415,7 +424,7 @@ describe("a file's destination", () => {
   test.each([
     ["WORKDIR /d/e"],
     ["WORKDIR /d/e/../e/g"],
-    ["WORKDIR /d", "WORKDIR e/g", "WORKDIR /"],
+    ["WORKDIR /d", "WORKDIR e/g", "RUN :", "WORKDIR /"],
     ["COPY f /d/e/"],
     ["COPY f /d/e/f"],
     ["RUN mkdir -p -m 755 /x /d/e"],
@@ -442,6 +451,14 @@ describe("a file's destination", () => {
 
   test("is a file if it has the file's name, or one that was copied", () => {
     expect(warnings(["COPY f /d/f", "COPY f /g/f", "COPY g /g/f"], { context: known })).toEqual([]);
+  });
+
+  test("is the working directory where it is nothing", () => {
+    const lines = ["ARG E=", "WORKDIR /w", "COPY f $E", 'COPY ["f", ""]'];
+    expect(ops(lines, { context: known }).slice(-2)).toEqual([
+      "(copy(src f)(dst ./))",
+      "(copy(src f)(dst ./))",
+    ]);
   });
 
   test("is taken for a directory where most images have one, which is said", () => {
@@ -478,6 +495,34 @@ test("a WORKDIR of a user's own that may not be there is made for root, which is
     { line: 3, message: expect.stringMatching(/made for root, and not for 1:1/) },
   ]);
   expect(warnings(["WORKDIR /w", "USER 1:1", "WORKDIR /w"])).toEqual([]);
+});
+
+describe("a WORKDIR that the next one leaves", () => {
+  test.each([
+    [["WORKDIR /w/d", "WORKDIR /w"], "/w/d"],
+    [["WORKDIR /w", "COPY f/ /x/", "WORKDIR /wx"], "/w"],
+    [["WORKDIR /w", "WORKDIR d", "WORKDIR ../e", "RUN :", "WORKDIR /"], "/w/d"],
+  ])("is not made if nothing is run in it, which is said: %s", (lines, path) => {
+    expect(warnings(lines).map(({ message }) => message)).toEqual([
+      expect.stringContaining(`nothing is run in ${path} before, so a spec does not make it`),
+    ]);
+  });
+
+  test.each([
+    ["WORKDIR /w", "RUN :", "WORKDIR /"],
+    ["WORKDIR /w", "COPY f/ .", "WORKDIR /"],
+    ["WORKDIR /w", "COPY f/ d/", "WORKDIR /"],
+    ["WORKDIR /w", "WORKDIR d", "WORKDIR ../d/./e", "RUN :"],
+    ["RUN mkdir /w", "WORKDIR /w", "WORKDIR /"],
+  ])("is made by a command, a copy, or the next: %s", (...lines) => {
+    expect(warnings(lines)).toEqual([]);
+  });
+
+  test("cannot be nothing, as a variable's value may be", () => {
+    expect(problems(["FROM a", "ARG W=", "WORKDIR $W"])).toEqual([
+      { line: 3, message: "WORKDIR needs a path, and this one is empty" },
+    ]);
+  });
 });
 
 describe("the platform", () => {

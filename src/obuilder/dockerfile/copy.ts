@@ -88,7 +88,8 @@ function parsePaths(text: string, rules: WordRules): { dst: string; sources: str
   if (dst === undefined || sources.length === 0) {
     throw new InstructionError("COPY needs at least one source and a destination");
   }
-  return { dst, sources: sources.reverse() };
+  // Nothing, as a variable's value may be, is the working directory.
+  return { dst: dst || ".", sources: sources.reverse() };
 }
 
 function convertFlags(

@@ -3,6 +3,7 @@
  * kept where the shell takes both alike.
  */
 
+import { InstructionError } from "./errors.js";
 import type { Escape } from "./from-spec-words.js";
 import { announcesHeredoc } from "./heredocs.js";
 import { parseJsonWords } from "./words.js";
@@ -17,8 +18,18 @@ export function commandText(command: string, escapeWith: Escape): string | undef
   const last = lines.at(-1)!;
   // Docker trims other blanks as well, and an escape at the end would take the next instruction in.
   if (text !== text.trim() || last.endsWith(escapeWith)) return undefined;
-  if (first.startsWith("--") || parseJsonWords(first) || announcesHeredoc(text)) return undefined;
+  if (first.startsWith("--") || isJson(first) || announcesHeredoc(text)) return undefined;
   return text;
+}
+
+/** Whether Docker would read the text as a list of words, or refuse it as a list of other things. */
+function isJson(text: string): boolean {
+  try {
+    return parseJsonWords(text) !== undefined;
+  } catch (error) {
+    if (error instanceof InstructionError) return true;
+    throw error;
+  }
 }
 
 /** Whether each line of the command but the last ends with `&&`, `||` or `|`, whose command goes on behind the line break. */

@@ -22,6 +22,8 @@ export class KnownPaths {
   #root: Node = { kind: "dir", children: new Map() };
   /** Where relative paths begin; undefined if that is too long. */
   #workdir: string | undefined = "/";
+  /** Components of the last WORKDIR, as long as it may not be there: the next command makes it, or a COPY into it. */
+  #unmade: readonly string[] | undefined;
   #size = 0;
 
   /** How many paths are remembered, about. */
@@ -34,19 +36,35 @@ export class KnownPaths {
     other.#root = copyOf(this.#root);
     other.#workdir = this.#workdir;
     other.#size = this.#size;
+    other.#unmade = this.#unmade;
     return other;
   }
 
   /** WORKDIR: makes the directory if it is not there. */
   enter(path: string): void {
     const parts = this.#parts(path);
+    const isThere = this.kindOf(path) === "dir";
+    if (!isThere) this.#unmade = parts;
+    else if (this.unmadeBefore(path) !== undefined) this.#unmade = undefined;
     this.#workdir = parts && `/${parts.join("/")}`;
-    this.add(path, "dir");
+    this.#know(parts, "dir");
+  }
+
+  /** The working directory, if a spec that goes on to `path` has not made it, nor does so when it makes that. */
+  unmadeBefore(path: string): string | undefined {
+    const parts = this.#parts(path);
+    if (!this.#unmade || !parts || startsWith(parts, this.#unmade)) return undefined;
+    return `/${this.#unmade.join("/")}`;
   }
 
   /** The path is of that kind now, and what leads to it are directories. */
   add(path: string, kind: KnownKind): void {
     const parts = this.#parts(path);
+    if (parts && this.#unmade && startsWith(parts, this.#unmade)) this.#unmade = undefined;
+    this.#know(parts, kind);
+  }
+
+  #know(parts: readonly string[] | undefined, kind: KnownKind): void {
     if (parts === undefined || this.#size > MAX_NODES) return;
     let node = this.#root;
     for (const [i, part] of parts.entries()) {
@@ -70,6 +88,7 @@ export class KnownPaths {
 
   /** A command was run, by a shell. */
   command(text: string): void {
+    this.#unmade = undefined;
     if (!/\b(?:mkdir|rm|rmdir|mv|ln)\b/.test(text)) return;
     // A chain of other kinds may go on behind a `mkdir` that failed.
     const isChain = !/[;|\n]/.test(text);
@@ -124,6 +143,10 @@ function madeBy(command: string): string[] {
     else if (!words[i]!.startsWith("-")) paths.push(words[i]!);
   }
   return paths;
+}
+
+function startsWith(parts: readonly string[], beginning: readonly string[]): boolean {
+  return beginning.every((part, i) => parts[i] === part);
 }
 
 function copyOf({ kind, children }: Node): Node {

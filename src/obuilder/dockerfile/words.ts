@@ -169,7 +169,7 @@ class Expander {
 
 /**
  * The JSON array of strings that the text begins with, as in exec forms; undefined if there is none. What stands behind
- * it counts for nothing, as in Docker's parser.
+ * it counts for nothing, as in Docker's parser. Throws `InstructionError` for an array of anything else, as that does.
  */
 export function parseJsonWords(text: string): string[] | undefined {
   if (!text.startsWith("[")) return undefined;
@@ -179,17 +179,20 @@ export function parseJsonWords(text: string): string[] | undefined {
   } catch {
     return undefined;
   }
-  const isWords = Array.isArray(value) && value.every((word) => typeof word === "string");
-  return isWords ? (value as string[]) : undefined;
+  if (Array.isArray(value) && value.every((word) => typeof word === "string")) return value;
+  throw new InstructionError(`a list must have strings in double quotes only: ${text}`);
 }
 
-/** The position behind the first `]` that is in no string. */
+/** The position behind the `]` that closes the first `[`; brackets in strings do not count. */
 function endOfArray(text: string): number {
   let inString = false;
+  let depth = 0;
   for (let i = 0; i < text.length; i++) {
-    if (inString && text[i] === "\\") i++;
-    else if (text[i] === '"') inString = !inString;
-    else if (text[i] === "]" && !inString) return i + 1;
+    const c = text[i]!;
+    if (inString && c === "\\") i++;
+    else if (c === '"') inString = !inString;
+    else if (!inString && c === "[") depth++;
+    else if (!inString && c === "]" && --depth === 0) return i + 1;
   }
   return text.length;
 }
