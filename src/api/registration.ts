@@ -1,7 +1,7 @@
 /**
  * What a pool's capability file leads to: the right to join the pool as a worker.
  */
-import { type Capability, method, serve } from "../rpc/index.js";
+import { type Capability, method, RpcError, serve } from "../rpc/index.js";
 import { capabilityOf, requiredCapability } from "./calls.js";
 import { Registration$Client } from "./generated/ocluster.js";
 
@@ -43,4 +43,13 @@ export function register(
     payload.setCapability(1, worker);
   });
   return capabilityOf(call, 0);
+}
+
+/** Whether a worker was refused because another of its name is connected: so our schedulers say it, and the reference's. */
+export function isNameTaken(error: unknown): boolean {
+  return (
+    error instanceof RpcError &&
+    error.kind === "failed" &&
+    error.message.includes("already registered")
+  );
 }

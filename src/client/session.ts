@@ -65,7 +65,7 @@ export async function withService<T>(
  * administrator's is needed, they include which file to use instead: `needed`.
  */
 export function describeRefusal(error: RpcError, capFile: string, needed: string): string {
-  if (!error.isWrongInterface) return String(error);
+  if (error.code !== "wrong-interface") return String(error);
   return `${error}\nThe capability file "${capFile}" is for something else; use ${needed}.`;
 }
 

@@ -19,7 +19,7 @@ export {
   type ConnectionOptions,
   type ConnectionStats,
 } from "./connection/connection.js";
-export { CapFileError, ERROR_KINDS, type ErrorKind, RpcError } from "./errors.js";
+export { CapFileError, ERROR_KINDS, type ErrorCode, type ErrorKind, RpcError } from "./errors.js";
 export { DEFAULT_LIMITS, type Limits } from "./limits.js";
 export {
   type Address,

@@ -377,7 +377,7 @@ describe("dialling", () => {
     const { listener } = await listen();
     listener.close();
     const error = await failure(dialFor(listener.address, server.fingerprint));
-    expect(error.kind).toBe("disconnected");
+    expect(error).toMatchObject({ kind: "disconnected", code: "unreachable" });
     expect(error.message).toBe(
       `Cannot connect to ${formatAddress(listener.address)}: connection refused; nothing listens there`,
     );

@@ -230,6 +230,7 @@ describe("a service that is not to be had", () => {
     await expect(client.import(ref)).rejects.toMatchObject({
       kind: "failed",
       message: expect.stringMatching(/has another key than the capability asks for/),
+      code: "wrong-key",
     });
     expect(client.connectionCount).toBe(0);
   });

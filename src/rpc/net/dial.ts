@@ -53,6 +53,7 @@ function connected(socket: Socket, description: string): Promise<void> {
       reject(
         new RpcError("disconnected", `Cannot connect to ${description}: ${reason(error)}`, {
           cause: error,
+          code: "unreachable",
         }),
       );
     const onClose = () => fail();

@@ -68,6 +68,7 @@ export async function dialTls(
       `The server at ${description} has another key than the capability asks for: expected fingerprint ` +
         `${formatFingerprint(expected)}, got ${formatFingerprint(secured.fingerprint)}. The capability is for another ` +
         "server or for one whose key was replaced since; get a fresh one from its operator",
+      { code: "wrong-key" },
     );
   }
   return secured;
