@@ -7,6 +7,7 @@
  * looked at all the same, as it becomes that of a program.
  */
 import { spawn } from "node:child_process";
+import { quoted } from "../text/index.js";
 
 /** A helper did not do what it was asked for; the message has nothing that it printed on success. */
 export class CredentialHelperFailed extends Error {
@@ -36,7 +37,7 @@ export class CredentialHelper {
     private readonly timeout = TIMEOUT_MS,
   ) {
     if (!NAME.test(name)) {
-      throw new CredentialHelperFailed(`${JSON.stringify(name)} is no name of a credential helper`);
+      throw new CredentialHelperFailed(`${quoted(name)} is no name of a credential helper`);
     }
   }
 

@@ -1,6 +1,6 @@
 /*
  * How atoms are quoted, and the same escapes for the `"…"` in messages: OCaml's, byte by byte.
- * The result is always ASCII.
+ * The result is always ASCII, and can be read back. For text that is shown without quotes, see visible.ts.
  */
 
 import { toBytes } from "./bytes.js";

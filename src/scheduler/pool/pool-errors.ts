@@ -1,11 +1,12 @@
 /** What can go wrong when a pool is used: each says what to do about it. */
+import { quoted } from "../../text/index.js";
 
 /** A job was submitted, or a rate asked for, through a client that has been removed from the pool. */
 export class ClientRemoved extends Error {
   override readonly name = "ClientRemoved";
 
   constructor(readonly client: string) {
-    super(`Client ${JSON.stringify(client)} has been removed; get it anew from the pool to go on`);
+    super(`Client ${quoted(client)} has been removed; get it anew from the pool to go on`);
   }
 }
 
@@ -14,7 +15,7 @@ export class WorkerReleased extends Error {
   override readonly name = "WorkerReleased";
 
   constructor(readonly worker: string) {
-    super(`Worker ${JSON.stringify(worker)} has disconnected; address it by name instead`);
+    super(`Worker ${quoted(worker)} has disconnected; address it by name instead`);
   }
 }
 

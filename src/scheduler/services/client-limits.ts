@@ -3,6 +3,7 @@
  * broken one from taking all the memory. Who goes over one is told so, with the limit, as "overloaded".
  */
 import { RpcError } from "../../rpc/errors.js";
+import { quoted } from "../../text/index.js";
 import type { Rush } from "./memory-release.js";
 
 export interface GuardRails {
@@ -62,7 +63,7 @@ export class QueueAccount {
   /** Counts a job that is to be queued. Throws an `RpcError` (overloaded) if it is one too many. */
   enter(bytes: number): void {
     const { jobBytes, queuedBytes, queuedJobs } = this.limits;
-    const who = `Client ${JSON.stringify(this.client)}`;
+    const who = `Client ${quoted(this.client)}`;
     if (bytes > jobBytes) {
       throw overloaded(`The job's description has ${bytes} bytes; the limit is ${jobBytes}`);
     }
