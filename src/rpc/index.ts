@@ -28,7 +28,7 @@ export {
   formatHostPort,
   parseAddress,
 } from "./net/address.js";
-export { type DoorLimits, doorLimits } from "./net/admission-limits.js";
+export { type AdmissionLimits, admissionLimits } from "./net/admission-limits.js";
 export { readCapFile, writeCapFile } from "./net/cap-file.js";
 export { freshId, Identity, IdentityError, type IdentityLog } from "./net/identity.js";
 export type { Endpoint, Listener, VatLog } from "./net/listener.js";

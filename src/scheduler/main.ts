@@ -25,7 +25,7 @@ import { lockState } from "../system/state-lock.js";
 import { MetricsServer } from "./metrics/http.js";
 import { SchedulerMetrics } from "./metrics/registry.js";
 import type { GuardRails } from "./services/client-limits.js";
-import { RelayGuard } from "./services/relay-limit.js";
+import { RelayLimit } from "./services/relay-limit.js";
 import { Scheduler } from "./services/scheduler.js";
 import { Store } from "./state/store.js";
 
@@ -106,11 +106,11 @@ async function serveWith(
     log,
   });
   metrics.watch(scheduler.pools.values());
-  const relayGuard = new RelayGuard(guardRails.relayTotalBytes, log);
+  const relayLimit = new RelayLimit(guardRails.relayTotalBytes, log);
   const vat: Vat = new Vat({
     identity,
     restore: (id, connection) => {
-      if (connection) relayGuard.watch(connection);
+      if (connection) relayLimit.watch(connection);
       return scheduler.restore(id, connection);
     },
     metrics: rpcMetrics(metrics.registry, () => vat.connectionCount),
@@ -157,7 +157,7 @@ async function serveWith(
     app.info("Shutting down");
   } finally {
     ready = false;
-    relayGuard.stop();
+    relayLimit.stop();
     await vat.close(new RpcError("disconnected", "The scheduler is shutting down"));
     metricsServer?.close();
   }

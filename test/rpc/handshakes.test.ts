@@ -6,7 +6,7 @@ import { Socket } from "node:net";
 import { Duplex } from "node:stream";
 import { connect as tlsConnect } from "node:tls";
 import { beforeAll, describe, expect, it, vi } from "vitest";
-import { type DoorLimits, doorLimits } from "../../src/rpc/net/admission-limits.js";
+import { type AdmissionLimits, admissionLimits } from "../../src/rpc/net/admission-limits.js";
 import { isActionable } from "../../src/rpc/net/client-hello.js";
 import { Handshakes } from "../../src/rpc/net/handshakes.js";
 
@@ -45,9 +45,9 @@ class Endless {
   }
 }
 
-function door(limits: Partial<DoorLimits>) {
+function door(limits: Partial<AdmissionLimits>) {
   const handshakes = new Handshakes(
-    doorLimits({ handshakeTurnMs: 1e6, handshakeMs: 1e6, ...limits }),
+    admissionLimits({ handshakeTurnMs: 1e6, handshakeMs: 1e6, ...limits }),
   );
   const enter = (count: number, address?: string) =>
     Array.from({ length: count }, () => {

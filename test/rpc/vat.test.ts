@@ -7,9 +7,9 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { resultOf } from "../../src/api/calls.js";
 import {
   type Address,
+  type AdmissionLimits,
   type Capability,
   type Connection,
-  type DoorLimits,
   Identity,
   type Listener,
   method,
@@ -318,9 +318,9 @@ it.each([0, 1])("a peer that dials again has lost its old connection (%i)", asyn
 
 describe("those who come in", () => {
   /** What a vat with these limits logs, and where it listens. */
-  async function guarded(doorLimits: Partial<DoorLimits>, tls = true) {
+  async function guarded(admissionLimits: Partial<AdmissionLimits>, tls = true) {
     const log: string[] = [];
-    const { vat } = makeVat("server", { doorLimits, log: (_, line) => log.push(line) });
+    const { vat } = makeVat("server", { admissionLimits, log: (_, line) => log.push(line) });
     return { vat, log, ref: vat.sturdyRef(await listen(vat, tls), ID) };
   }
 

@@ -1,7 +1,7 @@
 /** What is done about memory when many jobs came and went. */
 import { constants, PerformanceObserver } from "node:perf_hooks";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { nudgeCollector, Rush } from "../../src/scheduler/services/memory-release.js";
+import { MemoryRelease, nudgeCollector } from "../../src/scheduler/services/memory-release.js";
 
 describe("a rush", () => {
   beforeEach(() => void vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] }));
@@ -14,10 +14,10 @@ describe("a rush", () => {
   } {
     const seen = {
       collections: 0,
-      come: (tickets: number) => repeat(tickets, () => rush.enter()),
-      go: (tickets: number) => repeat(tickets, () => rush.leave()),
+      come: (tickets: number) => repeat(tickets, () => memory.enter()),
+      go: (tickets: number) => repeat(tickets, () => memory.leave()),
     };
-    const rush = new Rush(() => void seen.collections++);
+    const memory = new MemoryRelease(() => void seen.collections++);
     return seen;
   }
 

@@ -2,7 +2,7 @@
 import { expect, test } from "vitest";
 import { Job } from "../../src/api/index.js";
 import { Connection, memoryTransportPair, RpcError } from "../../src/rpc/index.js";
-import { RelayGuard } from "../../src/scheduler/services/relay-limit.js";
+import { RelayLimit } from "../../src/scheduler/services/relay-limit.js";
 
 const KB = 1024;
 
@@ -46,20 +46,20 @@ test("over it, the connections that most waits for end, and no others", async ()
   const ignore = () => {};
   const warn = (text: string) => void warnings.push(text);
   const log = { debug: ignore, info: ignore, error: ignore, warn, debugging: false };
-  const guard = new RelayGuard(600 * KB, log);
+  const limit = new RelayLimit(600 * KB, log);
   try {
     const [small, large, middle] = [
       await slowReader(100 * KB),
       await slowReader(400 * KB),
       await slowReader(300 * KB),
     ];
-    guard.watch(small);
-    guard.watch(large);
-    guard.watch(large);
-    guard.check();
+    limit.watch(small);
+    limit.watch(large);
+    limit.watch(large);
+    limit.check();
     expect(large.error).toBeUndefined();
-    guard.watch(middle);
-    guard.check();
+    limit.watch(middle);
+    limit.check();
     expect(large.error?.message).toMatch(
       /^\d+ bytes wait for peers that do not read, \d+ of them for this one; the limit for all together is 614400$/,
     );
@@ -67,11 +67,11 @@ test("over it, the connections that most waits for end, and no others", async ()
     expect([small.error, middle.error]).toEqual([undefined, undefined]);
     expect(warnings).toHaveLength(1);
     // What ended does not count any more.
-    guard.check();
+    limit.check();
     expect([small.error, middle.error]).toEqual([undefined, undefined]);
     small.close();
     middle.close();
   } finally {
-    guard.stop();
+    limit.stop();
   }
 });

@@ -16,7 +16,7 @@ import type { LayerDir, LayerId, Lease, Store, StoredLayer } from "../contracts.
 import { BuildError } from "../errors.js";
 import type { UnixUser } from "../spec/spec.js";
 import { diskUsage, ensurePrivateDirs, isDirectory, layerIds, makeRootfs, owner } from "./files.js";
-import { type CacheShelf, GenerationCaches } from "./generation-caches.js";
+import { type CacheBackend, GenerationCaches } from "./generation-caches.js";
 import { LONGEST_PATH } from "./long-paths.js";
 import { Unsynced } from "./unsynced-journal.js";
 
@@ -59,7 +59,7 @@ export class CloningStore implements Store {
     this.stateDir = join(root, "state");
     this.#engine = engine;
     this.#unsynced = unsynced;
-    this.#caches = new GenerationCaches(cacheShelf(root, engine, unsynced));
+    this.#caches = new GenerationCaches(cacheBackend(root, engine, unsynced));
   }
 
   /**
@@ -165,7 +165,11 @@ function unclonable(path: string): BuildError {
 }
 
 /** Caches in `cache/`, their copies in `cache-tmp/`. */
-function cacheShelf(root: string, engine: CloneEngine, unsynced: Unsynced | undefined): CacheShelf {
+function cacheBackend(
+  root: string,
+  engine: CloneEngine,
+  unsynced: Unsynced | undefined,
+): CacheBackend {
   const pathOf = (name: string) => join(root, "cache", engine.cacheName(name));
   const trash = join(root, "cache-tmp");
   return {

@@ -9,10 +9,10 @@ import { run } from "../../system/index.js";
 import { StoreError } from "../errors.js";
 import type { DockerNames } from "./docker-names.js";
 import { isDirectory, owner } from "./files.js";
-import type { CacheShelf } from "./generation-caches.js";
+import type { CacheBackend } from "./generation-caches.js";
 
 /** Copies and caches are the names of their volumes. */
-export function dockerCacheShelf(engine: DockerEngine, names: DockerNames): CacheShelf {
+export function dockerCacheBackend(engine: DockerEngine, names: DockerNames): CacheBackend {
   return {
     copy: async (name, serial, user) => {
       const cache = names.cache(name);

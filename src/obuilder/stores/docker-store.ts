@@ -22,7 +22,7 @@ import { BuildError } from "../errors.js";
 import { readEnv, writeEnv } from "../image/image-env.js";
 import { parseVariable } from "../image/variables.js";
 import type { Env, UnixUser } from "../spec/spec.js";
-import { dockerCacheShelf } from "./docker-caches.js";
+import { dockerCacheBackend } from "./docker-caches.js";
 import { DockerNames } from "./docker-names.js";
 import { DockerViews } from "./docker-views.js";
 import {
@@ -58,7 +58,7 @@ export class DockerStore implements Store {
     this.engine = engine;
     this.names = names;
     this.#views = views;
-    this.#caches = new GenerationCaches(dockerCacheShelf(engine, names));
+    this.#caches = new GenerationCaches(dockerCacheBackend(engine, names));
     this.#onClose = onClose;
   }
 

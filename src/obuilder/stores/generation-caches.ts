@@ -11,7 +11,7 @@ import type { UnixUser } from "../spec/spec.js";
 import { CacheStates } from "./cache-states.js";
 
 /** What a store can do with caches. Calls for the same cache come one at a time. */
-export interface CacheShelf {
+export interface CacheBackend {
   /** Makes a copy, and the cache itself, empty, if there is none. `serial` is unique in this process. The copy's top belongs to `user`. */
   copy(name: string, serial: number, user: UnixUser): Promise<string>;
   /** Makes the copy the cache. `generation` counts the replacements. */
@@ -25,26 +25,26 @@ export interface CacheShelf {
 }
 
 export class GenerationCaches {
-  readonly #shelf: CacheShelf;
+  readonly #backend: CacheBackend;
   readonly #states = new CacheStates();
   #serial = 0;
 
-  constructor(shelf: CacheShelf) {
-    this.#shelf = shelf;
+  constructor(backend: CacheBackend) {
+    this.#backend = backend;
   }
 
   take(name: string, user: UnixUser): Promise<Lease> {
     const state = this.#states.of(name);
     return state.lock.run(async () => {
       const { generation } = state;
-      const path = await this.#shelf.copy(name, this.#serial++, user);
+      const path = await this.#backend.copy(name, this.#serial++, user);
       state.users++;
       const release = () =>
         state.lock.run(async () => {
           state.users--;
-          if (state.generation !== generation) return await this.#shelf.drop(path);
+          if (state.generation !== generation) return await this.#backend.drop(path);
           state.generation++;
-          await this.#shelf.replace(name, path, generation);
+          await this.#backend.replace(name, path, generation);
         });
       return { path, release };
     });
@@ -53,9 +53,9 @@ export class GenerationCaches {
   delete(name: string): Promise<void> {
     const state = this.#states.of(name);
     return state.lock.run(async () => {
-      if (state.users > 0 && !this.#shelf.removableInUse) throw new CacheBusy(name);
+      if (state.users > 0 && !this.#backend.removableInUse) throw new CacheBusy(name);
       state.generation++; // what is copied already must not come back
-      await this.#shelf.remove(name);
+      await this.#backend.remove(name);
     });
   }
 }

@@ -19,7 +19,7 @@ import { BuildError, StoreError } from "../errors.js";
 import type { UnixUser } from "../spec/spec.js";
 import { prefixedCacheName } from "./cache-name.js";
 import { ensurePrivateDirs, isDirectory, makeRootfs, owner } from "./files.js";
-import { type CacheShelf, GenerationCaches } from "./generation-caches.js";
+import { type CacheBackend, GenerationCaches } from "./generation-caches.js";
 import type { StoreDriver } from "./kind.js";
 
 /** The snapshot that makes a layer or a cache complete. */
@@ -99,7 +99,7 @@ export class ZfsStore implements Store {
     this.#zfs = zfs;
     this.root = this.#pool;
     this.stateDir = this.#path("state");
-    this.#caches = new GenerationCaches(this.#shelf());
+    this.#caches = new GenerationCaches(this.#backend());
   }
 
   /** A store that is there, to be looked at only. `path` is a pool's name, with the directory it is mounted in, if that is not `/`. */
@@ -224,7 +224,7 @@ export class ZfsStore implements Store {
    * A cache is its snapshot. While its lock is held, that exists, or nothing of the cache does; there may be copies, clones
    * of this or of older snapshots, which are marked to be destroyed when their last clone is.
    */
-  #shelf(): CacheShelf {
+  #backend(): CacheBackend {
     const zfs = this.#zfs;
     const dataset = (name: string) => this.#dataset(`cache/${prefixedCacheName(name)}`);
     const copyName = (name: string, serial: number | string) =>

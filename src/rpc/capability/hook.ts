@@ -14,7 +14,7 @@ import type { Export } from "../connection/export.js";
 import type { Protocol } from "../connection/protocol.js";
 import type { RemoteTarget } from "../connection/remote.js";
 import type { RpcError } from "../errors.js";
-import { Counted } from "./ref-counted.js";
+import { RefCounted } from "./ref-counted.js";
 import type { CallRequest } from "./request.js";
 import type { Waiting } from "./waiting.js";
 
@@ -30,7 +30,7 @@ export interface Watcher {
 /** Mostly there is one. */
 type Watchers = Watcher | Set<Watcher>;
 
-export abstract class Hook extends Counted implements Waiting {
+export abstract class Hook extends RefCounted implements Waiting {
   /** Held. */
   private target: Hook | undefined;
   private watchers: Watchers | undefined;

@@ -2,9 +2,9 @@
  * Reference counting. Who makes something counted, or gets it from a function that says so, holds one reference and gives it back
  * with `release`; `addRef` makes another.
  */
-import { cascade, type Step } from "./trampoline.js";
+import { type Step, trampoline } from "./trampoline.js";
 
-export abstract class Counted implements Step {
+export abstract class RefCounted implements Step {
   private references = 1;
   private isDisposing = false;
 
@@ -20,10 +20,10 @@ export abstract class Counted implements Step {
   release(): void {
     if (--this.references > 0 || this.isDisposing) return;
     this.isDisposing = true;
-    cascade(this);
+    trampoline(this);
   }
 
-  /** A step of the cascade: nobody held this a moment ago. */
+  /** A step of the trampoline: nobody held this a moment ago. */
   run(): void {
     this.isDisposing = false;
     // Somebody may have found it in a table in the meantime.

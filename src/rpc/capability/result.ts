@@ -12,7 +12,7 @@
  * References: one of the caller, one of each pipelined capability in use, one of the pipelined calls that wait here. So a call is
  * not cancelled while calls on its answer depend on it.
  *
- * Answers can wait for each other: whatever one does to the next is a step of its own (cascade.ts).
+ * Answers can wait for each other: whatever one does to the next is a step of its own (trampoline.ts).
  */
 import type { Answer } from "../connection/answer.js";
 import type { Protocol } from "../connection/protocol.js";
@@ -24,9 +24,9 @@ import { BrokenHook } from "./broken.js";
 import { FieldHook } from "./field.js";
 import { type Hook, shortest } from "./hook.js";
 import { CallQueue } from "./queue.js";
-import { Counted } from "./ref-counted.js";
+import { RefCounted } from "./ref-counted.js";
 import type { CallRequest } from "./request.js";
-import { cascade } from "./trampoline.js";
+import { trampoline } from "./trampoline.js";
 import { circle, WAITS_FOR_ITSELF, type Waiting } from "./waiting.js";
 
 /** Who works on a call. */
@@ -48,7 +48,7 @@ export interface ResultListener {
   settled(result: ResultPromise): void;
 }
 
-export class ResultPromise extends Counted implements Waiting {
+export class ResultPromise extends RefCounted implements Waiting {
   private executor: Executor | undefined;
   private followed: ResultPromise | undefined;
   private fields: Map<string, FieldHook> | undefined;
@@ -109,7 +109,7 @@ export class ResultPromise extends Counted implements Waiting {
   /** Says who works on the call from now on. Pipelined calls that have waited for it go to it. */
   accept(executor: Executor): void {
     if (executor.pipeline === undefined || !this.isAwaited) this.acceptNow(executor);
-    else cascade({ run: () => this.acceptNow(executor) });
+    else trampoline({ run: () => this.acceptNow(executor) });
   }
 
   private acceptNow(executor: Executor): void {
@@ -131,7 +131,7 @@ export class ResultPromise extends Counted implements Waiting {
 
   /** Takes `payload`. */
   fulfill(payload: Payload): void {
-    cascade({ run: () => this.fulfillNow(payload) });
+    trampoline({ run: () => this.fulfillNow(payload) });
   }
 
   private fulfillNow(payload: Payload): void {
@@ -153,7 +153,7 @@ export class ResultPromise extends Counted implements Waiting {
   }
 
   reject(error: RpcError): void {
-    cascade({ run: () => this.rejectNow(error) });
+    trampoline({ run: () => this.rejectNow(error) });
   }
 
   private rejectNow(error: RpcError): void {

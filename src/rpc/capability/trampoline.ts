@@ -1,5 +1,5 @@
 /**
- * What follows from each other: a release that is the last one, and so releases what was held; an answer that others wait
+ * A trampoline for what follows from each other: a release that is the last one, and so releases what was held; an answer that others wait
  * for. Peers decide how long such a chain gets, so that the steps of one do not nest: a step that comes up inside of another one
  * is taken behind it. To who started the first, all are taken at once.
  */
@@ -11,7 +11,7 @@ let isRunning = false;
 let waiting: Step[] = [];
 
 /** Takes `step` now, with all that follow from it – or, if it follows from another one, behind that. */
-export function cascade(step: Step): void {
+export function trampoline(step: Step): void {
   if (isRunning) {
     waiting.push(step);
     return;

@@ -19,7 +19,7 @@
 
 import type { CallRequest } from "../capability/request.js";
 import type { Executor, ResultPromise } from "../capability/result.js";
-import { cascade } from "../capability/trampoline.js";
+import { trampoline } from "../capability/trampoline.js";
 import { RpcError } from "../errors.js";
 import { DESCRIPTOR } from "../wire/layout.js";
 import type { Path, WireDescriptor, WireTarget } from "../wire/messages.js";
@@ -164,7 +164,7 @@ export class Question implements Executor {
     this.dependencies = undefined;
     for (const other of dependencies) {
       // One that nobody refers to may be a dependent itself, and so on.
-      if (--other.dependents === 0) cascade({ run: () => other.finishIfUnused() });
+      if (--other.dependents === 0) trampoline({ run: () => other.finishIfUnused() });
     }
   }
 

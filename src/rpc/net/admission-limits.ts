@@ -4,7 +4,7 @@
  */
 import { readFileSync } from "node:fs";
 
-export interface DoorLimits {
+export interface AdmissionLimits {
   /**
    * Most connections that peers may have made to a vat: some thousand workers, and as many clients. Each costs some 60 KB and a
    * file; of those, connections may use half of what the process may have. A known peer that comes back has its place. Over it, a
@@ -52,7 +52,7 @@ export interface DoorLimits {
 }
 
 /** The limits for a vat that says nothing of those that are not in `options`. */
-export function doorLimits(options: Partial<DoorLimits> = {}): DoorLimits {
+export function admissionLimits(options: Partial<AdmissionLimits> = {}): AdmissionLimits {
   const files = openFileLimit();
   return {
     connections: Math.min(10_000, files / 2),

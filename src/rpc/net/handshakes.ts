@@ -15,7 +15,7 @@
  */
 import type { Socket } from "node:net";
 import { timeout } from "../../async/index.js";
-import type { DoorLimits } from "./admission-limits.js";
+import type { AdmissionLimits } from "./admission-limits.js";
 import { awaitClientHello } from "./client-hello.js";
 import { ByOrigin, originOf } from "./origin.js";
 
@@ -47,7 +47,7 @@ export class Handshakes {
   readonly #working = new ByOrigin<Entry>();
   readonly #slow = new ByOrigin<Entry>();
 
-  constructor(private readonly limits: DoorLimits) {}
+  constructor(private readonly limits: AdmissionLimits) {}
 
   get count(): number {
     return this.#silent.size + this.#waiting.size + this.#working.size + this.#slow.size;

@@ -9,7 +9,7 @@ import { connect, createServer, type Server, type Socket } from "node:net";
 import { dirname } from "node:path";
 import { RpcError } from "../errors.js";
 import { type Address, formatAddress, formatHostPort } from "./address.js";
-import { type DoorLimits, doorLimits } from "./admission-limits.js";
+import { type AdmissionLimits, admissionLimits } from "./admission-limits.js";
 import { KEEPALIVE_IDLE_MS } from "./dial.js";
 import { Handshakes } from "./handshakes.js";
 import type { Identity } from "./identity.js";
@@ -33,7 +33,7 @@ export interface ListenOptions {
   /** Takes a connection; with TLS, of a peer that holds the key with this digest. */
   onConnection(socket: Socket, description: string, fingerprint: Uint8Array | undefined): void;
   readonly log: VatLog;
-  readonly limits?: Partial<DoorLimits> | undefined;
+  readonly limits?: Partial<AdmissionLimits> | undefined;
 }
 
 export class Listener implements Endpoint {
@@ -47,7 +47,7 @@ export class Listener implements Endpoint {
   private constructor(server: Server, address: Address, options: ListenOptions) {
     this.#server = server;
     this.#options = options;
-    this.#handshakes = new Handshakes(doorLimits(options.limits));
+    this.#handshakes = new Handshakes(admissionLimits(options.limits));
     this.address = address;
     this.tls = options.identity !== undefined;
     server.on("connection", (socket) => this.#onConnection(socket));

@@ -20,7 +20,7 @@ import { Connection, type ConnectionOptions } from "../connection/connection.js"
 import { RpcError } from "../errors.js";
 import type { Capability } from "../types.js";
 import { type Address, formatAddress } from "./address.js";
-import { type DoorLimits, doorLimits } from "./admission-limits.js";
+import { type AdmissionLimits, admissionLimits } from "./admission-limits.js";
 import { dial } from "./dial.js";
 import { Identity } from "./identity.js";
 import { type Endpoint, Listener, type VatLog } from "./listener.js";
@@ -40,7 +40,7 @@ export interface VatOptions {
   restore?(id: Uint8Array, connection: Connection | undefined): Capability;
   readonly limits?: ConnectionOptions["limits"];
   /** What those who connect to this vat may cost it. */
-  readonly doorLimits?: Partial<DoorLimits>;
+  readonly admissionLimits?: Partial<AdmissionLimits>;
   readonly metrics?: ConnectionOptions["metrics"];
   readonly log?: VatLog;
 }
@@ -64,7 +64,7 @@ interface Peer {
 
 export class Vat {
   readonly #options: VatOptions;
-  readonly #doorLimits: DoorLimits;
+  readonly #admissionLimits: AdmissionLimits;
   #identity: Identity | undefined;
   /** All connections, each with the end of its socket. */
   readonly #connections = new Map<Connection, Promise<void>>();
@@ -79,8 +79,8 @@ export class Vat {
 
   constructor(options: VatOptions = {}) {
     this.#options = options;
-    this.#doorLimits = doorLimits(options.doorLimits);
-    this.#visitors = new Visitors(this.#doorLimits);
+    this.#admissionLimits = admissionLimits(options.admissionLimits);
+    this.#visitors = new Visitors(this.#admissionLimits);
     this.#identity = options.identity;
   }
 
@@ -107,7 +107,7 @@ export class Vat {
     const listener = await Listener.listen(address, {
       identity: tls ? this.identity : undefined,
       log: this.#log,
-      limits: this.#doorLimits,
+      limits: this.#admissionLimits,
       onConnection: (socket, description, fingerprint) => {
         this.#admit(socket, description, fingerprint && keyOf(fingerprint));
       },
@@ -203,7 +203,7 @@ export class Vat {
   #admit(socket: Socket, description: string, key: string | undefined): void {
     const isKnown = key !== undefined && this.#peers.has(key);
     if (!isKnown && !this.#visitors.makeRoom()) {
-      const reason = `there are ${this.#doorLimits.connections} connections, and no more are allowed`;
+      const reason = `there are ${this.#admissionLimits.connections} connections, and no more are allowed`;
       this.#log("warning", `Rejecting new connection from ${description}: ${reason}`);
       socket.destroy();
       return;

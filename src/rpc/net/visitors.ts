@@ -8,7 +8,7 @@ import type { Socket } from "node:net";
 import { timeout } from "../../async/index.js";
 import type { Connection } from "../connection/connection.js";
 import { RpcError } from "../errors.js";
-import type { DoorLimits } from "./admission-limits.js";
+import type { AdmissionLimits } from "./admission-limits.js";
 import { ByOrigin } from "./origin.js";
 
 interface Visitor {
@@ -22,7 +22,7 @@ export class Visitors {
   /** Strangers, and some who were when they were last looked at. */
   readonly #strangers = new ByOrigin<Visitor>();
 
-  constructor(private readonly limits: DoorLimits) {}
+  constructor(private readonly limits: AdmissionLimits) {}
 
   /** Whether there is room for one more, if need be because a stranger has been dropped for it. */
   makeRoom(): boolean {

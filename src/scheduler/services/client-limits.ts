@@ -4,7 +4,7 @@
  */
 import { RpcError } from "../../rpc/errors.js";
 import { quoted } from "../../text/index.js";
-import type { Rush } from "./memory-release.js";
+import type { MemoryRelease } from "./memory-release.js";
 
 export interface GuardRails {
   /** Jobs that a client may have queued, in all pools together. */
@@ -93,10 +93,10 @@ export class QueueAccount {
 export class TicketAccount {
   private tickets = 0;
 
-  /** `rush` counts those of all connections. */
+  /** `memory` counts those of all connections. */
   constructor(
     private readonly limits: GuardRails,
-    private readonly rush: Rush,
+    private readonly memory: MemoryRelease,
   ) {}
 
   /** Counts a ticket that is to be given out. Throws an `RpcError` (overloaded) if it is one too many. */
@@ -108,12 +108,12 @@ export class TicketAccount {
       );
     }
     this.tickets++;
-    this.rush.enter();
+    this.memory.enter();
   }
 
   leave(): void {
     this.tickets--;
-    this.rush.leave();
+    this.memory.leave();
   }
 }
 

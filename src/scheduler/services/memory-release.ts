@@ -1,6 +1,7 @@
 /**
- * Memory after a rush. The runtime collects garbage when something needs the room. A scheduler that had a hundred thousand jobs
- * and has none any more needs none, and would keep what they took, hundreds of megabytes, until the next rush.
+ * The release of memory after a rush. The runtime collects garbage when something needs the room. A scheduler that
+ * had a hundred thousand jobs and has none any more needs none, and would keep what they took, hundreds of megabytes,
+ * until the next rush.
  *
  * States: calm → rush, when many tickets are held at a time → calm, when hardly any are left; garbage is then collected, some times.
  */
@@ -19,7 +20,7 @@ const PAUSE_MS = 1000;
 /** V8 looks for garbage when memory outside of its heap has grown by 64 MiB since it last did. */
 const NUDGE_BYTES = 96 * 1024 * 1024;
 
-export class Rush {
+export class MemoryRelease {
   private tickets = 0;
   private isOn = false;
   private left = 0;

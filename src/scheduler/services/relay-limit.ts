@@ -8,7 +8,7 @@ import { type Connection, RpcError } from "../../rpc/index.js";
 /** How often is looked, in ms. What comes in meanwhile, some hundred megabytes at worst, is over the bound. */
 const INTERVAL_MS = 1000;
 
-export class RelayGuard {
+export class RelayLimit {
   private readonly connections = new Set<Connection>();
   private readonly timer: NodeJS.Timeout;
 

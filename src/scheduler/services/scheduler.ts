@@ -24,7 +24,7 @@ import type { Store } from "../state/store.js";
 import { type GuardRails, TicketAccount } from "./client-limits.js";
 import { type Access, Clients } from "./clients.js";
 import { ClusterPool, type PoolEvents } from "./cluster-pool.js";
-import { Rush } from "./memory-release.js";
+import { MemoryRelease } from "./memory-release.js";
 import { ClusterPoolAdmin } from "./pool-admin.js";
 import { submissionService } from "./submissions.js";
 
@@ -51,7 +51,7 @@ export class Scheduler {
   /** Services with derived ids, by the id's hash. */
   private readonly services = new Map<string, (connection: Connection | undefined) => Capability>();
   private readonly ticketAccounts = new WeakMap<Connection, TicketAccount>();
-  private readonly rush = new Rush();
+  private readonly memory = new MemoryRelease();
 
   constructor(private readonly options: SchedulerOptions) {
     const { clock = () => Date.now() / 1000, derivedId, guardRails, log, store } = options;
@@ -144,7 +144,7 @@ export class Scheduler {
   private ticketAccountOf(connection: Connection | undefined): TicketAccount {
     const known = connection && this.ticketAccounts.get(connection);
     if (known) return known;
-    const account = new TicketAccount(this.options.guardRails, this.rush);
+    const account = new TicketAccount(this.options.guardRails, this.memory);
     if (connection) this.ticketAccounts.set(connection, account);
     return account;
   }
