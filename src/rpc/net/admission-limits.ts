@@ -51,9 +51,11 @@ export interface AdmissionLimits {
   readonly waitingHandshakes: number;
 }
 
-/** The limits for a vat that says nothing of those that are not in `options`. */
-export function admissionLimits(options: Partial<AdmissionLimits> = {}): AdmissionLimits {
-  const files = openFileLimit();
+/** The limits for a vat that says nothing of those that are not in `options`, in a process that may open so many files. */
+export function admissionLimits(
+  options: Partial<AdmissionLimits> = {},
+  files = openFileLimit(),
+): AdmissionLimits {
   return {
     connections: Math.min(10_000, files / 2),
     strangerMs: 120_000,
