@@ -17,7 +17,14 @@ export {
   VOLATILE,
   withOwnMounts,
 } from "./mounts.js";
-export { endOrphans, killAll, OWNER_MARK, signalAll, withEnvironment } from "./orphans.js";
+export { endOrphans, OWNER_MARK } from "./orphans.js";
 export { PipePool } from "./pipe.js";
 export { endingText, ProgramError, run, runLogged, start } from "./process.js";
+export {
+  environmentOf,
+  killAll,
+  processesWhere,
+  signalAll,
+  withEnvironment,
+} from "./processes.js";
 export { END_OF_ARCHIVE, type EntryType, padding, tarHeader } from "./tar-header.js";

@@ -2,8 +2,8 @@
  * What a killed worker leaves running: Git goes on, and changes the clones that the next worker uses. So what this worker
  * starts is marked with its process id, in the environment, which all that it starts in turn inherits.
  */
-import { readdir, readFile, readlink, realpath } from "node:fs/promises";
-import { killAll } from "../../system/index.js";
+import { readlink, realpath } from "node:fs/promises";
+import { environmentOf, killAll, processesWhere } from "../../system/index.js";
 import { isRunning } from "../files.js";
 
 const VARIABLE = "OCLUSTER_WORKER";
@@ -14,20 +14,14 @@ export const OWNER_MARK: Readonly<Record<string, string>> = { [VARIABLE]: String
 /** Kills what workers that are gone have left running below `directory`; resolves when it is gone, too. */
 export async function endOrphans(directory: string): Promise<void> {
   const root = await realpath(directory);
-  await killAll(() => findOrphans(root));
+  await killAll(() => processesWhere((pid) => isOrphan(pid, root)));
 }
 
-async function findOrphans(root: string): Promise<number[]> {
-  const pids = (await readdir("/proc")).filter((name) => /^\d+$/.test(name));
-  const found = await Promise.all(
-    pids.map(async (pid) => {
-      // It may be gone by now, or somebody else's.
-      const cwd = await readlink(`/proc/${pid}/cwd`).catch(() => "");
-      if (cwd !== root && !cwd.startsWith(`${root}/`)) return [];
-      const environment = await readFile(`/proc/${pid}/environ`, "latin1").catch(() => "");
-      const owner = new RegExp(`(?:^|\0)${VARIABLE}=(\\d+)\0`).exec(environment)?.[1];
-      return owner !== undefined && !isRunning(Number(owner)) ? [Number(pid)] : [];
-    }),
-  );
-  return found.flat();
+async function isOrphan(pid: number, root: string): Promise<boolean> {
+  // It may be gone by now, or somebody else's.
+  const cwd = await readlink(`/proc/${pid}/cwd`).catch(() => "");
+  if (cwd !== root && !cwd.startsWith(`${root}/`)) return false;
+  const environment = (await environmentOf(pid)).toString("latin1");
+  const owner = new RegExp(`(?:^|\0)${VARIABLE}=(\\d+)\0`).exec(environment)?.[1];
+  return owner !== undefined && !isRunning(Number(owner));
 }
