@@ -9,3 +9,4 @@ export { setActive } from "./pause.js";
 export { show } from "./show.js";
 export { top } from "./top.js";
 export { update } from "./update.js";
+export { usage } from "./usage.js";

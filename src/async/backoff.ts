@@ -1,12 +1,19 @@
 /**
- * When to connect again. At most one attempt in `MIN_INTERVAL_MS`; after failures in a row the interval grows, and a
- * random part keeps the workers of a scheduler that was restarted from all coming back in the same moment.
+ * When to connect again. At most one attempt in `minMs`; after failures in a row the interval grows, and a random part keeps
+ * those who wait for a scheduler that was restarted from all coming back in the same moment.
  */
-const MIN_INTERVAL_MS = 10_000;
-const MAX_INTERVAL_MS = 30_000;
 const GROWTH = 1.5;
 /** The random part, as a fraction of the interval. */
 const JITTER = 0.1;
+
+/** From the first interval to the longest, in ms. */
+export interface BackoffRange {
+  readonly minMs: number;
+  readonly maxMs: number;
+}
+
+/** Of workers, which are there for years. */
+const PATIENT: BackoffRange = { minMs: 10_000, maxMs: 30_000 };
 
 export class Backoff {
   #failures = 0;
@@ -16,6 +23,7 @@ export class Backoff {
   constructor(
     private readonly now: () => number = () => performance.now(),
     private readonly random: () => number = Math.random,
+    private readonly range: BackoffRange = PATIENT,
   ) {}
 
   /** An attempt begins. */
@@ -30,7 +38,8 @@ export class Backoff {
 
   /** The connection, or the attempt at one, has failed: the ms to wait before the next attempt. */
   failed(): number {
-    const interval = Math.min(MAX_INTERVAL_MS, MIN_INTERVAL_MS * GROWTH ** this.#failures++);
+    const { maxMs, minMs } = this.range;
+    const interval = Math.min(maxMs, minMs * GROWTH ** this.#failures++);
     const left = Math.max(0, this.#lastAttempt + interval - this.now());
     return left + interval * JITTER * this.random();
   }

@@ -2,7 +2,7 @@
  * Waiting, and sharing the event loop's time.
  */
 export { unlessAborted } from "./abort.js";
-export { Backoff } from "./backoff.js";
+export { Backoff, type BackoffRange } from "./backoff.js";
 export { Condition } from "./condition.js";
 export { type Deferred, deferred } from "./deferred.js";
 export { type DeferredTask, DeferredWork } from "./deferred-work.js";

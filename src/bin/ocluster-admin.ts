@@ -6,6 +6,8 @@ import {
   decimal,
   duration,
   integer,
+  moment,
+  nonEmpty,
   option,
   type Parser,
   program,
@@ -20,6 +22,16 @@ import type { Capability } from "../rpc/index.js";
 /**
  * `ocluster-admin`: administers a scheduler.
  */
+import {
+  cancelCommand,
+  checkSpan,
+  jobCommand,
+  jobsCommand,
+  logsCommand,
+  recordsCommand,
+  recordsOptions,
+  runJobs,
+} from "./job-commands.js";
 import { rpcFailure } from "./rpc-failure.js";
 
 /** A command that has the scheduler's `admin.cap`. */
@@ -229,6 +241,35 @@ const exec = adminCommand("exec", "Run a command on this machine for each worker
     }),
   );
 
+const OWNER = { program: "ocluster-admin", capFile: "admin.cap" };
+
+const jobs = jobsCommand(OWNER, "List the jobs of all clients, the newest first.", [
+  "jobs linux-x86_64 --worker=w3 --since=yesterday",
+  "jobs --state=failed --since=12h --json",
+])
+  .addOption(option("--client <ID>", "Only those of this client.", nonEmpty))
+  .addOption(option("--worker <NAME>", "Only those that this worker has had.", nonEmpty))
+  .argument("[POOL]", "Only those of this pool.")
+  .action((pool, options) => {
+    const { client, worker } = options;
+    return runJobs(options, { pool, client, worker }, { ofAll: true });
+  });
+
+const usage = recordsCommand(OWNER, "usage", "Show what each client had of the cluster.", [
+  "usage --since=7d",
+  "usage --since=2026-11-01 --until=2026-12-01 --json",
+])
+  .addOption(option("--since <DATE>", "From then on (default: 7d).", moment))
+  .addOption(option("--until <DATE>", "Until then (default: now).", moment))
+  .option("--json", "Print JSON, one line for each client.", false)
+  .action(async (options) => {
+    const { json, since = moment("7d"), until = moment("now") } = options;
+    checkSpan(since, until);
+    const { withRecords } = await import("../client/index.js");
+    const { usage } = await import("../admin/index.js");
+    await withRecords(recordsOptions(options), (admin) => usage(admin, { since, until }, json));
+  });
+
 await runMain(
   program(
     "ocluster-admin",
@@ -246,6 +287,11 @@ await runMain(
       update,
       forget,
       exec,
+      jobs,
+      jobCommand(OWNER),
+      logsCommand(OWNER),
+      cancelCommand(OWNER),
+      usage,
     ],
     [
       "ocluster-admin -c admin.cap show",

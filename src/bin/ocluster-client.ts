@@ -3,18 +3,31 @@ import type { Action, Secret, Source } from "../api/index.js";
 import {
   command,
   connectOption,
+  duration,
   existingFile,
   imageTarget,
   nonEmpty,
   option,
   program,
+  repeatedArgument,
   repeatedOption,
   runMain,
   secretFile,
 } from "../cli/index.js";
 /**
- * `ocluster-client`: submits jobs to a scheduler.
+ * `ocluster-client`: submits jobs to a scheduler, and looks after those that it keeps.
  */
+import { DURABLE_OPTIONS, type DurableCommand, durableOptions } from "./durable-options.js";
+import {
+  cancelCommand,
+  jobCommand,
+  jobNumber,
+  jobsCommand,
+  logsCommand,
+  recordsCommand,
+  recordsOptions,
+  runJobs,
+} from "./job-commands.js";
 import { rpcFailure } from "./rpc-failure.js";
 
 /** A command that submits a job. */
@@ -25,7 +38,7 @@ function submitCommand(name: string, summary: string, examples: readonly string[
     .addOption(
       option(
         "--cache-hint <STRING>",
-        "Jobs with the same hint like to run on the same worker.",
+        "Jobs with the same hint share a worker's cache.",
         String,
       ).default(""),
     )
@@ -34,17 +47,25 @@ function submitCommand(name: string, summary: string, examples: readonly string[
     .addOption(
       option("--log-file <FILE>", "Write the job's log there, not on standard output.", nonEmpty),
     )
-    .option("--json", "Print the result as JSON, and the log on standard error.", false)
+    .option("--json", "Result as JSON, log on standard error.", false)
+    .option("--detach", "Print its number and end: the scheduler keeps it.", false)
+    .option("--durable", "Follow it, but do not cancel it when interrupted.", false)
+    .addOption(DURABLE_OPTIONS.name)
+    .addOption(DURABLE_OPTIONS.key)
+    .addOption(DURABLE_OPTIONS.retries)
+    .addOption(DURABLE_OPTIONS.lostRetries)
+    .addOption(DURABLE_OPTIONS.retryDelay)
+    .addOption(DURABLE_OPTIONS.timeout)
+    .addOption(DURABLE_OPTIONS.after)
     .argument("[URL]", "Git repository of the build context.")
     .argument("[HASH...]", "Commits to use, by full hash; they are merged.");
 }
 
-interface CommonOptions {
+interface CommonOptions extends DurableCommand {
   readonly connect: string;
   readonly pool: string;
   readonly cacheHint: string;
   readonly urgent: boolean;
-  readonly logFile?: string | undefined;
   readonly json: boolean;
   readonly verbosity: string;
 }
@@ -53,9 +74,13 @@ async function submitJob(
   options: CommonOptions,
   job: { readonly action: Action; readonly source: Source | undefined; readonly secrets: Secret[] },
 ): Promise<void> {
-  const { submit } = await import("../client/index.js");
+  const durable = durableOptions(options);
+  const { submit, submitDetached, submitDurable } = await import("../client/index.js");
   const descr = { ...job, cacheHint: options.cacheHint };
-  await submit({ ...options, descr, quiet: options.verbosity === "quiet" });
+  const what = { ...options, descr, quiet: options.verbosity === "quiet" };
+  if (!durable) await submit(what);
+  else if (options.detach) await submitDetached({ ...what, durable });
+  else await submitDurable({ ...what, durable });
 }
 
 const submitDocker = submitCommand("submit-docker", "Submit a Docker build to the scheduler.", [
@@ -98,11 +123,58 @@ const submitObuilder = submitCommand(
     await submitJob(options, { action, source, secrets: readSecrets(options.secret) });
   });
 
+const OWNER = { program: "ocluster-client", capFile: "submission.cap" };
+
+const jobs = jobsCommand(OWNER, "List your jobs, the newest first.", [
+  "jobs",
+  "jobs --state=failed --since=yesterday",
+  "jobs --since=1d --json",
+])
+  .addOption(option("--pool <ID>", "Only those of this pool.", nonEmpty))
+  .action((options) => runJobs(options, { pool: options.pool }, { ofAll: false }));
+
+const wait = recordsCommand(
+  OWNER,
+  "wait",
+  "Wait until jobs have ended; fails unless all succeeded.",
+  ["wait 17", "wait 17 18 19 --timeout=1h"],
+)
+  .addOption(option("--timeout <TIME>", "Wait no longer than that.", duration))
+  .option("--json", "Print JSON, one line for each job.", false)
+  .addArgument(repeatedArgument("<JOB...>", "Numbers of jobs.", jobNumber))
+  .action(async (numbers, options) => {
+    const { waitForJobs } = await import("../client/index.js");
+    const { json, timeout } = options;
+    await waitForJobs({ ...recordsOptions(options), jobs: numbers, timeout, json });
+  });
+
+const retry = recordsCommand(
+  OWNER,
+  "retry",
+  "Try jobs once more that have ended without success.",
+  ["retry 17"],
+)
+  .option("--json", "Print JSON, one line for each job.", false)
+  .addArgument(repeatedArgument("<JOB...>", "Numbers of jobs.", jobNumber))
+  .action(async (numbers, options) => {
+    const { retryJobs } = await import("../client/index.js");
+    await retryJobs({ ...recordsOptions(options), jobs: numbers, json: options.json });
+  });
+
 await runMain(
   program(
     "ocluster-client",
-    "Submits build jobs to a scheduler.",
-    [submitDocker, submitObuilder],
+    "Submits build jobs to a scheduler, and looks after them.",
+    [
+      submitDocker,
+      submitObuilder,
+      jobs,
+      jobCommand(OWNER),
+      logsCommand(OWNER),
+      wait,
+      cancelCommand(OWNER),
+      retry,
+    ],
     SUBMIT_OBUILDER,
   ),
   rpcFailure,

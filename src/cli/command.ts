@@ -80,6 +80,19 @@ export function argument<F extends string, T>(name: F, description: string, pars
   return result;
 }
 
+/** The last positional argument, `<JOB...>`, that may be given several times; its value is the list of them. */
+export function repeatedArgument<F extends string, T>(
+  name: F,
+  description: string,
+  parser: Parser<T>,
+) {
+  const what = `argument ${name.replace(/\W/g, "")}`;
+  return new Argument(name, description).argParser<T[]>((text, previous) => [
+    ...((previous as T[] | undefined) ?? []),
+    named(what, parser, text),
+  ]);
+}
+
 function optionName(flags: string): string {
   return `option '${/--[\w-]+/.exec(flags)?.[0] ?? flags.split(/[ ,]/, 1)[0]}'`;
 }

@@ -83,8 +83,10 @@ interface Kind {
 /** By the names that options and arguments have for their values; the parsers are in values.ts. */
 const KINDS: Readonly<Record<string, Kind>> = {
   ADDR: { meaning: "tcp:HOST:PORT or unix:PATH" },
+  DATE: { meaning: "7d or 2h ago, today, yesterday, 2026-11-30, 2026-11-30T18:00" },
   "FREE%": { meaning: "0 to 100, of the space that users can have" },
   "ID:FILE": { meaning: "its name in the spec or Dockerfile, and the file that holds its value" },
+  JOBS: { meaning: "numbers of jobs, separated by commas" },
   LIST: { meaning: "words, separated by commas" },
   NAMES: { meaning: "names, separated by commas" },
   PERCENT: { meaning: "0 to 100" },

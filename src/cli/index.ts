@@ -8,6 +8,7 @@ export {
   connectOption,
   option,
   program,
+  repeatedArgument,
   repeatedOption,
   runMain,
 } from "./command.js";
@@ -22,6 +23,7 @@ export {
   imageTarget,
   integer,
   list,
+  moment,
   namedUrls,
   nonEmpty,
   oneOf,

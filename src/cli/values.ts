@@ -5,7 +5,7 @@
  * `option '--capacity': invalid value 'ten', expected a whole number of at least 1`.
  */
 import { type Stats, statSync } from "node:fs";
-import { parseImageTarget } from "../text/index.js";
+import { parseImageTarget, readDuration, readMoment } from "../text/index.js";
 
 /** A value that does not parse. The message stands after `option '--x': `. */
 export class ValueError extends Error {
@@ -75,17 +75,20 @@ export const percentage: Parser<number> = (text) => {
 /** A TCP port; 0 lets the system choose one. */
 export const port: Parser<number> = integer({ min: 0, max: 65535 });
 
-const SECONDS_PER = { ms: 0.001, s: 1, m: 60, h: 3600, d: 86400 } as const;
-
 /** A duration in seconds: a number of seconds (`600`, `0.5`), or parts with units (`10m`, `1h30m`, `250ms`). */
 export const duration: Parser<number> = (text) => {
-  if (/^\d+(\.\d+)?$/.test(text)) return Number(text);
-  if (!/^(\d+(\.\d+)?(ms|s|m|h|d))+$/.test(text)) {
+  const seconds = readDuration(text);
+  if (seconds === null) {
     throw invalid(text, "a number of seconds, or a duration such as 10m or 1h30m");
   }
-  let seconds = 0;
-  for (const [, amount, unit] of text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h|d)/g)) {
-    seconds += Number(amount) * SECONDS_PER[unit as keyof typeof SECONDS_PER];
+  return seconds;
+};
+
+/** A moment, in seconds since the Unix epoch: so long ago (`7d`, `2h`), `today`, `yesterday`, or an ISO date. */
+export const moment: Parser<number> = (text) => {
+  const seconds = readMoment(text, Date.now() / 1000);
+  if (seconds === null) {
+    throw invalid(text, "a time such as 7d, 2h, yesterday, 2026-11-30 or 2026-11-30T18:00");
   }
   return seconds;
 };

@@ -1,6 +1,13 @@
 /**
- * What the commands of users do.
+ * What the commands of users do, and operators' with jobs.
  */
+export { submitDetached, submitDurable } from "./durable.js";
 export { dockerAction, obuilderAction, readSecrets, sourceOf } from "./job-options.js";
+export { cancelJobs, retryJobs } from "./jobs/change-jobs.js";
+export { listJobs } from "./jobs/list-jobs.js";
+export { withRecords } from "./jobs/records-session.js";
+export { showJob } from "./jobs/show-job.js";
+export { showLog } from "./jobs/show-log.js";
+export { waitForJobs } from "./jobs/wait.js";
 export { describeRefusal, withService } from "./session.js";
 export { submit } from "./submit.js";

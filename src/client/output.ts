@@ -6,8 +6,11 @@
  *     --json         log on standard error (unless in a file), result on standard output, as one line of JSON
  */
 import { closeSync, openSync, writeSync } from "node:fs";
+import type { JobRecords } from "../api/index.js";
 import type { RpcError } from "../rpc/index.js";
 import { quoted, visibleJson, visibleLines } from "../text/index.js";
+import { jobJson } from "./jobs/job-json.js";
+import { describeState, withoutStop } from "./jobs/job-text.js";
 
 export interface OutputOptions {
   readonly logFile?: string | undefined;
@@ -49,6 +52,13 @@ export class ClientOutput {
     else print(visibleLines(`${error}.`));
   }
 
+  /** A durable job has ended: programs get its record. */
+  ended(record: JobRecords.JobRecord): void {
+    if (this.json) print(jobJson(record));
+    else if (record.state === "succeeded") this.succeeded(record.output);
+    else print(`${capitalized(withoutStop(describeState(record)))}.`);
+  }
+
   /** The job was refused, or who ran it is gone. People read about that on standard error. */
   lost({ kind, message }: RpcError): void {
     if (this.json) print(visibleJson({ ok: false, kind, reason: message }));
@@ -57,6 +67,10 @@ export class ClientOutput {
   close(): void {
     if (this.file !== undefined) closeSync(this.file);
   }
+}
+
+function capitalized(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
 function print(line: string): void {

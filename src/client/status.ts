@@ -37,6 +37,13 @@ export class JobStatus {
     this.draw();
   }
 
+  /** Who knows better than the log says what the job is doing. */
+  phaseIs(phase: string): void {
+    this.head = null;
+    this.phase = phase;
+    this.draw();
+  }
+
   /** Has `write` show a part of the log on the same terminal, and learns from it. */
   log(data: Uint8Array, write: () => void): void {
     if (this.head !== null) this.learn(data);

@@ -7,6 +7,7 @@ export { configureLog, LOG_FORMATS, type Logger, logger, VERBOSITIES } from "./l
 export { Screen } from "./screen.js";
 export { feedWatchdog, notifyServiceManager } from "./service-manager.js";
 export { describeOnSignal, dieOf, Interrupted, interruptible } from "./signals.js";
+export { type Column, Table } from "./table.js";
 export {
   COLORS,
   type ColorChoice,

@@ -6,4 +6,12 @@ export { IgnoreFile, type IgnorePattern } from "./ignore-file.js";
 export { parseImageTarget, type TargetProblem } from "./image-target.js";
 export { compareNames, findName } from "./names.js";
 export { escaped, mustQuote, quoted } from "./quoting.js";
+export {
+  isoMoment,
+  readDuration,
+  readMoment,
+  writeDuration,
+  writeMoment,
+  writeSize,
+} from "./units.js";
 export { visible, visibleJson, visibleLines } from "./visible.js";

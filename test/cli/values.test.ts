@@ -104,6 +104,11 @@ describe("values that mean nothing", () => {
       "soon",
       "invalid value 'soon', expected a number of seconds, or a duration such as 10m or 1h30m",
     ],
+    [
+      values.moment,
+      "5",
+      "invalid value '5', expected a time such as 7d, 2h, yesterday, 2026-11-30 or 2026-11-30T18:00",
+    ],
     [values.size(), "5iB", "invalid value '5iB', expected a size such as 512M or 20GB"],
     [values.size(), "-1M", "invalid value '-1M', expected a size such as 512M or 20GB"],
     [values.nonEmpty, "", "the value must not be empty"],

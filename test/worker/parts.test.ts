@@ -30,6 +30,17 @@ describe("connecting again", () => {
     expect(attempts(6, 3, 0)).toEqual([0, 10_000, 25_000, 47_500, 77_500, 107_500]);
   });
 
+  it("is tried sooner by those who have somebody waiting", () => {
+    const range = { minMs: 1000, maxMs: 2000 };
+    const backoff = new Backoff(
+      () => 0,
+      () => 0,
+      range,
+    );
+    backoff.attempt();
+    expect([backoff.failed(), backoff.failed(), backoff.failed()]).toEqual([1000, 1500, 2000]);
+  });
+
   it("is spread by chance", () => {
     fc.assert(
       fc.property(fc.double({ min: 0, max: 1, noNaN: true }), (random) => {

@@ -98,12 +98,17 @@ const USAGES: Usages = {
   update: "--connect=FILE [OPTION]… POOL [WORKER]",
   forget: "--connect=FILE [OPTION]… POOL [WORKER]",
   exec: "--connect=FILE [OPTION]… POOL CMD…",
+  jobs: "--connect=FILE [OPTION]… [POOL]",
+  job: "--connect=FILE [OPTION]… JOB",
+  logs: "--connect=FILE [OPTION]… JOB",
+  cancel: "--connect=FILE [OPTION]… JOB…",
+  usage: "--connect=FILE [OPTION]…",
   completion: "[OPTION]… SHELL",
 };
 
 const COMMANDS =
-  "'add-client', 'completion', 'exec', 'explain', 'forget', 'list-clients', 'pause', 'remove-client', 'set-rate', 'show', " +
-  "'top', 'unpause' or 'update'";
+  "'add-client', 'cancel', 'completion', 'exec', 'explain', 'forget', 'job', 'jobs', 'list-clients', 'logs', 'pause', " +
+  "'remove-client', 'set-rate', 'show', 'top', 'unpause', 'update' or 'usage'";
 
 describe.concurrent("a bad command line", () => {
   it.each([
@@ -117,8 +122,14 @@ describe.concurrent("a bad command line", () => {
       "too many arguments, don't know what to do with 'extra'",
     ],
     ["remove-clint", "", "unknown command 'remove-clint', did you mean 'remove-client'?"],
+    ["cancel admin.cap", "cancel", "required argument JOB is missing"],
+    [
+      "usage admin.cap --since=1d --until=7d",
+      "usage",
+      "--until is not after --since: nothing is between them.",
+    ],
     ["frobnicate", "", "unknown command 'frobnicate'."],
-    ["u admin.cap", "", "command 'u' ambiguous and could be either 'unpause' or 'update'"],
+    ["u admin.cap", "", "command 'u' ambiguous and could be 'unpause', 'update' or 'usage'"],
     ["show", "show", "required option --connect is missing"],
     ["show --bogus", "show", "unknown option '--bogus'."],
     ["show --ters", "show", "required option --connect is missing"],

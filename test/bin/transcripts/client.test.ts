@@ -60,10 +60,17 @@ const USAGES: Usages = {
   "": "COMMAND …",
   "submit-docker": "--connect=FILE --pool=ID [OPTION]… [URL] [HASH]…",
   "submit-obuilder": "--connect=FILE --pool=ID --local-file=PATH [OPTION]… [URL] [HASH]…",
+  jobs: "--connect=FILE [OPTION]…",
+  job: "--connect=FILE [OPTION]… JOB",
+  logs: "--connect=FILE [OPTION]… JOB",
+  wait: "--connect=FILE [OPTION]… JOB…",
+  cancel: "--connect=FILE [OPTION]… JOB…",
+  retry: "--connect=FILE [OPTION]… JOB…",
   completion: "[OPTION]… SHELL",
 };
 
-const COMMANDS = "'completion', 'submit-docker' or 'submit-obuilder'";
+const COMMANDS =
+  "'cancel', 'completion', 'job', 'jobs', 'logs', 'retry', 'submit-docker', 'submit-obuilder' or 'wait'";
 const docker = (rest: string) => `submit-docker submission.cap --pool=p ${rest}`;
 
 describe.concurrent("a bad command line", () => {
@@ -154,6 +161,59 @@ describe.concurrent("a bad command line", () => {
       docker("--squash=yes"),
       "submit-docker",
       "option '--squash' is a flag, it cannot take the argument 'yes'",
+    ],
+    ["job submission.cap", "job", "required argument JOB is missing"],
+    [
+      "logs submission.cap x",
+      "logs",
+      "argument JOB: invalid value 'x', expected a whole number of at least 1",
+    ],
+    [
+      "wait submission.cap 1 0",
+      "wait",
+      "argument JOB: invalid value '0', expected a whole number of at least 1",
+    ],
+    ["retry submission.cap", "retry", "required argument JOB is missing"],
+    ["cancel submission.cap", "cancel", "required argument JOB is missing"],
+    [
+      "jobs submission.cap --since=soon",
+      "jobs",
+      "option '--since': invalid value 'soon', expected a time such as 7d, 2h, yesterday, 2026-11-30 or 2026-11-30T18:00",
+    ],
+    [
+      "jobs submission.cap --since=1d --until=2d",
+      "jobs",
+      "--until is not after --since: nothing is between them.",
+    ],
+    [
+      "jobs submission.cap --state=done",
+      "jobs",
+      "option '--state': invalid value 'done', expected one of waiting, queued, running, succeeded, failed, cancelled",
+    ],
+    [
+      docker("--local-dockerfile=Dockerfile --retries=2"),
+      "submit-docker",
+      "--retries is for durable jobs: give --detach or --durable, too.",
+    ],
+    [
+      docker("--after=3,4"),
+      "submit-docker",
+      "--after is for durable jobs: give --detach or --durable, too.",
+    ],
+    [
+      docker("--detach --durable"),
+      "submit-docker",
+      "--detach and --durable exclude each other: only --durable waits.",
+    ],
+    [
+      docker("--detach --log-file=log"),
+      "submit-docker",
+      "With --detach there is no log to put into --log-file: `ocluster-client logs` prints it later.",
+    ],
+    [
+      docker("--detach --lost-retries=many"),
+      "submit-docker",
+      "option '--lost-retries': invalid value 'many', expected a whole number or infinite",
     ],
     [docker("--urgent --cache-hint"), "submit-docker", "option '--cache-hint' needs an argument"],
   ])("%s", async (line, command, message) => {
