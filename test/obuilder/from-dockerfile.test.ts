@@ -176,6 +176,21 @@ describe("RUN", () => {
   });
 });
 
+test("mounts of a RUN do not hide each other", () => {
+  const mounts = "--mount=type=cache,id=i,target=/c/d --mount=type=cache,id=o,target=/c/";
+  expect(ops([`RUN ${mounts} --network=none x`])[1]).toBe(
+    "(run(cache(o(target /c/))(i(target /c/d)))(shell x))",
+  );
+  const secret = "--mount=type=secret,id=s,target=/c/../c/s";
+  expect(problems(["FROM a", `RUN ${mounts} ${secret} x`])).toEqual([
+    {
+      line: 2,
+      message: expect.stringMatching("secret /c/../c/s would be hidden by the cache /c/,"),
+    },
+  ]);
+  expect(ops([`RUN ${mounts} --mount=type=secret,id=s,target=/cs x`])).toHaveLength(2);
+});
+
 describe("COPY", () => {
   test("is root's work unless it says otherwise", () => {
     expect(ops(["USER 1:2", "COPY a /x", "COPY b /y", "COPY --chown=1:2 c /z", "RUN d"])).toEqual([

@@ -2,6 +2,7 @@
  * RUN: its two forms, here-documents, and the flags that a spec has a counterpart for.
  */
 
+import { posix } from "node:path";
 import {
   type Cache,
   isUnixUser,
@@ -64,7 +65,26 @@ function convertFlags(flags: readonly Flag[], user: User, rules: WordRules): Run
       throw new InstructionError(`RUN --${name} has no counterpart`);
     }
   }
-  return { cache, network, secrets };
+  for (const { target } of secrets) {
+    const cover = cache.find((each) => isWithin(target, each.target));
+    if (!cover) continue;
+    throw new InstructionError(
+      `the secret ${target} would be hidden by the cache ${cover.target}, as a spec mounts caches last; ` +
+        "give it a target elsewhere",
+    );
+  }
+  return { cache: outerFirst(cache), network, secrets };
+}
+
+/** Caches in an order in which none hides another, as Docker has them; a spec mounts them as they stand. */
+function outerFirst(caches: readonly Cache[]): Cache[] {
+  const depth = ({ target }: Cache) => posix.normalize(`${target}/`).split("/").length;
+  const isNested = caches.some((a) => caches.some((b) => a !== b && isWithin(a.target, b.target)));
+  return isNested ? caches.toSorted((a, b) => depth(a) - depth(b)) : [...caches];
+}
+
+function isWithin(path: string, dir: string): boolean {
+  return posix.normalize(`${path}/`).startsWith(posix.normalize(`${dir}/`));
 }
 
 function convertNetwork(value: string | undefined): string[] {
