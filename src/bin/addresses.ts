@@ -1,11 +1,14 @@
 /**
  * Values of options that name an address to listen on or to be reached at.
  */
-import { type Parser, port, ValueError } from "../cli/index.js";
+import { described, type Parser, port, ValueError } from "../cli/index.js";
 import { type Address, AddressError, parseAddress, parseHostPort } from "../rpc/net/address.js";
 
 /** `tcp:HOST:PORT` or `unix:/PATH`. */
-export const address: Parser<Address> = (text) => orValueError(() => parseAddress(text));
+export const address: Parser<Address> = described(
+  (text) => orValueError(() => parseAddress(text)),
+  { meaning: "tcp:HOST:PORT or unix:PATH" },
+);
 
 /** `PORT` or `ADDR:PORT`. */
 export const listenPort: Parser<{ readonly host: string | undefined; readonly port: number }> = (

@@ -9,9 +9,9 @@ import { resolve } from "node:path";
 import { Option } from "@commander-js/extra-typings";
 import {
   decimal,
+  described,
   duration,
   existingDirectory,
-  explained,
   integer,
   list,
   nonEmpty,
@@ -92,7 +92,7 @@ export const BUILDER_OPTIONS = {
 
 /** An option for the name of a store. */
 export function storeOption<const Flags extends string>(flags: Flags, description: string) {
-  return explained(option(flags, description, nonEmpty), helpOf(STORE_KINDS));
+  return option(flags, description, described(nonEmpty, { meaning: helpOf(STORE_KINDS) }));
 }
 
 /** `--docker-network NAME`; what it is the network of depends on the program. */

@@ -47,7 +47,13 @@ export const DURABLE_OPTIONS = {
   timeout: seldom(
     option("--timeout <TIME>", "How long an attempt may run (default: any time).", duration),
   ),
-  after: seldom(option("--after <JOBS>", "Start when these have succeeded.", list(jobNumber))),
+  after: seldom(
+    option(
+      "--after <JOBS>",
+      "Start when these have succeeded.",
+      list(jobNumber, "numbers of jobs, separated by commas"),
+    ),
+  ),
 } as const;
 
 export interface DurableCommand extends Partial<DurableSubmission.DurableOptions> {

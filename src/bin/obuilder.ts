@@ -6,6 +6,7 @@ import {
   argument,
   assignment,
   command,
+  described,
   existingDirectory,
   existingFile,
   integer,
@@ -39,6 +40,10 @@ const layerId: Parser<string> = (text) => {
     `invalid value '${text}', expected the id of a layer, 64 hexadecimal digits`,
   );
 };
+
+const freePercent = described(percentage, {
+  meaning: "0 to 100, of the space that users can have",
+});
 
 const neededStore = () =>
   storeOption("--store <STORE>", "Where layers are kept.").makeOptionMandatory();
@@ -122,7 +127,7 @@ const prune = storeCommand("prune", "Remove the longest unused layers until ther
   "prune --until=30",
   "prune --keep=1000",
 ])
-  .addOption(option("--until <FREE%>", "Until so much of the space is free.", percentage))
+  .addOption(option("--until <FREE%>", "Until so much of the space is free.", freePercent))
   .addOption(option("--keep <N>", "Until no more layers than that are left.", integer({ min: 0 })))
   .action(async (options) => {
     if (options.until === undefined && options.keep === undefined) {

@@ -4,12 +4,12 @@ import {
   command,
   connectOption,
   decimal,
+  described,
   duration,
   integer,
   moment,
   nonEmpty,
   option,
-  type Parser,
   program,
   runMain,
   unabbreviated,
@@ -74,11 +74,11 @@ const show = adminCommand("show", "Show information about a scheduler, pool or w
   );
 
 /** A pause that is long enough not to be one look after the other. */
-const interval: Parser<number> = (text) => {
+const interval = described((text) => {
   const seconds = duration(text);
   if (seconds < 0.1) throw new ValueError(`invalid value '${text}', expected at least 100ms`);
   return seconds;
-};
+}, duration);
 
 const top = adminCommand("top", "Watch a pool: its workers, its queue, its clients.", [
   "top linux-x86_64",

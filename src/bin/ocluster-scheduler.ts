@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import {
   command,
+  described,
   directory,
   duration,
   existingDirectory,
@@ -30,12 +31,15 @@ const fileName: Parser<string> = (text) => {
 };
 
 /** Comma-separated names, each once. */
-const names: Parser<string[]> = (text) => {
-  const all = list(fileName)(text);
-  const twice = all.find((name, index) => all.indexOf(name) !== index);
-  if (twice !== undefined) throw new ValueError(`the name '${twice}' is given twice`);
-  return all;
-};
+const names = described(
+  (text) => {
+    const all = list(fileName)(text);
+    const twice = all.find((name, index) => all.indexOf(name) !== index);
+    if (twice !== undefined) throw new ValueError(`the name '${twice}' is given twice`);
+    return all;
+  },
+  { meaning: "names, separated by commas" },
+);
 
 const DEFAULT_SECRETS_DIR = "./capnp-secrets";
 

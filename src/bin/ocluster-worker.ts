@@ -119,7 +119,7 @@ const worker = command("ocluster-worker", "Runs a build worker.", [
     option(
       "--allow-push <REPOS>",
       "Docker repositories that users can push to.",
-      list(nonEmpty),
+      list(nonEmpty, "repositories, separated by commas: org/image,localhost:5000/image"),
     ).default([] as string[]),
   )
   .addOption(

@@ -1,24 +1,27 @@
 /**
- * The command line's grammar, ahead of commander's: what users of the reference's command lines are used to.
+ * The grammar of command lines, which users of the reference's are used to: one pass over the words, from which the command is called.
  *
  * Names of commands and long options may be cut short as long as they stay unique; `--opt VALUE` and `--opt=VALUE` are
- * the same; options may stand before the command; the capability file may be the first positional argument; errors name
- * the thing and the nearest alternative. The outcome is a command line in one canonical form, which commander cannot
- * misunderstand: it converts the values and calls the command.
+ * the same, unless the value can be left out; options may stand before the command; the capability file may be the
+ * first positional argument; errors name the thing and the nearest alternative.
  */
-
 import { existsSync } from "node:fs";
 import type { CommandUnknownOpts as Command } from "@commander-js/extra-typings";
 import { UsageError } from "../console/index.js";
+import {
+  argumentValue,
+  factsOf,
+  longest,
+  type DeclaredOption as Option,
+  optionValue,
+} from "./option.js";
+import { alternatives, hint, quoted } from "./spelling.js";
 
-/** An option of a command, as commander describes it. */
-type Option = Command["options"][number];
-
-/** A command line that was understood. */
+/** A command line that was understood, its values not yet looked at. */
 export interface Parsed {
   /** The command to run; the program itself where it has no commands, or where none was named. */
   readonly command: Command;
-  /** The options given, with their values in order ("" for flags). */
+  /** The options given, with their texts in order ("" for flags, and for a value that was left out). */
   readonly given: ReadonlyMap<Option, readonly string[]>;
   readonly positional: readonly string[];
 }
@@ -33,47 +36,46 @@ export class BadCommandLine extends UsageError {
   }
 }
 
-const repeatable = new WeakSet<Option>();
-
-/** Allows an option to be given more than once; its parser accumulates. */
-export function markRepeatable(option: Option): void {
-  repeatable.add(option);
-}
+/** Commands that are known by their whole names only: the abbreviations go on to mean what they mean to the reference. */
+export const unabbreviated = new WeakSet<Command>();
 
 /** Reads the arguments after the program's name. Throws `BadCommandLine`. */
 export function parse(program: Command, argv: readonly string[]): Parsed {
-  const { command, rest } = findCommand(program, argv);
+  const words = [...argv];
   const given = new Map<Option, string[]>();
   const positional: string[] = [];
-  const tokens = [...rest];
-  for (let token = tokens.shift(); token !== undefined; token = tokens.shift()) {
-    if (token === "--") {
-      positional.push(...tokens.splice(0));
-    } else if (isOption(token)) {
-      for (const { option, value } of readOption(command, token, tokens)) {
-        const values = given.get(option) ?? [];
-        if (option.required && values.length > 0 && !repeatable.has(option)) {
-          throw new BadCommandLine(`option '${longest(option)}' cannot be repeated.`, command);
-        }
-        given.set(option, [...values, value]);
-      }
-    } else {
-      positional.push(token);
+  /** Undefined until it is named. Options before that wait, as only the command knows what they mean. */
+  let command = program.commands.length === 0 ? program : undefined;
+  const waiting: Mention[] = [];
+  for (let word = words.shift(); word !== undefined; word = words.shift()) {
+    if (word === "--") {
+      // Nothing after it is a command's name.
+      if (command) positional.push(...words);
+      break;
     }
+    if (isOption(word)) {
+      const known = command ? command.options : optionsOfAny(program);
+      for (const mention of mentions(word, words, known)) {
+        if (command) accept(command, mention, given, positional);
+        else if (mention.first) waiting.push(mention);
+        else throw unknownOption(program, mention.name);
+      }
+    } else if (command) {
+      positional.push(word);
+    } else if (word === "help") {
+      return helpFor(words[0] === undefined ? program : commandNamed(program, words[0]));
+    } else {
+      command = commandNamed(program, word);
+      for (const mention of waiting) accept(command, mention, given, positional);
+    }
+  }
+  if (!command) {
+    command = program;
+    const own = waiting.filter(({ first }) => first && program.options.includes(first));
+    for (const mention of own) accept(program, mention, given, positional);
   }
   takeCapFile(command, given, positional);
   return { command, given, positional };
-}
-
-/** The same command line for commander: the command's names, options with their full names, then `--` and the rest. */
-export function canonical({ command, given, positional }: Parsed): string[] {
-  const options = [...given].flatMap(([option, values]) =>
-    values.flatMap((value) => {
-      if (!option.required) return [longest(option)];
-      return option.long ? [`${option.long}=${value}`] : [longest(option), value];
-    }),
-  );
-  return [...path(command).slice(1), ...options, "--", ...positional];
 }
 
 /** Throws `BadCommandLine` if an option or argument is missing, or one too many. */
@@ -104,43 +106,36 @@ export function checkComplete({ command, given, positional }: Parsed): void {
   }
 }
 
+/** The values of a command's options by their names in camel case. Throws `UsageError` for the first that is none. */
+export function optionValues({ command, given }: Parsed): Record<string, unknown> {
+  const absent = command.options.filter(
+    (option) => !given.has(option) && option.defaultValue !== undefined,
+  );
+  // Those that were given in their order, so that the first error is the first on the command line.
+  return Object.fromEntries(
+    [...absent, ...given.keys()].map((option) => [
+      option.attributeName(),
+      optionValue(option, given.get(option)),
+    ]),
+  );
+}
+
+/** The values of a command's arguments. Throws `UsageError` for the first that is none. */
+export function argumentValues({ command, positional }: Parsed): unknown[] {
+  return command.registeredArguments.map((argument, at) =>
+    argumentValue(argument, positional.slice(at, argument.variadic ? undefined : at + 1)),
+  );
+}
+
 /** The names that lead to a command, the program's own first. */
 export function path(command: Command): string[] {
   return [...(command.parent ? path(command.parent) : []), command.name()];
 }
 
-/** Splits the command's name off; options before it are moved behind it. */
-function findCommand(
-  program: Command,
-  argv: readonly string[],
-): { command: Command; rest: readonly string[] } {
-  if (program.commands.length === 0) return { command: program, rest: argv };
-  const options = [program, ...program.commands].flatMap((command) => command.options);
-  const ofProgram: string[] = [];
-  let at = 0;
-  for (let token = argv[0]; token !== undefined; token = argv[++at]) {
-    if (!isOption(token) || token === "--") break;
-    // Which command the option belongs to is not known yet; all it takes here is whether it takes the next token too.
-    const { short, long, value } = splitToken(token);
-    const [option] = long
-      ? resolve(long, options, (candidate) => candidate.long)
-      : options.filter((candidate) => candidate.short === short);
-    if (!option) throw unknownOption(program, long ?? short!);
-    if (program.options.includes(option)) ofProgram.push(token);
-    if (option.required && value === undefined) at++;
-  }
-  const word = argv[at];
-  if (word === undefined || word === "--") return { command: program, rest: ofProgram };
-  const after = argv.slice(at + 1);
-  if (word === "help") {
-    const command = after[0] === undefined ? program : commandNamed(program, after[0]);
-    return { command, rest: ["--help"] };
-  }
-  return { command: commandNamed(program, word), rest: [...argv.slice(0, at), ...after] };
+function helpFor(command: Command): Parsed {
+  const help = command.options.filter((option) => option.long === "--help");
+  return { command, given: new Map(help.map((option) => [option, [""]])), positional: [] };
 }
-
-/** Commands that are known by their whole names only: the abbreviations go on to mean what they mean to the reference. */
-export const unabbreviated = new WeakSet<Command>();
 
 function commandNamed(program: Command, word: string): Command {
   const named = program.commands.filter((command) =>
@@ -165,85 +160,115 @@ function names(program: Command): string[] {
   return program.commands.map((command) => command.name()).sort();
 }
 
-function isOption(token: string): boolean {
-  return token.length > 1 && token.startsWith("-");
+/** All options that may stand before the command's name. */
+function optionsOfAny(program: Command): Option[] {
+  return [program, ...program.commands].flatMap((command) => command.options);
 }
 
-function splitToken(token: string): { short?: string; long?: string; value?: string | undefined } {
-  if (!token.startsWith("--")) {
-    return { short: token.slice(0, 2), value: token.length > 2 ? token.slice(2) : undefined };
+function isOption(word: string): boolean {
+  return word.length > 1 && word.startsWith("-");
+}
+
+/** An option on the command line, as it was written. */
+interface Mention {
+  /** `--connect`, `--con`, `-c`. */
+  readonly name: string;
+  /** The first of the known options that the name fits; it says whether the next word belongs to it. */
+  readonly first: Option | undefined;
+  readonly text: string | undefined;
+  /** The text was the next word. */
+  readonly apart: boolean;
+}
+
+/** What one word mentions, and the next one where it is the value; several flags may share one word (`-vv`). */
+function mentions(word: string, following: string[], known: readonly Option[]): Mention[] {
+  if (word.startsWith("--")) {
+    const equals = word.indexOf("=");
+    const name = equals < 0 ? word : word.slice(0, equals);
+    const joined = equals < 0 ? undefined : word.slice(equals + 1);
+    return [withText({ name, first: longNamed(name, known)[0] }, joined, following)];
   }
-  const at = token.indexOf("=");
-  return at < 0 ? { long: token } : { long: token.slice(0, at), value: token.slice(at + 1) };
+  const name = word.slice(0, 2);
+  const rest = word.slice(2);
+  const first = known.find((option) => option.short === name);
+  if (!first || first.required || rest === "") {
+    return [withText({ name, first }, rest === "" ? undefined : rest, following)];
+  }
+  return [
+    { name, first, text: undefined, apart: false },
+    ...mentions(`-${rest}`, following, known),
+  ];
 }
 
-/** Things whose name is `word`, or else begins with it. */
-function resolve<T>(
-  word: string,
-  things: readonly T[],
-  nameOf: (thing: T) => string | undefined,
-): T[] {
-  const exact = things.filter((thing) => nameOf(thing) === word);
-  return exact.length > 0 ? exact : things.filter((thing) => nameOf(thing)?.startsWith(word));
-}
-
-/** Reads one token, and the next one where it is the value; several flags may share one token (`-vv`). */
-function readOption(
-  command: Command,
-  token: string,
+function withText(
+  mention: Pick<Mention, "name" | "first">,
+  joined: string | undefined,
   following: string[],
-): { option: Option; value: string }[] {
-  const { short, long, value } = splitToken(token);
-  if (!long && value !== undefined) {
-    const option = shortOption(command, short!);
-    if (option.required) return [{ option, value }];
-    return [{ option, value: "" }, ...readOption(command, `-${value}`, following)];
-  }
-  const option = long ? longOption(command, long) : shortOption(command, short!);
-  if (!option.required) {
-    // `--help=plain` and the like choose a format of the whole help in the reference.
-    if (option.long === "--help") return [{ option, value: value ?? "" }];
-    if (value !== undefined) {
-      throw new BadCommandLine(
-        `option '${longest(option)}' is a flag, it cannot take the argument '${value}'`,
-        command,
-      );
-    }
-    return [{ option, value: "" }];
-  }
-  if (value !== undefined) return [{ option, value }];
+): Mention {
   const next = following[0];
-  if (next === undefined || isOption(next)) {
-    throw new BadCommandLine(`option '${longest(option)}' needs an argument`, command);
+  if (joined !== undefined || !mention.first?.required || next === undefined || isOption(next)) {
+    return { ...mention, text: joined, apart: false };
   }
   following.shift();
-  return [{ option, value: next }];
+  return { ...mention, text: next, apart: true };
 }
 
-function longOption(command: Command, word: string): Option {
-  const found = resolve(word, command.options, (option) => option.long);
-  if (found.length === 1) return found[0]!;
+/** Options whose long name is `name`, or else begins with it. */
+function longNamed(name: string, known: readonly Option[]): Option[] {
+  const exact = known.filter((option) => option.long === name);
+  return exact.length > 0 ? exact : known.filter((option) => option.long?.startsWith(name));
+}
+
+/** Adds an option to those given. */
+function accept(
+  command: Command,
+  { name, text, apart }: Mention,
+  given: Map<Option, string[]>,
+  positional: string[],
+): void {
+  const option = name.startsWith("--")
+    ? longOption(command, name)
+    : command.options.find((candidate) => candidate.short === name);
+  if (!option) throw unknownOption(command, name);
+  const texts = given.get(option) ?? [];
+  if (option.required) {
+    if (text === undefined) {
+      throw new BadCommandLine(`option '${longest(option)}' needs an argument`, command);
+    }
+    if (texts.length > 0 && !factsOf(option).repeatable) {
+      throw new BadCommandLine(`option '${longest(option)}' cannot be repeated.`, command);
+    }
+    given.set(option, [...texts, text]);
+    return;
+  }
+  // An option of another command would have taken the next word.
+  if (apart) positional.push(text!);
+  else if (text !== undefined && !takesText(option, text)) {
+    throw new BadCommandLine(
+      `option '${longest(option)}' is a flag, it cannot take the argument '${text}'`,
+      command,
+    );
+  }
+  given.set(option, [...texts, apart ? "" : (text ?? "")]);
+}
+
+/** A value that may be left out; or, as in the reference, a format of the whole help: `--help=plain`. */
+function takesText(option: Option, text: string): boolean {
+  return option.long === "--help" || (option.optional && text !== "");
+}
+
+function longOption(command: Command, name: string): Option | undefined {
+  const found = longNamed(name, command.options);
   if (found.length > 1) {
     const candidates = alternatives(found.map(longest));
-    throw new BadCommandLine(`option '${word}' ambiguous and could be ${candidates}`, command);
+    throw new BadCommandLine(`option '${name}' ambiguous and could be ${candidates}`, command);
   }
-  throw unknownOption(command, word);
+  return found[0];
 }
 
-function shortOption(command: Command, word: string): Option {
-  const option = command.options.find((candidate) => candidate.short === word);
-  if (!option) throw unknownOption(command, word);
-  return option;
-}
-
-function unknownOption(command: Command, word: string): BadCommandLine {
+function unknownOption(command: Command, name: string): BadCommandLine {
   const known = command.options.flatMap((option) => option.long ?? []);
-  return new BadCommandLine(`unknown option '${word}'${hint(word, known)}`, command);
-}
-
-/** Option `--connect`, or `-f` where there is no long name. */
-function longest(option: Option): string {
-  return option.long ?? option.short ?? option.flags;
+  return new BadCommandLine(`unknown option '${name}'${hint(name, known)}`, command);
 }
 
 /**
@@ -258,42 +283,4 @@ function takeCapFile(command: Command, given: Map<Option, string[]>, positional:
     positional.shift();
     given.set(connect, [first]);
   }
-}
-
-function quoted(word: string): string {
-  return `'${word}'`;
-}
-
-/** `'a', 'b' or 'c'`; `either 'a' or 'b'`. */
-function alternatives(words: readonly string[]): string {
-  const all = words.map(quoted);
-  const last = all.pop();
-  if (all.length === 0) return String(last);
-  return `${all.length === 1 ? "either " : ""}${all.join(", ")} or ${last}`;
-}
-
-/** `, did you mean 'x'?` for near misses, else a full stop. */
-function hint(word: string, known: readonly string[]): string {
-  // In a short word two changes leave nothing of it.
-  const changes = word.length <= 4 ? 1 : 2;
-  const near = known.filter((candidate) => distance(word, candidate) <= changes);
-  return near.length === 0 ? "." : `, did you mean ${alternatives(near)}?`;
-}
-
-/** Number of single-character insertions, deletions, replacements and swaps of neighbours from `a` to `b`. */
-function distance(a: string, b: string): number {
-  let before: number[] = [];
-  let previous: number[] = [];
-  let current = Array.from({ length: b.length + 1 }, (_, j) => j);
-  for (let i = 1; i <= a.length; i++) {
-    [before, previous, current] = [previous, current, [i]];
-    for (let j = 1; j <= b.length; j++) {
-      const replaced = previous[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1);
-      current[j] = Math.min(previous[j]! + 1, current[j - 1]! + 1, replaced);
-      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) {
-        current[j] = Math.min(current[j]!, before[j - 2]! + 1);
-      }
-    }
-  }
-  return current[b.length]!;
 }

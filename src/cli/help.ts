@@ -1,38 +1,21 @@
 /** How help and usage look. The layout is commander's; names and order follow the command lines of the reference. */
-import {
-  type CommandUnknownOpts,
-  Help,
-  type HelpConfiguration,
-  type Option,
-} from "@commander-js/extra-typings";
+import { type CommandUnknownOpts, Help, type HelpConfiguration } from "@commander-js/extra-typings";
 import { path } from "./argv.js";
-
-/** What every command has, by attribute name: listed after its own options. */
-const COMMON = ["help", "version", "verbose", "quiet", "verbosity", "color", "logFormat"];
-
-const seldomNeeded = new WeakSet<object>();
-
-/** Leaves an option out of the help unless all are wanted: what is needed to begin with fits a screen then. */
-export function seldom<T extends object>(option: T): T {
-  seldomNeeded.add(option);
-  return option;
-}
-
-const explanations = new WeakMap<object, string>();
-
-/** Has help say how the value of an option is written, where that is the program's own matter. */
-export function explained<T extends object>(option: T, meaning: string): T {
-  explanations.set(option, meaning);
-  return option;
-}
+import {
+  type DeclaredArgument,
+  factsOf,
+  longest,
+  type DeclaredOption as Option,
+  valueName,
+} from "./option.js";
 
 /** How help looks, of the options that are often needed or of all. */
 export function helpLayout({ all }: { readonly all: boolean }): HelpConfiguration {
   return {
     ...LAYOUT,
     visibleOptions: ({ options }) => {
-      const isCommon = (each: { attributeName(): string }) => COMMON.includes(each.attributeName());
-      const visible = options.filter((each) => !each.hidden && (all || !seldomNeeded.has(each)));
+      const isCommon = (each: Option) => factsOf(each).common === true;
+      const visible = options.filter((each) => !each.hidden && (all || !factsOf(each).seldom));
       return [...visible.filter((each) => !isCommon(each)), ...visible.filter(isCommon)];
     },
   };
@@ -43,7 +26,7 @@ const LAYOUT: HelpConfiguration = {
     return Help.prototype.formatHelp.call(helper, command, helper) + valuesText(command, helper);
   },
   subcommandTerm: (each) => each.name(),
-  optionTerm: ({ flags }) => flags.replace(VALUE, "=$1"),
+  optionTerm: (each) => each.flags.replace(/ [<[].*/, "") + valueTerm(each),
   optionDescription: (each) => {
     const value = defaultOf(each);
     return describe(each, value === "" ? "" : ` (default: ${value})`);
@@ -53,69 +36,39 @@ const LAYOUT: HelpConfiguration = {
 };
 
 /** `What to log: quiet, error, warning. (default: warning)` */
-function describe(each: { description: string; argChoices?: string[] }, tail: string): string {
-  const words = each.argChoices ? `: ${each.argChoices.join(", ")}.` : "";
-  return each.description.replace(words && /\.$/, "") + words + tail;
+function describe(each: Option | DeclaredArgument, tail: string): string {
+  const { words } = factsOf(each).value ?? {};
+  const listed = words ? `: ${words.join(", ")}.` : "";
+  return each.description.replace(listed && /\.$/, "") + listed + tail;
 }
 
-/** The ` <FILE>` of an option's flags. */
-const VALUE = / <(.*)>$/;
+/** `=FILE`; `[=FILE]` if it can be left out; nothing for flags. */
+function valueTerm(each: Option): string {
+  const name = valueName(each);
+  if (name === undefined) return "";
+  return each.required ? `=${name}` : `[=${name}]`;
+}
 
 /** An option's default as one would write it; "" if it has none that can be. */
 function defaultOf(each: Option): string {
   const { defaultValue: value } = each;
-  if (typeof value === "number") return (KINDS[valueName(each) ?? ""]?.write ?? String)(value);
+  if (typeof value === "number") return (factsOf(each).value?.write ?? String)(value);
   return typeof value === "string" ? value : "";
-}
-
-/** `FILE`; undefined for flags. */
-function valueName({ flags }: { readonly flags: string }): string | undefined {
-  return VALUE.exec(flags)?.[1];
-}
-
-/** A kind of value whose name does not say how it is written. */
-interface Kind {
-  readonly meaning: string;
-  /** Writes a default, if that is not how JavaScript does. */
-  write?(value: number): string;
-}
-
-/** By the names that options and arguments have for their values; the parsers are in values.ts. */
-const KINDS: Readonly<Record<string, Kind>> = {
-  ADDR: { meaning: "tcp:HOST:PORT or unix:PATH" },
-  DATE: { meaning: "7d or 2h ago, today, yesterday, 2026-11-30, 2026-11-30T18:00" },
-  "FREE%": { meaning: "0 to 100, of the space that users can have" },
-  "ID:FILE": { meaning: "its name in the spec or Dockerfile, and the file that holds its value" },
-  JOBS: { meaning: "numbers of jobs, separated by commas" },
-  LIST: { meaning: "words, separated by commas" },
-  NAMES: { meaning: "names, separated by commas" },
-  PERCENT: { meaning: "0 to 100" },
-  REPOS: { meaning: "repositories, separated by commas: org/image,localhost:5000/image" },
-  SIZE: {
-    meaning: "bytes, or with a unit: 512K, 64M, 1.5G (of 1024), 20GB (of 1000)",
-    write: (bytes) => inUnits(bytes, 1024, ["", "K", "M", "G", "T", "P"]),
-  },
-  TIME: {
-    meaning: "seconds, or with units: 250ms, 90s, 10m, 1h30m, 7d",
-    write: (seconds) => inUnits(seconds, 60, ["s", "m", "h"]),
-  },
-};
-
-/** `67108864` as `64M`: in the largest unit of which it is a whole number. */
-function inUnits(value: number, step: number, [unit = "", ...larger]: readonly string[]): string {
-  const isWhole = larger.length > 0 && value >= step && value % step === 0;
-  return isWhole ? inUnits(value / step, step, larger) : `${value}${unit}`;
 }
 
 /** A section that says how the values of what is shown are written; "" if all of them speak for themselves. */
 function valuesText(command: CommandUnknownOpts, helper: Help): string {
   const told = new Map<string, string>();
-  const tell = (name = "", meaning = KINDS[name]?.meaning) => meaning && told.set(name, meaning);
-  for (const each of command.registeredArguments) tell(each.name());
-  for (const each of helper.visibleOptions(command)) tell(valueName(each), explanations.get(each));
+  const tell = (name: string | undefined, each: Option | DeclaredArgument) => {
+    const { meaning } = factsOf(each).value ?? {};
+    if (name !== undefined && meaning !== undefined) told.set(name, meaning);
+  };
+  for (const each of command.registeredArguments) tell(each.name(), each);
+  for (const each of helper.visibleOptions(command)) tell(valueName(each), each);
   const width = Math.max(...[...told.keys()].map((name) => name.length));
-  const sorted = [...told].sort(([a], [b]) => (a < b ? -1 : 1));
-  const lines = sorted.map(([name, meaning]) => `  ${name.padEnd(width)}  ${meaning}\n`);
+  const lines = [...told]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([name, meaning]) => `  ${name.padEnd(width)}  ${meaning}\n`);
   return lines.length > 0 ? `\nValues:\n${lines.join("")}` : "";
 }
 
@@ -124,7 +77,7 @@ function usage(command: CommandUnknownOpts): string {
   const words = path(command);
   if (command.commands.length > 0) return [...words, "COMMAND …"].join(" ");
   for (const each of command.options) {
-    if (each.mandatory) words.push(each.flags.replace(/^-\w, /, "").replace(VALUE, "=$1"));
+    if (each.mandatory) words.push(longest(each) + valueTerm(each));
   }
   words.push("[OPTION]…");
   for (const argument of command.registeredArguments) {

@@ -2,20 +2,20 @@
  * The grammar of command lines: how commands, options and values are declared.
  */
 export { unabbreviated } from "./argv.js";
+export { command, program } from "./command.js";
 export {
   argument,
-  command,
   connectOption,
   option,
-  program,
   repeatedArgument,
   repeatedOption,
-  runMain,
-} from "./command.js";
-export { explained, seldom } from "./help.js";
+  seldom,
+} from "./option.js";
+export { runMain } from "./run.js";
 export {
   assignment,
   decimal,
+  described,
   directory,
   duration,
   existingDirectory,

@@ -1,7 +1,7 @@
 /**
  * What option values mean: parsers from text, each with an error that says what was expected.
  *
- * A parser throws `ValueError`; `option()` in command.ts prefixes the option's name, so that a user reads
+ * A parser throws `ValueError`; `option()` in option.ts prefixes the option's name, so that a user reads
  * `option '--capacity': invalid value 'ten', expected a whole number of at least 1`.
  */
 import { type Stats, statSync } from "node:fs";
@@ -12,11 +12,25 @@ export class ValueError extends Error {
   override readonly name = "ValueError";
 }
 
-/** Text in, value out, or a `ValueError`. */
-export interface Parser<T> {
-  (text: string): T;
+/** What help and completion say of a value, beside its name. */
+export interface ValueHelp {
   /** All texts that there are, if they are few; help and completion list them. */
-  readonly words?: readonly string[];
+  readonly words?: readonly string[] | undefined;
+  /** How the text is written, where the value's name does not say it. */
+  readonly meaning?: string | undefined;
+  /** Writes a number as one would type it, if that is not how JavaScript does; help shows defaults so. */
+  readonly write?: ((value: number) => string) | undefined;
+}
+
+/** Text in, value out, or a `ValueError`. */
+export interface Parser<T> extends ValueHelp {
+  (text: string): T;
+}
+
+/** A parser of which help can say more; `described(parse, duration)`: the same as of durations. */
+export function described<T>(parse: (text: string) => T, help: ValueHelp): Parser<T> {
+  const { words, meaning, write } = help;
+  return Object.assign((text: string) => parse(text), { words, meaning, write });
 }
 
 function invalid(text: string, expected: string): ValueError {
@@ -64,34 +78,46 @@ export function decimal(range: Range = {}): Parser<number> {
 }
 
 /** 0 to 100; a `%` after it is allowed. */
-export const percentage: Parser<number> = (text) => {
-  const value = Number(text.replace(/%$/, ""));
-  if (!DECIMAL.test(text.replace(/%$/, "")) || !inRange(value, { min: 0, max: 100 })) {
-    throw invalid(text, "a percentage from 0 to 100");
-  }
-  return value;
-};
+export const percentage = described(
+  (text) => {
+    const value = Number(text.replace(/%$/, ""));
+    if (!DECIMAL.test(text.replace(/%$/, "")) || !inRange(value, { min: 0, max: 100 })) {
+      throw invalid(text, "a percentage from 0 to 100");
+    }
+    return value;
+  },
+  { meaning: "0 to 100" },
+);
 
 /** A TCP port; 0 lets the system choose one. */
 export const port: Parser<number> = integer({ min: 0, max: 65535 });
 
 /** A duration in seconds: a number of seconds (`600`, `0.5`), or parts with units (`10m`, `1h30m`, `250ms`). */
-export const duration: Parser<number> = (text) => {
-  const seconds = readDuration(text);
-  if (seconds === null) {
-    throw invalid(text, "a number of seconds, or a duration such as 10m or 1h30m");
-  }
-  return seconds;
-};
+export const duration = described(
+  (text) => {
+    const seconds = readDuration(text);
+    if (seconds === null) {
+      throw invalid(text, "a number of seconds, or a duration such as 10m or 1h30m");
+    }
+    return seconds;
+  },
+  {
+    meaning: "seconds, or with units: 250ms, 90s, 10m, 1h30m, 7d",
+    write: (seconds) => inUnits(seconds, 60, ["s", "m", "h"]),
+  },
+);
 
 /** A moment, in seconds since the Unix epoch: so long ago (`7d`, `2h`), `today`, `yesterday`, or an ISO date. */
-export const moment: Parser<number> = (text) => {
-  const seconds = readMoment(text, Date.now() / 1000);
-  if (seconds === null) {
-    throw invalid(text, "a time such as 7d, 2h, yesterday, 2026-11-30 or 2026-11-30T18:00");
-  }
-  return seconds;
-};
+export const moment = described(
+  (text) => {
+    const seconds = readMoment(text, Date.now() / 1000);
+    if (seconds === null) {
+      throw invalid(text, "a time such as 7d, 2h, yesterday, 2026-11-30 or 2026-11-30T18:00");
+    }
+    return seconds;
+  },
+  { meaning: "7d or 2h ago, today, yesterday, 2026-11-30, 2026-11-30T18:00" },
+);
 
 const BYTE_PREFIXES = ["", "k", "m", "g", "t", "p"];
 
@@ -100,15 +126,26 @@ const BYTE_PREFIXES = ["", "k", "m", "g", "t", "p"];
  * … are powers of 1024; `kB`, `MB`, … of 1000; `B` is one.
  */
 export function size(bareUnit = 1): Parser<number> {
-  return (text) => {
-    const [, amount, prefix, suffix] = /^(\d+(?:\.\d+)?)([kmgtp]?)(b|ib|)$/i.exec(text) ?? [];
-    if (amount === undefined || (prefix === "" && suffix?.toLowerCase() === "ib")) {
-      throw invalid(text, "a size such as 512M or 20GB");
-    }
-    const power = BYTE_PREFIXES.indexOf(prefix!.toLowerCase());
-    if (power === 0 && suffix === "") return Number(amount) * bareUnit;
-    return Math.round(Number(amount) * (suffix?.toLowerCase() === "b" ? 1000 : 1024) ** power);
-  };
+  return described((text) => readSize(text, bareUnit), {
+    meaning: "bytes, or with a unit: 512K, 64M, 1.5G (of 1024), 20GB (of 1000)",
+    write: (bytes) => inUnits(bytes, 1024, ["", "K", "M", "G", "T", "P"]),
+  });
+}
+
+function readSize(text: string, bareUnit: number): number {
+  const [, amount, prefix, suffix] = /^(\d+(?:\.\d+)?)([kmgtp]?)(b|ib|)$/i.exec(text) ?? [];
+  if (amount === undefined || (prefix === "" && suffix?.toLowerCase() === "ib")) {
+    throw invalid(text, "a size such as 512M or 20GB");
+  }
+  const power = BYTE_PREFIXES.indexOf(prefix!.toLowerCase());
+  if (power === 0 && suffix === "") return Number(amount) * bareUnit;
+  return Math.round(Number(amount) * (suffix?.toLowerCase() === "b" ? 1000 : 1024) ** power);
+}
+
+/** `67108864` as `64M`: in the largest unit of which it is a whole number. */
+function inUnits(value: number, step: number, [unit = "", ...larger]: readonly string[]): string {
+  const isWhole = larger.length > 0 && value >= step && value % step === 0;
+  return isWhole ? inUnits(value / step, step, larger) : `${value}${unit}`;
 }
 
 /** Text that must not be empty. */
@@ -134,7 +171,7 @@ export function oneOf<const T extends string>(words: readonly T[]): Parser<T> {
       throw invalid(text, `one of ${words.join(", ")}`);
     return word;
   };
-  return Object.assign(parser, { words });
+  return described(parser, { words });
 }
 
 /** A repository and a tag for an image, `org/image:tag`. */
@@ -143,15 +180,16 @@ export const imageTarget: Parser<string> = (text) => {
   return text;
 };
 
-/** Comma-separated values, without empty ones; `a, b` is `a,b`. */
-export function list<T>(item: Parser<T>): Parser<T[]> {
+/** Comma-separated values, without empty ones; `a, b` is `a,b`. `meaning` says of what, unless it is words that are listed. */
+export function list<T>(item: Parser<T>, meaning?: string): Parser<T[]> {
   const parser = (text: string) =>
     text
       .split(",")
       .map((part) => part.trim())
       .filter((part) => part !== "")
       .map(item);
-  return item.words ? Object.assign(parser, { words: item.words }) : parser;
+  const ofWords = item.words && "words, separated by commas";
+  return described(parser, { words: item.words, meaning: meaning ?? ofWords });
 }
 
 /** What is at a path; undefined if there is nothing. Throws `ValueError` if that cannot be known. */
@@ -194,11 +232,14 @@ export interface SecretFile {
 }
 
 /** `ID:FILE`; the file must exist. */
-export const secretFile: Parser<SecretFile> = (text) => {
-  const [id, file] = cut(text, ":");
-  if (!id || !file) throw invalid(text, "ID:FILE");
-  return { id, file: existingFile(file) };
-};
+export const secretFile: Parser<SecretFile> = described(
+  (text) => {
+    const [id, file] = cut(text, ":");
+    if (!id || !file) throw invalid(text, "ID:FILE");
+    return { id, file: existingFile(file) };
+  },
+  { meaning: "its name in the spec or Dockerfile, and the file that holds its value" },
+);
 
 /** `KEY=VALUE`, split at the first `=`. */
 export const assignment: Parser<{ readonly key: string; readonly value: string }> = (text) => {

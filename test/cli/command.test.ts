@@ -5,16 +5,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { rpcFailure } from "../../src/bin/rpc-failure.js";
-import {
-  command,
-  connectOption,
-  option,
-  program,
-  repeatedOption,
-  run,
-} from "../../src/cli/command.js";
+import { command, program } from "../../src/cli/command.js";
+import { connectOption, option, repeatedOption } from "../../src/cli/option.js";
+import { run } from "../../src/cli/run.js";
 import {
   decimal,
+  described,
   duration,
   existingFile,
   integer,
@@ -184,6 +180,30 @@ describe("options", () => {
   ])("%j is verbosity %s", async (flags, verbosity) => {
     await farmed("submit", "--pool=p", ...flags);
     expect(calls).toEqual([{ submit: { ...submitted, verbosity } }]);
+  });
+
+  test("before the command can share a word, as they can after it", async () => {
+    expect((await farmed("-vc", cap, "show", "p")).status).toBe(0);
+    expect(calls).toEqual([{ show: { pool: "p", worker: undefined, connect: cap } }]);
+  });
+
+  test.each([
+    [[], undefined],
+    [["--wait"], true],
+    [["--wait=2m"], 120],
+    [["--wait=2m", "--wait=3m"], 180],
+    [["--wait=2m", "--wait"], true],
+  ])("whose values can be left out: %j is %s", async (argv, value) => {
+    const seen: unknown[] = [];
+    const stop = command("stop", "Stop.", ["stop"])
+      .addOption(option("--wait [TIME]", "Before that.", duration))
+      .argument("[WORKER]", "Worker.")
+      .action((worker, { wait }) => {
+        seen.push({ worker, wait });
+      });
+    // The word after it is never its value.
+    expect(await run(stop, [...argv, "5m"])).toBe(0);
+    expect(seen).toEqual([{ worker: "5m", wait: value }]);
   });
 
   test("commands go by older names too", async () => {
@@ -362,7 +382,9 @@ describe("help", () => {
       .addOption(option("--box <SIZE>", "Box.", size()).default(64 * 2 ** 20))
       .addOption(option("--egg <SIZE>", "Egg.", size()).default(1500))
       .addOption(option("--by <LIST>", "Ways", list(oneOf(["foot", "cart"]))))
-      .addOption(option("--at <STORE>", "Hidden.", nonEmpty).hideHelp())
+      .addOption(
+        option("--at <STORE>", "Hidden.", described(nonEmpty, { meaning: "x" })).hideHelp(),
+      )
       .action(() => {});
     let stdout = "";
     const output = {

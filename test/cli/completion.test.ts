@@ -4,7 +4,9 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
-import { command, connectOption, option, program, run } from "../../src/cli/command.js";
+import { command, program } from "../../src/cli/command.js";
+import { connectOption, option } from "../../src/cli/option.js";
+import { run } from "../../src/cli/run.js";
 import { nonEmpty, oneOf } from "../../src/cli/values.js";
 
 const example = ["farm --help"];

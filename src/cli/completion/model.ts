@@ -2,6 +2,7 @@
  * What a shell can complete on a command line: read off the declarations of the commands, so that it is never out of date.
  */
 import type { CommandUnknownOpts } from "@commander-js/extra-typings";
+import { type DeclaredArgument, type DeclaredOption, factsOf, valueName } from "../option.js";
 
 export interface CompletableProgram {
   readonly name: string;
@@ -65,14 +66,16 @@ function optionsOf(command: CommandUnknownOpts): CompletableOption[] {
     long: option.long ?? undefined,
     short: option.short ?? undefined,
     description: option.description,
-    value: option.required ? value(/<(.*)>/.exec(option.flags)![1]!, option.argChoices) : undefined,
+    // A value that can be left out is not completed: the next word is no part of it.
+    value: option.required ? value(valueName(option)!, option) : undefined,
   }));
 }
 
 function argumentsOf(command: CommandUnknownOpts): Value[] {
-  return command.registeredArguments.map((each) => value(each.name(), each.argChoices));
+  return command.registeredArguments.map((each) => value(each.name(), each));
 }
 
-function value(name: string, words: readonly string[] | undefined): Value {
+function value(name: string, declared: DeclaredOption | DeclaredArgument): Value {
+  const { words } = factsOf(declared).value ?? {};
   return { name, kind: words ? "words" : (PATHS[name] ?? "other"), words: words ?? [] };
 }
