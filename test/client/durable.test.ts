@@ -165,6 +165,22 @@ describe("--durable", () => {
   });
 });
 
+it("an attempt of which a killed scheduler has lost some log is over all the same", async () => {
+  const program = submit("--durable");
+  const job = await scheduler.job(1);
+  job.begin("w1");
+  job.print("one\ntwo\n");
+  await program.sees("stdout", /two\n/);
+  await scheduler.leave();
+  job.unprint(4);
+  job.end("lost", "queued");
+  job.begin("w2");
+  job.print("three\n");
+  job.end("succeeded", "succeeded");
+  await scheduler.comeBack();
+  expect(await program.ended).toMatchObject({ code: 0, stdout: "Tailing log:\none\ntwo\nthree\n" });
+});
+
 describe("without durable jobs", () => {
   it.each([
     [...SUBMIT, "--detach"],

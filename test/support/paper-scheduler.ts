@@ -61,6 +61,11 @@ export class PaperJob {
     this.wake();
   }
 
+  /** The scheduler was killed before this had come to its disk. */
+  unprint(bytes: number): void {
+    this.logs[this.logs.length - 1] = this.logs.at(-1)!.slice(0, -bytes);
+  }
+
   /** The attempt is over, and the job has this state, after five seconds. */
   end(outcome: JobRecords.Cause, state: JobRecords.JobState, reason = "", output = ""): void {
     const last = this.record.attempts.at(-1)!;
@@ -242,6 +247,9 @@ export class PaperScheduler {
         for (;;) {
           const { data, isWhole } = found.log(number);
           const at = start < 0 ? Math.max(0, data.length + start) : start;
+          if (isWhole && at > data.length) {
+            throw new RpcError("failed", "Start value out of range!");
+          }
           if (at < data.length || !follow || isWhole) {
             const part = data.subarray(at, at + this.chunk);
             return { data: part, next: at + part.length, attempt: number };

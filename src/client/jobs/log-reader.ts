@@ -1,6 +1,6 @@
 /** Reads an attempt's log, and knows where it is in it: it can go on with another connection. */
 import { type CallOptions, JobRecords } from "../../api/index.js";
-import type { Capability } from "../../rpc/index.js";
+import { type Capability, RpcError } from "../../rpc/index.js";
 
 /** A place in a job's logs. */
 export interface LogPosition {
@@ -35,10 +35,25 @@ export class LogReader {
     const { attempt, job } = this;
     for (;;) {
       const range = { job, attempt, start: this.position, follow };
-      const { data, next } = await JobRecords.log(records, range, { signal });
-      if (data.length === 0) return;
+      const page = await JobRecords.log(records, range, { signal }).catch(async (error) => {
+        if (await this.isShorter(records, error)) return null;
+        throw error;
+      });
+      if (page === null || page.data.length === 0) return;
+      const { data, next } = page;
       this.position = next;
       await this.sink(data, attempt);
     }
+  }
+
+  /**
+   * Whether the log has ended before the place where we are: a scheduler that was killed may have lost what it had shown already, and
+   * the worker that could have told it again with it.
+   */
+  private async isShorter(records: Capability, error: unknown): Promise<boolean> {
+    if (!(error instanceof RpcError) || error.kind !== "failed") return false;
+    const { attempt, job } = this;
+    const end = await JobRecords.log(records, { job, attempt, start: -1, follow: false });
+    return end.next < this.position;
   }
 }
