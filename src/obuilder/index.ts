@@ -6,8 +6,9 @@
  *     await builder.close();
  */
 
-export { Builder, type BuildRequest, type Secrets } from "./build/builder.js";
+export { Builder, type BuildRequest } from "./build/builder.js";
 export type { CacheStats, PruneOptions } from "./build/layers.js";
+export type { Secrets } from "./build/run-input.js";
 export {
   DOCKER_ISOLATIONS,
   type DockerIsolation,

@@ -6,22 +6,15 @@
  */
 
 import type { Fetcher, LayerId, Lease, Store } from "../contracts.js";
-import { BuildError } from "../errors.js";
 import { readImageEnv } from "../image/image-env.js";
 import { TagRecords } from "../image/tag-records.js";
-import { Scope } from "../spec/scope.js";
 import type { CopyOp, RunOp, Spec } from "../spec/spec.js";
-import { runInput, type Secrets } from "./builder.js";
-import {
-  afterOp,
-  type Context,
-  initialContext,
-  resolveDestination,
-  withImageEnv,
-} from "./context.js";
-import { buildHeading, finishedNote, fromHeading, OpHeadings } from "./headings.js";
+import { resolveDestination } from "./context.js";
+import { buildHeading, finishedNote, fromHeading } from "./headings.js";
 import { baseKey, copyKey, runKey } from "./layer-ids.js";
 import { copyManifests } from "./manifest.js";
+import { runInput, type Secrets } from "./run-input.js";
+import { type Base, type Position, type SpecVisitor, walkSpec } from "./walk.js";
 
 export interface PlanRequest {
   readonly store: Store;
@@ -50,55 +43,88 @@ export interface PlannedLayer {
   readonly cached: boolean;
 }
 
-/** What is known of a layer that was not made. */
-type Known<T> = T | undefined;
+/** Is given the steps in order; the next one is looked at when what it returns has resolved. */
+export type OnStep = (step: PlanStep) => Promise<void>;
 
-interface Position {
-  readonly base: Known<LayerId>;
-  readonly context: Context;
+/** Goes through the steps of a build. Throws `BuildError` for what would make it fail before a step is run. */
+export async function planBuild(request: PlanRequest, onStep: OnStep): Promise<void> {
+  await walkSpec(request.spec, new Planner(request, onStep));
+}
+
+/** What is known of a layer that was not made. */
+interface Known {
+  readonly id: LayerId | undefined;
   /** Whether the context has the image's variables. */
   readonly hasEnv: boolean;
-  readonly scope: Scope<Known<LayerId>>;
 }
 
-/** The steps of a build, in order. Throws `BuildError` for what would make it fail before a step is run. */
-export async function* planBuild(request: PlanRequest): AsyncGenerator<PlanStep> {
-  yield* new Planner(request).spec(request.spec);
-}
-
-class Planner {
+class Planner implements SpecVisitor<Known> {
+  readonly shell: readonly string[];
   readonly #request: PlanRequest;
-  readonly #headings = new OpHeadings();
+  readonly #onStep: OnStep;
 
-  constructor(request: PlanRequest) {
+  constructor(request: PlanRequest, onStep: OnStep) {
+    this.shell = request.shell;
     this.#request = request;
+    this.#onStep = onStep;
   }
 
-  async *spec(spec: Spec, outer?: Position["scope"]): AsyncGenerator<PlanStep, Known<LayerId>> {
-    const scope: Position["scope"] = new Scope(outer);
-    for (const { name, spec: child } of spec.children) {
-      yield { text: buildHeading(name) };
-      scope.set(name, yield* this.spec(child, scope));
-      yield { text: finishedNote(name) };
+  begin(build: string): Promise<void> {
+    return this.setting(buildHeading(build));
+  }
+
+  end(build: string): Promise<void> {
+    return this.setting(finishedNote(build));
+  }
+
+  setting(text: string): Promise<void> {
+    return this.#onStep({ text });
+  }
+
+  async from(image: string): Promise<Base<Known>> {
+    const { store, fetcher } = this.#request;
+    const name = await this.#imageName(image);
+    const { id } = baseKey(name);
+    await this.#layer(fromHeading(image), id);
+    const env = (await readImageEnv(store, id)) ?? (await fetcher.knownEnv?.(name));
+    return { layer: { id, hasEnv: env !== undefined }, env: env ?? [] };
+  }
+
+  async run(op: RunOp, { heading, base, context }: Position<Known>): Promise<Known> {
+    const input = runInput(op, base.id ?? "", context, this.#request.secrets);
+    const id = base.id === undefined || !base.hasEnv ? undefined : runKey(input).id;
+    await this.#layer(heading, id);
+    return { ...base, id };
+  }
+
+  async copy(op: CopyOp, at: Position<Known>): Promise<Known> {
+    const id = await this.#copyId(op, at);
+    await this.#layer(at.heading, id);
+    return { ...at.base, id };
+  }
+
+  async #copyId(op: CopyOp, at: Position<Known>): Promise<LayerId | undefined> {
+    const source = await this.#source(op, at);
+    if (!source) return undefined;
+    try {
+      const { base, context } = at;
+      const { src, exclude } = op;
+      const dst = resolveDestination(context.workdir, op.dst);
+      const manifests = await copyManifests({ root: source.path, src, exclude, dst });
+      return base.id === undefined
+        ? undefined
+        : copyKey({ base: base.id, user: context.user, manifests, dst }).id;
+    } finally {
+      await source.release();
     }
-    const { store, fetcher, shell } = this.#request;
-    const image = await this.#imageName(spec.from);
-    const { id } = baseKey(image);
-    yield { text: fromHeading(spec.from), layer: await this.#layer(id) };
-    const env = (await readImageEnv(store, id)) ?? (await fetcher.knownEnv?.(image));
-    let base: Known<LayerId> = id;
-    let context = withImageEnv(initialContext(shell), env ?? []);
-    for (const op of spec.ops) {
-      const text = this.#headings.of(context.workdir, op);
-      if (op.op === "run" || op.op === "copy") {
-        base = await this.#step(op, { base, context, hasEnv: env !== undefined, scope });
-        yield { text, layer: await this.#layer(base) };
-      } else {
-        yield { text };
-      }
-      context = afterOp(context, op);
-    }
-    return base;
+  }
+
+  async #source({ from }: CopyOp, at: Position<Known>): Promise<Lease | undefined> {
+    const { store, sourceDir } = this.#request;
+    if (from.from === "context") return { path: sourceDir, release: async () => {} };
+    const { id } = at.result(from.name);
+    if (id === undefined || (await store.result(id)) === undefined) return undefined;
+    return await store.rootfs(id);
   }
 
   /** The name by which a build would take the image. */
@@ -108,38 +134,8 @@ class Planner {
     return record?.name ?? image;
   }
 
-  async #layer(id: Known<LayerId>): Promise<PlannedLayer> {
-    return { id, cached: id !== undefined && (await this.#request.store.result(id)) !== undefined };
-  }
-
-  async #step(op: RunOp | CopyOp, position: Position): Promise<Known<LayerId>> {
-    const { base, context, hasEnv } = position;
-    if (op.op === "copy") return await this.#copy(op, position);
-    const input = runInput(op, base ?? "", context, this.#request.secrets);
-    return base === undefined || !hasEnv ? undefined : runKey(input).id;
-  }
-
-  async #copy(op: CopyOp, { base, context, scope }: Position): Promise<Known<LayerId>> {
-    const source = await this.#source(op, scope);
-    if (!source) return undefined;
-    try {
-      const { src, exclude } = op;
-      const dst = resolveDestination(context.workdir, op.dst);
-      const manifests = await copyManifests({ root: source.path, src, exclude, dst });
-      return base === undefined
-        ? undefined
-        : copyKey({ base, user: context.user, manifests, dst }).id;
-    } finally {
-      await source.release();
-    }
-  }
-
-  async #source({ from }: CopyOp, scope: Position["scope"]): Promise<Lease | undefined> {
-    const { store, sourceDir } = this.#request;
-    if (from.from === "context") return { path: sourceDir, release: async () => {} };
-    if (!scope.has(from.name)) throw new BuildError(`Unknown build "${from.name}"`);
-    const id = scope.get(from.name);
-    if (id === undefined || (await store.result(id)) === undefined) return undefined;
-    return await store.rootfs(id);
+  async #layer(text: string, id: LayerId | undefined): Promise<void> {
+    const cached = id !== undefined && (await this.#request.store.result(id)) !== undefined;
+    await this.#onStep({ text, layer: { id, cached } });
   }
 }

@@ -14,11 +14,12 @@ import {
   useColor,
 } from "../../console/index.js";
 import { IgnoreFile, toBytes, visibleLines } from "../../text/index.js";
-import type { Builder, Secrets } from "../build/builder.js";
+import type { Builder } from "../build/builder.js";
 import { readRows } from "../build/database.js";
 import { baseKey } from "../build/layer-ids.js";
 import { layerTable } from "../build/layer-table.js";
 import { type PlannedLayer, planBuild } from "../build/plan.js";
+import type { Secrets } from "../build/run-input.js";
 import type { BuildLog, LayerId } from "../contracts.js";
 import { DirectoryContext } from "../dockerfile/build-context.js";
 import { imagesAskedFor, specFromDockerfile } from "../dockerfile/convert.js";
@@ -125,7 +126,7 @@ export async function plan(dir: string, options: BuildOptions): Promise<void> {
   const spec = loadSpec(options.file);
   const color = useColor(options.color, process.stdout);
   await withInspected(options.store, async (parts) => {
-    const steps = planBuild({
+    const request = {
       store: parts.store,
       fetcher: fetcherFor(parts, options),
       spec,
@@ -133,12 +134,12 @@ export async function plan(dir: string, options: BuildOptions): Promise<void> {
       secrets: loadSecrets(options.secret),
       shell: DEFAULT_SHELL,
       baseRefresh: options.baseRefresh !== undefined,
-    });
+    };
     try {
-      for await (const { text, layer } of steps) {
+      await planBuild(request, async ({ text, layer }) => {
         await print(paint(color, "brightBlue", text));
         if (layer) await print(paint(color, "yellow", plannedLayer(layer)));
-      }
+      });
     } catch (error) {
       if (!(error instanceof BuildError)) throw error;
       throw new CommandFailed(`Build step failed: ${error.message}`);
