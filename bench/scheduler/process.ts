@@ -13,6 +13,7 @@ import { runInNewContext } from "node:vm";
 import { DEFAULT_LIMITS, readCapFile, type SturdyRef } from "../../src/rpc/index.js";
 import { runScheduler } from "../../src/scheduler/main.js";
 import { DEFAULT_GUARD_RAILS } from "../../src/scheduler/services/client-limits.js";
+import { DEFAULT_DURABLE_SETTINGS } from "../../src/scheduler/services/durable-settings.js";
 import { BlockMonitor } from "./blocks.js";
 
 /** What the process says about itself. */
@@ -108,6 +109,7 @@ export async function beScheduler(directory: string, tls: boolean): Promise<void
       prometheus: undefined,
       defaultClients: [CLIENT],
       guardRails: DEFAULT_GUARD_RAILS,
+      durable: DEFAULT_DURABLE_SETTINGS,
       relayBytes: DEFAULT_LIMITS.outboundAbortBytes,
       liveness: { intervalMs: 30_000, timeoutMs: 30_000 },
       onReady: () => process.send!("ready"),

@@ -18,6 +18,7 @@ import {
 import { feedWatchdog, interruptible, notifyServiceManager, UsageError } from "../console/index.js";
 import { DEFAULT_LIMITS } from "../rpc/limits.js";
 import { DEFAULT_GUARD_RAILS } from "../scheduler/services/client-limits.js";
+import { DEFAULT_DURABLE_SETTINGS } from "../scheduler/services/durable-settings.js";
 import { address, listenPort } from "./addresses.js";
 /**
  * `ocluster-scheduler`: queues jobs and hands them to workers.
@@ -144,6 +145,45 @@ const scheduler = command("ocluster-scheduler", "Queues build jobs and hands the
       ),
     ),
   )
+  .addOption(
+    seldom(
+      option(
+        "--reattach-timeout <TIME>",
+        "Lost workers may bring their durable jobs back within it.",
+        duration,
+      ).default(DEFAULT_DURABLE_SETTINGS.lease),
+    ),
+  )
+  .addOption(
+    seldom(
+      option(
+        "--poison-after <N>",
+        "A durable job that loses so many workers fails.",
+        integer({ min: 1 }),
+      ).default(DEFAULT_DURABLE_SETTINGS.poisonAfter),
+    ),
+  )
+  .addOption(
+    seldom(
+      option("--keep-jobs <TIME>", "Records of ended jobs.", duration).default(
+        DEFAULT_DURABLE_SETTINGS.keepJobs,
+      ),
+    ),
+  )
+  .addOption(
+    seldom(
+      option("--keep-failed <TIME>", "Failed durable jobs can be retried.", duration).default(
+        DEFAULT_DURABLE_SETTINGS.keepFailed,
+      ),
+    ),
+  )
+  .addOption(
+    seldom(
+      option("--keep-logs <SIZE>", "Logs of durable jobs together.", size()).default(
+        DEFAULT_DURABLE_SETTINGS.keepLogs,
+      ),
+    ),
+  )
   .action(async (options) => {
     if (options.pools.length === 0) throw new UsageError("option '--pools': no pool is named");
     try {
@@ -172,6 +212,13 @@ const scheduler = command("ocluster-scheduler", "Queues build jobs and hands the
             jobBytes: options.maxJobSize,
             tickets: options.maxTickets,
             relayTotalBytes: options.maxRelayTotal,
+          },
+          durable: {
+            lease: options.reattachTimeout,
+            poisonAfter: options.poisonAfter,
+            keepJobs: options.keepJobs,
+            keepFailed: options.keepFailed,
+            keepLogs: options.keepLogs,
           },
           relayBytes: options.maxRelaySize,
           liveness: {

@@ -2,6 +2,7 @@
  * Cap'n Proto RPC, level 1: what others may use. Start with types.ts for the rules of ownership, and docs/rpc.md.
  */
 
+export { detachedFromBytes } from "./capability/detached.js";
 export { leakedReferences } from "./capability/leaks.js";
 export {
   brokenCapability,

@@ -48,6 +48,11 @@ export interface DetachedPointer extends Disposable {
   as<T extends Struct>(type: StructCtor<T>): T;
   /** Puts the content into its smallest form, for one that is kept for long: it unfolds when it is used again. */
   pack(): void;
+  /**
+   * A copy of the content as bytes, for a file: `detachedFromBytes` makes a pointer of them again. Throws an `RpcError` (failed)
+   * if there are capabilities in it.
+   */
+  toBytes(): Uint8Array;
   release(): void;
 }
 

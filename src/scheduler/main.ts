@@ -1,9 +1,9 @@
 /**
  * The scheduler as a process: from its options to services on the network, and back to nothing.
  *
- * Life: the key and the database are opened; the services are made and listened for; the capability files are written,
- * which says to whoever waits for them that the scheduler is there; then nothing but the services' own life until the
- * signal. At the end nobody new is let in, the peers are told, and the database is closed.
+ * Life: the key and the databases are opened; the services are made, take in the durable jobs on file, and are listened for; the
+ * capability files are written, which says to whoever waits for them that the scheduler is there; then nothing but the services'
+ * own life until the signal. At the end nobody new is let in, the peers are told, and the databases are closed.
  */
 
 import { existsSync } from "node:fs";
@@ -25,6 +25,8 @@ import { lockState } from "../system/state-lock.js";
 import { MetricsServer } from "./metrics/http.js";
 import { SchedulerMetrics } from "./metrics/registry.js";
 import type { GuardRails } from "./services/client-limits.js";
+import { DurableJobs } from "./services/durable-jobs.js";
+import type { DurableSettings } from "./services/durable-settings.js";
 import { RelayLimit } from "./services/relay-limit.js";
 import { Scheduler } from "./services/scheduler.js";
 import { Store } from "./state/store.js";
@@ -46,6 +48,7 @@ export interface SchedulerConfig {
   /** Clients that are made if they do not exist. */
   readonly defaultClients: readonly string[];
   readonly guardRails: GuardRails;
+  readonly durable: DurableSettings;
   /** Bytes that may wait for one peer which does not read. */
   readonly relayBytes: number;
   readonly liveness: LivenessOptions;
@@ -61,6 +64,7 @@ const log = logger("scheduler");
 export async function runScheduler(config: SchedulerConfig, signal: AbortSignal): Promise<void> {
   makeDirectory(config.stateDir, "for the scheduler's state (--state-dir)", 0o755);
   const identity = Identity.loadOrCreate(config.secretKeyFile, (message) => rpcLog.info(message));
+  if (config.secretKeyFile === "") log.warn(EPHEMERAL);
   const unlock = lockState(
     {
       program: "scheduler",
@@ -74,7 +78,17 @@ export async function runScheduler(config: SchedulerConfig, signal: AbortSignal)
       onWarning: (warning) => log.warn(warning.message),
     });
     try {
-      await serveWith(config, identity, store, signal);
+      const durable = await DurableJobs.open({
+        directory: config.stateDir,
+        key: identity.derivedId("job-descriptions"),
+        settings: config.durable,
+        log,
+      });
+      try {
+        await serveWith(config, identity, store, durable, signal);
+      } finally {
+        await durable.close();
+      }
     } finally {
       store.close();
     }
@@ -83,6 +97,10 @@ export async function runScheduler(config: SchedulerConfig, signal: AbortSignal)
   }
 }
 
+const EPHEMERAL =
+  "Without a key file (--capnp-secret-key-file) the descriptions of durable jobs cannot be read after a restart: what is " +
+  "queued then will fail";
+
 /** Hosts to listen on, and not to connect to. */
 const EVERYWHERE = ["0.0.0.0", "::"];
 
@@ -90,6 +108,7 @@ async function serveWith(
   config: SchedulerConfig,
   identity: Identity,
   store: Store,
+  durable: DurableJobs,
   signal: AbortSignal,
 ): Promise<void> {
   const { guardRails, liveness, pools, tls } = config;
@@ -104,7 +123,9 @@ async function serveWith(
     liveness,
     events: metrics,
     log,
+    durable,
   });
+  await durable.start(scheduler.pools);
   metrics.watch(scheduler.pools.values());
   const relayLimit = new RelayLimit(guardRails.relayTotalBytes, log);
   const vat: Vat = new Vat({
@@ -158,6 +179,7 @@ async function serveWith(
   } finally {
     ready = false;
     relayLimit.stop();
+    durable.stop();
     await vat.close(new RpcError("disconnected", "The scheduler is shutting down"));
     metricsServer?.close();
   }

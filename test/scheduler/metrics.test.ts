@@ -6,7 +6,7 @@ import { MetricsServer } from "../../src/scheduler/metrics/http.js";
 import { queueGauges } from "../../src/scheduler/metrics/queue-gauges.js";
 import { SchedulerMetrics } from "../../src/scheduler/metrics/registry.js";
 import { Pool } from "../../src/scheduler/pool/pool.js";
-import { jobTraits } from "../../src/scheduler/services/queued-job.js";
+import { jobTraits } from "../../src/scheduler/services/pool-job.js";
 import { Store } from "../../src/scheduler/state/store.js";
 import { Network, silentLog } from "./network.js";
 

@@ -5,8 +5,12 @@
 import { expect } from "vitest";
 import {
   Admin,
+  DurableJob,
+  DurableQueue,
+  DurableSubmission,
   Job,
   type JobDescr,
+  JobRecords,
   PoolAdmin,
   Queue,
   Registration,
@@ -31,6 +35,11 @@ import {
   type GuardRails,
 } from "../../src/scheduler/services/client-limits.js";
 import type { PoolEvents } from "../../src/scheduler/services/cluster-pool.js";
+import { DurableJobs } from "../../src/scheduler/services/durable-jobs.js";
+import {
+  DEFAULT_DURABLE_SETTINGS,
+  type DurableSettings,
+} from "../../src/scheduler/services/durable-settings.js";
 import { Scheduler } from "../../src/scheduler/services/scheduler.js";
 import { Store } from "../../src/scheduler/state/store.js";
 import { countLeaks } from "../support/leaks.js";
@@ -42,6 +51,9 @@ export interface NetworkOptions {
   readonly store?: Store;
   readonly events?: PoolEvents;
   readonly identity?: Identity;
+  /** The state directory of durable jobs; without it there are none. */
+  readonly durable?: string;
+  readonly settings?: Partial<DurableSettings>;
 }
 
 export class Network {
@@ -49,6 +61,8 @@ export class Network {
   readonly finished: string[] = [];
   private readonly peers: Vat[] = [];
   private readonly owned: Capability[] = [];
+  /** Of clients that were added, by id. */
+  readonly secrets = new Map<string, Uint8Array>();
 
   private constructor(
     readonly scheduler: Scheduler,
@@ -56,6 +70,7 @@ export class Network {
     private readonly listener: Listener,
     private readonly store: Store,
     private readonly leaksBefore: number,
+    private readonly durableJobs: DurableJobs | undefined,
   ) {}
 
   static async start(options: NetworkOptions = {}): Promise<Network> {
@@ -66,6 +81,15 @@ export class Network {
     } = options;
     const lines: string[] = [];
     const finished: string[] = [];
+    const durable =
+      options.durable === undefined
+        ? undefined
+        : await DurableJobs.open({
+            directory: options.durable,
+            key: identity.derivedId("job-descriptions"),
+            settings: { ...DEFAULT_DURABLE_SETTINGS, ...options.settings },
+            log: silentLog(lines),
+          });
     const scheduler: Scheduler = new Scheduler({
       pools,
       store,
@@ -79,13 +103,16 @@ export class Network {
         finished: (_, outcome) => void finished.push(outcome),
       },
       log: silentLog(lines),
+      durable,
     });
+    await durable?.start(scheduler.pools);
     const vat = new Vat({
       identity,
       restore: (id, connection) => scheduler.restore(id, connection),
     });
     const listener = await vat.listen({ kind: "tcp", host: "127.0.0.1", port: 0 }, { tls: true });
-    const network = new Network(scheduler, vat, listener, store, await countLeaks());
+    const leaks = await countLeaks();
+    const network = new Network(scheduler, vat, listener, store, leaks, durable);
     Object.assign(network, { log: lines, finished });
     return network;
   }
@@ -94,9 +121,21 @@ export class Network {
   async stop(): Promise<void> {
     for (const capability of this.owned) capability.release();
     for (const vat of this.peers) await vat.close();
-    await this.vat.close();
+    await this.stopScheduler();
     this.store.close();
     expect((await countLeaks()) - this.leaksBefore).toBe(0);
+  }
+
+  /** Ends the scheduler alone: its peers lose their connections. */
+  async stopScheduler(): Promise<void> {
+    this.durableJobs?.stop();
+    await this.vat.close();
+    await this.durableJobs?.close();
+  }
+
+  get durable(): DurableJobs {
+    if (!this.durableJobs) throw new Error("there are no durable jobs here");
+    return this.durableJobs;
   }
 
   /** Has `stop` release it. */
@@ -137,7 +176,14 @@ export class Network {
 
   /** Adds a client and connects it. */
   async client(id: string): Promise<TestClient> {
-    return this.clientOf(await this.scheduler.addClient(id));
+    const ref = await this.scheduler.addClient(id);
+    this.secrets.set(id, ref.id);
+    return this.clientOf(ref);
+  }
+
+  /** Connects a client that was added before, perhaps by a scheduler before this one. */
+  known(id: string): Promise<TestClient> {
+    return this.clientOf(this.vat.sturdyRef(this.listener, this.secrets.get(id)!));
   }
 
   async clientOf(ref: SturdyRef): Promise<TestClient> {
@@ -195,6 +241,57 @@ export class TestClient {
     const ticket = Submission.submit(this.submission, { pool, urgent, descr: descr(spec, hint) });
     return new Submitted(ticket, Ticket.job(ticket));
   }
+
+  /** Submits a durable job, and returns its number when it is answered. */
+  async submitDurable(
+    spec: string,
+    {
+      pool = "pool",
+      hint = "",
+      urgent = false,
+      ...options
+    }: SubmitOptions & Partial<DurableSubmission.DurableOptions> = {},
+  ): Promise<number> {
+    const { job } = await DurableSubmission.submit(this.submission, {
+      pool,
+      urgent,
+      descr: descr(spec, hint),
+      options: { ...DurableSubmission.DEFAULT_DURABLE_OPTIONS, ...options },
+    });
+    return job;
+  }
+
+  record(job: number, revision = 0): Promise<JobRecords.JobRecord> {
+    return JobRecords.get(this.submission, job, revision);
+  }
+
+  /** The record when the job has ended. */
+  async ended(job: number): Promise<JobRecords.JobRecord> {
+    return untilRecord(this.submission, job, ({ ended }) => ended !== null);
+  }
+
+  /** A whole log, of the newest attempt by default. */
+  async durableLog(job: number, attempt = 0, follow = true): Promise<string> {
+    let text = "";
+    for (let start = 0; ; ) {
+      const range = { job, attempt, start, follow };
+      const { data, next } = await JobRecords.log(this.submission, range);
+      if (data.length === 0) return text;
+      text += Buffer.from(data).toString();
+      start = next;
+    }
+  }
+}
+
+/** Waits until the record of a job is as is wanted. */
+export async function untilRecord(
+  records: Capability,
+  job: number,
+  isWanted: (record: JobRecords.JobRecord) => boolean,
+): Promise<JobRecords.JobRecord> {
+  let record = await JobRecords.get(records, job);
+  while (!isWanted(record)) record = await JobRecords.get(records, job, record.revision);
+  return record;
 }
 
 /** A job as its client holds it. */
@@ -268,6 +365,25 @@ export class TestWorker {
     return job;
   }
 
+  /** Waits for the next job, as a worker that knows durable ones. */
+  async popDurable(job = new TestJob(), signal?: AbortSignal): Promise<TestJob> {
+    const { assignment, descr } = await DurableQueue.pop(this.queue, job.capability(), { signal });
+    using _ = descr;
+    job.descr = readJobDescr(descr);
+    job.assignment = assignment;
+    return job;
+  }
+
+  /** Says that it has a job from an earlier connection. */
+  resume(
+    job: TestJob,
+    state: DurableQueue.HeldAttempt["state"] = "running",
+  ): Promise<DurableQueue.Verdict> {
+    const { attempt, book, job: number } = job.assignment!;
+    const run = state === "crashed" ? null : job.capability();
+    return DurableQueue.resume(this.queue, { attempt, book, job: number, state, run });
+  }
+
   /** Breaks the connection. */
   async disconnect(): Promise<void> {
     this.queue.release();
@@ -281,20 +397,59 @@ export class TestJob {
   readonly output = deferred<string>();
   /** Fulfilled when the client cancels the job, or nobody holds it any more. */
   readonly cancelled = deferred<"cancel" | "release">();
+  /** Of a durable job. */
+  assignment: DurableQueue.DurableAssignment | null = null;
+  readonly begun = deferred();
+  readonly outcome = deferred<DurableJob.AttemptOutcome>();
+  readonly settled = deferred();
   text = "";
+  private isWhole = false;
+  private readers: (() => void)[] = [];
 
   capability(): Capability {
     this.output.promise.catch(() => {});
-    return Job.local({
-      log: async (start) => {
-        await this.output.promise.catch(() => {});
-        const data = Buffer.from(this.text).subarray(start, start + 5);
-        return { data, next: start + data.length };
-      },
+    this.outcome.promise.catch(() => {});
+    const whole = () => this.close();
+    this.output.promise.then(whole, whole);
+    this.outcome.promise.then(whole, whole);
+    const job: Job.JobService = {
+      log: (start) => this.page(start),
       result: () => this.output.promise,
       cancel: () => this.cancelled.resolve("cancel"),
       release: () => this.cancelled.resolve("release"),
-    });
+    };
+    const durable: DurableJob.DurableJobService = {
+      begun: () => this.begun.promise,
+      outcome: () => this.outcome.promise,
+      settled: () => this.settled.resolve(),
+    };
+    return Job.local(job, DurableJob.durableJobMethods(durable));
+  }
+
+  /** Prints something. */
+  print(text: string): void {
+    this.text += text;
+    for (const wake of this.readers.splice(0)) wake();
+  }
+
+  /** Ends it as a worker that knows durable jobs does. */
+  end(cause: DurableJob.AttemptOutcome["cause"], { output = "", reason = "" } = {}): void {
+    this.begun.resolve();
+    this.outcome.resolve({ cause, output, reason, logSize: this.text.length });
+  }
+
+  private async page(start: number): Promise<Job.LogChunk> {
+    if (start > this.text.length) throw new RpcError("failed", "Start value out of range!");
+    while (start >= this.text.length && !this.isWhole) {
+      await new Promise<void>((resolve) => this.readers.push(resolve));
+    }
+    const data = Buffer.from(this.text).subarray(start, start + 5);
+    return { data, next: start + data.length };
+  }
+
+  private close(): void {
+    this.isWhole = true;
+    for (const wake of this.readers.splice(0)) wake();
   }
 
   get spec(): string {

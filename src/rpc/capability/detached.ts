@@ -3,8 +3,9 @@
  */
 import type { Struct, StructCtor } from "capnp-es";
 import { RpcError } from "../errors.js";
-import type { Payload } from "../payload/payload.js";
+import { Payload } from "../payload/payload.js";
 import type { DetachedPointer } from "../types.js";
+import { Content } from "../wire/content.js";
 
 export class Detached implements DetachedPointer {
   /** Takes `payload`. */
@@ -21,6 +22,14 @@ export class Detached implements DetachedPointer {
   pack(): void {
     this.open().keep();
     this.open().pack();
+  }
+
+  toBytes(): Uint8Array {
+    const payload = this.open();
+    if (payload.capabilities.length > 0) {
+      throw new RpcError("failed", "what holds references to objects cannot be kept as bytes");
+    }
+    return payload.keep()?.toBytes() ?? new Uint8Array(0);
   }
 
   release(): void {
@@ -43,4 +52,13 @@ export class Detached implements DetachedPointer {
 export function detachedPayload(pointer: DetachedPointer): Payload {
   if (pointer instanceof Detached) return pointer.open();
   throw new RpcError("failed", "this is no pointer of this library");
+}
+
+/**
+ * A pointer's content from what `DetachedPointer.toBytes` gave, now or in an earlier process; owned by the caller. The bytes are
+ * copied. Throws a `WireError` if they are not that.
+ */
+export function detachedFromBytes(bytes: Uint8Array): DetachedPointer {
+  const content = bytes.length === 0 ? undefined : Content.fromBytes(bytes);
+  return new Detached(new Payload(content, []));
 }

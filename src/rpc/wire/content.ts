@@ -4,7 +4,7 @@
  */
 import { copyPointer, measurePointer } from "./copy.js";
 import { POINTER, WORD } from "./layout.js";
-import { FrameReader } from "./reader.js";
+import { FrameReader, WireError } from "./reader.js";
 import { SegmentWriter } from "./writer.js";
 
 /** A pointer in a received message. Valid only while that message is being handled. */
@@ -94,6 +94,22 @@ export class Content {
     const buffer = new ArrayBuffer(packed.length + READER_SLACK);
     Buffer.from(buffer).write(packed, "latin1");
     return new Content(buffer, packed.length);
+  }
+
+  /** A copy of its bytes. */
+  toBytes(): Uint8Array {
+    return new Uint8Array(this.buffer.slice(0, this.byteLength));
+  }
+
+  /** From a copy of what `toBytes` gave. Throws `WireError` if it is malformed. */
+  static fromBytes(bytes: Uint8Array): Content {
+    if (bytes.length % WORD !== 0) throw new WireError("a part of a word");
+    const buffer = new ArrayBuffer(bytes.length + READER_SLACK);
+    new Uint8Array(buffer).set(bytes);
+    const content = new Content(buffer, bytes.length);
+    const frame = content.frame();
+    new FramePointer(frame, 0, frame.root).check();
+    return content;
   }
 
   copy(): Content {

@@ -183,21 +183,33 @@ export class JobBook {
    * not ends here, so that nobody waits for it. Returns what it is to do with each.
    */
   resumed(worker: string, held: readonly HeldAttempt[]): Verdict[] {
-    const gone = new Set(this.ledger.attempts.on(worker));
-    const verdicts = held.map(({ job, attempt: number, state }): Verdict => {
-      const attempt = this.ledger.attempts.current(job, number);
-      if (attempt?.worker !== worker) return "stop";
-      gone.delete(attempt);
-      // That it had begun is certain now, even if its saying so never came.
-      this.ledger.begin(attempt);
-      if (state !== "crashed") {
-        this.ledger.resume(attempt);
-        return "goOn";
-      }
-      this.ledger.endAttempt(attempt, "crashed", `Its worker ${quoted(worker)} was restarted.`);
-      return "stop";
-    });
-    for (const attempt of gone) {
+    const verdicts = held.map((one) => this.resume(worker, one));
+    const kept = new Set(
+      held.filter((_, index) => verdicts[index] === "goOn").map(({ job }) => job),
+    );
+    this.returned(worker, ({ job }) => kept.has(job));
+    return verdicts;
+  }
+
+  /** A worker is back and tells of one attempt that it has: a part of `resumed`, before `returned`. */
+  resume(worker: string, { job, attempt: number, state }: HeldAttempt): Verdict {
+    const attempt = this.ledger.attempts.current(job, number);
+    if (attempt?.worker !== worker) return "stop";
+    // That it had begun is certain now, even if its saying so never came.
+    this.ledger.begin(attempt);
+    if (state !== "crashed") {
+      this.ledger.resume(attempt);
+      return "goOn";
+    }
+    this.ledger.endAttempt(attempt, "crashed", `Its worker ${quoted(worker)} was restarted.`);
+    this.ledger.follow();
+    return "stop";
+  }
+
+  /** A worker has told all. Those that it should have, and has not as far as `isThere` knows, end. */
+  returned(worker: string, isThere: (attempt: Readonly<AttemptRecord>) => boolean): void {
+    for (const attempt of this.ledger.attempts.on(worker)) {
+      if (isThere(attempt)) continue;
       if (attempt.started === null) {
         const reason = `It did not reach its worker ${quoted(worker)}.`;
         this.ledger.endAttempt(attempt, "evicted", reason);
@@ -207,7 +219,6 @@ export class JobBook {
       }
     }
     this.ledger.follow();
-    return verdicts;
   }
 
   /** When to call `tick` next, on the steady clock; in the past if there is more to be done at once. */

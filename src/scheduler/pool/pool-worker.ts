@@ -116,6 +116,11 @@ export class PoolWorker<J> {
     this.setActive(false, INACTIVE.shutdown);
   }
 
+  /** It still has a job from an earlier connection. */
+  jobResumed(): void {
+    this.running++;
+  }
+
   /** A job that it was given is done, or lost. Also when the worker itself has been released. */
   jobFinished(): void {
     this.dispatcher.details?.debug(`${quoted(this.name)} finishes a job`);

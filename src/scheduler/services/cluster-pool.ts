@@ -18,13 +18,16 @@ import { quoted } from "../../text/index.js";
 import { INACTIVE } from "../pool/inactive-reasons.js";
 import { Pool, type Subject } from "../pool/pool.js";
 import type { PoolWorker } from "../pool/pool-worker.js";
+import type { Ticket as PoolTicket } from "../pool/ticket.js";
 import type { Clock, PoolStore } from "../pool/types.js";
 import type { WriteQueue } from "../state/write-queue.js";
 import type { QueueAccount, TicketAccount } from "./client-limits.js";
 import { ClientTicket } from "./client-ticket.js";
+import type { DurableJobs } from "./durable-jobs.js";
 import { explanation } from "./explanation.js";
+import { jobTraits, type PoolJob } from "./pool-job.js";
 import { poolState } from "./pool-state.js";
-import { jobTraits, QueuedJob } from "./queued-job.js";
+import { QueuedJob } from "./queued-job.js";
 import { type Outcome, WorkerSession } from "./worker-session.js";
 
 /** Told what happens to jobs, for metrics. */
@@ -43,6 +46,8 @@ export interface ClusterPoolOptions {
   readonly events: PoolEvents;
   readonly liveness: LivenessOptions;
   readonly log: Logger;
+  /** Undefined where there are no durable jobs. */
+  readonly durable?: DurableJobs | undefined;
 }
 
 /** A job as it is submitted. */
@@ -60,7 +65,7 @@ export interface Submitting {
 const NAME_LENGTH = 1024;
 
 export class ClusterPool {
-  readonly pool: Pool<QueuedJob>;
+  readonly pool: Pool<PoolJob>;
   private readonly sessions = new Map<string, WorkerSession>();
   /** Those that are held, by client. */
   private readonly tickets = new Map<string, Set<ClientTicket>>();
@@ -99,7 +104,8 @@ export class ClusterPool {
       job.releaseReference();
       throw error;
     }
-    const ticket = this.pool.client(client).submit(job, { urgent });
+    // It holds what it was made for.
+    const ticket = this.pool.client(client).submit(job, { urgent }) as PoolTicket<QueuedJob>;
     const siblings = this.tickets.get(client) ?? new Set();
     this.tickets.set(client, siblings);
     return Ticket.local(new ClientTicket(ticket, ticketAccount, deferredWork, siblings));
@@ -182,9 +188,9 @@ export class ClusterPool {
     registering: Registration.Registering,
     connection: Connection | undefined,
   ): Promise<WorkerSession> {
-    const { clock, events, log } = this.options;
+    const { clock, durable, events, log } = this.options;
     const { name, capacity, worker } = registering;
-    let poolWorker: PoolWorker<QueuedJob>;
+    let poolWorker: PoolWorker<PoolJob>;
     try {
       poolWorker = await this.writes.run(
         () => this.pool.register(name, Math.max(0, capacity)) ?? this.refuse(name),
@@ -197,6 +203,7 @@ export class ClusterPool {
       poolWorker,
       registering,
       connection,
+      durable: durable && { jobs: durable, pool: this.name },
       onStarted: (job) => events.started(this.name, Math.max(0, clock() - job.submitted)),
       onFinished: (outcome) => events.finished(this.name, outcome),
       onEnded: () => {

@@ -9,7 +9,7 @@ import { quoted } from "../../text/index.js";
 import { INACTIVE } from "../pool/inactive-reasons.js";
 import type { PoolWorker } from "../pool/pool-worker.js";
 import type { ClusterPool } from "./cluster-pool.js";
-import type { QueuedJob } from "./queued-job.js";
+import type { PoolJob } from "./pool-job.js";
 import type { WorkerSession } from "./worker-session.js";
 
 /** How long a worker may take to come back from an update, in ms. */
@@ -176,7 +176,7 @@ export class ClusterPoolAdmin implements PoolAdmin.PoolAdminService {
 
 /** The number of jobs that the worker runs, now and whenever it has changed, until it is 0. */
 async function* runningJobs(
-  worker: PoolWorker<QueuedJob>,
+  worker: PoolWorker<PoolJob>,
   signal?: AbortSignal,
 ): AsyncGenerator<number, void, void> {
   let last: number | undefined;
@@ -192,7 +192,7 @@ async function* runningJobs(
   }
 }
 
-function jobFinished(worker: PoolWorker<QueuedJob>, signal?: AbortSignal): Promise<void> {
+function jobFinished(worker: PoolWorker<PoolJob>, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     const stop = worker.onJobFinished(() => {
       stop();

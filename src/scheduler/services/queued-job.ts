@@ -11,7 +11,6 @@ import {
   PendingCapability,
   type RpcError,
 } from "../../rpc/index.js";
-import type { JobTraits } from "../pool/types.js";
 import { checkHint, type QueueAccount } from "./client-limits.js";
 
 export class QueuedJob {
@@ -64,13 +63,3 @@ export class QueuedJob {
     this.descr.release();
   }
 }
-
-/** Seconds that a build usually takes: when its dependencies are there, and when they must be installed first. */
-const COSTS = { cached: 10, nonCached: 600 };
-
-/** How the pools see jobs. */
-export const jobTraits: JobTraits<QueuedJob> = {
-  hint: (job) => job.hint,
-  costs: () => COSTS,
-  label: (job) => (job.hint === "" ? "(no cache hint)" : job.hint),
-};

@@ -8,7 +8,7 @@
  * The first two are derived from the vat's key, the others are in the database.
  */
 import { createHash } from "node:crypto";
-import { Admin, PoolAdmin, Registration } from "../../api/index.js";
+import { Admin, JobRecords, PoolAdmin, Registration } from "../../api/index.js";
 import { DeferredWork } from "../../async/index.js";
 import type { Logger } from "../../console/index.js";
 import {
@@ -24,6 +24,9 @@ import type { Store } from "../state/store.js";
 import { type GuardRails, TicketAccount } from "./client-limits.js";
 import { type Access, Clients } from "./clients.js";
 import { ClusterPool, type PoolEvents } from "./cluster-pool.js";
+import type { DurableJobs } from "./durable-jobs.js";
+import { removeDurableJobs } from "./durable-removal.js";
+import { JobDesk } from "./job-desk.js";
 import { MemoryRelease } from "./memory-release.js";
 import { ClusterPoolAdmin } from "./pool-admin.js";
 import { submissionService } from "./submissions.js";
@@ -40,6 +43,8 @@ export interface SchedulerOptions {
   readonly liveness: LivenessOptions;
   readonly events: PoolEvents;
   readonly log: Logger;
+  /** Undefined: there are no durable jobs. Whoever opened them starts them with `pools`, and closes them. */
+  readonly durable?: DurableJobs | undefined;
   /** Seconds since the Unix epoch. */
   readonly clock?: () => number;
 }
@@ -70,6 +75,7 @@ export class Scheduler {
         events,
         liveness,
         log,
+        durable: options.durable,
       });
       pools.set(name, pool);
       // Clients whose rate was set are shown from the start, and not only once they submit something.
@@ -106,20 +112,26 @@ export class Scheduler {
   }
 
   private async removeClient(id: string, cancelRunning = false): Promise<void> {
-    const { writes } = this.options.store;
-    await writes.run(() => this.clients.remove(id));
+    const { durable, store } = this.options;
+    await store.writes.run(() => this.clients.remove(id));
+    if (durable) await removeDurableJobs(durable, id, cancelRunning);
     for (const pool of this.pools.values()) await pool.removeClient(id, cancelRunning);
     this.options.log.info(`Removed endpoint for client ${quoted(id)}`);
   }
 
   private admin(connection: Connection | undefined): Capability {
-    return Admin.local({
+    const { durable } = this.options;
+    const service: Admin.AdminService = {
       pools: () => [...this.pools.keys()],
       pool: (name) => this.poolAdmin(name),
       addClient: async (id) => this.restore((await this.addClient(id)).id, connection),
       removeClient: (id, cancelRunning) => this.removeClient(id, cancelRunning),
       listClients: () => this.clients.list(),
-    });
+    };
+    return Admin.local(
+      service,
+      durable && JobRecords.jobRecordsMethods(new JobDesk(durable, null)),
+    );
   }
 
   private poolAdmin(name: string): Capability {
@@ -136,9 +148,10 @@ export class Scheduler {
     connection: Connection | undefined,
   ): Capability {
     const { pools } = this;
+    const { durable, guardRails } = this.options;
     const sturdyRef = this.options.sturdyRef(secret);
     const ticketAccount = this.ticketAccountOf(connection);
-    return submissionService({ access, pools, sturdyRef, ticketAccount });
+    return submissionService({ access, pools, sturdyRef, ticketAccount, guardRails, durable });
   }
 
   private ticketAccountOf(connection: Connection | undefined): TicketAccount {

@@ -1,12 +1,21 @@
 /**
  * What a client's secret opens: jobs are submitted here.
  */
-import { Submission } from "../../api/index.js";
-import { brokenCapability, type Capability, RpcError, type SturdyRef } from "../../rpc/index.js";
+import { DurableSubmission, JobRecords, Submission } from "../../api/index.js";
+import {
+  brokenCapability,
+  type Capability,
+  type MethodEntry,
+  RpcError,
+  type SturdyRef,
+} from "../../rpc/index.js";
 import { quoted } from "../../text/index.js";
-import type { TicketAccount } from "./client-limits.js";
+import type { GuardRails, TicketAccount } from "./client-limits.js";
 import type { Access } from "./clients.js";
 import type { ClusterPool } from "./cluster-pool.js";
+import type { DurableJobs } from "./durable-jobs.js";
+import { submitDurable } from "./durable-submissions.js";
+import { JobDesk } from "./job-desk.js";
 
 export interface SubmissionOptions {
   readonly access: Access;
@@ -15,12 +24,15 @@ export interface SubmissionOptions {
   readonly ticketAccount: TicketAccount;
   /** Where the service can be had again. */
   readonly sturdyRef: SturdyRef;
+  readonly guardRails: GuardRails;
+  /** Undefined where there are no durable jobs. */
+  readonly durable: DurableJobs | undefined;
 }
 
 /** A client's `Submission`, owned by the caller. */
 export function submissionService(options: SubmissionOptions): Capability {
-  const { access, pools, sturdyRef, ticketAccount } = options;
-  return Submission.local({
+  const { access, durable, pools, sturdyRef, ticketAccount } = options;
+  const service: Submission.SubmissionService = {
     submit: ({ pool: name, descr, urgent }) => {
       const { client, queueAccount, revoked } = access;
       const pool = pools.get(name);
@@ -32,7 +44,40 @@ export function submissionService(options: SubmissionOptions): Capability {
       return pool.submit({ client, descr, urgent, queueAccount, ticketAccount });
     },
     save: () => sturdyRef,
-  });
+  };
+  return Submission.local(service, durable && durableMethods(options, durable));
+}
+
+/** What a client's service can do beyond the shared contract. */
+function durableMethods(
+  { access, guardRails, pools }: SubmissionOptions,
+  durable: DurableJobs,
+): MethodEntry[] {
+  const { client } = access;
+  const desk = new JobDesk(durable, client);
+  const check = () => {
+    if (access.revoked) throw accessRevoked();
+    return desk;
+  };
+  return [
+    ...DurableSubmission.durableSubmissionMethods({
+      submitDurable: async (job) => {
+        if (!access.revoked && pools.has(job.pool)) {
+          return submitDurable(durable, guardRails, client, job);
+        }
+        job.descr.release();
+        throw access.revoked ? accessRevoked() : unknownPool(job.pool, pools);
+      },
+    }),
+    ...JobRecords.jobRecordsMethods({
+      list: async (...args) => check().list(...args),
+      get: async (...args) => check().get(...args),
+      log: async (...args) => check().log(...args),
+      cancelJob: async (...args) => check().cancelJob(...args),
+      retry: async (...args) => check().retry(...args),
+      usage: async (...args) => check().usage(...args),
+    }),
+  ];
 }
 
 function accessRevoked(): RpcError {

@@ -1,7 +1,7 @@
 /**
  * A worker that is connected, from its registration until it gives its queue up or its connection ends.
  */
-import { Job, Queue, type Registration } from "../../api/index.js";
+import { DurableQueue, Job, Queue, type Registration } from "../../api/index.js";
 import {
   type Capability,
   type Connection,
@@ -10,7 +10,9 @@ import {
 } from "../../rpc/index.js";
 import { INACTIVE } from "../pool/inactive-reasons.js";
 import type { PoolWorker } from "../pool/pool-worker.js";
-import type { Ticket } from "../pool/ticket.js";
+import type { DurableJobs } from "./durable-jobs.js";
+import { DurableSession } from "./durable-session.js";
+import { type DurableRecord, isAttached, type PoolJob } from "./pool-job.js";
 import type { QueuedJob } from "./queued-job.js";
 
 /** How a job ended: `disconnected` is one that was lost with its worker. */
@@ -24,11 +26,14 @@ const WAITING_REQUESTS = 1000;
 
 export interface WorkerSessionOptions {
   /** The worker as the pool sees it; this session's own. */
-  readonly poolWorker: PoolWorker<QueuedJob>;
+  readonly poolWorker: PoolWorker<PoolJob>;
   readonly registering: Registration.Registering;
   /** Undefined for a worker in this process. */
   readonly connection: Connection | undefined;
-  onStarted(job: QueuedJob): void;
+  /** Undefined where there are no durable jobs. */
+  readonly durable?: { readonly jobs: DurableJobs; readonly pool: string } | undefined;
+  /** For the first time, if it is durable. */
+  onStarted(job: PoolJob): void;
   onFinished(outcome: Outcome): void;
   onEnded(): void;
 }
@@ -36,19 +41,26 @@ export interface WorkerSessionOptions {
 export class WorkerSession {
   /** The worker's `Queue`, to be given to it. */
   readonly queue: Capability;
-  private readonly poolWorker: PoolWorker<QueuedJob>;
+  private readonly poolWorker: PoolWorker<PoolJob>;
   private readonly workerCapability: Capability;
+  private readonly durable: DurableSession | undefined;
   private ended = false;
   private waiting = 0;
 
   constructor(private readonly options: WorkerSessionOptions) {
     this.poolWorker = options.poolWorker;
     this.workerCapability = options.registering.worker;
-    this.queue = Queue.local({
-      pop: (job, signal) => this.pop(job, signal),
-      setActive: (active) => this.poolWorker.setActive(active, INACTIVE.worker),
-      release: () => this.end(),
-    });
+    const { durable, onFinished } = options;
+    this.durable =
+      durable && new DurableSession({ ...durable, poolWorker: this.poolWorker, onFinished });
+    this.queue = Queue.local(
+      {
+        pop: async (job, signal) => (await this.pop(job, signal, false)).descr,
+        setActive: (active) => this.poolWorker.setActive(active, INACTIVE.worker),
+        release: () => this.end(),
+      },
+      this.durable && DurableQueue.durableQueueMethods(this.durableQueue(this.durable)),
+    );
   }
 
   get name(): string {
@@ -59,7 +71,7 @@ export class WorkerSession {
     return this.options.connection;
   }
 
-  get inPool(): PoolWorker<QueuedJob> {
+  get inPool(): PoolWorker<PoolJob> {
     return this.poolWorker;
   }
 
@@ -77,7 +89,20 @@ export class WorkerSession {
     this.options.onEnded();
   }
 
-  private pop(job: Capability, signal: AbortSignal): Promise<DetachedPointer> {
+  private durableQueue(durable: DurableSession): DurableQueue.DurableQueueService {
+    return {
+      resume: (held) => durable.resume(held),
+      popDurable: (job, signal) => this.pop(job, signal, true),
+    };
+  }
+
+  /** @param resumes whether the worker knows durable jobs */
+  private pop(
+    job: Capability,
+    signal: AbortSignal,
+    resumes: boolean,
+  ): Promise<DurableQueue.Popped> {
+    this.durable?.asked();
     if (this.waiting >= WAITING_REQUESTS) {
       job.release();
       throw new RpcError(
@@ -90,7 +115,7 @@ export class WorkerSession {
       const pop = this.poolWorker.pop((ticket) => {
         this.waiting--;
         if (ticket) {
-          resolve(this.start(ticket, job));
+          resolve(this.take(ticket.job, job, signal, resumes));
         } else {
           job.release();
           reject(new RpcError("failed", "Worker disconnected"));
@@ -108,11 +133,46 @@ export class WorkerSession {
     });
   }
 
-  /** Takes `job`. It is watched without a reference to it, as it has to end when its client gives it up. */
-  private start(ticket: Ticket<QueuedJob>, job: Capability): DetachedPointer {
-    using watched = job.dup();
-    const descr = ticket.job.start(job);
-    this.options.onStarted(ticket.job);
+  /** Takes `run`. */
+  private take(
+    job: PoolJob,
+    run: Capability,
+    signal: AbortSignal,
+    resumes: boolean,
+  ): DurableQueue.Popped | Promise<DurableQueue.Popped> {
+    if (isAttached(job)) return { descr: this.start(job, run), assignment: null };
+    return this.offer(job, run, signal, resumes);
+  }
+
+  private async offer(
+    job: DurableRecord,
+    run: Capability,
+    signal: AbortSignal,
+    resumes: boolean,
+  ): Promise<DurableQueue.Popped> {
+    const { durable } = this;
+    let offered: DurableQueue.Popped | null;
+    try {
+      offered = await durable!.offer(job, run, resumes, signal);
+    } catch (error) {
+      this.poolWorker.jobFinished();
+      run.release();
+      throw error;
+    }
+    if (!offered) {
+      // The worker waits for another one.
+      this.poolWorker.jobFinished();
+      return this.pop(run, signal, resumes);
+    }
+    if (job.attempts === 1) this.options.onStarted(job);
+    return offered;
+  }
+
+  /** Takes `run`. It is watched without a reference to it, as it has to end when its client gives it up. */
+  private start(job: QueuedJob, run: Capability): DetachedPointer {
+    using watched = run.dup();
+    const descr = job.start(run);
+    this.options.onStarted(job);
     Job.result(watched).then(
       () => this.finished("ok"),
       (error) => this.finished(error.kind === "disconnected" ? "disconnected" : "failed"),

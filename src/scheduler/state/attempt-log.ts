@@ -94,8 +94,9 @@ export class AttemptLog {
   }
 
   /**
-   * A page from `start` on; negative: from the end. With `follow`, waits for one until the log is closed. Empty: the end.
-   * Throws a `RangeError` beyond the end, and `signal`'s reason.
+   * A page from `start` on; negative: from the end. With `follow`, waits for one until the log is closed, also if `start` is beyond
+   * the end so far: what a scheduler had in memory when it was killed comes again. Empty: the end. Throws a `RangeError` beyond it,
+   * and `signal`'s reason.
    */
   async page(
     start: number,
@@ -103,8 +104,8 @@ export class AttemptLog {
     signal?: AbortSignal,
   ): Promise<{ data: Uint8Array; next: number }> {
     const from = start < 0 ? Math.max(0, this.length + start) : start;
+    while (follow && from >= this.length && !this.isClosed) await this.growth(signal);
     if (from > this.length) throw new RangeError("Start value out of range!");
-    while (follow && from === this.length && !this.isClosed) await this.growth(signal);
     const data =
       from < this.writtenLength ? await this.fromPieces(from) : Buffer.from(this.inMemory(from));
     return { data, next: from + data.length };

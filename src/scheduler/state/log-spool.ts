@@ -76,12 +76,17 @@ export class LogSpool {
 
   /** The log of an attempt that goes on, from where its pieces end; the same one until it is closed. */
   async grow(job: number, attempt: number): Promise<AttemptLog> {
-    const key = keyOf(job, attempt);
-    const known = this.growing.get(key);
+    const known = this.growingLog(job, attempt);
     if (known) return known;
     const pieces = await this.options.records.logPieces(job, attempt, 0, Number.MAX_SAFE_INTEGER);
-    const now = this.growing.get(key);
-    if (now) return now;
+    return this.begin(job, attempt, pieces);
+  }
+
+  /** The same for one that is known to have these pieces only; by default it is new, and has none. */
+  begin(job: number, attempt: number, pieces: readonly LogPiece[] = []): AttemptLog {
+    const known = this.growingLog(job, attempt);
+    if (known) return known;
+    const key = keyOf(job, attempt);
     const log = new AttemptLog({
       job,
       attempt,
@@ -102,15 +107,15 @@ export class LogSpool {
     return this.growing.get(keyOf(job, attempt));
   }
 
-  /** Bytes of a log that is whole, from `start` on: some, none at its end. */
-  async read(job: number, attempt: number, start: number): Promise<Buffer> {
+  /** Bytes of a log that is whole, from `start` on: some, `limit` at most; none at its end. */
+  async read(job: number, attempt: number, start: number, limit = READ_SIZE): Promise<Buffer> {
     const pieces = await this.options.records.logPieces(job, attempt, start, PIECES_AT_ONCE);
     const parts: Buffer[] = [];
     let at = start;
     for (const piece of pieces) {
       // What is missing was cleared away.
       if (piece.start > at) break;
-      const room = READ_SIZE - (at - start);
+      const room = limit - (at - start);
       if (room <= 0) break;
       const part = await this.readPiece(piece, at - piece.start, room);
       parts.push(part);

@@ -1,0 +1,270 @@
+/**
+ * The durable jobs of a scheduler: the book with what it is given (records, spool, pools, time), from the files in the state
+ * directory at the start to these files at the end.
+ *
+ * Life: *opened*, with files; *started*, when what was on file has been taken in: queued jobs are in their queues, and the workers
+ * that had others are waited for; *closed*, when nothing is written any more. A scheduler that is killed instead has lost nothing
+ * that it has answered for.
+ */
+import { join } from "node:path";
+import { Slices } from "../../async/index.js";
+import type { Logger } from "../../console/index.js";
+import { quoted } from "../../text/index.js";
+import { type BookOptions, JobBook } from "../jobs/job-book.js";
+import { ShardedMap } from "../jobs/sharded-map.js";
+import type { AttemptRecord, EndState, JobHost, JobRecord, RestoredJob } from "../jobs/types.js";
+import type { Pool } from "../pool/pool.js";
+import type { Ticket } from "../pool/ticket.js";
+import { JobRecords } from "../state/job-records.js";
+import type { Unfinished } from "../state/jobs-messages.js";
+import { attemptOf, jobOf, STATES } from "../state/jobs-schema.js";
+import { LogSpool } from "../state/log-spool.js";
+import type { AttemptRun } from "./attempt-run.js";
+import type { DurableSettings } from "./durable-settings.js";
+import { JobRevisions } from "./job-revisions.js";
+import { JobTimer } from "./job-timer.js";
+import type { PoolJob } from "./pool-job.js";
+import { WatchedStore } from "./watched-store.js";
+
+/** The directory of logs in the state directory. */
+const LOGS = "job-logs";
+
+/** How many records are read in one go at the start. */
+const AT_ONCE = 2000;
+
+export interface DurableJobsOptions {
+  /** The state directory. */
+  readonly directory: string;
+  /** 32 bytes, with which descriptions are encrypted. */
+  readonly key: Uint8Array;
+  readonly settings: DurableSettings;
+  readonly log: Logger;
+  onCommit?(seconds: number, records: number): void;
+}
+
+export class DurableJobs {
+  readonly revisions = new JobRevisions();
+  readonly book: JobBook;
+  private readonly timer: JobTimer;
+  private pools: ReadonlyMap<string, { readonly pool: Pool<PoolJob> }> = new Map();
+  /** Of the queued ones. */
+  private readonly tickets = new ShardedMap<number, Ticket<PoolJob>>();
+  /** The attempts that are followed, by job. */
+  private readonly current = new Map<number, AttemptRun>();
+  /** Also those that were given up, and whose workers are waited for. */
+  private readonly runs = new Set<AttemptRun>();
+  /** Pools that jobs on file are for, and that there are none of. */
+  private readonly homeless = new Set<string>();
+  /** How many jobs that have not ended each client has. */
+  private readonly active = new Map<string, number>();
+
+  private constructor(
+    private readonly options: DurableJobsOptions,
+    readonly records: JobRecords,
+    readonly spool: LogSpool,
+  ) {
+    const clock: BookOptions["clock"] = {
+      wall: () => Date.now() / 1000,
+      steady: () => performance.now() / 1000,
+    };
+    const store = new WatchedStore(records, {
+      jobChanged: ({ id }) => {
+        this.revisions.changed(id);
+        this.timer.changed();
+      },
+      attemptChanged: (attempt) => this.attemptChanged(attempt),
+    });
+    this.book = new JobBook({ ...options.settings, clock, store, host: this.host() });
+    this.timer = new JobTimer(this.book, clock.steady);
+  }
+
+  /** Opens or makes the files. Rejects with a `StoreError` or the system's errors. */
+  static async open(options: DurableJobsOptions): Promise<DurableJobs> {
+    const { directory, key, log, onCommit, settings } = options;
+    const records = await JobRecords.open({
+      directory,
+      key,
+      onWarning: (warning) =>
+        log.warn(`Records of jobs cannot be kept for now: ${warning.message}`),
+      ...(onCommit && { onCommit }),
+    });
+    try {
+      const spool = await LogSpool.open({
+        directory: join(directory, LOGS),
+        records,
+        maxSize: settings.keepLogs,
+        onWarning: (message) => log.warn(message),
+      });
+      return new DurableJobs(options, records, spool);
+    } catch (error) {
+      await records.close();
+      throw error;
+    }
+  }
+
+  /** Seconds for which a worker that is out of touch is waited for. */
+  get lease(): number {
+    return this.options.settings.lease;
+  }
+
+  get log(): Logger {
+    return this.options.log;
+  }
+
+  /** Takes in what is on file, in slices of the loop's time, and begins. */
+  async start(pools: ReadonlyMap<string, { readonly pool: Pool<PoolJob> }>): Promise<void> {
+    this.pools = pools;
+    const slices = new Slices();
+    for (let after: number | null = 0; after !== null; ) {
+      const found: Unfinished = await this.records.unfinished(after, AT_ONCE);
+      this.book.restore(await this.restored(found));
+      after = found.after;
+      await slices.turn();
+    }
+    this.book.start();
+    this.timer.changed();
+    await this.records.synced();
+    this.report();
+  }
+
+  /** Decides nothing any more: connections are about to be closed, which is nobody's loss. */
+  stop(): void {
+    this.timer.stop();
+    for (const run of this.runs) run.detach();
+  }
+
+  /** Closes the files. What goes on goes on at its workers. */
+  async close(): Promise<void> {
+    this.stop();
+    await this.spool.close();
+    await this.records.close();
+  }
+
+  /** How many jobs of the client have not ended. */
+  activeOf(client: string): number {
+    return this.active.get(client) ?? 0;
+  }
+
+  /** What may bring in a job of the client that has not ended; the host hears of its end. */
+  counted<R extends { readonly kind: string }>(client: string, bringIn: () => R): R {
+    this.entered(client);
+    const result = bringIn();
+    if (result.kind !== "new" && result.kind !== "again") this.left(client);
+    return result;
+  }
+
+  /** A new job could not be kept. */
+  forget(job: JobRecord): void {
+    if (job.ended === null) this.left(job.client);
+    this.book.forget(job.id);
+  }
+
+  /** Follows an attempt from now on, instead of whoever did so before. */
+  follow(run: AttemptRun): void {
+    const { job } = run;
+    this.current.get(job)?.detach();
+    this.current.set(job, run);
+    this.runs.add(run);
+    run.start();
+  }
+
+  /** An attempt is not followed any more. */
+  unfollow(run: AttemptRun): void {
+    this.runs.delete(run);
+    if (this.current.get(run.job) === run) this.current.delete(run.job);
+  }
+
+  private host(): JobHost {
+    return {
+      enqueue: (job) => this.enqueue(job),
+      withdraw: ({ id }) => {
+        this.tickets.get(id)?.cancel();
+        this.tickets.delete(id);
+      },
+      stop: (job, { attempt }) => {
+        const run = this.current.get(job.id);
+        if (run?.attempt !== attempt) return;
+        this.current.delete(job.id);
+        run.stop();
+      },
+      ended: ({ client }) => this.left(client),
+    };
+  }
+
+  private enqueue(job: JobRecord): number {
+    const client = this.pools.get(job.pool)?.pool.client(job.client);
+    // Without its pool it stays on record, and is queued when a scheduler is started that has it.
+    if (!client) return job.start ?? Date.now() / 1000;
+    const { urgent } = job;
+    const ticket =
+      job.start === null
+        ? client.submit(job, { urgent })
+        : client.restore(job, job.start, { urgent });
+    this.tickets.set(job.id, ticket);
+    return ticket.start;
+  }
+
+  /** A worker has taken a job out of its queue. */
+  taken(job: number): void {
+    this.tickets.delete(job);
+  }
+
+  private entered(client: string): void {
+    this.active.set(client, this.activeOf(client) + 1);
+  }
+
+  private left(client: string): void {
+    const rest = this.activeOf(client) - 1;
+    if (rest > 0) this.active.set(client, rest);
+    else this.active.delete(client);
+  }
+
+  private attemptChanged(attempt: AttemptRecord): void {
+    this.revisions.changed(attempt.job);
+    if (attempt.outcome === null) return;
+    const log = this.spool.growingLog(attempt.job, attempt.attempt);
+    if (!log) return;
+    attempt.logSize = log.length;
+    // Nobody adds to it any more, and who reads it is to come to its end.
+    log.close().catch((error) => {
+      this.options.log.warn(`The end of the log of job ${attempt.job} is lost: ${error}`);
+      log.abandon();
+    });
+  }
+
+  private async restored({ attempts, jobs }: Unfinished): Promise<RestoredJob[]> {
+    const open = new Map(attempts.map((row) => [row.job, attemptOf(row)]));
+    const records = jobs.map(jobOf);
+    const awaited = records.flatMap(({ options, state }) =>
+      state === "waiting" ? options.after : [],
+    );
+    const ends = new Map<number, EndState>();
+    if (awaited.length > 0) {
+      for (const [id, , state] of await this.records.ends([...new Set(awaited)])) {
+        ends.set(id, STATES[state] as EndState);
+      }
+    }
+    for (const { client, pool } of records) {
+      this.entered(client);
+      if (!this.pools.has(pool)) this.homeless.add(pool);
+    }
+    return records.map((job) => ({ job, attempt: open.get(job.id) ?? null, past: ends }));
+  }
+
+  private report(): void {
+    const { book, log } = this;
+    const [queued, waiting] = [book.count("queued"), book.count("waiting")];
+    const away = book.count("out of touch");
+    if (queued + waiting + away > 0) {
+      log.info(
+        `Durable jobs: ${queued} queued, ${waiting} wait for others, and ${away} are with workers that have ` +
+          `${this.lease} s to come back`,
+      );
+    }
+    for (const name of this.homeless) {
+      log.warn(
+        `There are durable jobs for pool ${quoted(name)}, which this scheduler does not have (--pools): they wait`,
+      );
+    }
+  }
+}

@@ -1,0 +1,142 @@
+/**
+ * A connected worker and durable jobs: it is offered new ones, and has others from earlier connections.
+ *
+ * An attempt is on disk before its worker gets the description: so one that runs anywhere is always known, and its number is a
+ * fence against whatever was said of an earlier one.
+ */
+import type { DurableQueue } from "../../api/index.js";
+import { type Capability, type DetachedPointer, detachedFromBytes } from "../../rpc/index.js";
+import type { PoolWorker } from "../pool/pool-worker.js";
+import { AttemptRun } from "./attempt-run.js";
+import type { DurableJobs } from "./durable-jobs.js";
+import type { DurableRecord, PoolJob } from "./pool-job.js";
+import type { Outcome } from "./worker-session.js";
+
+export interface DurableSessionOptions {
+  readonly jobs: DurableJobs;
+  readonly pool: string;
+  readonly poolWorker: PoolWorker<PoolJob>;
+  onFinished(outcome: Outcome): void;
+}
+
+/** What a worker is given. */
+interface Offered {
+  readonly descr: DetachedPointer;
+  readonly assignment: DurableQueue.DurableAssignment;
+}
+
+export class DurableSession {
+  /** The jobs that it has from before. */
+  private readonly resumed = new Set<number>();
+  private hasAsked = false;
+
+  constructor(private readonly options: DurableSessionOptions) {}
+
+  /** The worker asks for jobs: it has told all that it has from before. */
+  asked(): void {
+    if (this.hasAsked) return;
+    this.hasAsked = true;
+    const { jobs, pool, poolWorker } = this.options;
+    const { book } = jobs;
+    // Another pool's worker of the same name is another one.
+    book.returned(poolWorker.name, ({ job }) => {
+      return this.resumed.has(job) || book.job(job)?.pool !== pool;
+    });
+  }
+
+  /** See `DurableQueueService.resume`. */
+  async resume({ attempt, book, job, run, state }: DurableQueue.HeldAttempt) {
+    const { jobs, pool, poolWorker } = this.options;
+    const isOurs = Buffer.from(jobs.records.book).equals(book) && jobs.book.job(job)?.pool === pool;
+    const verdict =
+      isOurs && !this.hasAsked
+        ? jobs.book.resume(poolWorker.name, { job, attempt, state })
+        : "stop";
+    if (verdict === "stop") {
+      run?.release();
+    } else {
+      this.resumed.add(job);
+      poolWorker.jobResumed();
+      this.follow({ job, attempt, run: run!, resumes: true, isBack: true });
+    }
+    await jobs.records.synced();
+    return verdict;
+  }
+
+  /**
+   * The pool has found the job for the worker, whose `run` (taken, unless the answer is null) is how it will run it. Null if it
+   * is not to have it after all, as the job was cancelled meanwhile, or the worker does not wait any more.
+   *
+   * @param resumes whether it knows durable jobs
+   */
+  async offer(
+    job: DurableRecord,
+    run: Capability,
+    resumes: boolean,
+    signal: AbortSignal,
+  ): Promise<Offered | null> {
+    const { jobs, poolWorker } = this.options;
+    const { book, records } = jobs;
+    const { id } = job;
+    jobs.taken(id);
+    const attempt = book.offer(id, poolWorker.name, resumes)?.attempt;
+    if (attempt === undefined) return null;
+    const [description] = await Promise.all([this.description(id), records.synced()]);
+    if (book.attempt(id)?.attempt !== attempt) {
+      if (typeof description !== "string") description.release();
+      return null;
+    }
+    if (typeof description === "string") {
+      book.ended(id, attempt, { outcome: "failed", reason: description });
+      return null;
+    }
+    if (signal.aborted || poolWorker.released) {
+      description.release();
+      book.ended(id, attempt, { outcome: "evicted", reason: "Its worker did not wait for it." });
+      return null;
+    }
+    this.follow({ job: id, attempt, run, resumes, isBack: false });
+    const timeout = job.options.timeout ?? 0;
+    const { lease: reattach } = jobs;
+    return {
+      descr: description,
+      assignment: { job: id, attempt, timeout, reattach, book: records.book },
+    };
+  }
+
+  /** The description, or in words why there is none. */
+  private async description(job: number): Promise<DetachedPointer | string> {
+    try {
+      const bytes = await this.options.jobs.records.description(job);
+      return bytes ? detachedFromBytes(bytes) : "Its description is not on record any more.";
+    } catch (error) {
+      const why = "was the scheduler's key replaced? Submit the job again";
+      return `Its description cannot be read (${error}): ${why}.`;
+    }
+  }
+
+  private follow(of: {
+    readonly job: number;
+    readonly attempt: number;
+    readonly run: Capability;
+    readonly resumes: boolean;
+    readonly isBack: boolean;
+  }): void {
+    const { jobs, onFinished, poolWorker } = this.options;
+    const { book, log, records, spool } = jobs;
+    const run: AttemptRun = new AttemptRun({
+      ...of,
+      book,
+      records,
+      spool,
+      log,
+      worker: poolWorker.name,
+      onEnded: (outcome) => {
+        jobs.unfollow(run);
+        poolWorker.jobFinished();
+        onFinished(outcome);
+      },
+    });
+    jobs.follow(run);
+  }
+}

@@ -1,0 +1,128 @@
+/**
+ * Where people ask about jobs on record: a client about its own, an administrator about all.
+ */
+import type { JobRecords as Api } from "../../api/index.js";
+import { RpcError } from "../../rpc/index.js";
+import type { Past } from "../jobs/types.js";
+import type { RecordedJob } from "../state/job-records.js";
+import type { PageQuery } from "../state/jobs-messages.js";
+import type { DurableJobs } from "./durable-jobs.js";
+import { lookUp } from "./durable-submissions.js";
+import { logPage } from "./log-reader.js";
+import { statesShownAs, viewOf } from "./record-view.js";
+
+/** Records on one page: their texts are bounded, and a page has to fit into a message. */
+const PAGE = 500;
+
+/** How many jobs one may wait for in `--after` that a page has, all records together: each is a number of its own. */
+const PAGE_AFTER = 100_000;
+
+export class JobDesk implements Api.JobRecordsService {
+  /** @param client whose jobs; null: everybody's */
+  constructor(
+    private readonly jobs: DurableJobs,
+    private readonly client: string | null,
+  ) {}
+
+  async list(filter: Api.JobFilter, cursor: string, limit: number): Promise<Api.JobPage> {
+    const { records, revisions, spool } = this.jobs;
+    const { batch, client, states, ...rest } = filter;
+    if (this.client !== null && client !== undefined && client !== this.client) return NOTHING;
+    if (batch !== undefined && !/^\d{1,15}$/.test(batch)) return NOTHING;
+    const query: PageQuery = {
+      ...rest,
+      client: this.client ?? client,
+      states: states && statesShownAs(states),
+      batch: batch === undefined ? undefined : Number(batch),
+      before: cursor === "" ? undefined : readCursor(cursor),
+      limit: Math.min(limit || PAGE, PAGE),
+    };
+    const { before, jobs } = await records.page(query);
+    const page: Api.JobRecord[] = [];
+    let after = 0;
+    for (const found of jobs) {
+      after += found.job.options.after.length;
+      if (after > PAGE_AFTER && page.length > 0) {
+        return { jobs: page, cursor: String(page.at(-1)!.job) };
+      }
+      page.push(viewOf(found, revisions.glance(found.job.id), spool));
+    }
+    return { jobs: page, cursor: before === null ? "" : String(before) };
+  }
+
+  async get(id: number, revision: number, signal: AbortSignal): Promise<Api.JobRecord> {
+    const { revisions, spool } = this.jobs;
+    for (;;) {
+      const current = revisions.of(id);
+      const found = await this.find(id);
+      if (current !== revision || found.job.ended !== null) return viewOf(found, current, spool);
+      await revisions.change(id, current, signal);
+    }
+  }
+
+  async log(range: Api.LogRange, signal: AbortSignal): Promise<Api.AttemptLogChunk> {
+    const { revisions } = this.jobs;
+    for (;;) {
+      const current = revisions.of(range.job);
+      const found = await this.find(range.job);
+      const page = await logPage(this.jobs, found, range, signal);
+      if (page) return page;
+      // Its first attempt is yet to come.
+      await revisions.change(range.job, current, signal);
+    }
+  }
+
+  async cancelJob(id: number, reason: string): Promise<void> {
+    const { book, records } = this.jobs;
+    await this.find(id);
+    const who = this.client === null ? "an administrator" : "its client";
+    book.cancel(id, reason === "" ? `Cancelled by ${who}.` : reason);
+    await records.synced();
+  }
+
+  async retry(id: number): Promise<void> {
+    const { book, records } = this.jobs;
+    for (let past: Past = {}; ; ) {
+      const { job } = await this.find(id);
+      const result = this.jobs.counted(job.client, () => book.retry(job, past));
+      switch (result.kind) {
+        case "refused":
+          throw new RpcError("failed", result.reason);
+        case "ask":
+          past = await lookUp(this.jobs, job, result);
+          break;
+        case "again":
+          return records.synced();
+      }
+    }
+  }
+
+  async usage(since: number, until: number): Promise<readonly Api.ClientUsage[]> {
+    const usage = await this.jobs.records.usage(since, until);
+    return this.client === null ? usage : usage.filter(({ client }) => client === this.client);
+  }
+
+  /** The record of a job. To a client, others' jobs do not exist. */
+  private async find(id: number): Promise<RecordedJob> {
+    const found = await this.jobs.records.job(id);
+    if (!found || (this.client !== null && found.job.client !== this.client)) {
+      throw new RpcError(
+        "failed",
+        this.client === null ? `There is no job ${id} on record` : `You have no job ${id}`,
+      );
+    }
+    return found;
+  }
+}
+
+const NOTHING: Api.JobPage = { jobs: [], cursor: "" };
+
+function readCursor(cursor: string): number {
+  if (!/^\d{1,15}$/.test(cursor)) {
+    throw new RpcError(
+      "failed",
+      "The cursor is none of this scheduler's: begin with the first page",
+    );
+  }
+  return Number(cursor);
+}

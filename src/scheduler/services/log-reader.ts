@@ -1,0 +1,76 @@
+/**
+ * The logs of attempts for their readers, whether they grow or are whole: from any byte, as often as anybody likes.
+ */
+import type { JobRecords as Api } from "../../api/index.js";
+import { RpcError } from "../../rpc/index.js";
+import type { AttemptLog } from "../state/attempt-log.js";
+import type { RecordedJob } from "../state/job-records.js";
+import type { DurableJobs } from "./durable-jobs.js";
+
+/** The most that is given at once of a log that is whole, in bytes. */
+const CHUNK = 128 * 1024;
+
+const EMPTY = new Uint8Array(0);
+
+/** A page of a log; null if there is no attempt yet, and one is to be waited for. */
+export async function logPage(
+  jobs: DurableJobs,
+  found: RecordedJob,
+  { attempt: wanted, follow, start }: Api.LogRange,
+  signal: AbortSignal,
+): Promise<Api.AttemptLogChunk | null> {
+  const { id, kind, ended, attempts } = found.job;
+  if (kind === "attached") {
+    throw new RpcError("failed", `Job ${id} was attached to its client: its log is not on record`);
+  }
+  if (wanted === 0 && attempts === 0) {
+    return follow && ended === null ? null : { data: EMPTY, next: Math.max(start, 0), attempt: 0 };
+  }
+  const attempt = wanted === 0 ? attempts : wanted;
+  const record = found.attempts.find((one) => one.attempt === attempt);
+  if (!record) throw new RpcError("failed", `Job ${id} has no attempt ${attempt}`);
+  const growing = await growingLog(jobs, id, attempt);
+  try {
+    const page = growing
+      ? await growing.page(start, follow, signal)
+      : await wholePage(jobs, id, attempt, record.logSize, start);
+    return { ...page, attempt };
+  } catch (error) {
+    if (error instanceof RangeError) throw new RpcError("failed", error.message);
+    throw error;
+  }
+}
+
+/** The log, if its attempt goes on. */
+async function growingLog(
+  { book, spool }: DurableJobs,
+  job: number,
+  attempt: number,
+): Promise<AttemptLog | undefined> {
+  const known = spool.growingLog(job, attempt);
+  const goesOn = () => book.attempt(job)?.attempt === attempt;
+  if (known || !goesOn()) return known;
+  // Its worker is out of touch, or has not begun.
+  const log = await spool.grow(job, attempt);
+  if (!goesOn()) log.abandon();
+  return log;
+}
+
+async function wholePage(
+  { spool }: DurableJobs,
+  job: number,
+  attempt: number,
+  size: number,
+  start: number,
+): Promise<{ data: Uint8Array; next: number }> {
+  const from = start < 0 ? Math.max(0, size + start) : start;
+  if (from > size) throw new RangeError("Start value out of range!");
+  const data = await spool.read(job, attempt, from, CHUNK);
+  if (data.length === 0 && from < size) {
+    throw new RpcError(
+      "failed",
+      `The log of attempt ${attempt} of job ${job} is not kept any more (--keep-logs)`,
+    );
+  }
+  return { data, next: from + data.length };
+}

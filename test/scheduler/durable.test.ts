@@ -1,0 +1,360 @@
+/** Stories of durable jobs, with simulated workers, old and new, that reach the scheduler over the network. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { Admin, JobRecords } from "../../src/api/index.js";
+import { Identity, RpcError } from "../../src/rpc/index.js";
+import { Store } from "../../src/scheduler/state/store.js";
+import { Network, type NetworkOptions, type TestClient, TestJob, untilRecord } from "./network.js";
+
+let directory: string;
+let network: Network;
+const identity = Identity.ephemeral();
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), "ocluster-durable-"));
+});
+
+afterEach(async () => {
+  await network.stop();
+  rmSync(directory, { recursive: true });
+});
+
+async function start(options: NetworkOptions = {}): Promise<Network> {
+  const store = Store.open(join(directory, "scheduler.db"));
+  network = await Network.start({ durable: directory, store, identity, ...options });
+  return network;
+}
+
+/** Stops the scheduler, and starts another one on the same state; alice is connected to it. */
+async function restart(options: NetworkOptions = {}): Promise<TestClient> {
+  const { secrets } = network;
+  await network.stop();
+  await start(options);
+  for (const [id, secret] of secrets) network.secrets.set(id, secret);
+  return network.known("alice");
+}
+
+/** Waits until the scheduler has so much of the log of the first attempt: that is no change of the record. */
+function logged(client: TestClient, job: number, bytes: number): Promise<void> {
+  const size = async () => (await client.record(job)).attempts[0]?.logSize;
+  return expect.poll(size).toBe(bytes);
+}
+
+describe("a durable job", () => {
+  it("goes to a worker, and its log and outcome are on record", async () => {
+    await start();
+    const alice = await network.client("alice");
+    const id = await alice.submitDurable("(from busybox)", { hint: "tutorial", name: "first" });
+    expect(await alice.record(id)).toMatchObject({ state: "queued", attempts: [] });
+    const worker = await network.worker("w1");
+    const job = await worker.popDurable();
+    expect(job.descr).toMatchObject({
+      action: { kind: "obuilder", spec: "(from busybox)" },
+      cacheHint: "tutorial",
+    });
+    expect(job.assignment).toMatchObject({ job: id, attempt: 1, timeout: 0, reattach: 600 });
+    job.begun.resolve();
+    job.print("Building...\n");
+    const log = alice.durableLog(id);
+    await untilRecord(alice.submission, id, ({ started }) => started !== null);
+    expect(await network.show()).toContain("w1 (0): [] (1 running)");
+    job.print("Job succeeded\n");
+    job.end("succeeded", { output: "the-layer" });
+    expect(await log).toBe("Building...\nJob succeeded\n");
+    await job.settled.promise;
+    expect(await alice.record(id)).toMatchObject({
+      client: "alice",
+      pool: "pool",
+      hint: "tutorial",
+      state: "succeeded",
+      output: "the-layer",
+      options: { name: "first" },
+      attempts: [{ attempt: 1, worker: "w1", outcome: "succeeded", logSize: job.text.length }],
+    });
+    expect(await alice.durableLog(id)).toBe(job.text);
+    await expect.poll(() => network.show()).toContain("w1 (0): [] (0 running)");
+    expect(network.finished).toEqual(["ok"]);
+  });
+
+  it("is run by a worker that knows nothing of durable jobs", async () => {
+    await start();
+    const alice = await network.client("alice");
+    const [good, bad] = [await alice.submitDurable("one"), await alice.submitDurable("two")];
+    const worker = await network.worker("old");
+    const first = await worker.pop();
+    first.print("Building\n");
+    first.output.resolve("image");
+    expect(await alice.ended(good)).toMatchObject({ state: "succeeded", output: "image" });
+    expect(await alice.durableLog(good)).toBe("Building\n");
+    const second = await worker.pop();
+    second.output.reject(new RpcError("failed", "Build failed"));
+    expect(await alice.ended(bad)).toMatchObject({
+      state: "failed",
+      cause: "failed",
+      reason: "Build failed",
+    });
+  });
+
+  it("is tried again when an old worker is lost with it", async () => {
+    await start();
+    const alice = await network.client("alice");
+    const id = await alice.submitDurable("one");
+    const old = await network.worker("old");
+    const job = await old.pop();
+    job.print("half of");
+    await logged(alice, id, 7);
+    await old.disconnect();
+    const next = await (await network.worker("w2")).popDurable();
+    expect(next.assignment).toMatchObject({ job: id, attempt: 2 });
+    next.end("succeeded");
+    const { attempts } = await alice.ended(id);
+    expect(attempts.map(({ outcome, worker }) => [worker, outcome])).toEqual([
+      ["old", "lost"],
+      ["w2", "succeeded"],
+    ]);
+    expect(await alice.durableLog(id, 1)).toBe("half of");
+  });
+
+  it("is stopped at its worker when it is cancelled", async () => {
+    await start();
+    const alice = await network.client("alice");
+    const [queued, running] = [await alice.submitDurable("q"), await alice.submitDurable("r")];
+    await JobRecords.cancel(alice.submission, queued);
+    const job = await (await network.worker("w1")).popDurable();
+    expect(job.assignment!.job).toBe(running);
+    job.begun.resolve();
+    await JobRecords.cancel(alice.submission, running, "not needed");
+    expect(await job.cancelled.promise).toBe("cancel");
+    expect(await alice.record(queued)).toMatchObject({ state: "cancelled", attempts: [] });
+    expect(await alice.record(running)).toMatchObject({
+      state: "cancelled",
+      reason: "not needed",
+      attempts: [{ outcome: "cancelled" }],
+    });
+    // The worker keeps the attempt until it has been told that nobody wants its outcome.
+    job.end("cancelled");
+    await job.settled.promise;
+  });
+
+  it("is cancelled with its client's removal", async () => {
+    await start();
+    const alice = await network.client("alice");
+    const worker = await network.worker("w1");
+    const running = await alice.submitDurable("r");
+    const job = await worker.popDurable();
+    const queued = await alice.submitDurable("q");
+    const admin = await network.admin();
+    await Admin.removeClient(admin, "alice");
+    expect(await JobRecords.get(admin, queued)).toMatchObject({ state: "cancelled" });
+    expect(await JobRecords.get(admin, running)).toMatchObject({ state: "running" });
+    await expect(alice.record(queued)).rejects.toThrow("Access has been revoked");
+    job.end("succeeded");
+    await job.settled.promise;
+  });
+
+  it("can be had once for each key", async () => {
+    await start();
+    const alice = await network.client("alice");
+    const ids = await Promise.all([1, 2, 3].map(() => alice.submitDurable("x", { key: "k" })));
+    expect(new Set(ids).size).toBe(1);
+    expect(await alice.submitDurable("y", { key: "k" })).toBe(ids[0]);
+    const bob = await network.client("bob");
+    expect(await bob.submitDurable("x", { key: "k" })).not.toBe(ids[0]);
+    await expect(bob.record(ids[0]!)).rejects.toThrow(`You have no job ${ids[0]}`);
+    await expect(bob.submitDurable("x", { after: [ids[0]!] })).rejects.toThrow(
+      `You have no job ${ids[0]}`,
+    );
+  });
+});
+
+describe("a worker of ours", () => {
+  it("comes back with its jobs after its connection was lost", async () => {
+    await start();
+    const alice = await network.client("alice");
+    const id = await alice.submitDurable("one");
+    const before = await network.worker("w1");
+    const job = await before.popDurable();
+    job.begun.resolve();
+    job.print("first, ");
+    await logged(alice, id, 7);
+    await before.disconnect();
+    await untilRecord(alice.submission, id, ({ attempts }) => attempts[0]!.outOfTouch);
+    const log = alice.durableLog(id);
+    job.print("second, ");
+    const after = await network.worker("w1");
+    expect(await after.resume(job)).toBe("goOn");
+    job.print("third");
+    job.end("succeeded");
+    expect(await log).toBe("first, second, third");
+    expect((await alice.ended(id)).attempts).toMatchObject([{ outcome: "succeeded" }]);
+    await job.settled.promise;
+    expect(network.durable.book.counters.resumed).toBe(1);
+  });
+
+  it("comes back to a scheduler that was restarted", async () => {
+    await start();
+    const alice = await network.client("alice");
+    const [first, second] = [await alice.submitDurable("one"), await alice.submitDurable("two")];
+    const job = await (await network.worker("w1")).popDurable();
+    job.begun.resolve();
+    job.print("before, ");
+    await logged(alice, first, 8);
+    const again = await restart();
+    expect(await again.record(second)).toMatchObject({ state: "queued" });
+    const worker = await network.worker("w1");
+    expect(await worker.resume(job)).toBe("goOn");
+    job.print("after");
+    job.end("failed", { reason: "a test failed" });
+    expect(await again.ended(first)).toMatchObject({ state: "failed", reason: "a test failed" });
+    expect(await again.durableLog(first)).toBe("before, after");
+    const next = await worker.popDurable();
+    expect(next.assignment!.job).toBe(second);
+    next.end("succeeded");
+    await again.ended(second);
+  });
+
+  it("that has lost a job is not waited for", async () => {
+    await start();
+    const alice = await network.client("alice");
+    const ids = [await alice.submitDurable("one"), await alice.submitDurable("two")];
+    const before = await network.worker("w1");
+    const [crashed] = [await before.popDurable(), await before.popDurable()];
+    crashed!.begun.resolve();
+    await untilRecord(alice.submission, ids[0]!, ({ started }) => started !== null);
+    await before.disconnect();
+    await untilRecord(alice.submission, ids[1]!, ({ attempts }) => attempts[0]!.outOfTouch);
+    const after = await network.worker("w1");
+    expect(await after.resume(crashed!, "crashed")).toBe("stop");
+    const next = [await after.popDurable(), await after.popDurable()];
+    expect(next.map(({ assignment }) => assignment!.attempt)).toEqual([2, 2]);
+    for (const job of next) job.end("succeeded");
+    expect((await alice.ended(ids[0]!)).attempts[0]).toMatchObject({ outcome: "crashed" });
+    expect((await alice.ended(ids[1]!)).attempts[0]).toMatchObject({ outcome: "evicted" });
+  });
+
+  it("is told to stop what was given up meanwhile", async () => {
+    await start({ settings: { lease: 0.01 } });
+    const alice = await network.client("alice");
+    const id = await alice.submitDurable("one");
+    const before = await network.worker("w1");
+    const job = await before.popDurable();
+    job.begun.resolve();
+    await untilRecord(alice.submission, id, ({ started }) => started !== null);
+    await before.disconnect();
+    const other = await (await network.worker("w2")).popDurable();
+    expect(other.assignment).toMatchObject({ job: id, attempt: 2 });
+    const after = await network.worker("w1");
+    expect(await after.resume(job, "ended")).toBe("stop");
+    other.end("succeeded");
+    const { attempts } = await alice.ended(id);
+    expect(attempts.map(({ outcome }) => outcome)).toEqual(["lost", "succeeded"]);
+  });
+
+  it("gives jobs back, which is nobody's fault", async () => {
+    await start();
+    const alice = await network.client("alice");
+    const id = await alice.submitDurable("one", { lostRetries: 0 });
+    const worker = await network.worker("w1");
+    (await worker.popDurable()).end("evicted", { reason: "shutting down" });
+    const again = await worker.popDurable();
+    again.end("succeeded");
+    expect((await alice.ended(id)).attempts).toMatchObject([
+      { outcome: "evicted", reason: "shutting down" },
+      { outcome: "succeeded" },
+    ]);
+  });
+
+  it("gets attached jobs as ever", async () => {
+    await start();
+    const alice = await network.client("alice");
+    const submitted = alice.submit("one");
+    const job = await (await network.worker("w1")).popDurable();
+    expect(job.assignment).toBeNull();
+    job.text = "log";
+    job.output.resolve("image");
+    expect(await submitted.result).toBe("image");
+    expect(await submitted.log()).toBe("log");
+    submitted.release();
+  });
+});
+
+describe("records of jobs", () => {
+  it("are listed page by page, newest first", async () => {
+    await start();
+    const alice = await network.client("alice");
+    const bob = await network.client("bob");
+    for (let n = 0; n < 5; n++) await alice.submitDurable("x", { hint: n % 2 ? "odd" : "even" });
+    await bob.submitDurable("y");
+    const first = await JobRecords.list(alice.submission, { filter: {}, limit: 3 });
+    expect(first.jobs.map(({ job }) => job)).toEqual([5, 4, 3]);
+    const { cursor } = first;
+    const rest = await JobRecords.list(alice.submission, { filter: {}, cursor, limit: 3 });
+    expect(rest).toMatchObject({ jobs: [{ job: 2 }, { job: 1 }], cursor: "" });
+    const admin = await network.admin();
+    const all = await JobRecords.list(admin, { filter: { states: ["queued"] }, limit: 100 });
+    expect(all.jobs.map(({ client }) => client)).toContain("bob");
+    const odd = await JobRecords.list(alice.submission, { filter: { hint: "odd" }, limit: 9 });
+    expect(odd.jobs).toHaveLength(2);
+    const foreign = await JobRecords.list(alice.submission, {
+      filter: { client: "bob" },
+      limit: 9,
+    });
+    expect(foreign.jobs).toEqual([]);
+  });
+
+  it("are retried by hand, once they have ended without success", async () => {
+    await start();
+    const alice = await network.client("alice");
+    const worker = await network.worker("w1");
+    const id = await alice.submitDurable("one");
+    await expect(JobRecords.retry(alice.submission, id)).rejects.toThrow("has not ended");
+    (await worker.popDurable()).end("failed");
+    await alice.ended(id);
+    await JobRecords.retry(alice.submission, id);
+    (await worker.popDurable()).end("succeeded");
+    expect((await alice.ended(id)).attempts).toHaveLength(2);
+    await expect(JobRecords.retry(alice.submission, id)).rejects.toThrow("has succeeded");
+    await expect(JobRecords.retry(alice.submission, 99)).rejects.toThrow("You have no job 99");
+  });
+
+  it("are unknown to a scheduler without them", async () => {
+    network = await Network.start();
+    const alice = await network.client("alice");
+    await expect(alice.submitDurable("one")).rejects.toMatchObject({ kind: "unimplemented" });
+    await expect(alice.record(1)).rejects.toMatchObject({ kind: "unimplemented" });
+  });
+});
+
+describe("limits", () => {
+  it("a client has so many jobs that have not ended", async () => {
+    await start({ guardRails: { queuedJobs: 2 } });
+    const alice = await network.client("alice");
+    await alice.submitDurable("one", { key: "k" });
+    const second = await alice.submitDurable("two");
+    await expect(alice.submitDurable("three")).rejects.toMatchObject({ kind: "overloaded" });
+    expect(await alice.submitDurable("one", { key: "k" })).toBe(1);
+    await JobRecords.cancel(alice.submission, second);
+    await alice.submitDurable("three");
+  });
+
+  it("a description has so many bytes", async () => {
+    await start({ guardRails: { jobBytes: 1000 } });
+    const alice = await network.client("alice");
+    await expect(alice.submitDurable("x".repeat(2000))).rejects.toThrow("the limit is 1000");
+  });
+});
+
+it("a job of a pool that is gone waits for a scheduler that has it", async () => {
+  await start({ pools: ["pool", "old"] });
+  const alice = await network.client("alice");
+  const id = await alice.submitDurable("one", { pool: "old" });
+  await expect(alice.submitDurable("one", { pool: "none" })).rejects.toThrow('Pool ID "none"');
+  await restart();
+  expect(network.log.join()).toContain('durable jobs for pool "old"');
+  const again = await restart({ pools: ["pool", "old"] });
+  const job = await (await network.worker("w1", { pool: "old" })).popDurable(new TestJob());
+  job.end("succeeded");
+  await again.ended(id);
+});
