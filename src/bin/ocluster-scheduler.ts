@@ -184,6 +184,7 @@ const scheduler = command("ocluster-scheduler", "Queues build jobs and hands the
       ),
     ),
   )
+  .option("--no-history", "No records of attached jobs.")
   .action(async (options) => {
     if (options.pools.length === 0) throw new UsageError("option '--pools': no pool is named");
     try {
@@ -219,6 +220,7 @@ const scheduler = command("ocluster-scheduler", "Queues build jobs and hands the
             keepJobs: options.keepJobs,
             keepFailed: options.keepFailed,
             keepLogs: options.keepLogs,
+            history: options.history,
           },
           relayBytes: options.maxRelaySize,
           liveness: {

@@ -78,14 +78,16 @@ export async function runScheduler(config: SchedulerConfig, signal: AbortSignal)
       onWarning: (warning) => log.warn(warning.message),
     });
     try {
+      const metrics = new SchedulerMetrics();
       const durable = await DurableJobs.open({
         directory: config.stateDir,
         key: identity.derivedId("job-descriptions"),
         settings: config.durable,
         log,
+        onCommit: (seconds) => metrics.durable.committed(seconds),
       });
       try {
-        await serveWith(config, identity, store, durable, signal);
+        await serveWith({ config, identity, store, durable, metrics }, signal);
       } finally {
         await durable.close();
       }
@@ -104,15 +106,19 @@ const EPHEMERAL =
 /** Hosts to listen on, and not to connect to. */
 const EVERYWHERE = ["0.0.0.0", "::"];
 
+interface Parts {
+  readonly config: SchedulerConfig;
+  readonly identity: Identity;
+  readonly store: Store;
+  readonly durable: DurableJobs;
+  readonly metrics: SchedulerMetrics;
+}
+
 async function serveWith(
-  config: SchedulerConfig,
-  identity: Identity,
-  store: Store,
-  durable: DurableJobs,
+  { config, durable, identity, metrics, store }: Parts,
   signal: AbortSignal,
 ): Promise<void> {
   const { guardRails, liveness, pools, tls } = config;
-  const metrics = new SchedulerMetrics();
   let address = config.publicAddress ?? config.listen;
   const scheduler = new Scheduler({
     pools,
@@ -127,6 +133,7 @@ async function serveWith(
   });
   await durable.start(scheduler.pools);
   metrics.watch(scheduler.pools.values());
+  metrics.durable.watch(durable);
   const relayLimit = new RelayLimit(guardRails.relayTotalBytes, log);
   const vat: Vat = new Vat({
     identity,

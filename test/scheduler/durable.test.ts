@@ -1,9 +1,9 @@
 /** Stories of durable jobs, with simulated workers, old and new, that reach the scheduler over the network. */
-import { mkdtempSync, rmSync } from "node:fs";
+import { cpSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { Admin, JobRecords } from "../../src/api/index.js";
+import { Admin, JobRecords, Ticket } from "../../src/api/index.js";
 import { Identity, RpcError } from "../../src/rpc/index.js";
 import { Store } from "../../src/scheduler/state/store.js";
 import { Network, type NetworkOptions, type TestClient, TestJob, untilRecord } from "./network.js";
@@ -32,6 +32,19 @@ async function restart(options: NetworkOptions = {}): Promise<TestClient> {
   const { secrets } = network;
   await network.stop();
   await start(options);
+  for (const [id, secret] of secrets) network.secrets.set(id, secret);
+  return network.known("alice");
+}
+
+/** What is on disk at this moment is all that the next scheduler has. */
+async function killAndRestart(): Promise<TestClient> {
+  const killed = mkdtempSync(join(tmpdir(), "ocluster-durable-"));
+  cpSync(directory, killed, { recursive: true });
+  const { secrets } = network;
+  await network.stop();
+  rmSync(directory, { recursive: true });
+  directory = killed;
+  await start();
   for (const [id, secret] of secrets) network.secrets.set(id, secret);
   return network.known("alice");
 }
@@ -324,6 +337,94 @@ describe("records of jobs", () => {
     const alice = await network.client("alice");
     await expect(alice.submitDurable("one")).rejects.toMatchObject({ kind: "unimplemented" });
     await expect(alice.record(1)).rejects.toMatchObject({ kind: "unimplemented" });
+  });
+});
+
+describe("attached jobs", () => {
+  it("are on record, too, with who ran them and how they ended", async () => {
+    await start();
+    const alice = await network.client("alice");
+    const worker = await network.worker("w1");
+    const ends = ["succeed", "fail", "cancel"].map((spec) => alice.submit(spec, { hint: spec }));
+    for (const submitted of ends) {
+      const job = await worker.pop();
+      if (job.spec === "succeed") job.output.resolve("image");
+      if (job.spec === "fail") job.output.reject(new RpcError("failed", "Build failed"));
+      if (job.spec === "cancel") {
+        await Ticket.cancel(submitted.ticket);
+        job.output.reject(new RpcError("failed", "Build cancelled"));
+      }
+      await submitted.result.catch(() => {});
+    }
+    const { jobs } = await JobRecords.list(alice.submission, { filter: {}, limit: 9 });
+    expect(jobs).toMatchObject([
+      { hint: "cancel", state: "cancelled", attached: true },
+      { hint: "fail", state: "failed", reason: "Build failed" },
+      { hint: "succeed", state: "succeeded", output: "image", attempts: [{ worker: "w1" }] },
+    ]);
+    const { job } = jobs[1]!;
+    await expect(JobRecords.retry(alice.submission, job)).rejects.toThrow("was attached");
+    await expect(alice.durableLog(job)).rejects.toThrow("its log is not on record");
+    const [usage] = await JobRecords.usage(await network.admin(), 0, Date.now());
+    expect(usage).toMatchObject({ client: "alice", jobs: 3, succeeded: 1, failed: 1 });
+    for (const submitted of ends) submitted.release();
+  });
+
+  it("are not, if that is not wanted", async () => {
+    await start({ settings: { history: false } });
+    const alice = await network.client("alice");
+    const submitted = alice.submit("one");
+    (await (await network.worker("w1")).pop()).output.resolve("image");
+    await submitted.result;
+    const { jobs } = await JobRecords.list(alice.submission, { filter: {}, limit: 9 });
+    expect(jobs).toEqual([]);
+    submitted.release();
+  });
+
+  it("that ran when the scheduler was killed are lost as far as anybody knows", async () => {
+    await start();
+    const alice = await network.client("alice");
+    const submitted = alice.submit("one");
+    const job = await (await network.worker("w1")).pop();
+    const { history, records } = network.durable;
+    history!.writeRunning(0);
+    await records.synced();
+    const again = await killAndRestart();
+    const { jobs } = await JobRecords.list(again.submission, { filter: {}, limit: 9 });
+    expect(jobs).toMatchObject([
+      { state: "failed", cause: "lost", attempts: [{ worker: "w1", outcome: "lost" }] },
+    ]);
+    job.output.resolve("");
+    submitted.release();
+  });
+});
+
+describe("a scheduler that is killed", () => {
+  it("has lost nothing that it has answered for", async () => {
+    await start();
+    const alice = await network.client("alice");
+    const hinted = ["a", "b", "a", "c"];
+    const ids = [];
+    for (const hint of hinted) ids.push(await alice.submitDurable("x", { hint }));
+    const urgent = await alice.submitDurable("x", { urgent: true });
+    const job = await (await network.worker("w1")).popDurable();
+    expect(job.assignment!.job).toBe(urgent);
+    job.begun.resolve();
+    await untilRecord(alice.submission, urgent, ({ started }) => started !== null);
+    const before = await network.show();
+    const again = await killAndRestart();
+    const worker = await network.worker("w1");
+    expect(await worker.resume(job)).toBe("goOn");
+    const order = (text: string) => text.match(/queue: .*/)![0].replaceAll(/@-?\d+s/g, "");
+    expect(order(await network.show())).toBe(order(before));
+    job.end("succeeded");
+    expect((await again.ended(urgent)).attempts).toMatchObject([{ outcome: "succeeded" }]);
+    for (const id of ids) {
+      const next = await worker.popDurable();
+      expect(next.assignment).toMatchObject({ job: id, attempt: 1 });
+      next.end("succeeded");
+      await again.ended(id);
+    }
   });
 });
 

@@ -255,7 +255,12 @@ export class JobBook {
 
   /** All have been restored: puts those that are queued into their queues, in order, and goes on. */
   start(): void {
-    this.restoration?.finish();
+    for (const _ of this.startInSteps());
+  }
+
+  /** `start` in steps that take no time to speak of. Until the last one, nothing else is to be called. */
+  *startInSteps(): Generator<void, void> {
+    if (this.restoration) yield* this.restoration.finish();
     this.restoration = null;
     this.ledger.follow();
   }

@@ -7,6 +7,9 @@ import type { Ledger } from "./ledger.js";
 import { MAX_PAUSE } from "./retry-decision.js";
 import type { EndState, JobRecord, RestoredJob } from "./types.js";
 
+/** Jobs that a step deals with. */
+const STEP = 100;
+
 export class Restoration {
   private last = 0;
   private readonly queued: JobRecord[] = [];
@@ -37,11 +40,17 @@ export class Restoration {
     }
   }
 
-  /** All have come: queues them in order, then does what is overdue. */
-  finish(): void {
+  /** All have come: queues them in order, then does what is overdue. In steps that take no time to speak of. */
+  *finish(): Generator<void, void> {
     this.queued.sort((a, b) => a.order - b.order);
-    for (const job of this.queued) this.ledger.requeue(job);
-    for (const act of this.overdue) act();
+    for (const [index, job] of this.queued.entries()) {
+      this.ledger.requeue(job);
+      if (index % STEP === 0) yield;
+    }
+    for (const [index, act] of this.overdue.entries()) {
+      act();
+      if (index % STEP === 0) yield;
+    }
   }
 
   private addWaiting(job: JobRecord, past: ReadonlyMap<number, EndState>): void {

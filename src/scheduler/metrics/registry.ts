@@ -9,6 +9,7 @@ import { logMetrics } from "../../console/metrics.js";
 import type { PoolMetrics } from "../pool/pool-metrics.js";
 import type { ClusterPool, PoolEvents } from "../services/cluster-pool.js";
 import type { Outcome } from "../services/worker-session.js";
+import { DurableMetrics } from "./durable.js";
 import { type MeasuredPool, queueGauges } from "./queue-gauges.js";
 
 /** From "at once" to a night, in seconds. */
@@ -16,6 +17,7 @@ const WAIT_BUCKETS = [0.01, 0.1, 1, 10, 60, 300, 900, 3600, 4 * 3600, 12 * 3600]
 
 export class SchedulerMetrics implements PoolEvents {
   readonly registry = new Registry();
+  readonly durable = new DurableMetrics(this.registry);
   private readonly wait: Histogram<"pool">;
   private readonly outcomes: Counter<"pool" | "result">;
   private pools: readonly ClusterPool[] = [];

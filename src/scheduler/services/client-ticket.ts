@@ -34,6 +34,7 @@ export class ClientTicket implements TicketApi.TicketService, DeferredTask {
       job.break(CANCELLED);
       return;
     }
+    job.cancelled = true;
     using running = job.reference();
     await Job.cancel(running);
   }
@@ -44,6 +45,7 @@ export class ClientTicket implements TicketApi.TicketService, DeferredTask {
     if (this.ticket.cancel()) {
       job.break(REMOVED);
     } else if (cancelRunning) {
+      job.cancelled = true;
       using running = job.reference();
       // It may have ended, also with its worker.
       Job.cancel(running).catch(() => {});

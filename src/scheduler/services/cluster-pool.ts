@@ -94,9 +94,9 @@ export class ClusterPool {
 
   /** Queues a job and returns its `Ticket`, owned by the caller. Throws an `RpcError` (overloaded) over a limit. */
   submit({ client, descr, urgent, queueAccount, ticketAccount }: Submitting): Capability {
-    const { deferredWork, clock, log } = this.options;
+    const { clock, deferredWork, durable, log } = this.options;
     log.info(`Received new job request from ${quoted(client)} (urgent=${urgent})`);
-    const job = new QueuedJob(descr, queueAccount, clock());
+    const job = new QueuedJob(descr, queueAccount, clock(), durable?.history?.nextId());
     try {
       ticketAccount.enter();
     } catch (error) {

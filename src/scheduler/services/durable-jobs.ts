@@ -19,6 +19,7 @@ import { JobRecords } from "../state/job-records.js";
 import type { Unfinished } from "../state/jobs-messages.js";
 import { attemptOf, jobOf, STATES } from "../state/jobs-schema.js";
 import { LogSpool } from "../state/log-spool.js";
+import { AttachedHistory } from "./attached-history.js";
 import type { AttemptRun } from "./attempt-run.js";
 import type { DurableSettings } from "./durable-settings.js";
 import { JobRevisions } from "./job-revisions.js";
@@ -45,6 +46,8 @@ export interface DurableJobsOptions {
 export class DurableJobs {
   readonly revisions = new JobRevisions();
   readonly book: JobBook;
+  /** Of attached jobs; null if there is to be none. */
+  readonly history: AttachedHistory | null;
   private readonly timer: JobTimer;
   private pools: ReadonlyMap<string, { readonly pool: Pool<PoolJob> }> = new Map();
   /** Of the queued ones. */
@@ -75,6 +78,7 @@ export class DurableJobs {
       attemptChanged: (attempt) => this.attemptChanged(attempt),
     });
     this.book = new JobBook({ ...options.settings, clock, store, host: this.host() });
+    this.history = options.settings.history ? new AttachedHistory(records) : null;
     this.timer = new JobTimer(this.book, clock.steady);
   }
 
@@ -121,7 +125,8 @@ export class DurableJobs {
       after = found.after;
       await slices.turn();
     }
-    this.book.start();
+    await this.history?.closeFormer();
+    await slices.run(this.book.startInSteps());
     this.timer.changed();
     await this.records.synced();
     this.report();
@@ -130,6 +135,7 @@ export class DurableJobs {
   /** Decides nothing any more: connections are about to be closed, which is nobody's loss. */
   stop(): void {
     this.timer.stop();
+    this.history?.stop();
     for (const run of this.runs) run.detach();
   }
 

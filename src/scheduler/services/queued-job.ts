@@ -15,6 +15,8 @@ import { checkHint, type QueueAccount } from "./client-limits.js";
 
 export class QueuedJob {
   readonly hint: string;
+  /** Its client has told its worker to stop. */
+  cancelled = false;
   private readonly promise = new PendingCapability();
   private readonly bytes: number;
 
@@ -26,6 +28,8 @@ export class QueuedJob {
     private readonly account: QueueAccount,
     /** In seconds of the pool's clock. */
     readonly submitted: number,
+    /** Its number on record; 0 if there are no records. */
+    readonly id = 0,
   ) {
     this.bytes = descr.byteLength;
     try {

@@ -10,6 +10,7 @@ import {
 } from "../../rpc/index.js";
 import { INACTIVE } from "../pool/inactive-reasons.js";
 import type { PoolWorker } from "../pool/pool-worker.js";
+import type { Ticket } from "../pool/ticket.js";
 import type { DurableJobs } from "./durable-jobs.js";
 import { DurableSession } from "./durable-session.js";
 import { type DurableRecord, isAttached, type PoolJob } from "./pool-job.js";
@@ -115,7 +116,7 @@ export class WorkerSession {
       const pop = this.poolWorker.pop((ticket) => {
         this.waiting--;
         if (ticket) {
-          resolve(this.take(ticket.job, job, signal, resumes));
+          resolve(this.take(ticket, job, signal, resumes));
         } else {
           job.release();
           reject(new RpcError("failed", "Worker disconnected"));
@@ -135,12 +136,13 @@ export class WorkerSession {
 
   /** Takes `run`. */
   private take(
-    job: PoolJob,
+    ticket: Ticket<PoolJob>,
     run: Capability,
     signal: AbortSignal,
     resumes: boolean,
   ): DurableQueue.Popped | Promise<DurableQueue.Popped> {
-    if (isAttached(job)) return { descr: this.start(job, run), assignment: null };
+    const { job } = ticket;
+    if (isAttached(job)) return { descr: this.start(job, ticket, run), assignment: null };
     return this.offer(job, run, signal, resumes);
   }
 
@@ -169,13 +171,32 @@ export class WorkerSession {
   }
 
   /** Takes `run`. It is watched without a reference to it, as it has to end when its client gives it up. */
-  private start(job: QueuedJob, run: Capability): DetachedPointer {
+  private start(
+    job: QueuedJob,
+    { client, urgent }: Ticket<PoolJob>,
+    run: Capability,
+  ): DetachedPointer {
     using watched = run.dup();
     const descr = job.start(run);
     this.options.onStarted(job);
+    const { durable } = this.options;
+    const history = durable?.jobs.history;
+    const onRecord = history?.started({
+      job,
+      client: client.id,
+      pool: durable!.pool,
+      urgent,
+      worker: this.name,
+    });
     Job.result(watched).then(
-      () => this.finished("ok"),
-      (error) => this.finished(error.kind === "disconnected" ? "disconnected" : "failed"),
+      (output) => {
+        this.finished("ok");
+        if (onRecord) history!.ended(onRecord, output, null);
+      },
+      (error) => {
+        this.finished(error.kind === "disconnected" ? "disconnected" : "failed");
+        if (onRecord) history!.ended(onRecord, "", error);
+      },
     );
     return descr;
   }

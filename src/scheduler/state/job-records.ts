@@ -179,6 +179,12 @@ export class JobRecords implements JobStore {
     return this.writer.ask("unfinished", [after, limit]);
   }
 
+  /** The attached jobs that are running as far as is known here. */
+  async attachedRunning(): Promise<RecordedJob[]> {
+    await this.synced();
+    return (await this.writer.ask("attachedRunning", [])).map(recorded);
+  }
+
   async usage(since: number, until: number): Promise<readonly Usage[]> {
     await this.synced();
     return this.reader.ask("usage", [since, until]);

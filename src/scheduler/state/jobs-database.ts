@@ -27,6 +27,7 @@ import {
   JOB_COLUMNS,
   type JobRow,
   MIGRATIONS,
+  STATES,
 } from "./jobs-schema.js";
 import { UsageBooks } from "./usage-books.js";
 
@@ -152,6 +153,11 @@ export class JobsDatabase implements JobsQueries {
       if (attempt?.outcome === null) attempts.push(attempt);
     }
     return { jobs, attempts, after: jobs.length === limit ? jobs.at(-1)!.id : null };
+  }
+
+  attachedRunning(): JobWithAttempts[] {
+    const jobs = this.statements.attachedRunning.all(STATES.indexOf("running"));
+    return jobs.map((job) => ({ job, attempts: this.statements.attempts.all(job.id) }));
   }
 
   usage(since: number, until: number): Usage[] {
@@ -308,6 +314,10 @@ function prepare(db: Database) {
     ),
     unfinished: db.prepare<[number, number], JobRow>(
       `SELECT ${JOB_COLUMNS.join(", ")} FROM job WHERE id > ? AND state < ${FIRST_END} AND attached = 0 ORDER BY id LIMIT ?`,
+    ),
+    // The second condition lets it use the index of what has not ended.
+    attachedRunning: db.prepare<[number], JobRow>(
+      `SELECT ${JOB_COLUMNS.join(", ")} FROM job WHERE state = ? AND state < ${FIRST_END} AND attached = 1`,
     ),
     endedBefore: db
       .prepare<[number, number], number>("SELECT id FROM job WHERE ended < ? LIMIT ?")

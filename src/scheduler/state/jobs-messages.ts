@@ -80,6 +80,7 @@ export interface JobsQueries {
   keyed(client: string, key: string): number | null;
   ends(ids: readonly number[]): readonly (readonly [id: number, client: string, state: number])[];
   unfinished(after: number, limit: number): Unfinished;
+  attachedRunning(): readonly JobWithAttempts[];
   usage(since: number, until: number): readonly Usage[];
   pieces(job: number, attempt: number, start: number, limit: number): readonly LogPiece[];
   /** Removes some of the records that ended before; returns whether there are more. */

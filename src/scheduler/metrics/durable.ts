@@ -1,0 +1,89 @@
+/**
+ * Figures of durable jobs, in Prometheus' terms. What the book counts anyway is read when somebody asks for it.
+ */
+import { Counter, Gauge, Histogram, type Registry } from "prom-client";
+import type { JobState } from "../jobs/types.js";
+import type { DurableJobs } from "../services/durable-jobs.js";
+
+/** From a fast disk to one that is about to fail, in seconds. */
+const COMMIT_BUCKETS = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1, 5];
+
+/** The states that are no ends, as labels. */
+const STATES: Readonly<Partial<Record<JobState, string>>> = {
+  waiting: "waiting",
+  queued: "queued",
+  offered: "offered",
+  running: "running",
+  "out of touch": "out_of_touch",
+};
+
+export class DurableMetrics {
+  private readonly commits: Histogram;
+
+  constructor(private readonly registry: Registry) {
+    this.commits = new Histogram({
+      name: "ocluster_records_commit_seconds",
+      help: "Time that a commit of records of jobs took, its sync to the disk included",
+      buckets: COMMIT_BUCKETS,
+      registers: [registry],
+    });
+  }
+
+  committed(seconds: number): void {
+    this.commits.observe(seconds);
+  }
+
+  /** Has the figures of these jobs read with each request. */
+  watch({ book, spool }: DurableJobs): void {
+    const registers = [this.registry];
+    new Gauge({
+      name: "ocluster_durable_jobs",
+      help: "Durable jobs that have not ended, by state",
+      labelNames: ["state"],
+      registers,
+      collect() {
+        for (const [state, label] of Object.entries(STATES)) {
+          this.set({ state: label }, book.count(state as JobState));
+        }
+      },
+    });
+    new Counter({
+      name: "ocluster_durable_jobs_submitted_total",
+      help: "Durable jobs submitted",
+      registers,
+      collect() {
+        this.reset();
+        this.inc(book.counters.submitted);
+      },
+    });
+    new Counter({
+      name: "ocluster_durable_attempts_total",
+      help: "Attempts at durable jobs that ended, by outcome",
+      labelNames: ["outcome"],
+      registers,
+      collect() {
+        this.reset();
+        for (const [outcome, count] of Object.entries(book.counters.attempts)) {
+          this.inc({ outcome: outcome.replace(" ", "_") }, count);
+        }
+      },
+    });
+    new Counter({
+      name: "ocluster_durable_attempts_reattached_total",
+      help: "Attempts that went on though their workers had been out of touch",
+      registers,
+      collect() {
+        this.reset();
+        this.inc(book.counters.resumed);
+      },
+    });
+    new Gauge({
+      name: "ocluster_job_logs_bytes",
+      help: "Bytes on disk of logs of durable jobs",
+      registers,
+      collect() {
+        this.set(spool.size);
+      },
+    });
+  }
+}
