@@ -2,8 +2,7 @@
 import { Admin, PoolMonitor } from "../api/index.js";
 import { CommandFailed } from "../console/index.js";
 import { type Capability, RpcError } from "../rpc/index.js";
-import { quoted } from "../text/index.js";
-import { duration } from "./duration.js";
+import { quoted, roughDuration } from "../text/index.js";
 import { describeObstacle } from "./obstacles.js";
 import { printJson, printLine } from "./output.js";
 
@@ -58,7 +57,7 @@ export function explanationText(
 /** `job of "alice", urgent, "hint-1"; number 3 of 12 for any worker, due in 2m` */
 function describeJob({ client, delay, label, place, urgent }: PoolMonitor.WaitingJob): string {
   const queue = place.worker === null ? "any worker" : `worker ${quoted(place.worker)}`;
-  const due = delay > 0 ? `due in ${duration(delay)}` : "due";
+  const due = delay > 0 ? `due in ${roughDuration(delay)}` : "due";
   return (
     `job of ${quoted(client)}${urgent ? ", urgent" : ""}, ${quoted(label)}; ` +
     `number ${place.ahead + 1} of ${place.length} for ${queue}, ${due}`

@@ -2,8 +2,7 @@
  * Why something does not run, in words: one sentence's end for each obstacle, that says what to do where something can be done.
  */
 import type { PoolMonitor } from "../api/index.js";
-import { quoted } from "../text/index.js";
-import { duration } from "./duration.js";
+import { quoted, roughDuration } from "../text/index.js";
 
 /** Such as `2 workers run as many jobs as they can (8 of 8)`. May hold names, as they are. */
 export function describeObstacle(obstacle: PoolMonitor.Obstacle): string {
@@ -22,10 +21,10 @@ export function describeObstacle(obstacle: PoolMonitor.Obstacle): string {
     case "behind":
       return `${obstacle.ahead} more ${obstacle.ahead === 1 ? "job comes" : "jobs come"} before it`;
     case "share":
-      return `its client has had its share, and by that is next in ${duration(obstacle.seconds)}`;
+      return `its client has had its share, and by that is next in ${roughDuration(obstacle.seconds)}`;
     case "reserved": {
       const { seconds, worker } = obstacle;
-      return `it waits for worker ${quoted(worker)}, which has ${duration(seconds)} of work queued`;
+      return `it waits for worker ${quoted(worker)}, which has ${roughDuration(seconds)} of work queued`;
     }
     case "disconnected":
       return `it is not connected${obstacle.adminPause ? ", and paused by an administrator" : ""}`;

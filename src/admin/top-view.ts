@@ -2,9 +2,8 @@
  * How `top` shows a pool: lines of text, for a terminal of a size or for any.
  */
 import type { PoolMonitor } from "../api/index.js";
-import { paint } from "../console/index.js";
-import { visible } from "../text/index.js";
-import { duration } from "./duration.js";
+import { type Column, paint, Table } from "../console/index.js";
+import { roughDuration, visible } from "../text/index.js";
 import { describeObstacle } from "./obstacles.js";
 import type { PoolReport, WorkerReport } from "./pool-report.js";
 
@@ -41,9 +40,9 @@ export function topView(now: Sample, before: Sample | null, options: ViewOptions
   return [
     ...summary,
     blank,
-    ...table(WORKER_HEADS, workers.map(workerRow), forWorkers),
+    ...table(WORKER_COLUMNS, workers.map(workerRow), forWorkers),
     blank,
-    ...table(CLIENT_HEADS, clients.map(clientRow), forClients),
+    ...table(CLIENT_COLUMNS, clients.map(clientRow), forClients),
   ].map(cut);
 }
 
@@ -94,7 +93,13 @@ function rates({ report, time }: Sample, before: Sample | null): string {
     .join(", ");
 }
 
-const WORKER_HEADS = ["WORKER", "STATE", "RUNNING", "QUEUED", "WORK"];
+const WORKER_COLUMNS: readonly Column[] = [
+  { head: "WORKER", keep: true },
+  { head: "STATE", keep: true },
+  { head: "RUNNING", align: "right", keep: true },
+  { head: "QUEUED", align: "right", keep: true },
+  { head: "WORK", align: "right", keep: true },
+];
 
 function workerRow(worker: WorkerReport): Row {
   const { capacity, connected, name, queue, running, work } = worker;
@@ -103,20 +108,25 @@ function workerRow(worker: WorkerReport): Row {
     cells: [
       visible(name),
       stateOf(worker),
-      ...(connected ? [load, `${total(queue)}`, duration(work)] : ["-", "-", "-"]),
+      ...(connected ? [load, `${total(queue)}`, roughDuration(work)] : ["-", "-", "-"]),
     ],
     look: connected ? (isActive(worker) ? undefined : "yellow") : "red",
   };
 }
 
-const CLIENT_HEADS = ["CLIENT", "", "RATE", "QUEUED", "URGENT", "DUE IN"];
+const CLIENT_COLUMNS: readonly Column[] = [
+  { head: "CLIENT", keep: true },
+  { head: "RATE", align: "right", keep: true },
+  { head: "QUEUED", align: "right", keep: true },
+  { head: "URGENT", align: "right", keep: true },
+  { head: "DUE IN", align: "right", keep: true },
+];
 
 function clientRow({ delay, id, queued, rate }: PoolMonitor.ClientState): Row {
-  const due = delay > 0 ? duration(delay) : "now";
+  const due = delay > 0 ? roughDuration(delay) : "now";
   return {
     cells: [
       visible(id),
-      "",
       `${Number(rate.toPrecision(4))}`,
       `${total(queued)}`,
       `${queued.urgent}`,
@@ -130,28 +140,22 @@ interface Row {
   readonly look?: Line["look"];
 }
 
-/** Columns of which the first two are words, the others numbers. At most `room` lines below the heading. */
-function table(heads: readonly string[], rows: readonly Row[], room: number): Line[] {
+/** A table of at most `room` lines below the heading. */
+function table(columns: readonly Column[], rows: readonly Row[], room: number): Line[] {
   const shown = rows.length > room ? rows.slice(0, room - 1) : rows;
-  const widths = heads.map((head, i) =>
-    Math.max(head.length, ...shown.map(({ cells }) => Math.min(NAME_WIDTH, cells[i]!.length))),
-  );
-  const layOut = (cells: readonly string[]): string =>
-    cells
-      .map((cell, i) => (i < 2 ? clip(cell, widths[i]!) : cell.padStart(widths[i]!)))
-      .filter((_, i) => widths[i]! > 0)
-      .join("  ")
-      .trimEnd();
-  const lines: Line[] = shown.map(({ cells, look }) => ({ text: layOut(cells), look }));
+  const cells = shown.map((row) => row.cells.map(clip));
+  // What is too wide is cut with the other lines.
+  const [heads, ...texts] = new Table(columns, Number.POSITIVE_INFINITY).lines(cells);
+  const lines: Line[] = texts.map((text, i) => ({ text, look: shown[i]!.look }));
   if (rows.length > shown.length) lines.push({ text: `… ${rows.length - shown.length} more` });
-  return [{ text: layOut(heads), look: "bold" }, ...lines];
+  return [{ text: heads!, look: "bold" }, ...lines];
 }
 
 /** Longer names are cut, lest they push the numbers off the screen. */
 const NAME_WIDTH = 40;
 
-function clip(text: string, width: number): string {
-  return text.length > width ? `${text.slice(0, width - 1)}…` : text.padEnd(width);
+function clip(text: string): string {
+  return text.length > NAME_WIDTH ? `${text.slice(0, NAME_WIDTH - 1)}…` : text;
 }
 
 function isActive({ adminPause, shuttingDown, workerPause }: WorkerReport): boolean {

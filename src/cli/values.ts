@@ -5,7 +5,14 @@
  * `option '--capacity': invalid value 'ten', expected a whole number of at least 1`.
  */
 import { type Stats, statSync } from "node:fs";
-import { parseImageTarget, readDuration, readMoment } from "../text/index.js";
+import {
+  exactDuration,
+  exactSize,
+  parseImageTarget,
+  readDuration,
+  readMoment,
+  readSize,
+} from "../text/index.js";
 
 /** A value that does not parse. The message stands after `option '--x': `. */
 export class ValueError extends Error {
@@ -103,7 +110,7 @@ export const duration = described(
   },
   {
     meaning: "seconds, or with units: 250ms, 90s, 10m, 1h30m, 7d",
-    write: (seconds) => inUnits(seconds, 60, ["s", "m", "h"]),
+    write: exactDuration,
   },
 );
 
@@ -119,33 +126,19 @@ export const moment = described(
   { meaning: "7d or 2h ago, today, yesterday, 2026-11-30, 2026-11-30T18:00" },
 );
 
-const BYTE_PREFIXES = ["", "k", "m", "g", "t", "p"];
-
-/**
- * A size in bytes. A number without a unit counts `bareUnit` bytes. Units as in dd(1), in either case: `K`, `KiB`, `M`,
- * … are powers of 1024; `kB`, `MB`, … of 1000; `B` is one.
- */
+/** A size in bytes, as `readSize` has it: `512M`, `20GB`, or a number of `bareUnit` bytes. */
 export function size(bareUnit = 1): Parser<number> {
-  return described((text) => readSize(text, bareUnit), {
-    meaning: "bytes, or with a unit: 512K, 64M, 1.5G (of 1024), 20GB (of 1000)",
-    write: (bytes) => inUnits(bytes, 1024, ["", "K", "M", "G", "T", "P"]),
-  });
-}
-
-function readSize(text: string, bareUnit: number): number {
-  const [, amount, prefix, suffix] = /^(\d+(?:\.\d+)?)([kmgtp]?)(b|ib|)$/i.exec(text) ?? [];
-  if (amount === undefined || (prefix === "" && suffix?.toLowerCase() === "ib")) {
-    throw invalid(text, "a size such as 512M or 20GB");
-  }
-  const power = BYTE_PREFIXES.indexOf(prefix!.toLowerCase());
-  if (power === 0 && suffix === "") return Number(amount) * bareUnit;
-  return Math.round(Number(amount) * (suffix?.toLowerCase() === "b" ? 1000 : 1024) ** power);
-}
-
-/** `67108864` as `64M`: in the largest unit of which it is a whole number. */
-function inUnits(value: number, step: number, [unit = "", ...larger]: readonly string[]): string {
-  const isWhole = larger.length > 0 && value >= step && value % step === 0;
-  return isWhole ? inUnits(value / step, step, larger) : `${value}${unit}`;
+  return described(
+    (text) => {
+      const bytes = readSize(text, bareUnit);
+      if (bytes === null) throw invalid(text, "a size such as 512M or 20GB");
+      return bytes;
+    },
+    {
+      meaning: "bytes, or with a unit: 512K, 64M, 1.5G (of 1024), 20GB (of 1000)",
+      write: exactSize,
+    },
+  );
 }
 
 /** Text that must not be empty. */

@@ -3,7 +3,7 @@
  */
 import type { Ticket } from "../api/index.js";
 import type { Terminal } from "../console/index.js";
-import { visible } from "../text/index.js";
+import { clockDuration, visible } from "../text/index.js";
 
 /** The first line of a worker's log, which says who it is. */
 const BUILDING_ON = /^Building on ([^\n]*)\n/;
@@ -71,7 +71,9 @@ export class JobStatus {
   private draw(): void {
     // The line would overwrite a line of the log that has not ended yet.
     if (!this.enabled || this.lineOpen) return;
-    this.terminal.status(`[ ${this.phase} · ${elapsed(Date.now() - this.started)} ]`);
+    this.terminal.status(
+      `[ ${this.phase} · ${clockDuration((Date.now() - this.started) / 1000)} ]`,
+    );
   }
 }
 
@@ -85,12 +87,3 @@ const NEWLINE = 10;
 
 /** How many bytes of the log are looked at for the worker's name. */
 const HEAD = 256;
-
-/** `42 s`, `3 min 07 s`, `2 h 05 min` */
-function elapsed(ms: number): string {
-  const seconds = Math.floor(ms / 1000);
-  const two = (n: number) => String(n).padStart(2, "0");
-  if (seconds < 60) return `${seconds} s`;
-  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${two(seconds % 60)} s`;
-  return `${Math.floor(seconds / 3600)} h ${two(Math.floor(seconds / 60) % 60)} min`;
-}

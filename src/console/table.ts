@@ -1,7 +1,7 @@
 /**
  * Tables of text: columns as wide as they need, and no wider together than the terminal.
  *
- * Where there is no terminal, nothing is cut. Columns without content are left out. Cells are shown as they are: names of
+ * Where there is no terminal, nothing is cut. Columns without content are left out, unless they are to stay. Cells are shown as they are: names of
  * others must have been made visible before.
  */
 import type { Sink } from "./terminal.js";
@@ -12,6 +12,8 @@ export interface Column {
   readonly align?: "left" | "right";
   /** Left out when there is no room for all columns; the last one first. */
   readonly expendable?: boolean;
+  /** Stays, with its head, where it has no content. */
+  readonly keep?: boolean;
 }
 
 type Row = readonly string[];
@@ -40,9 +42,9 @@ export class Table {
 
   /** The widths of columns; 0 of those that are left out. */
   private fit(rows: readonly Row[]): number[] {
-    const widths = this.columns.map(({ head }, i) => {
+    const widths = this.columns.map(({ head, keep }, i) => {
       const longest = rows.reduce((most, row) => Math.max(most, lengthOf(row[i]!)), 0);
-      return longest === 0 ? 0 : Math.max(longest, head.length);
+      return longest === 0 && !keep ? 0 : Math.max(longest, head.length);
     });
     const least = widths.map((width, i) => Math.min(width, this.leastOf(i)));
     for (let i = widths.length - 1; i >= 0 && total(least) > this.width; i--) {

@@ -7,9 +7,15 @@ export { parseImageTarget, type TargetProblem } from "./image-target.js";
 export { compareNames, findName } from "./names.js";
 export { escaped, mustQuote, quoted } from "./quoting.js";
 export {
+  clockDuration,
+  exactDuration,
+  exactSize,
   isoMoment,
   readDuration,
   readMoment,
+  readSize,
+  roughAge,
+  roughDuration,
   writeDuration,
   writeMoment,
   writeSize,

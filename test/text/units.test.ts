@@ -2,9 +2,15 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import {
+  clockDuration,
+  exactDuration,
+  exactSize,
   isoMoment,
   readDuration,
   readMoment,
+  readSize,
+  roughAge,
+  roughDuration,
   writeDuration,
   writeMoment,
   writeSize,
@@ -81,11 +87,36 @@ describe("a duration", () => {
 it.each([
   [0, "0 B"],
   [1023, "1023 B"],
-  [1024, "1 KiB"],
+  [1024, "1.0 KiB"],
   [1536, "1.5 KiB"],
   [1_048_575, "1.0 MiB"],
-  [20 * 1024 ** 2, "20 MiB"],
-  [2 ** 53, "8192 TiB"],
+  [20 * 1024 ** 2, "20.0 MiB"],
+  [2 ** 53, "8192.0 TiB"],
 ])("a size of %d is written %s", (bytes, text) => {
   expect(writeSize(bytes)).toBe(text);
+});
+
+it.each([
+  [0, "0s", "0 s", "0 s"],
+  [59.9, "60s", "59 s", "59 s"],
+  [119, "119s", "1 min 59 s", "1 min"],
+  [187, "3m", "3 min 07 s", "3 min"],
+  [11_100, "3h05m", "3 h 05 min", "3 h"],
+  [172_799, "47h59m", "47 h 59 min", "1 d"],
+  [353_000, "4d02h", "98 h 03 min", "4 d"],
+])("%d s are %s in a table, %s on a clock, and %s ago", (seconds, table, clock, ago) => {
+  expect(roughDuration(seconds)).toBe(table);
+  expect(clockDuration(seconds)).toBe(clock);
+  expect(roughAge(seconds)).toBe(ago);
+});
+
+it("a default is written so that it is read as the same", () => {
+  fc.assert(
+    fc.property(fc.nat(), (value) => {
+      expect(readSize(exactSize(value), 1)).toBe(value);
+      expect(readDuration(exactDuration(value))).toBe(value);
+    }),
+  );
+  expect([64 * 1024 ** 2, 1000, 1536].map(exactSize)).toEqual(["64M", "1000", "1536"]);
+  expect([90, 600, 7200, 86_400].map(exactDuration)).toEqual(["90s", "10m", "2h", "24h"]);
 });

@@ -6,8 +6,8 @@
  */
 
 import { statfsSync } from "node:fs";
+import { writeSize } from "../../text/index.js";
 import { BuildError, isMachineFailure } from "../errors.js";
-import { formatSize } from "./layer-table.js";
 
 /** Both with and without a quota, in the words of the C library, rsync, btrfs and Docker. */
 const WORDS = /no space left on device|disk quota exceeded/i;
@@ -45,7 +45,7 @@ export function fullDisk(path: string): string | undefined {
   const { bsize, blocks, bavail, files, ffree } = statfsSync(path);
   const [size, free] = [blocks * bsize, bavail * bsize];
   if (free < Math.max(LEAST, Math.min(size * LEAST_SHARE, LEAST_AT_MOST))) {
-    return `${formatSize(free)} of ${formatSize(size)} free`;
+    return `${writeSize(free)} of ${writeSize(size)} free`;
   }
   // Some file systems have no fixed number of inodes, and say 0.
   if (files > 0 && ffree <= files * LEAST_INODES) return `${ffree} of ${files} inodes free`;

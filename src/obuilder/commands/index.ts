@@ -17,7 +17,6 @@ import { IgnoreFile, toBytes, visibleLines } from "../../text/index.js";
 import type { Builder } from "../build/builder.js";
 import { readRows } from "../build/database.js";
 import { baseKey } from "../build/layer-ids.js";
-import { layerTable } from "../build/layer-table.js";
 import { type PlannedLayer, planBuild } from "../build/plan.js";
 import type { Secrets } from "../build/run-input.js";
 import type { BuildLog, LayerId } from "../contracts.js";
@@ -38,6 +37,7 @@ import { formatSpec } from "../spec/spec-printer.js";
 import { readSpec } from "../spec/spec-reader.js";
 import type { StoreParts } from "../stores/kind.js";
 import { inspectStore, parseStoreSpec } from "../stores/open-store.js";
+import { layerTable } from "./layer-table.js";
 
 const { warn } = logger("obuilder");
 
