@@ -2,7 +2,7 @@
  * Specs of very many operations, which anybody can send: others are answered meanwhile, who cancels is heard, and neither
  * work nor log grows faster than the spec.
  */
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setImmediate as turn } from "node:timers/promises";
 import fc from "fast-check";
@@ -83,6 +83,30 @@ describe("operations that make no layer", () => {
       BuildCancelled,
     );
     expect(seen.at(-1)).toContain("stop here");
+  });
+});
+
+describe("caches of a step", () => {
+  const caches = (count: number) =>
+    `(run (cache ${repeated(count, (i) => `(c${i} (target /c/${i}))`)}) (shell true))`;
+
+  it("are not made any more when it is cancelled", async () => {
+    const own = await workshop.open({ store: `overlayfs:${workshop.path("cancelled")}` });
+    const cancel = new AbortController();
+    const made = () => readdirSync(workshop.path("cancelled/cache")).length;
+    const build = workshop.build(own, caches(300), { signal: cancel.signal });
+    const ended = expect(build).rejects.toThrow(BuildCancelled);
+    while (made() === 0) await turn();
+    cancel.abort();
+    await ended;
+    await own.close(); // The step goes on in the background until then.
+    expect(made()).toBeLessThan(300);
+  });
+
+  it("are refused if there are far too many", async () => {
+    await expect(workshop.build(builder, caches(1001))).rejects.toThrow(
+      new BuildError("A step has more than 1000 caches and secrets; use fewer"),
+    );
   });
 });
 

@@ -17,7 +17,7 @@ import type {
   Sandbox,
   Store,
 } from "../contracts.js";
-import { BuildError } from "../errors.js";
+import { BuildCancelled, BuildError } from "../errors.js";
 import type { BaseImages } from "../image/base-images.js";
 import { unixUser } from "../sandboxes/oci-config.js";
 import { type CopyOp, ROOT, type RunOp } from "../spec/spec.js";
@@ -94,6 +94,7 @@ export class BuildSteps implements SpecVisitor<LayerId> {
       try {
         const caches: CacheMount[] = [];
         for (const cache of op.cache) {
+          if (signal.aborted) throw new BuildCancelled();
           const lease = await store.cache(cache.id, unixUser(context.user));
           leases.push(lease);
           caches.push({ source: lease.path, target: cache.target });
