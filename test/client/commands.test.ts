@@ -1,18 +1,9 @@
 /** What `ocluster-client` prints and how it ends, with a real scheduler and a worker that does as it is told. */
 import { readFileSync, writeFileSync } from "node:fs";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import {
-  Job,
-  type JobDescr,
-  Queue,
-  Registration,
-  readJobDescr,
-  Worker,
-} from "../../src/api/index.js";
-import { type Deferred, deferred } from "../../src/async/index.js";
-import { type Capability, RpcError, readCapFile, Vat } from "../../src/rpc/index.js";
 import { Cluster } from "../support/cluster.js";
 import { type Ended, Program, run } from "../support/programs.js";
+import { ScriptedWorker } from "../support/scripted-worker.js";
 
 const POOL = "linux-x86_64";
 const HASH = "ac619d2083bb15e0c408e4cd0e3ef7135670cfd5";
@@ -29,88 +20,6 @@ beforeAll(async () => {
 afterEach(() => worker?.close());
 afterAll(() => cluster.stop());
 
-/** A job as the test has it: it writes the log and says how it ends. */
-class ScriptedJob {
-  descr!: JobDescr;
-  readonly cancelled: Deferred<void> = deferred();
-  private text = Buffer.alloc(0);
-  private ended = false;
-  private readonly outcome: Deferred<string> = deferred();
-  private more: Deferred<void> = deferred();
-
-  capability(): Capability {
-    this.outcome.promise.catch(() => {});
-    return Job.local({
-      log: async (start) => {
-        while (start >= this.text.length && !this.ended) await this.more.promise;
-        const data = this.text.subarray(start);
-        return { data, next: start + data.length };
-      },
-      result: () => this.outcome.promise,
-      cancel: () => this.cancelled.resolve(),
-      release: () => this.cancelled.resolve(),
-    });
-  }
-
-  write(text: string | Uint8Array): void {
-    this.text = Buffer.concat([this.text, Buffer.from(text)]);
-    this.wake();
-  }
-
-  succeed(output: string): void {
-    this.ended = true;
-    this.outcome.resolve(output);
-    this.wake();
-  }
-
-  fail(reason: string): void {
-    this.ended = true;
-    this.outcome.reject(new RpcError("failed", reason));
-    this.wake();
-  }
-
-  private wake(): void {
-    const { more } = this;
-    this.more = deferred();
-    more.resolve();
-  }
-}
-
-class ScriptedWorker {
-  private constructor(
-    private readonly vat: Vat,
-    private readonly queue: Capability,
-  ) {}
-
-  static async connect(): Promise<ScriptedWorker> {
-    const vat = new Vat();
-    using registration = await vat.import(readCapFile(cluster.cap(`pool-${POOL}`)));
-    const queue = Registration.register(registration, {
-      name: "w1",
-      capacity: 1,
-      worker: Worker.local({
-        metrics: async () => ({ contentType: "text/plain", data: "" }),
-        additionalMetric: async () => null,
-        selfUpdate: async () => {},
-      }),
-    });
-    await queue.whenResolved();
-    return new ScriptedWorker(vat, queue);
-  }
-
-  async pop(): Promise<ScriptedJob> {
-    const job = new ScriptedJob();
-    using descr = await Queue.pop(this.queue, job.capability());
-    job.descr = readJobDescr(descr);
-    return job;
-  }
-
-  async close(): Promise<void> {
-    this.queue.release();
-    await this.vat.close();
-  }
-}
-
 function client(command: string, ...args: readonly string[]): Program {
   return new Program(
     "ocluster-client",
@@ -124,7 +33,7 @@ const obuilder = (...args: readonly string[]) =>
 
 describe("a job", () => {
   it("that succeeds: its log as it comes, then the result", async () => {
-    worker = await ScriptedWorker.connect();
+    worker = await ScriptedWorker.connect(cluster.cap(`pool-${POOL}`));
     const program = obuilder("--cache-hint=tutorial", "--urgent");
     const job = await worker.pop();
     expect(job.descr).toMatchObject({
@@ -144,14 +53,14 @@ describe("a job", () => {
   });
 
   it("that has no result says nothing of it", async () => {
-    worker = await ScriptedWorker.connect();
+    worker = await ScriptedWorker.connect(cluster.cap(`pool-${POOL}`));
     const program = obuilder("--quiet");
     (await worker.pop()).succeed("");
     expect(await program.ended).toMatchObject({ code: 0, stdout: "Tailing log:\n", stderr: "" });
   });
 
   it("that fails: the reason, and status 1", async () => {
-    worker = await ScriptedWorker.connect();
+    worker = await ScriptedWorker.connect(cluster.cap(`pool-${POOL}`));
     const program = obuilder();
     const job = await worker.pop();
     job.write("no such file\n");
@@ -164,7 +73,7 @@ describe("a job", () => {
   });
 
   it("is reported to programs as JSON, and its log to a file", async () => {
-    worker = await ScriptedWorker.connect();
+    worker = await ScriptedWorker.connect(cluster.cap(`pool-${POOL}`));
     const program = obuilder("--json", "--log-file=job.log");
     const job = await worker.pop();
     job.write(Uint8Array.of(0xff, 0x00, 0x0a));
@@ -182,7 +91,7 @@ describe("a job", () => {
 
 describe("what is submitted", () => {
   it("a Docker build with everything", async () => {
-    worker = await ScriptedWorker.connect();
+    worker = await ScriptedWorker.connect(cluster.cap(`pool-${POOL}`));
     cluster.write("password", "s3cret\nmore\n");
     writeFileSync(cluster.path("token"), Uint8Array.of(0x00, 0xff, 0x0a));
     const program = client(
@@ -221,7 +130,7 @@ describe("what is submitted", () => {
   });
 
   it("the Dockerfile of the context, by default", async () => {
-    worker = await ScriptedWorker.connect();
+    worker = await ScriptedWorker.connect(cluster.cap(`pool-${POOL}`));
     const program = client("submit-docker", "https://host/repo.git", HASH);
     const job = await worker.pop();
     job.succeed("");
@@ -285,7 +194,7 @@ describe("what cannot be", () => {
 
 describe("who goes away", () => {
   it("an interrupted client cancels its job and dies of the signal", async () => {
-    worker = await ScriptedWorker.connect();
+    worker = await ScriptedWorker.connect(cluster.cap(`pool-${POOL}`));
     const program = obuilder();
     const job = await worker.pop();
     job.write("started\n");
@@ -298,7 +207,7 @@ describe("who goes away", () => {
   });
 
   it("a client that is killed cancels its job", async () => {
-    worker = await ScriptedWorker.connect();
+    worker = await ScriptedWorker.connect(cluster.cap(`pool-${POOL}`));
     const program = obuilder();
     const job = await worker.pop();
     job.write("started\n");
@@ -309,7 +218,7 @@ describe("who goes away", () => {
   });
 
   it("a worker that is lost is told of, with status 1", async () => {
-    worker = await ScriptedWorker.connect();
+    worker = await ScriptedWorker.connect(cluster.cap(`pool-${POOL}`));
     const program = obuilder();
     const job = await worker.pop();
     job.write("started\n");
@@ -321,7 +230,7 @@ describe("who goes away", () => {
   });
 
   it("a worker that is lost is a result for programs", async () => {
-    worker = await ScriptedWorker.connect();
+    worker = await ScriptedWorker.connect(cluster.cap(`pool-${POOL}`));
     const program = obuilder("--json");
     await worker.pop();
     await worker.close();
