@@ -2,6 +2,7 @@
  * Waiting, and sharing the event loop's time.
  */
 export { unlessAborted } from "./abort.js";
+export { alarm } from "./alarm.js";
 export { Backoff, type BackoffRange } from "./backoff.js";
 export { Condition } from "./condition.js";
 export { type Deferred, deferred } from "./deferred.js";

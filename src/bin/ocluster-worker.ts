@@ -60,6 +60,11 @@ function roomRule(
 const milliseconds = (seconds: number | undefined) =>
   seconds === undefined ? undefined : seconds * 1000;
 
+/** ms, from what was given of an option with an optional time in seconds. */
+function drainTime(given: number | true | undefined): number {
+  return given === true ? Number.POSITIVE_INFINITY : (given ?? 0) * 1000;
+}
+
 const worker = command("ocluster-worker", "Runs a build worker.", [
   "ocluster-worker -c pool-linux-x86_64.cap --name=my-host --capacity=4 \\",
   "  --state-dir=/var/lib/ocluster-worker --prune-threshold=20 \\",
@@ -226,7 +231,13 @@ const worker = command("ocluster-worker", "Runs a build worker.", [
     ),
   )
   .option("--once", "Take one job, then exit.", false)
-  .option("--drain-on-sigterm", "On SIGTERM finish the running jobs, then exit.", false)
+  .addOption(
+    option(
+      "--drain-on-sigterm [TIME]",
+      "On SIGTERM finish the running jobs, or what is done within a time; then exit.",
+      duration,
+    ),
+  )
   .action(async (options) => {
     const { runWorker } = await import("../worker/main.js");
     await runWorker(
@@ -259,7 +270,7 @@ const worker = command("ocluster-worker", "Runs a build worker.", [
               },
       },
       {
-        drainOnSigterm: options.drainOnSigterm,
+        drainTime: drainTime(options.drainOnSigterm),
         updateMode: options.updateMode,
         serviceImage: {
           repository: options.updateRepository,

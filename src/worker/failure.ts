@@ -7,6 +7,9 @@ export class JobFailed extends Error {
   override readonly name = "JobFailed";
 }
 
+/** The job has run for longer than it may. */
+export class JobTimedOut extends JobFailed {}
+
 /**
  * The job's description cannot be a job, or not one of this worker's: no URL, no push target, no store. Its client sees what
  * the reference makes of that: an exception in the log, and "Internal error" as the result.
@@ -21,5 +24,14 @@ export class JobCancelled extends Error {
 
   constructor() {
     super("Job cancelled");
+  }
+}
+
+/** The worker gives the job back, mostly as it ends before the job has. The reason of a durable job's signal. */
+export class JobEvicted extends Error {
+  override readonly name = "JobEvicted";
+
+  constructor(why?: string, options?: ErrorOptions) {
+    super(why === undefined ? "Job given back" : `Job given back: ${why}`, options);
   }
 }

@@ -2,7 +2,7 @@
  * Small help with files and directories of the state directory.
  */
 import { randomBytes } from "node:crypto";
-import { rm } from "node:fs/promises";
+import { open, rm } from "node:fs/promises";
 import { makeDirectory } from "../system/index.js";
 
 /** A file name that is not in use, `PREFIX-PID-RANDOM`, and by which `isLeftover` knows whose it is. */
@@ -34,4 +34,14 @@ export function makePrivateDirectory(path: string): void {
 /** Removes a file or a whole tree, if it is there. */
 export async function removeTree(path: string): Promise<void> {
   await rm(path, { recursive: true, force: true, maxRetries: 3 });
+}
+
+/** Has the names in a directory on disk: files made, renamed or removed there. */
+export async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path, "r");
+  try {
+    await directory.sync();
+  } finally {
+    await directory.close();
+  }
 }

@@ -2,6 +2,7 @@
  * The worker as a process of its own: signals, readiness for the service manager, exit.
  */
 
+import { alarm } from "../async/index.js";
 import { CommandFailed, dieOf, logger, notifyServiceManager } from "../console/index.js";
 import { isMachineFailure } from "../obuilder/index.js";
 import { CapFileError } from "../rpc/index.js";
@@ -17,21 +18,22 @@ const log = logger("worker");
 const STOP_SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
 export interface ProcessOptions {
-  /** Finish the running jobs on SIGTERM instead of cancelling them. */
-  readonly drainOnSigterm: boolean;
+  /** For so long, in ms, running jobs may go on after SIGTERM; 0: they are stopped at once. */
+  readonly drainTime: number;
   /** How the worker updates itself. */
   readonly updateMode: UpdateMode;
   readonly serviceImage: ServiceImage;
 }
 
 /**
- * Runs a worker until it is told to stop. SIGINT, SIGTERM and SIGHUP cancel the running jobs; with `drainOnSigterm`, a first
- * SIGTERM lets them finish and a second one cancels them. One more signal ends the process at once. Throws
- * `CommandFailed` if the worker cannot start, or must be restarted after an update.
+ * Runs a worker until it is told to stop. SIGINT, SIGTERM and SIGHUP stop the running jobs: those of a connection are
+ * cancelled, durable ones given back. With `drainTime`, a first SIGTERM lets them finish, and when the time is over or with a
+ * second signal they are stopped. One more signal ends the process at once. Throws `CommandFailed` if the worker cannot
+ * start, or must be restarted after an update.
  */
 export async function runWorker(
   options: WorkerOptions,
-  { drainOnSigterm, serviceImage, updateMode }: ProcessOptions,
+  { drainTime, serviceImage, updateMode }: ProcessOptions,
 ): Promise<void> {
   const worker = new Worker({
     ...options,
@@ -40,16 +42,24 @@ export async function runWorker(
   });
   const stop = new AbortController();
   let draining = false;
+  let stopClock = (): void => {};
   const onSignal = (name: NodeJS.Signals): void => {
     if (stop.signal.aborted) {
       dieOf(name);
-    } else if (drainOnSigterm && name === "SIGTERM" && !draining) {
+    } else if (drainTime > 0 && name === "SIGTERM" && !draining) {
       draining = true;
-      log.info("SIGTERM: will finish the running jobs, and exit. Send it again to cancel them.");
+      const limit = Number.isFinite(drainTime) ? ` for at most ${drainTime / 1000} s` : "";
+      log.info(
+        `SIGTERM: will finish the running jobs${limit}, and exit. Send it again to cancel them.`,
+      );
       notifyServiceManager("STOPPING=1");
       worker.drain();
+      stopClock = alarm(drainTime, () => {
+        log.info("Time is over: will cancel the running jobs or give them back, and exit.");
+        stop.abort();
+      });
     } else {
-      log.info(`${name}: will cancel the running jobs, and exit.`);
+      log.info(`${name}: will cancel the running jobs or give them back, and exit.`);
       notifyServiceManager("STOPPING=1");
       stop.abort();
     }
@@ -63,6 +73,7 @@ export async function runWorker(
     if (stop.signal.aborted) return;
     throw isExpected(error) ? new CommandFailed(error.message, { cause: error }) : error;
   } finally {
+    stopClock();
     for (const name of STOP_SIGNALS) process.off(name, onSignal);
   }
 }

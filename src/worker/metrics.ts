@@ -4,7 +4,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Registry, Summary } from "prom-client";
 import type { Worker } from "../api/index.js";
 import { logMetrics } from "../console/metrics.js";
-import type { JobEnd } from "./job.js";
+import type { JobEnd } from "./jobs/ending.js";
 
 export class WorkerMetrics {
   readonly registry = new Registry();
@@ -12,6 +12,9 @@ export class WorkerMetrics {
   readonly runningJobs: Gauge;
   /** Seconds, by how the job ended. */
   readonly jobTime: Summary<"result">;
+  readonly durableAttempts: Gauge;
+  readonly durableEnded: Counter<"cause">;
+  readonly durableResumed: Counter<"verdict">;
   readonly pushTime: Summary;
   readonly pruneTime: Summary;
   /** Seconds. Not reported before there was one. */
@@ -39,6 +42,23 @@ export class WorkerMetrics {
       ...named("job_time_seconds", "Time that jobs ran for"),
       labelNames: ["result"],
       percentiles: [],
+    });
+    this.durableAttempts = new Gauge(
+      named(
+        "durable_attempts",
+        "Attempts at durable jobs that run, or whose end the scheduler has not stored yet",
+      ),
+    );
+    this.durableEnded = new Counter<"cause">({
+      ...named("durable_ended_total", "Attempts at durable jobs that have ended"),
+      labelNames: ["cause"],
+    });
+    this.durableResumed = new Counter<"verdict">({
+      ...named(
+        "durable_resumed_total",
+        "Attempts that the worker still had when it was connected again, by what the scheduler said",
+      ),
+      labelNames: ["verdict"],
     });
     this.pushTime = seconds("docker_push_time_seconds", "Time spent pushing images");
     this.pruneTime = seconds("docker_prune_time_seconds", "Time spent pruning Docker's images");

@@ -4,11 +4,11 @@
  * Never is more than one request outstanding. Before each, the gates are passed: things that must be in order, such as
  * disk space, and that may take the queue out of service until they are.
  */
-import { Queue } from "../api/index.js";
+import { DurableQueue, Queue } from "../api/index.js";
 import { logger } from "../console/index.js";
-import { type Capability, type DetachedPointer, RpcError } from "../rpc/index.js";
+import { type Capability, RpcError } from "../rpc/index.js";
 import type { Capacity } from "./capacity.js";
-import type { Job } from "./job.js";
+import type { Job } from "./jobs/job.js";
 
 const log = logger("worker");
 
@@ -27,9 +27,9 @@ export interface SessionOptions {
   readonly capacity: Capacity;
   readonly gates: readonly Gate[];
   /** Makes a job to offer. */
-  newJob(): Job;
-  /** Starts a job that was offered, and returns at once. Takes `descr`. */
-  start(job: Job, descr: DetachedPointer): void;
+  offer(): Job;
+  /** Starts a job that was offered, and returns at once. Takes `popped.descr`. */
+  start(job: Job, popped: DurableQueue.Popped): void;
 }
 
 /** Why a session is asked to end: no job shall be taken any more. */
@@ -52,6 +52,7 @@ export async function takeJobs(
   const onDraining = (): void => stop.abort(new Draining());
   draining.addEventListener("abort", onDraining);
   if (draining.aborted) onDraining();
+  let pop = DurableQueue.pop;
   const queueSwitch: QueueSwitch = { setActive: (active) => Queue.setActive(queue, active) };
   try {
     for (;;) {
@@ -62,15 +63,21 @@ export async function takeJobs(
       }
       for (const gate of gates) await gate.pass(queueSwitch, stop.signal);
       log.info(`Requesting a new job… (${capacity.inUse} running)`);
-      const job = options.newJob();
-      let descr: DetachedPointer;
+      const job = options.offer();
+      let popped: DurableQueue.Popped;
       try {
-        descr = await pop(queue, job, queueSwitch, stop.signal);
+        popped = await withdrawable(queueSwitch, stop.signal, (signal) =>
+          pop(queue, job.capability(), { signal }),
+        );
       } catch (error) {
-        job.abandon(RpcError.from(error));
-        throw error;
+        const reason = RpcError.from(error);
+        job.abandon(reason);
+        if (pop !== DurableQueue.pop || reason.kind !== "unimplemented") throw error;
+        log.info("The scheduler does not know durable jobs");
+        pop = popAttached;
+        continue;
       }
-      options.start(job, descr);
+      options.start(job, popped);
     }
   } catch (error) {
     if (!(stop.signal.reason instanceof Draining)) throw error;
@@ -81,16 +88,20 @@ export async function takeJobs(
   }
 }
 
+/** For schedulers without durable jobs. */
+async function popAttached(...args: Parameters<typeof Queue.pop>): Promise<DurableQueue.Popped> {
+  return { descr: await Queue.pop(...args), assignment: null };
+}
+
 /**
- * Asks for a job. When asked to stop meanwhile, it first tells the scheduler that no job is wanted, so that none is on its
- * way when the request is withdrawn.
+ * Makes a request for a job. When asked to stop meanwhile, it first tells the scheduler that no job is wanted, so that none
+ * is on its way when the request is withdrawn.
  */
-async function pop(
-  queue: Capability,
-  job: Job,
+async function withdrawable<T>(
   queueSwitch: QueueSwitch,
   stop: AbortSignal,
-): Promise<DetachedPointer> {
+  request: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
   const withdrawn = new AbortController();
   const withdraw = async (): Promise<void> => {
     await queueSwitch.setActive(false).catch(() => {});
@@ -99,7 +110,7 @@ async function pop(
   const onStop = (): void => void withdraw();
   stop.addEventListener("abort", onStop, { once: true });
   try {
-    return await Queue.pop(queue, job.capability(), { signal: withdrawn.signal });
+    return await request(withdrawn.signal);
   } finally {
     stop.removeEventListener("abort", onStop);
   }

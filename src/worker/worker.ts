@@ -4,42 +4,32 @@
  * Its states:
  *
  * - *opening*: the state directory is made ready and the builders check themselves; a failure ends the worker.
- * - *connecting* ⇄ *registered*: asks for jobs while registered. The connection is the jobs' lifeline: when it is lost,
- *   they are cancelled.
+ * - *working*: it is a member of its pool (membership.ts), and runs jobs (jobs/jobs.ts).
  * - *draining* (after `drain`, or a job with `once`): takes no job any more; those that run may finish.
- * - *stopping* (the signal of `run`, or an update): the running jobs are cancelled, and clean up.
+ * - *stopping* (the signal of `run`, or an update): the running jobs are cancelled or given back, and clean up.
  * - *closed*.
  */
-
-import { cacheHintOf, Registration, readJobDescr, Worker as WorkerApi } from "../api/index.js";
-import { Backoff, Condition, sleep, stopwatch } from "../async/index.js";
-import { describeOnSignal, logger } from "../console/index.js";
-import { rpcMetrics } from "../console/metrics.js";
-import { type DetachedPointer, readCapFile, Vat, watchLiveness } from "../rpc/index.js";
+import { Worker as WorkerApi } from "../api/index.js";
+import { type Backoff, sleep } from "../async/index.js";
+import { logger } from "../console/index.js";
+import { readCapFile } from "../rpc/index.js";
 import { lockState } from "../system/state-lock.js";
-import { adviceOn } from "./advice.js";
-import { type Builders, build, type CustomHandler } from "./build.js";
-import { Capacity, type WeightRule, weigh } from "./capacity.js";
+import type { Builders, CustomHandler } from "./build.js";
+import { Capacity, type WeightRule } from "./capacity.js";
 import { Contexts } from "./context/contexts.js";
 import { DiskGate, type RoomRule } from "./docker/disk-gate.js";
 import { DockerBuilder } from "./docker/docker-builder.js";
 import { connectEngine } from "./docker/engine.js";
-import { JobFailed } from "./failure.js";
 import { makePrivateDirectory } from "./files.js";
-import { Job } from "./job.js";
+import { Jobs } from "./jobs/jobs.js";
+import { Membership } from "./membership.js";
 import { fetchMetrics, NODE_EXPORTER } from "./metric-sources.js";
 import { WorkerMetrics } from "./metrics.js";
-import { type Gate, takeJobs } from "./session.js";
+import type { Gate } from "./session.js";
 import { SpecBuilder, type SpecBuilderOptions } from "./spec-builder.js";
 import { restartOnly, type Updater } from "./update.js";
 
 const log = logger("worker");
-
-/** How often the scheduler is asked for a sign of life, and how long it may take; it can be busy for seconds. */
-const LIVENESS = { intervalMs: 60_000, timeoutMs: 120_000 };
-
-/** How long the clients of the last jobs get, in ms, to read the end of the log before a worker is gone. */
-const LAST_WORDS_MS = { drained: 10_000, stopped: 2_000 };
 
 export interface WorkerOptions {
   /** Path of the pool's capability file. It is read anew for each connection, so that it can be replaced. */
@@ -76,6 +66,8 @@ export interface WorkerOptions {
   readonly updater?: Updater | undefined;
   /** Take one job, then drain. */
   readonly once?: boolean;
+  /** When to connect again. Default: as `Backoff` does, about every 10 to 30 s. */
+  readonly backoff?: Backoff;
   /** Called each time that the worker has registered with the scheduler. */
   readonly onRegistered?: () => void;
 }
@@ -91,14 +83,10 @@ export class Worker {
   readonly #options: WorkerOptions;
   readonly #capacity: Capacity;
   readonly #contexts: Contexts;
-  /** Jobs that run, or that somebody may still want to read the log of. */
-  readonly #jobs = new Set<Job>();
-  readonly #jobGone = new Condition();
   readonly #draining = new AbortController();
   readonly #stopping = new AbortController();
   readonly #docker = connectEngine();
   readonly #updater: Updater;
-  #registered = false;
   #updated = false;
 
   constructor(options: WorkerOptions) {
@@ -116,7 +104,8 @@ export class Worker {
   }
 
   /**
-   * Works until the worker is drained, or until `signal` is aborted: then the running jobs are cancelled. Rejects if the
+   * Works until the worker is drained, or until `signal` is aborted: then the running jobs are cancelled, and durable ones
+   * given back. Rejects if the
    * worker cannot be opened: a directory or file cannot be used (`CapFileError`, a system error), a builder's health
    * check fails. May be called once. The result is "updated" if the process shall end so that it is started anew.
    */
@@ -124,7 +113,6 @@ export class Worker {
     const stop = (): void => {
       this.drain();
       this.#stopping.abort(new Stopping());
-      for (const job of this.#jobs) job.cancel();
     };
     signal?.addEventListener("abort", stop, { once: true });
     if (signal?.aborted) stop();
@@ -161,11 +149,47 @@ export class Worker {
   }
 
   async #work(): Promise<void> {
+    const { backoff, connect, name, once, onRegistered } = this.#options;
+    const [draining, stopping] = [this.#draining.signal, this.#stopping.signal];
+    const capacity = this.#capacity;
+    const builders = await this.#openBuilders();
+    const jobs = await this.#openJobs(builders);
+    const stopJobs = (): void => jobs.stop();
+    stopping.addEventListener("abort", stopJobs);
+    if (stopping.aborted) stopJobs();
+    const { specs } = builders;
+    const membership = new Membership({
+      connect,
+      name,
+      capacity,
+      gates: [...this.#diskGates(), ...(specs ? [specs.healthGate] : []), jobs.attempts.gate],
+      jobs,
+      metrics: this.metrics,
+      worker: () => this.#api(),
+      onRegistered: () => onRegistered?.(),
+      onStarted: () => {
+        if (once) this.drain();
+      },
+      draining,
+      stopping,
+      backoff,
+    });
+    try {
+      await membership.run();
+    } finally {
+      await capacity.whenIdle();
+      stopping.removeEventListener("abort", stopJobs);
+      await jobs.attempts.close();
+      await specs?.close();
+    }
+  }
+
+  async #openBuilders(): Promise<Builders> {
     const { allowPush, custom, dockerNetwork, obuilder } = this.#options;
     await this.#contexts.open();
     const specs =
       obuilder && (await SpecBuilder.open(obuilder, this.metrics, this.#stopping.signal));
-    const builders: Builders = {
+    return {
       contexts: this.#contexts,
       docker: new DockerBuilder({
         docker: this.#docker,
@@ -176,23 +200,21 @@ export class Worker {
       specs,
       custom: new Map(Object.entries(custom ?? {})),
     };
-    const gates = [...this.#diskGates(), ...(specs ? [specs.healthGate] : [])];
-    const vat: Vat = new Vat({
-      log: rpcLog,
-      metrics: rpcMetrics(this.metrics.registry, () => vat.connectionCount),
+  }
+
+  #openJobs(builders: Builders): Promise<Jobs> {
+    const { jobTimeout, maxLogSize, name, stateDir, weights } = this.#options;
+    return Jobs.open({
+      name,
+      stateDir,
+      temporary: this.#contexts.temporary,
+      capacity: this.#capacity,
+      builders,
+      metrics: this.metrics,
+      weights,
+      jobTimeout,
+      maxLogSize,
     });
-    using _ = describeOnSignal(() => vat.dump());
-    // A worker that is on its way to a scheduler has nothing to finish there.
-    const hangUp = (): void => void (this.#registered || vat.close());
-    this.#draining.signal.addEventListener("abort", hangUp);
-    try {
-      await this.#stayConnected(vat, builders, gates);
-    } finally {
-      this.#draining.signal.removeEventListener("abort", hangUp);
-      await vat.close();
-      await this.#capacity.whenIdle();
-      await specs?.close();
-    }
   }
 
   #diskGates(): Gate[] {
@@ -209,130 +231,6 @@ export class Worker {
     }
     const { metrics } = this;
     return [new DiskGate({ docker: this.#docker, rule, capacity: this.#capacity, metrics })];
-  }
-
-  /** Registers, again and again, until the worker drains. */
-  async #stayConnected(vat: Vat, builders: Builders, gates: readonly Gate[]): Promise<void> {
-    const backoff = new Backoff();
-    while (!this.#draining.signal.aborted) {
-      backoff.attempt();
-      let registered = false;
-      try {
-        await this.#session(vat, builders, gates, () => {
-          registered = true;
-          backoff.succeeded();
-        });
-      } catch (error) {
-        const delay = backoff.failed();
-        const seconds = (delay / 1000).toFixed(1);
-        log.info(`Lost connection to scheduler (${error}). Will retry in ${seconds}s…`);
-        if (!registered && !this.#draining.signal.aborted) {
-          log.warn(adviceOn(error, this.#options));
-        }
-        await sleep(delay, this.#draining.signal).catch(() => {});
-      }
-    }
-  }
-
-  /** One connection, until the worker has drained. Rejects when it is lost, or the worker is refused. */
-  async #session(
-    vat: Vat,
-    builders: Builders,
-    gates: readonly Gate[],
-    onRegistered: () => void,
-  ): Promise<void> {
-    const { connect, name, once } = this.#options;
-    const ref = readCapFile(connect);
-    const connection = await vat.connect(ref);
-    const stopWatching = watchLiveness(connection, LIVENESS);
-    const registration = connection.bootstrap(ref.id);
-    const queue = Registration.register(registration, {
-      name,
-      capacity: this.#capacity.total,
-      worker: this.#api(),
-    });
-    registration.release();
-    try {
-      await queue.whenResolved();
-      this.#registered = true;
-      onRegistered();
-      this.#options.onRegistered?.();
-      await takeJobs(
-        queue,
-        {
-          capacity: this.#capacity,
-          gates,
-          newJob: () => this.#newJob(),
-          start: (job, descr) => {
-            this.#start(job, descr, builders);
-            if (once) this.drain();
-          },
-        },
-        this.#draining.signal,
-      );
-      await this.#lastWords();
-    } finally {
-      this.#registered = false;
-      stopWatching();
-      queue.release();
-    }
-  }
-
-  /** Waits until the running jobs have ended, and for a while until their clients have read their logs. */
-  async #lastWords(): Promise<void> {
-    if (this.#capacity.inUse > 0) log.info("Waiting for all existing jobs to complete.");
-    await this.#capacity.whenIdle();
-    const { drained, stopped } = LAST_WORDS_MS;
-    const deadline = AbortSignal.timeout(this.#stopping.signal.aborted ? stopped : drained);
-    while (this.#jobs.size > 0 && !deadline.aborted) {
-      await this.#jobGone.wait(deadline).catch(() => {});
-    }
-  }
-
-  #newJob(): Job {
-    const { temporary: directory } = this.#contexts;
-    const { maxLogSize } = this.#options;
-    const job: Job = new Job(
-      { directory, ...(maxLogSize !== undefined && { maxSize: maxLogSize }) },
-      () => {
-        this.#jobs.delete(job);
-        this.#jobGone.notify();
-      },
-    );
-    return job;
-  }
-
-  #start(job: Job, pointer: DetachedPointer, builders: Builders): void {
-    const { jobTimeout, name } = this.#options;
-    this.#jobs.add(job);
-    if (this.#stopping.signal.aborted) job.cancel();
-    const hint = cacheHintOf(pointer);
-    const weight = weigh(this.#options.weights ?? [], hint);
-    this.#capacity.take(weight);
-    log.info(`Cache_hint ${hint}`);
-    log.info(`Job weight ${weight}`);
-    this.metrics.jobsAccepted.inc();
-    const elapsed = stopwatch();
-    const timer =
-      jobTimeout !== undefined &&
-      setTimeout(() => {
-        job.stop(new JobFailed(`Job timed out: it took longer than ${jobTimeout / 1000} s`));
-      }, jobTimeout);
-    const running = job.run(() => {
-      job.log.append(`Building on ${name}`);
-      return build(readJobDescr(pointer), job, builders);
-    });
-    void running.then(({ end, why }) => {
-      if (timer) clearTimeout(timer);
-      pointer.release();
-      if (end === "ok") log.info("Job succeeded");
-      else if (end === "cancelled") log.info("Job cancelled");
-      else if (end === "fail") log.info(`Job failed: ${why}`);
-      else log.warn(`Build failed: ${why}`);
-      log.info(`Build duration: ${elapsed().toFixed(6)}s`);
-      this.metrics.jobEnded(end, elapsed());
-      this.#capacity.giveBack(weight);
-    });
   }
 
   /** What the scheduler can ask this worker for, besides running jobs. */
@@ -363,10 +261,4 @@ export class Worker {
     this.drain();
     return new Promise(() => {});
   }
-}
-
-const capnpLog = logger("capnp-rpc");
-
-function rpcLog(level: "debug" | "info" | "warning", message: string): void {
-  capnpLog[level === "warning" ? "warn" : level](message);
 }

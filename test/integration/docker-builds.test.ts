@@ -14,6 +14,7 @@ import { fromBytes } from "../../src/text/bytes.js";
 import { DockerBuilder, type DockerJob } from "../../src/worker/docker/docker-builder.js";
 import { JobCancelled } from "../../src/worker/failure.js";
 import { JobLog } from "../../src/worker/log/job-log.js";
+import { openNameless } from "../../src/worker/log/log-file.js";
 import { WorkerMetrics } from "../../src/worker/metrics.js";
 import { CONTAINERD_STORE, DockerEngine, Registry } from "../support/docker-engine.js";
 
@@ -39,7 +40,7 @@ let stop: AbortController;
 
 beforeEach(() => {
   src = mkdtempSync(join(tmpdir(), "ocluster-context-"));
-  log = new JobLog({ directory: tmpdir() });
+  log = new JobLog({ openFile: () => openNameless(tmpdir()) });
   stop = new AbortController();
 });
 

@@ -8,7 +8,8 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { readSpec } from "../../src/obuilder/index.js";
 import { JobCancelled } from "../../src/worker/failure.js";
-import { Job } from "../../src/worker/job.js";
+import { countedAs } from "../../src/worker/jobs/ending.js";
+import { Job } from "../../src/worker/jobs/job.js";
 import { WorkerMetrics } from "../../src/worker/metrics.js";
 import { SpecBuilder, type SpecBuilderOptions } from "../../src/worker/spec-builder.js";
 import { busyboxRoot, withTemporaryRoot, writeOciLayout } from "../support/oci-layout.js";
@@ -51,8 +52,8 @@ async function open(options: Partial<SpecBuilderOptions> = {}): Promise<SpecBuil
 }
 
 /** Builds a spec as a job; how it ended and what its log says. */
-async function run(spec: string, job = new Job({ directory: dir })) {
-  const { end } = await job.run(() =>
+async function run(spec: string, job = Job.offered({ directory: dir })) {
+  const ending = await job.run(() =>
     builder!.build(readSpec(spec), { secrets: [], src: join(dir, "src") }, job),
   );
   let log = "";
@@ -62,7 +63,7 @@ async function run(spec: string, job = new Job({ directory: dir })) {
     log += Buffer.from(data).toString();
     from = next;
   }
-  return { end, log };
+  return { end: countedAs(ending), log };
 }
 
 const step = (command: string) => `((from busybox) (shell /bin/sh -c) (run (shell "${command}")))`;
@@ -116,7 +117,7 @@ describe("a spec's log", () => {
 
   it("ends with the cancellation", async () => {
     await open();
-    const job = new Job({ directory: dir });
+    const job = Job.offered({ directory: dir });
     const running = run(step("echo begun; exec sleep 1000000"), job);
     for (let from = 0, log = ""; !log.includes("begun\n"); ) {
       const { data, next } = await job.log.page(from);

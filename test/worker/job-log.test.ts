@@ -4,8 +4,10 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { JobLog, LogRangeError, PAGE_SIZE } from "../../src/worker/log/job-log.js";
+import { openNameless } from "../../src/worker/log/log-file.js";
 
 let directory: string;
+const openFile = () => openNameless(directory);
 
 beforeEach(async () => {
   directory = await mkdtemp(join(tmpdir(), "ocluster-log-"));
@@ -27,7 +29,7 @@ async function readAll(log: JobLog, start = 0): Promise<Buffer> {
 
 describe("a job's log", () => {
   it("is read in pages while it grows", async () => {
-    const log = new JobLog({ directory });
+    const log = new JobLog({ openFile });
     log.append("Building on w");
     expect(await log.page(0)).toEqual({ data: Buffer.from("Building on w\n"), next: 14 });
     const waiting = log.page(14);
@@ -39,21 +41,21 @@ describe("a job's log", () => {
   });
 
   it("counts a negative start from the end, and not beyond the beginning", async () => {
-    const log = new JobLog({ directory });
+    const log = new JobLog({ openFile });
     log.write("0123456789");
     expect(await log.page(-3)).toEqual({ data: Buffer.from("789"), next: 10 });
     expect(await log.page(-1000)).toEqual({ data: Buffer.from("0123456789"), next: 10 });
   });
 
   it("refuses a start beyond the end", async () => {
-    const log = new JobLog({ directory });
+    const log = new JobLog({ openFile });
     log.write("abc");
     await expect(log.page(4)).rejects.toThrow(new LogRangeError().message);
     expect(new LogRangeError().message).toBe("Start value out of range!");
   });
 
   it("lets a reader that waits give up", async () => {
-    const log = new JobLog({ directory });
+    const log = new JobLog({ openFile });
     const gone = new AbortController();
     const waiting = log.page(0, gone.signal);
     gone.abort(new Error("the client left"));
@@ -66,7 +68,7 @@ describe("a job's log", () => {
         fc.array(fc.uint8Array({ maxLength: 90_000 }), { maxLength: 12 }),
         fc.nat(),
         async (writes, startSeed) => {
-          const log = new JobLog({ directory, memoryLimit: 64 * 1024 });
+          const log = new JobLog({ openFile, memoryLimit: 64 * 1024 });
           for (const bytes of writes) {
             await log.write(bytes);
           }
@@ -83,7 +85,7 @@ describe("a job's log", () => {
   });
 
   it("keeps little of a flood in memory when its source waits", async () => {
-    const log = new JobLog({ directory, memoryLimit: 256 * 1024 });
+    const log = new JobLog({ openFile, memoryLimit: 256 * 1024 });
     const block = Buffer.alloc(100_000, "x");
     let most = 0;
     for (let i = 0; i < 200; i++) {
@@ -98,7 +100,7 @@ describe("a job's log", () => {
   });
 
   it("cuts what is too long, with a note, and lets the worker have the last word", async () => {
-    const log = new JobLog({ directory, maxSize: 1000 });
+    const log = new JobLog({ openFile, maxSize: 1000 });
     log.write("a".repeat(900));
     log.write("b".repeat(900));
     log.write("c");
@@ -111,7 +113,10 @@ describe("a job's log", () => {
   });
 
   it("goes on without the output when the disk fails", async () => {
-    const log = new JobLog({ directory: join(directory, "not-there"), memoryLimit: 64 * 1024 });
+    const log = new JobLog({
+      openFile: () => openNameless(join(directory, "not-there")),
+      memoryLimit: 64 * 1024,
+    });
     log.write(Buffer.alloc(100_000, "x"));
     while (log.length === 100_000) await log.page(log.length);
     log.append("Job failed");

@@ -1,17 +1,16 @@
 /**
  * The log of one job: append-only bytes that any number of readers page through while it grows.
  *
- * A log lives in memory as long as it is small. Beyond `memoryLimit` its oldest part moves to a file, which has no name
- * (it is unlinked as soon as it is open), so that nothing of it outlives the process. Beyond `maxSize` the output is cut,
- * with a note; what the worker itself has to say (`append`) still goes in.
+ * A log lives in memory as long as it is small. Beyond `memoryLimit` its oldest part moves to a file, which its owner
+ * opens (log-file.ts): whether anything of it outlives the process is the owner's to say, as is `store`. Beyond `maxSize`
+ * the output is cut, with a note; what the worker itself has to say (`append`) still goes in.
  *
  *     [ 0 …… spilled )[ spilled …… length )
  *        file             memory, in blocks of equal size
  */
-import { type FileHandle, open, unlink } from "node:fs/promises";
-import { join } from "node:path";
+import type { FileHandle } from "node:fs/promises";
 import { Condition } from "../../async/index.js";
-import { temporaryName } from "../files.js";
+import { writeFully } from "./log-file.js";
 
 /** A page of a log: `data` from the offset asked for, `next` the offset to ask for after it. Empty data: the end. */
 export interface LogPage {
@@ -26,8 +25,8 @@ export interface LogPage {
 export const PAGE_SIZE = 10_240;
 
 export interface JobLogOptions {
-  /** Where the file for a big log is made. */
-  readonly directory: string;
+  /** Opens the file for a big log, empty, to be read and written. */
+  readonly openFile: () => Promise<FileHandle>;
   /** Bytes kept in memory before the rest goes to disk. */
   readonly memoryLimit?: number;
   /** Bytes of output after which the log is cut. */
@@ -58,7 +57,7 @@ export class LogRangeError extends Error {
 }
 
 export class JobLog {
-  readonly #directory: string;
+  readonly #openFile: () => Promise<FileHandle>;
   readonly #memoryLimit: number;
   readonly #maxSize: number;
   /** The bytes from `#spilled` on; all blocks but the last are full. `#spilled` is a multiple of `BLOCK`. */
@@ -74,9 +73,19 @@ export class JobLog {
   readonly #growth = new Condition();
 
   constructor(options: JobLogOptions) {
-    this.#directory = options.directory;
+    this.#openFile = options.openFile;
     this.#memoryLimit = options.memoryLimit ?? DEFAULT_MEMORY_LIMIT;
     this.#maxSize = options.maxSize ?? DEFAULT_MAX_LOG_SIZE;
+  }
+
+  /** A log that has ended and was stored: `length` bytes in `file`, which is taken. */
+  static stored(file: FileHandle, length: number): JobLog {
+    const log = new JobLog({ openFile: async () => file });
+    log.#file = file;
+    log.#spilled = length;
+    log.#length = length;
+    log.close();
+    return log;
   }
 
   /** Bytes so far. */
@@ -124,6 +133,22 @@ export class JobLog {
   close(): void {
     this.#closed = true;
     this.#growth.notify();
+  }
+
+  /** Has all of it in its file, on disk. The log must be closed. Throws the system's error. */
+  async store(): Promise<void> {
+    await this.#spilling;
+    this.#file ??= await this.#openFile();
+    const rest = this.#fromMemory(this.#spilled, this.inMemory);
+    await writeFully(this.#file, rest, this.#spilled);
+    await this.#file.datasync();
+    this.#spilled = this.#length;
+    this.#blocks = [];
+  }
+
+  /** All of a log that is in memory. */
+  contents(): Uint8Array {
+    return this.#fromMemory(this.#spilled, this.inMemory);
   }
 
   /** Frees memory and file, when nobody can read the log any more. The log must be closed. */
@@ -179,7 +204,7 @@ export class JobLog {
   /** Moves the oldest blocks to the file until half of the memory limit is left. */
   async #spill(): Promise<void> {
     try {
-      this.#file ??= await openNameless(this.#directory);
+      this.#file ??= await this.#openFile();
       while (this.inMemory > this.#memoryLimit / 2 && this.inMemory >= BLOCK && !this.#disposed) {
         const full = Math.floor(this.inMemory / BLOCK);
         const batch = this.#blocks.slice(0, Math.min(full, BATCH));
@@ -211,19 +236,5 @@ export class JobLog {
     const page = Buffer.allocUnsafe(Math.min(size, this.#spilled - from));
     const { bytesRead } = await this.#file!.read(page, 0, page.length, from);
     return page.subarray(0, bytesRead);
-  }
-}
-
-async function openNameless(directory: string): Promise<FileHandle> {
-  const path = join(directory, temporaryName("log"));
-  const file = await open(path, "wx+", 0o600);
-  await unlink(path);
-  return file;
-}
-
-async function writeFully(file: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
-  for (let done = 0; done < bytes.length; ) {
-    const { bytesWritten } = await file.write(bytes, done, bytes.length - done, position + done);
-    done += bytesWritten;
   }
 }

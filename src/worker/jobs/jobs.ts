@@ -1,0 +1,141 @@
+/**
+ * The jobs of a worker: those that run, with their share of its capacity, their time limits, and what is logged and counted of
+ * them; and those that have ended, until nobody will ask for them.
+ */
+import { cacheHintOf, type DurableQueue, readJobDescr } from "../../api/index.js";
+import { alarm, Condition, stopwatch } from "../../async/index.js";
+import { logger } from "../../console/index.js";
+import { type DetachedPointer, RpcError } from "../../rpc/index.js";
+import { type Builders, build } from "../build.js";
+import { type Capacity, type WeightRule, weigh } from "../capacity.js";
+import { JobTimedOut } from "../failure.js";
+import type { WorkerMetrics } from "../metrics.js";
+import type { DurableAttempt } from "./durable-attempt.js";
+import { countedAs, type Ending } from "./ending.js";
+import { HeldAttempts } from "./held-attempts.js";
+import { Job } from "./job.js";
+
+const log = logger("worker");
+
+export interface JobsOptions {
+  /** The worker's. */
+  readonly name: string;
+  readonly stateDir: string;
+  /** A directory for what lives no longer than the process. */
+  readonly temporary: string;
+  readonly capacity: Capacity;
+  readonly builders: Builders;
+  readonly metrics: WorkerMetrics;
+  readonly weights?: readonly WeightRule[] | undefined;
+  /** ms that a job may take. Default: any time. */
+  readonly jobTimeout?: number | undefined;
+  /** Bytes of output after which a job's log is cut. */
+  readonly maxLogSize?: number | undefined;
+}
+
+export class Jobs {
+  /** Those that run, or that somebody may still want to read the log of. */
+  readonly #jobs = new Set<Job>();
+  readonly #gone = new Condition();
+  #isStopping = false;
+  #attempts!: HeldAttempts;
+
+  private constructor(private readonly options: JobsOptions) {}
+
+  /** With what an earlier process has kept. Rejects with the system's error. */
+  static async open(options: JobsOptions): Promise<Jobs> {
+    const { metrics, stateDir } = options;
+    const jobs = new Jobs(options);
+    const onForgotten = () => jobs.#gone.notify();
+    jobs.#attempts = await HeldAttempts.open({ stateDir, metrics, onForgotten });
+    return jobs;
+  }
+
+  get attempts(): HeldAttempts {
+    return this.#attempts;
+  }
+
+  /** A job to offer. */
+  offer(): Job {
+    const { maxLogSize, temporary: directory } = this.options;
+    const job: Job = Job.offered(
+      { directory, ...(maxLogSize !== undefined && { maxSize: maxLogSize }) },
+      () => {
+        this.#jobs.delete(job);
+        this.#gone.notify();
+      },
+    );
+    return job;
+  }
+
+  /** Runs an offered job, and returns at once. Takes `popped.descr`. */
+  start(job: Job, { assignment, descr }: DurableQueue.Popped): void {
+    let attempt: DurableAttempt | undefined;
+    try {
+      attempt = assignment ? this.#attempts.assign(job, assignment) : undefined;
+    } catch (error) {
+      descr.release();
+      job.abandon(RpcError.from(error));
+      return;
+    }
+    this.#jobs.add(job);
+    const weight = this.#takeCapacity(descr);
+    const elapsed = stopwatch();
+    const stopClock = this.#limitTime(job, assignment?.timeout ?? 0);
+    const { builders, capacity, metrics, name } = this.options;
+    const running = job.run(() => {
+      job.log.append(`Building on ${name}`);
+      return build(readJobDescr(descr), job, builders);
+    }, attempt);
+    if (this.#isStopping) job.stopWithWorker();
+    void running.then((ending) => {
+      stopClock();
+      descr.release();
+      report(attempt ? `Job ${attempt.label}` : "Job", ending);
+      log.info(`Build duration: ${elapsed().toFixed(6)}s`);
+      metrics.jobEnded(countedAs(ending), elapsed());
+      if (attempt) metrics.durableEnded.inc({ cause: ending.cause });
+      capacity.giveBack(weight);
+    });
+  }
+
+  /** Has all that run stop: attached ones are cancelled, others given back. So is what is started from now on. */
+  stop(): void {
+    this.#isStopping = true;
+    for (const job of this.#jobs) job.stopWithWorker();
+  }
+
+  /** Resolves when nobody will ask for any job; throws `signal`'s reason when it is aborted first. */
+  async whenGone(signal: AbortSignal): Promise<void> {
+    while (this.#jobs.size + this.#attempts.size > 0) await this.#gone.wait(signal);
+  }
+
+  /** The units that the job takes. */
+  #takeCapacity(descr: DetachedPointer): number {
+    const { capacity, metrics, weights = [] } = this.options;
+    const hint = cacheHintOf(descr);
+    const weight = weigh(weights, hint);
+    capacity.take(weight);
+    log.info(`Cache_hint ${hint}`);
+    log.info(`Job weight ${weight}`);
+    metrics.jobsAccepted.inc();
+    return weight;
+  }
+
+  /** Stops the job when it has taken too long, by its own limit (in seconds; 0: none) or the worker's. */
+  #limitTime(job: Job, limit: number): () => void {
+    const { jobTimeout = Number.POSITIVE_INFINITY } = this.options;
+    const ms = Math.min(jobTimeout, limit > 0 ? limit * 1000 : Number.POSITIVE_INFINITY);
+    return alarm(ms, () => {
+      job.stop(new JobTimedOut(`Job timed out: it took longer than ${ms / 1000} s`));
+    });
+  }
+}
+
+function report(label: string, { cause, exception, reason }: Ending): void {
+  if (cause === "succeeded") log.info(`${label} succeeded`);
+  else if (cause === "cancelled") log.info(`${label} cancelled`);
+  else if (cause === "evicted") log.info(`${label} given back`);
+  else if (exception === null) log.info(`${label} failed: ${reason}`);
+  else log.warn(`Build failed: ${exception}`);
+}
