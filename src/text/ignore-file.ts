@@ -16,6 +16,8 @@ export interface IgnorePattern {
   readonly text: string;
   /** Begins with `!`: what it matches is not left out after all. */
   readonly isException: boolean;
+  /** The directory or file, `""` for the top, that all it matches is or is in: the path as far as it has no wildcards. */
+  readonly root: string;
   /** What it matches if that is a name or path without wildcards, at the top or (`**` and a slash before) anywhere. */
   readonly literal: { readonly path: string; readonly anywhere: boolean } | undefined;
   /** Whether it matches the path or a directory on the way to it. */
@@ -27,8 +29,8 @@ interface Work {
   steps: number;
 }
 
-/** Nothing else runs meanwhile. A thousand usual patterns and the longest path there can be take a fraction of this. */
-const MAX_STEPS = 20_000_000;
+/** Nothing else runs meanwhile. A thousand usual patterns and a path of a thousand characters take half of this. */
+const MAX_STEPS = 4_000_000;
 
 export class PatternsTooComplex extends Error {
   override readonly name = "PatternsTooComplex";
@@ -42,11 +44,10 @@ export class IgnoreFile {
   readonly patterns: readonly IgnorePattern[];
   readonly hasExceptions: boolean;
 
-  constructor(text: string) {
-    this.patterns = text
-      .replace(/^\ufeff/, "")
-      .split("\n")
-      .flatMap((line, i) => parsePattern(line, i + 1) ?? []);
+  /** The text of a file, or patterns from elsewhere: these are taken as they are, and none is a comment. */
+  constructor(source: string | readonly string[]) {
+    const lines = typeof source === "string" ? linesOf(source) : source;
+    this.patterns = lines.flatMap((line, i) => parsePattern(line, i + 1) ?? []);
     this.hasExceptions = this.patterns.some(({ isException }) => isException);
   }
 
@@ -59,11 +60,29 @@ export class IgnoreFile {
     const last = this.patterns.findLast(({ matches }) => matches(path, work));
     return last?.isException ? undefined : last;
   }
+
+  /** Whether a pattern, of the exceptions or of the others, may match something in the directory: false if none can. */
+  reachesInto(directory: string, { exceptions }: { readonly exceptions: boolean }): boolean {
+    return this.patterns.some(
+      ({ isException, root }) =>
+        isException === exceptions && (isWithin(root, directory) || isWithin(directory, root)),
+    );
+  }
 }
 
-function parsePattern(line: string, number: number): IgnorePattern | undefined {
-  if (line.startsWith("#")) return undefined;
-  const text = line.trim();
+function isWithin(path: string, directory: string): boolean {
+  return directory === "" || path === directory || path.startsWith(`${directory}/`);
+}
+
+/** Comments are empty lines, so that numbers stay. */
+function linesOf(text: string): string[] {
+  const lines = text.replace(/^\ufeff/, "").split("\n");
+  return lines.map((line) => (line.startsWith("#") ? "" : line.trim()));
+}
+
+const SPECIAL = /[*?[\\]/;
+
+function parsePattern(text: string, number: number): IgnorePattern | undefined {
   const isException = text.startsWith("!");
   const body = isException ? text.slice(1).trim() : text;
   const path = posix.normalize(body).replace(/^\/+|\/+$/g, "");
@@ -71,7 +90,10 @@ function parsePattern(line: string, number: number): IgnorePattern | undefined {
   if (path === "" || path === "." || path === ".." || path.startsWith("../")) return undefined;
   const anywhere = path.startsWith("**/");
   const rest = anywhere ? path.slice(3) : path;
-  const literal = /[*?[\\]/.test(rest) ? undefined : { path: rest, anywhere };
+  const literal = SPECIAL.test(rest) ? undefined : { path: rest, anywhere };
+  const parts = path.split("/");
+  const wild = parts.findIndex((part) => SPECIAL.test(part));
+  const root = wild < 0 ? path : parts.slice(0, wild).join("/");
   const matches =
     literal === undefined
       ? matcher(path)
@@ -79,7 +101,7 @@ function parsePattern(line: string, number: number): IgnorePattern | undefined {
           const at = `/${name}/`.indexOf(`/${rest}/`);
           return anywhere ? at >= 0 : at === 0;
         };
-  return { line: number, text, isException, literal, matches };
+  return { line: number, text, isException, root, literal, matches };
 }
 
 /** What one element of a pattern takes: one character that suits, or any number of them. */

@@ -24,8 +24,8 @@ import type Docker from "dockerode";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { BuildKitProgress } from "../../src/worker/docker/buildkit-progress.js";
 import { openSession } from "../../src/worker/docker/buildkit-session.js";
-import { packContext } from "../../src/worker/docker/context-tar.js";
 import { engineMessages, postForStream } from "../../src/worker/docker/engine.js";
+import { sessionDirectories } from "../../src/worker/docker/session-files.js";
 import { composeServices } from "../support/compose.js";
 import { containerOf } from "../support/compose-container.js";
 import { debianBase } from "../support/debian-base.js";
@@ -77,7 +77,7 @@ afterAll(async () => {
 async function buildImage(dockerfile: string, name: string, target?: string): Promise<void> {
   const { docker } = engine;
   const session = await openSession(docker, {
-    context: await packContext(ROOT, dockerfile, [".dockerignore"]),
+    directories: await sessionDirectories(ROOT, dockerfile),
     secrets: new Map([["npmrc", Buffer.from(npmConfiguration())]]),
     registryAuth: async () => undefined,
   });
@@ -92,7 +92,7 @@ async function buildImage(dockerfile: string, name: string, target?: string): Pr
         version: 2,
         networkmode: "host",
         session: session.id,
-        remote: session.contextUrl,
+        remote: session.remote,
         // The addon comes ready-made; see below.
         buildargs: JSON.stringify({ BASE, COMPILER: "" }),
         ...(target !== undefined && { target }),

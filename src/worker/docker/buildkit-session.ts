@@ -3,31 +3,30 @@
  * passwords, by gRPC over a connection that the client opened. So a job's secrets go from memory to the engine and into no
  * file or argument.
  *
- * The protocol is BuildKit's `session` package; the methods served here are `moby.upload.v1.Upload/Pull`,
+ * The protocol is BuildKit's `session` package; the methods served here are `moby.filesync.v1.FileSync/DiffCopy`,
  * `moby.buildkit.secrets.v1.Secrets/GetSecret`, `moby.filesync.v1.Auth/Credentials` and gRPC's health check, without
  * which BuildKit gives the session up after some seconds.
- *
- * The context could as well be the body of the request for a build, if it were not for engines with containerd's image
- * store: until version 27 they lose it there.
  */
 import { randomUUID } from "node:crypto";
-import { once } from "node:events";
-import { addAbortSignal, type Duplex, type Readable, type Writable } from "node:stream";
-import {
-  type handleBidiStreamingCall,
-  type handleUnaryCall,
-  type MethodDefinition,
-  Server,
-  ServerCredentials,
-  status,
-} from "@grpc/grpc-js";
+import type { Duplex } from "node:stream";
 import type Docker from "dockerode";
 import type { RegistryAuth } from "../../docker/index.js";
+import { quoted } from "../../text/index.js";
+import { sendFiles } from "./file-sync.js";
+import {
+  GRPC_STATUS,
+  type GrpcCall,
+  GrpcError,
+  type GrpcMethod,
+  serveGrpc,
+  unary,
+} from "./grpc.js";
 import { encodeMessage, Message } from "./protobuf.js";
+import type { SessionDirectory } from "./session-files.js";
 
 export interface SessionSources {
-  /** A tar archive. It is read once, and destroyed with the session. */
-  readonly context: Readable;
+  /** By the names that the engine has for them: `context`, `dockerfile`. */
+  readonly directories: ReadonlyMap<string, SessionDirectory>;
   /** By their ids. */
   readonly secrets: ReadonlyMap<string, Uint8Array>;
   /** What to log in to a registry with, if anything. */
@@ -38,7 +37,7 @@ export interface SessionSources {
 export interface BuildKitSession {
   readonly id: string;
   /** What to name as the build's remote context. */
-  readonly contextUrl: string;
+  readonly remote: "client-session";
   close(): void;
 }
 
@@ -48,79 +47,64 @@ export async function openSession(
 ): Promise<BuildKitSession> {
   const id = randomUUID();
   const methods = sessionMethods(sources);
-  const { context } = sources;
-  const socket = await upgrade(docker, id, [...Object.keys(methods), PULL]);
+  const socket = await upgrade(docker, id, [...methods.keys()]);
   // The session ends with the build, whose own answer says how that went.
   socket.on("error", () => {});
-  const server = new Server();
-  for (const [path, answer] of Object.entries(methods)) {
-    server.addService({ call: unary(path) }, { call: answer });
-  }
-  server.addService(
-    { pull: { ...unary(PULL), requestStream: true, responseStream: true } },
-    { pull: uploadOf(context) },
-  );
-  server.createConnectionInjector(ServerCredentials.createInsecure()).injectConnection(socket);
-  return {
-    id,
-    contextUrl: `http://buildkit-session/${id}`,
-    close() {
-      context.destroy();
-      server.forceShutdown();
-      socket.destroy();
-    },
-  };
+  const { close } = serveGrpc(socket, methods);
+  return { id, remote: "client-session", close };
 }
 
-const PULL = "/moby.upload.v1.Upload/Pull";
-
-/** Sends an archive as `BytesMessage`s, at the pace at which it is taken. */
-function uploadOf(archive: Readable): handleBidiStreamingCall<Buffer, Buffer> {
-  return (call) => {
-    call.resume(); // The engine has nothing to say.
-    const cancelled = new AbortController();
-    call.once("cancelled", () => cancelled.abort());
-    upload(archive, call, cancelled.signal).catch(({ message }: Error) =>
-      call.emit("error", { code: status.ABORTED, details: message }),
-    );
-  };
+/** The methods of a session, by their paths. Exported for tests. */
+export function sessionMethods({
+  directories,
+  registryAuth,
+  secrets,
+}: SessionSources): ReadonlyMap<string, GrpcMethod> {
+  return new Map<string, GrpcMethod>([
+    ["/moby.filesync.v1.FileSync/DiffCopy", (call) => sendDirectory(directories, call)],
+    [
+      "/moby.buildkit.secrets.v1.Secrets/GetSecret",
+      unary((request) => {
+        const id = new Message(request).text(1);
+        const value = secrets.get(id);
+        if (!value) throw new GrpcError(GRPC_STATUS.notFound, `secret ${id}: not found`);
+        return encodeMessage({ 1: value });
+      }),
+    ],
+    [
+      "/moby.filesync.v1.Auth/Credentials",
+      unary(async (request) => {
+        const auth = await registryAuth(new Message(request).text(1));
+        return auth ? encodeMessage(credentials(auth)) : Buffer.alloc(0);
+      }),
+    ],
+    ["/grpc.health.v1.Health/Check", unary(() => SERVING)],
+  ]);
 }
 
-/**
- * Writes an archive as messages and ends the stream. The archive is destroyed if it is not read to its end: when it fails, or
- * when `signal` is aborted, after which a stream that is full may never drain. Exported for tests.
- */
-export async function upload(
-  archive: Readable,
-  stream: Writable,
-  signal: AbortSignal,
+/** What is wanted of which directory is in the call's headers (BuildKit's session/filesync/filesync.go). */
+async function sendDirectory(
+  directories: ReadonlyMap<string, SessionDirectory>,
+  call: GrpcCall,
 ): Promise<void> {
-  addAbortSignal(signal, archive);
-  for await (const data of archive as AsyncIterable<Buffer>) {
-    if (!stream.write(encodeMessage({ 1: data }))) await once(stream, "drain", { signal });
+  const name = call.header("dir-name")[0] ?? "";
+  const directory = directories.get(name);
+  if (!directory) {
+    throw new GrpcError(GRPC_STATUS.notFound, `There is no directory ${quoted(name)}`);
   }
-  stream.end();
+  const request = {
+    excludes: decodedHeader(call, "exclude-patterns"),
+    includes: decodedHeader(call, "include-patterns"),
+    followed: decodedHeader(call, "followpaths"),
+  };
+  await sendFiles((signal) => directory(request, signal), call);
 }
 
-type Answer = handleUnaryCall<Buffer, Buffer>;
-
-function sessionMethods({ secrets, registryAuth }: SessionSources): Record<string, Answer> {
-  return {
-    "/moby.buildkit.secrets.v1.Secrets/GetSecret": ({ request }, callback) => {
-      const id = new Message(request).text(1);
-      const value = secrets.get(id);
-      if (value === undefined) {
-        callback({ code: status.NOT_FOUND, details: `secret ${id}: not found` });
-      } else {
-        callback(null, encodeMessage({ 1: value }));
-      }
-    },
-    "/moby.filesync.v1.Auth/Credentials": async ({ request }, callback) => {
-      const auth = await registryAuth(new Message(request).text(1));
-      callback(null, auth ? encodeMessage(credentials(auth)) : Buffer.alloc(0));
-    },
-    "/grpc.health.v1.Health/Check": (_call, callback) => callback(null, SERVING),
-  };
+/** Newer engines write texts that are not all ASCII as in the query of a URL, and say so. */
+function decodedHeader(call: GrpcCall, name: string): string[] {
+  const values = call.header(name);
+  if (call.header(`${name}-encoded`)[0] !== "1") return values;
+  return values.map((value) => new URLSearchParams(`v=${value}`).get("v")!);
 }
 
 /** moby.filesync.v1.CredentialsResponse; a secret without a name is a token. */
@@ -130,20 +114,6 @@ function credentials({ identitytoken, password, username }: RegistryAuth): Recor
 
 /** grpc.health.v1.HealthCheckResponse { status: SERVING } */
 const SERVING = Buffer.from([0x08, 0x01]);
-
-/** A method that takes a message and answers with one, as bytes. */
-function unary(path: string): MethodDefinition<Buffer, Buffer> {
-  const same = (bytes: Buffer): Buffer => bytes;
-  return {
-    path,
-    requestStream: false,
-    responseStream: false,
-    requestSerialize: same,
-    requestDeserialize: same,
-    responseSerialize: same,
-    responseDeserialize: same,
-  };
-}
 
 /** Turns an HTTP connection to the engine into one that the engine makes calls over. */
 function upgrade(docker: Docker, id: string, methods: string[]): Promise<Duplex> {
@@ -157,6 +127,8 @@ function upgrade(docker: Docker, id: string, methods: string[]): Promise<Duplex>
           Upgrade: "h2c",
           "X-Docker-Expose-Session-Uuid": id,
           "X-Docker-Expose-Session-Name": "ocluster",
+          // Names what this session's files may be compared with: never those of another job, which only look the same.
+          "X-Docker-Expose-Session-Sharedkey": id,
           "X-Docker-Expose-Session-Grpc-Method": methods,
         },
         statusCodes: { 101: true, 200: true, 500: "server error" },

@@ -2,54 +2,19 @@
  * A build context as the archive that the engine takes: everything in a directory but what `.dockerignore` leaves out.
  * All belongs to root in there, as when Docker's own client sends it; whose it is on this machine is nobody's business.
  */
-import { constants, createReadStream } from "node:fs";
-import { lstat, open, readdir, readlink } from "node:fs/promises";
-import { join } from "node:path";
+import { createReadStream } from "node:fs";
+import { lstat, readdir, readlink } from "node:fs/promises";
 import { Readable } from "node:stream";
 import { END_OF_ARCHIVE, padding, tarHeader } from "../../system/index.js";
-import { JobFailed } from "../failure.js";
-import { DockerIgnore } from "./dockerignore.js";
-
-/** More than anybody writes by hand; what it takes to match a path grows with it. */
-const MAX_IGNORE_FILE = 64 * 1024;
+import { DockerIgnore, readIgnoreFile } from "./dockerignore.js";
 
 /**
- * Packs `src`; `dockerfile` (relative to it) is always in. The first of `ignoreFiles` that exists counts. Throws
- * `JobFailed`, early, if that is not usable.
+ * Packs `src`; `dockerfile` (relative to it) is always in. Throws `JobFailed`, early, if `.dockerignore` is not usable.
  */
-export async function packContext(
-  src: string,
-  dockerfile: string,
-  ignoreFiles: readonly string[],
-): Promise<Readable> {
-  const ignore = new DockerIgnore(await firstOf(src, ignoreFiles));
+export async function packContext(src: string, dockerfile: string): Promise<Readable> {
+  const ignore = new DockerIgnore(await readIgnoreFile(src, [".dockerignore"]));
   const needed = [dockerfile, ".dockerignore"];
   return Readable.from(entries(src, ignore, needed), { objectMode: false });
-}
-
-async function firstOf(src: string, names: readonly string[]): Promise<string> {
-  for (const name of names) {
-    const text = await readPlainFile(src, name);
-    if (text !== undefined) return text;
-  }
-  return "";
-}
-
-/** A file of the context, unless there is none; a link, which could lead out of it, is refused. */
-async function readPlainFile(src: string, name: string): Promise<string | undefined> {
-  const path = join(src, name);
-  const stat = await lstat(path).catch(() => undefined);
-  if (!stat) return undefined;
-  if (!stat.isFile()) throw new JobFailed(`${name} is not a regular file`);
-  if (stat.size > MAX_IGNORE_FILE) {
-    throw new JobFailed(`${name} is longer than ${MAX_IGNORE_FILE} bytes`);
-  }
-  const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW);
-  try {
-    return await file.readFile("utf8");
-  } finally {
-    await file.close();
-  }
 }
 
 /** Names are bytes, which need not be text; the rules of `.dockerignore` see them as text. */

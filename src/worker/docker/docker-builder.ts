@@ -5,6 +5,7 @@
  * secrets ever are arguments, variables or files.
  */
 
+import { basename } from "node:path";
 import type { Readable } from "node:stream";
 import type Docker from "dockerode";
 import type { DockerBuild, Push, Secret } from "../../api/index.js";
@@ -28,6 +29,7 @@ import {
 } from "./engine.js";
 import { DOCKER_HUB, PushTarget } from "./image-name.js";
 import { pushImage } from "./push.js";
+import { sessionDirectories } from "./session-files.js";
 
 const log = logger("worker");
 
@@ -97,10 +99,9 @@ export class DockerBuilder {
     const buildkit = job.buildkit || secrets.length > 0;
     const dockerfile = await placeDockerfile(src, job.dockerfile);
     const logins = await OperatorLogins.read((message) => log.warn(message));
-    const body = await packContext(src, dockerfile, ignoreFiles(dockerfile, buildkit));
     const session = buildkit
       ? await openSession(docker, {
-          context: body,
+          directories: await sessionDirectories(src, dockerfile),
           secrets: new Map(secrets.map(({ id, value }) => [id, toBytes(value)])),
           registryAuth: (host) => logins.get(host === HUB_HOST ? DOCKER_HUB : host),
         })
@@ -109,18 +110,22 @@ export class DockerBuilder {
       const response = await postForStream(docker, {
         path: "/build",
         query: {
-          dockerfile,
+          // BuildKit has a directory for it.
+          dockerfile: session ? basename(dockerfile) : dockerfile,
           version: buildkit ? 2 : 1,
           pull: 1,
           rm: 1,
           forcerm: 1,
           ...(squash && { squash: 1 }),
           ...(network !== undefined && { networkmode: network }),
-          ...(session && { session: session.id, remote: session.contextUrl }),
+          ...(session && { session: session.id, remote: session.remote }),
           buildargs: JSON.stringify(Object.fromEntries(buildArgs.map(buildArg))),
         },
         // BuildKit asks by way of the session.
-        ...(!session && { body, auths: await logins.all() }),
+        ...(!session && {
+          body: await packContext(src, dockerfile),
+          auths: await logins.all(),
+        }),
         signal: io.signal,
       });
       return await followBuild(response, io);
@@ -128,11 +133,6 @@ export class DockerBuilder {
       session?.close();
     }
   }
-}
-
-/** What may say which files are left out. An ignore file for one Dockerfile is BuildKit's invention, and comes first. */
-function ignoreFiles(dockerfile: string, buildkit: boolean): string[] {
-  return buildkit ? [`${dockerfile}.dockerignore`, ".dockerignore"] : [".dockerignore"];
 }
 
 /** `K=V`, or `K` for an argument without a value: the worker's environment is not the job's to see. */

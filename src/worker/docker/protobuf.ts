@@ -8,12 +8,19 @@ const FIXED64 = 1;
 const LENGTH_DELIMITED = 2;
 const FIXED32 = 5;
 
-/** A message of length-delimited fields, from their numbers (below 16) to their values. */
-export function encodeMessage(fields: Readonly<Record<number, string | Uint8Array>>): Buffer {
+/** What a field of a message is set to: bytes or text, or an integer. Negative ones are what protobuf calls `int64`. */
+export type FieldValue = string | Uint8Array | number | bigint;
+
+/** A message, from the numbers of its fields (below 16) to their values. */
+export function encodeMessage(fields: Readonly<Record<number, FieldValue>>): Buffer {
   return Buffer.concat(
-    Object.entries(fields).flatMap(([number, value]) => {
+    Object.entries(fields).flatMap(([key, value]) => {
+      const field = Number(key) << 3;
+      if (typeof value === "number" || typeof value === "bigint") {
+        return [Buffer.from([field | VARINT]), varint(BigInt(value))];
+      }
       const bytes = Buffer.from(value as Uint8Array);
-      return [Buffer.from([(Number(number) << 3) | LENGTH_DELIMITED]), varint(bytes.length), bytes];
+      return [Buffer.from([field | LENGTH_DELIMITED]), varint(BigInt(bytes.length)), bytes];
     }),
   );
 }
@@ -104,9 +111,10 @@ class Reader {
   }
 }
 
-function varint(value: number): Buffer {
+function varint(value: bigint): Buffer {
   const bytes: number[] = [];
-  for (; value > 0x7f; value = Math.floor(value / 128)) bytes.push((value & 0x7f) | 0x80);
-  bytes.push(value);
+  let rest = BigInt.asUintN(64, value);
+  for (; rest > 0x7fn; rest >>= 7n) bytes.push(Number(rest & 0x7fn) | 0x80);
+  bytes.push(Number(rest));
   return Buffer.from(bytes);
 }
