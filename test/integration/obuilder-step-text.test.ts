@@ -71,6 +71,9 @@ describe.each(["crun", "runc"] as const)("%s", (runtime) => {
       '(run (secrets (s (target "/s\\000/d"))) (shell true))',
       "target of a secret has a NUL",
     ],
+    ["a source cut", '(copy (src "f\\000x") (dst /f))', "source of a copy has a NUL, at byte 1"],
+    ["a destination cut", '(copy (src .) (dst "/d\\000/x"))', "destination of a copy has a NUL"],
+    ["a name left out", '(copy (src .) (dst /d) (exclude "a\\000"))', "from a copy has a NUL"],
     ["a user", '(user (name "\xe9")) (run (shell true))', 'Windows user "\\233"'],
     ["a network", '(run (network "h\\000") (shell true))', "Unsupported network"],
   ])("%s", async (_, ops, message) => {

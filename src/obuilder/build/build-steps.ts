@@ -20,6 +20,7 @@ import type {
 import { BuildCancelled, BuildError } from "../errors.js";
 import type { BaseImages } from "../image/base-images.js";
 import { unixUser } from "../sandboxes/oci-config.js";
+import { checkCopyText } from "../sandboxes/step-text.js";
 import { type CopyOp, ROOT, type RunOp } from "../spec/spec.js";
 import { writeArchive } from "./archive.js";
 import { resolveDestination } from "./context.js";
@@ -115,6 +116,7 @@ export class BuildSteps implements SpecVisitor<LayerId> {
     const { sandbox } = this.#shared;
     const { user } = context;
     const dst = resolveDestination(context.workdir, op.dst);
+    checkCopyText(op, dst);
     // The step may be run for somebody else when this build has been cancelled, so it opens the source for itself.
     const withSource = async <T>(use: (root: string) => Promise<T>): Promise<T> => {
       const source = await this.#copySource(op, at);

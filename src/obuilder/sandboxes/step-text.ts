@@ -7,6 +7,7 @@
 import { byteLength, fromBytes, quoted, toBytes } from "../../text/index.js";
 import type { SandboxStep } from "../contracts.js";
 import { BuildError } from "../errors.js";
+import type { CopyOp } from "../spec/spec.js";
 
 /** What `fromBytes` makes of bytes that are no UTF-8, and what it never makes. */
 const LONE_SURROGATE = /\p{Cs}/u;
@@ -27,14 +28,18 @@ export function checkStepText({ argv, cwd, env, caches, secrets }: SandboxStep):
   for (const { target } of secrets) check("target of a secret", target);
 }
 
+/**
+ * Throws `BuildError` if a name of a `copy` would end before its end, as names of files do; other bytes are as good as
+ * text. `dst` is the destination with the working directory.
+ */
+export function checkCopyText({ exclude, src }: CopyOp, dst: string): void {
+  for (const path of src) refuseNul("source of a copy", path);
+  for (const name of exclude) refuseNul("name excluded from a copy", name);
+  refuseNul("destination of a copy", dst);
+}
+
 function check(what: string, text: string): void {
-  const nul = text.indexOf("\0");
-  if (nul >= 0) {
-    const place = byteLength(text.slice(0, nul));
-    throw new BuildError(
-      `The ${what} has a NUL, at byte ${place} of ${shown(text)}: it would end there; leave that out`,
-    );
-  }
+  refuseNul(what, text);
   const bad = LONE_SURROGATE.exec(text);
   if (bad) {
     const place = byteLength(text.slice(0, bad.index));
@@ -43,6 +48,15 @@ function check(what: string, text: string): void {
         "have the command make such bytes, with printf '\\351' or the like",
     );
   }
+}
+
+function refuseNul(what: string, text: string): void {
+  const nul = text.indexOf("\0");
+  if (nul < 0) return;
+  const place = byteLength(text.slice(0, nul));
+  throw new BuildError(
+    `The ${what} has a NUL, at byte ${place} of ${shown(text)}: it would end there; leave that out`,
+  );
 }
 
 function shown(text: string): string {
