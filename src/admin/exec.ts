@@ -1,11 +1,11 @@
 /** `exec`: runs a command on this machine for each worker of a pool, such as `ssh {} uptime`. */
-import { spawn } from "node:child_process";
 import { constants } from "node:fs";
 import { access, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { Admin, PoolAdmin } from "../api/index.js";
 import { CommandFailed } from "../console/index.js";
 import type { Capability } from "../rpc/index.js";
+import { ProgramError, start } from "../system/process.js";
 import { quoted } from "../text/index.js";
 
 /** How many commands run at a time. */
@@ -67,13 +67,13 @@ function isHarmless(name: string, command: readonly string[]): boolean {
 }
 
 /** Runs a command to its end. Returns what went wrong, if anything. */
-function run([program, ...args]: readonly string[]): Promise<string | null> {
-  return new Promise((resolve) => {
-    const child = spawn(program!, args, { stdio: "inherit" });
-    child.on("error", (error) => resolve(`Cannot run ${program}: ${error.message}`));
-    child.on("close", (code, signal) => {
-      if (signal !== null) resolve(`Sub-process failed with signal ${signal}`);
-      else resolve(code === 0 ? null : `Sub-process failed with exit code ${code}`);
-    });
-  });
+async function run(argv: readonly string[]): Promise<string | null> {
+  try {
+    const { signal, status } = await start(argv, { stdio: "inherit", isUsers: true }).ended;
+    if (signal !== undefined) return `Sub-process failed with signal ${signal}`;
+    return status === 0 ? null : `Sub-process failed with exit code ${status}`;
+  } catch (error) {
+    if (!(error instanceof ProgramError)) throw error;
+    return `Cannot run ${argv[0]}: ${(error.cause as Error).message}`;
+  }
 }

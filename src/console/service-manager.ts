@@ -4,7 +4,7 @@
  * The protocol is a datagram on a unix socket, which Node cannot send; systemd's own program can. Units need
  * `NotifyAccess=all`, as the message comes from a child.
  */
-import { spawn } from "node:child_process";
+import { start } from "../system/process.js";
 import { logger } from "./log.js";
 
 const log = logger("systemd");
@@ -12,12 +12,13 @@ const log = logger("systemd");
 /** Sends a state such as `READY=1`. Without a service manager that listens nothing happens; failures are only logged. */
 export function notifyServiceManager(state: string): void {
   if (!process.env.NOTIFY_SOCKET) return;
-  const child = spawn("systemd-notify", [`--pid=${process.pid}`, state], { stdio: "ignore" });
   const failed = (why: string): void => log.warn(`systemd-notify failed: ${why}`);
-  child.on("error", (error) => failed(error.message));
-  child.on("exit", (status) => {
-    if (status !== 0) failed(`exit status ${status}`);
-  });
+  start(["systemd-notify", `--pid=${process.pid}`, state], { stdio: "ignore" }).ended.then(
+    ({ status }) => {
+      if (status !== 0) failed(`exit status ${status}`);
+    },
+    (error: Error) => failed((error.cause as Error).message),
+  );
 }
 
 /**

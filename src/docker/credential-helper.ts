@@ -6,7 +6,7 @@
  * prints JSON; `list` prints the addresses that have a password. Who names the helper is the operator, in a file; its name is
  * looked at all the same, as it becomes that of a program.
  */
-import { spawn } from "node:child_process";
+import { ProgramError, start } from "../system/index.js";
 import { quoted } from "../text/index.js";
 
 /** A helper did not do what it was asked for; the message has nothing that it printed on success. */
@@ -75,47 +75,44 @@ export class CredentialHelper {
   }
 
   /** Its standard output; undefined if it has nothing for what it was asked. */
-  #run(action: "get" | "list", input: string): Promise<string | undefined> {
-    return new Promise((resolve, reject) => {
-      // In a group of its own: what it may have started can be ended with it.
-      const child = spawn(`docker-credential-${this.name}`, [action], {
-        detached: true,
-        stdio: ["pipe", "pipe", "ignore"],
-      });
-      let failure: Error | undefined;
-      child.on("error", ({ message }) => {
-        failure ??= this.#failed(`cannot be run: ${message}`);
-        // Without a file to spare there are no pipes, and nothing will be closed.
-        if (!child.stdout) reject(failure);
-      });
-      if (!child.stdout) return;
-      const end = (why: string): void => {
-        failure ??= this.#failed(why);
-        try {
-          process.kill(-child.pid!, "SIGKILL");
-        } catch {
-          // It has ended.
-        }
-        child.stdout.destroy();
-      };
-      const timer = setTimeout(
-        () => end(`did not answer within ${this.timeout / 1000} s`),
-        this.timeout,
-      );
-      let output = "";
-      child.stdout.setEncoding("utf8").on("data", (text: string) => {
-        output += text;
-        if (output.length > MAX_OUTPUT) end("printed too much");
-      });
-      child.stdin.on("error", () => {}).end(input); // It may not read what it does not need.
-      child.on("close", (status) => {
-        clearTimeout(timer);
-        if (failure) reject(failure);
-        else if (status === 0) resolve(output);
-        else if (NOT_FOUND.test(output)) resolve(undefined);
-        else reject(this.#failed(`failed with exit status ${status}: ${firstLine(output)}`));
-      });
+  async #run(action: "get" | "list", input: string): Promise<string | undefined> {
+    // In a group of its own: what it may have started can be ended with it.
+    const { process: child, ended } = start([`docker-credential-${this.name}`, action], {
+      detached: true,
+      stdio: ["pipe", "pipe", "ignore"],
     });
+    let failure: Error | undefined;
+    let output = "";
+    const end = (why: string): void => {
+      failure ??= this.#failed(why);
+      try {
+        process.kill(-child.pid!, "SIGKILL");
+      } catch {
+        // It has ended.
+      }
+      child.stdout?.destroy();
+    };
+    const late = () => end(`did not answer within ${this.timeout / 1000} s`);
+    const timer = setTimeout(late, this.timeout);
+    // Without a file to spare there are no pipes.
+    child.stdout?.setEncoding("utf8").on("data", (text: string) => {
+      output += text;
+      if (output.length > MAX_OUTPUT) end("printed too much");
+    });
+    child.stdin?.on("error", () => {}).end(input); // It may not read what it does not need.
+    try {
+      const { signal, status } = await ended;
+      if (failure) throw failure;
+      if (status === 0) return output;
+      if (NOT_FOUND.test(output)) return undefined;
+      const how = signal ? `signal ${signal}` : `exit status ${status}`;
+      throw this.#failed(`failed with ${how}: ${firstLine(output)}`);
+    } catch (error) {
+      if (!(error instanceof ProgramError)) throw error;
+      throw this.#failed(`cannot be run: ${(error.cause as Error).message}`);
+    } finally {
+      clearTimeout(timer);
+    }
   }
 }
 

@@ -4,8 +4,10 @@
 
 import type { IncomingMessage } from "node:http";
 import type { Duplex, Readable } from "node:stream";
-import Docker from "dockerode";
-import { EngineError } from "./errors.js";
+import type Docker from "dockerode";
+import { EngineError, engineError } from "./errors.js";
+import { engineMessages } from "./messages.js";
+import { connectEngine } from "./requests.js";
 
 const MISSING = 404;
 const CONFLICT = 409;
@@ -29,12 +31,7 @@ export interface ContainerStat {
 }
 
 export class DockerEngine {
-  readonly #docker: Docker;
-
-  /** The engine that `DOCKER_HOST` and the like name; by default the one of this machine. */
-  constructor() {
-    this.#docker = new Docker();
-  }
+  readonly #docker = connectEngine();
 
   /** Undefined if there is no such image. */
   image(name: string): Promise<ImageInfo | undefined> {
@@ -66,10 +63,9 @@ export class DockerEngine {
   /** Makes an image of one layer from an archive. `changes` are lines of a Dockerfile. */
   async importImage(archive: Readable, name: string, changes: readonly string[]): Promise<void> {
     const options = { repo: name, tag: "latest", changes };
-    const said = await text(await answer(this.#docker.importImage(archive, options)));
-    for (const line of said.split("\n")) {
-      const error = line.trim() === "" ? undefined : (JSON.parse(line) as { error?: string }).error;
-      if (error !== undefined) throw new EngineError(refused(error), undefined);
+    const response = await answer(this.#docker.importImage(archive, options));
+    for await (const { error } of engineMessages(response as Readable)) {
+      if (error !== undefined) throw EngineError.refused(error);
     }
   }
 
@@ -179,17 +175,8 @@ async function answer<T>(request: Promise<T>): Promise<T> {
   try {
     return await request;
   } catch (error) {
-    const { json, message, statusCode } = error as Error & {
-      readonly statusCode?: number;
-      readonly json?: { readonly message?: string } | null;
-    };
-    if (statusCode !== undefined) {
-      throw new EngineError(refused(json?.message ?? message.trim()), statusCode);
-    }
-    throw new EngineError(
-      `Cannot talk to the Docker engine: ${message}; is it running, and DOCKER_HOST right?`,
-      undefined,
-    );
+    const known = engineError(error);
+    throw known instanceof EngineError ? known : EngineError.unreachable(error as Error);
   }
 }
 
@@ -201,14 +188,4 @@ async function unlessMissing<T>(request: Promise<T>): Promise<T | undefined> {
     if (error instanceof EngineError && error.status === MISSING) return undefined;
     throw error;
   }
-}
-
-function refused(reason: string): string {
-  return `The Docker engine refused: ${reason}`;
-}
-
-async function text(stream: NodeJS.ReadableStream): Promise<string> {
-  const chunks: Buffer[] = [];
-  for await (const chunk of stream) chunks.push(Buffer.from(chunk));
-  return Buffer.concat(chunks).toString("utf8");
 }

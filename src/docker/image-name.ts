@@ -47,3 +47,13 @@ export function repositoryAliases({ repository }: ImageName): string[] {
   const short = repository.replace(/^docker\.io\//, "").replace(/^library\//, "");
   return short === repository ? [repository] : [repository, short];
 }
+
+/** Docker Hub's name in configuration files and in what the engine asks for. */
+export const DOCKER_HUB = "https://index.docker.io/v1/";
+
+/** The registry of a repository, by the address under which configuration files have it. */
+export function registryOf(repo: string): string {
+  const [first, ...rest] = repo.split("/");
+  const isHost = rest.length > 0 && (/[.:]/.test(first!) || first === "localhost");
+  return isHost && first !== "docker.io" && first !== "index.docker.io" ? first! : DOCKER_HUB;
+}

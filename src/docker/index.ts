@@ -2,12 +2,16 @@
  * The Docker engine, names of images, and logins of registries.
  */
 export { DockerEngine, type ImageInfo, type ListedImage } from "./engine.js";
-export { EngineError, ImageNameError } from "./errors.js";
+export { EngineError, engineError, ImageNameError } from "./errors.js";
 export {
+  DOCKER_HUB,
   type ImageName,
   isLoopbackRegistry,
   parseImageName,
   pinnedName,
+  registryOf,
   repositoryAliases,
 } from "./image-name.js";
-export { OperatorLogins, type RegistryAuth, type RegistryAuths } from "./registry-auth.js";
+export { type EngineMessage, engineMessages, progressText } from "./messages.js";
+export { OperatorLogins, type RegistryAuth } from "./registry-auth.js";
+export { connectEngine, postForStream, type StreamRequest } from "./requests.js";

@@ -1,12 +1,12 @@
 /*
- * Other programs, run to their end. Arguments are lists, never shell text.
+ * Other programs: the one way to start them. Arguments are lists, never shell text.
  */
 
 import { type SpawnOptions, spawn } from "node:child_process";
 import type { Readable } from "node:stream";
 import { marked } from "./orphans.js";
 
-/** A program that could not be started or did not succeed. */
+/** A program that could not be started, with the system's error as the cause, or that did not succeed. */
 export class ProgramError extends Error {
   override readonly name = "ProgramError";
 
@@ -16,8 +16,9 @@ export class ProgramError extends Error {
     readonly status: number | undefined,
     /** What it printed on standard error, if that was gathered. */
     readonly stderr: string,
+    options?: ErrorOptions,
   ) {
-    super(stderr === "" ? message : `${message}: ${stderr}`);
+    super(stderr === "" ? message : `${message}: ${stderr}`, options);
   }
 }
 
@@ -118,8 +119,16 @@ export interface Started {
   readonly ended: Promise<Ending>;
 }
 
-export function start(argv: readonly string[], options: SpawnOptions): Started {
-  const env = marked(options.env ?? process.env);
+export interface StartOptions extends SpawnOptions {
+  /** Whether it is the user's own, and goes on when this process is killed. Others are marked to be found (`orphans.ts`). */
+  readonly isUsers?: boolean;
+}
+
+export function start(
+  argv: readonly string[],
+  { isUsers = false, env: given = process.env, ...options }: StartOptions,
+): Started {
+  const env = isUsers ? given : marked(given);
   const child = spawn(argv[0]!, argv.slice(1), { ...options, env });
   const ended = new Promise<Ending>((resolve, reject) => {
     child.on("error", (error) => reject(startFailure(argv, error)));
@@ -150,11 +159,15 @@ export function commandText(argv: readonly string[]): string {
 function startFailure(argv: readonly string[], error: NodeJS.ErrnoException): Error {
   const program = argv[0]!;
   if (error.code !== "ENOENT") {
-    return new ProgramError(`Cannot start ${program}: ${error.message}`, undefined, "");
+    return new ProgramError(`Cannot start ${program}: ${error.message}`, undefined, "", {
+      cause: error,
+    });
   }
   const name = PACKAGES[program];
   const hint = name ? `install it (Debian: apt-get install ${name})` : "install it, or fix PATH";
-  return new ProgramError(`Program "${program}" not found; ${hint}`, undefined, "");
+  return new ProgramError(`Program "${program}" not found; ${hint}`, undefined, "", {
+    cause: error,
+  });
 }
 
 async function text(stream: Readable): Promise<string> {

@@ -4,10 +4,10 @@
 
 import { alarm } from "../async/index.js";
 import { CommandFailed, dieOf, logger, notifyServiceManager } from "../console/index.js";
+import { connectEngine } from "../docker/index.js";
 import { isMachineFailure } from "../obuilder/index.js";
 import { CapFileError } from "../rpc/index.js";
 import { StateInUse } from "../system/state-lock.js";
-import { connectEngine } from "./docker/engine.js";
 import { InitialHealthcheckFailed } from "./spec-builder.js";
 import { chooseUpdater } from "./update.js";
 import type { ServiceImage, UpdateMode } from "./update-options.js";

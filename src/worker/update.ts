@@ -6,9 +6,8 @@ import { existsSync } from "node:fs";
 import type { Readable } from "node:stream";
 import type Docker from "dockerode";
 import { logger } from "../console/index.js";
-import { OperatorLogins } from "../docker/index.js";
-import { engineFailure, engineMessages } from "./docker/engine.js";
-import { registryOf } from "./docker/image-name.js";
+import { engineMessages, OperatorLogins, registryOf } from "../docker/index.js";
+import { engineFailure } from "./docker/engine.js";
 import type { ServiceImage, UpdateMode } from "./update-options.js";
 
 const log = logger("worker");

@@ -12,6 +12,7 @@
 import { Worker as WorkerApi } from "../api/index.js";
 import { type Backoff, sleep } from "../async/index.js";
 import { logger } from "../console/index.js";
+import { connectEngine } from "../docker/index.js";
 import { readCapFile } from "../rpc/index.js";
 import { lockState } from "../system/state-lock.js";
 import type { Builders, CustomHandler } from "./build.js";
@@ -19,7 +20,6 @@ import { Capacity, type WeightRule } from "./capacity.js";
 import { Contexts } from "./context/contexts.js";
 import { DiskGate, type RoomRule } from "./docker/disk-gate.js";
 import { DockerBuilder } from "./docker/docker-builder.js";
-import { connectEngine } from "./docker/engine.js";
 import { makePrivateDirectory } from "./files.js";
 import { Jobs } from "./jobs/jobs.js";
 import { Membership } from "./membership.js";

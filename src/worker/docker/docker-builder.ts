@@ -11,7 +11,13 @@ import type Docker from "dockerode";
 import type { DockerBuild, Push, Secret } from "../../api/index.js";
 import { NamedMutex } from "../../async/index.js";
 import { logger } from "../../console/index.js";
-import { OperatorLogins } from "../../docker/index.js";
+import {
+  DOCKER_HUB,
+  type EngineMessage,
+  engineMessages,
+  OperatorLogins,
+  progressText,
+} from "../../docker/index.js";
 import { toBytes } from "../../text/index.js";
 import type { BuildIo } from "../build.js";
 import { JobFailed } from "../failure.js";
@@ -20,15 +26,9 @@ import { BuildKitProgress } from "./buildkit-progress.js";
 import { openSession } from "./buildkit-session.js";
 import { packContext } from "./context-tar.js";
 import { placeDockerfile } from "./dockerfile.js";
-import {
-  type EngineMessage,
-  engineFailure,
-  engineMessages,
-  postForStream,
-  progressText,
-} from "./engine.js";
-import { DOCKER_HUB, PushTarget } from "./image-name.js";
+import { engineFailure, postForStream } from "./engine.js";
 import { pushImage } from "./push.js";
+import { PushTarget } from "./push-target.js";
 import { sessionDirectories } from "./session-files.js";
 
 const log = logger("worker");

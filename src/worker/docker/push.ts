@@ -4,11 +4,12 @@
 import type Docker from "dockerode";
 import { sleep } from "../../async/index.js";
 import { logger } from "../../console/index.js";
+import { engineMessages, progressText } from "../../docker/index.js";
 import { quoted } from "../../text/index.js";
 import type { BuildIo } from "../build.js";
 import { JobFailed } from "../failure.js";
-import { engineFailure, engineMessages, postForStream, progressText } from "./engine.js";
-import type { PushTarget } from "./image-name.js";
+import { engineFailure, postForStream } from "./engine.js";
+import type { PushTarget } from "./push-target.js";
 
 export interface PushRequest {
   /** The image's id. */

@@ -1,6 +1,7 @@
 /**
  * Where an image is pushed to: `REPO:TAG`, and the registry that REPO is in.
  */
+import { registryOf } from "../../docker/index.js";
 import { parseImageTarget, quoted, type TargetProblem } from "../../text/index.js";
 import { InvalidJob } from "../failure.js";
 
@@ -33,14 +34,4 @@ export class PushTarget {
   toString(): string {
     return `${this.repo}:${this.tag}`;
   }
-}
-
-/** Docker Hub's name in configuration files and in what the engine asks for. */
-export const DOCKER_HUB = "https://index.docker.io/v1/";
-
-/** The registry of a repository, by the address under which configuration files have it. */
-export function registryOf(repo: string): string {
-  const [first, ...rest] = repo.split("/");
-  const isHost = rest.length > 0 && (/[.:]/.test(first!) || first === "localhost");
-  return isHost && first !== "docker.io" && first !== "index.docker.io" ? first! : DOCKER_HUB;
 }
