@@ -23,7 +23,7 @@ import type { BuildLog, LayerId } from "../contracts.js";
 import { DirectoryContext } from "../dockerfile/build-context.js";
 import { imagesAskedFor, specFromDockerfile } from "../dockerfile/convert.js";
 import { DockerfileError } from "../dockerfile/errors.js";
-import { type DockerfileStyle, dockerfileOf, UnwritableSpec } from "../dockerfile/from-spec.js";
+import { type DockerfileStyle, dockerfileOf } from "../dockerfile/from-spec.js";
 import { BuildCancelled, BuildError, MissingStore } from "../errors.js";
 import { type ImageConfig, imageConfig, imageEnv } from "../fetchers/docker-fetcher.js";
 import { healthcheck } from "../healthcheck.js";
@@ -164,14 +164,9 @@ export async function diskUsage(options: Pick<BuilderOptions, "store">): Promise
   });
 }
 
-/** Prints a spec as a Dockerfile. */
+/** Prints a spec as a Dockerfile. Throws `UnwritableSpec` for what no Dockerfile can say. */
 export async function dockerfile(file: string, style: DockerfileStyle): Promise<void> {
-  try {
-    await print(dockerfileOf(loadSpec(file), style));
-  } catch (error) {
-    if (!(error instanceof UnwritableSpec)) throw error;
-    throw new CommandFailed(error.message);
-  }
+  await print(dockerfileOf(loadSpec(file), style));
 }
 
 export interface FromDockerfileCommand {

@@ -3,6 +3,7 @@
  */
 import type { JobRecords as Api } from "../../api/index.js";
 import { RpcError } from "../../rpc/index.js";
+import type { AttemptRecord } from "../jobs/types.js";
 import type { AttemptLog } from "../state/attempt-log.js";
 import type { RecordedJob } from "../state/job-records.js";
 import type { DurableJobs } from "./durable-jobs.js";
@@ -33,7 +34,7 @@ export async function logPage(
   try {
     const page = growing
       ? await growing.page(start, follow, signal)
-      : await wholePage(jobs, id, attempt, record.logSize, start);
+      : await wholePage(jobs, id, attempt, await wholeSize(jobs, record), start);
     return { ...page, attempt };
   } catch (error) {
     if (error instanceof RangeError) throw new RpcError("failed", error.message);
@@ -54,6 +55,13 @@ async function growingLog(
   const log = await spool.grow(job, attempt);
   if (!goesOn()) log.abandon();
   return log;
+}
+
+/** The size of a log that does not grow. Where its attempt has ended since `record` was read, that does not know it yet. */
+async function wholeSize({ records }: DurableJobs, record: AttemptRecord): Promise<number> {
+  if (record.outcome !== null) return record.logSize;
+  const now = await records.job(record.job);
+  return now?.attempts.find(({ attempt }) => attempt === record.attempt)?.logSize ?? 0;
 }
 
 async function wholePage(
