@@ -91,6 +91,29 @@ describe("a durable job", () => {
     expect(network.finished).toEqual(["ok"]);
   });
 
+  it("has its whole log, also for who asks in the moment when it ends", async () => {
+    await start();
+    const alice = await network.client("alice");
+    const id = await alice.submitDurable("one");
+    const job = await (await network.worker("w1")).popDurable();
+    job.begun.resolve();
+    job.print("Building...\n");
+    await logged(alice, id, job.text.length);
+    // The record is read before the end, and the log looked for after it.
+    const { book, records, spool } = network.durable;
+    const read = records.job.bind(records);
+    records.job = async (asked) => {
+      const before = await read(asked);
+      book.ended(id, 1, { outcome: "succeeded", logSize: job.text.length });
+      await expect.poll(() => spool.growingLog(id, 1)).toBeUndefined();
+      return before;
+    };
+    const range = { job: id, attempt: 0, start: job.text.length, follow: true };
+    expect(await JobRecords.log(alice.submission, range)).toMatchObject({ next: range.start });
+    job.end("succeeded");
+    await job.settled.promise;
+  });
+
   it("is run by a worker that knows nothing of durable jobs", async () => {
     await start();
     const alice = await network.client("alice");

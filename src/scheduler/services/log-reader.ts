@@ -53,8 +53,9 @@ async function growingLog(
   if (known || !goesOn()) return known;
   // Its worker is out of touch, or has not begun.
   const log = await spool.grow(job, attempt);
-  if (!goesOn()) log.abandon();
-  return log;
+  if (goesOn()) return log;
+  log.abandon();
+  return undefined;
 }
 
 /** The size of a log that does not grow. Where its attempt has ended since `record` was read, that does not know it yet. */
