@@ -302,6 +302,36 @@ describe("a worker of ours", () => {
     ]);
   });
 
+  it("that cannot begin a job is believed at once", async () => {
+    await start();
+    const alice = await network.client("alice");
+    const id = await alice.submitDurable("one");
+    const job = await (await network.worker("w1")).popDurable();
+    job.abandon(new RpcError("failed", "unknown kind of job"));
+    expect(await alice.ended(id)).toMatchObject({
+      state: "failed",
+      reason: "unknown kind of job",
+      attempts: [{ outcome: "failed" }],
+    });
+    await expect.poll(() => network.show()).toContain("w1 (0): [] (0 running)");
+  });
+
+  it("that asks for durable jobs and does not know them has them given to others", async () => {
+    await start();
+    const alice = await network.client("alice");
+    const id = await alice.submitDurable("one");
+    const odd = await network.worker("odd");
+    const job = await odd.popDurable();
+    job.abandon(new RpcError("unimplemented", "no such method"));
+    expect(await job.cancelled.promise).toBe("cancel");
+    const next = await (await network.worker("w2")).popDurable();
+    expect(next.assignment).toMatchObject({ job: id, attempt: 2 });
+    next.end("succeeded");
+    const { attempts } = await alice.ended(id);
+    expect(attempts.map(({ outcome }) => outcome)).toEqual(["crashed", "succeeded"]);
+    expect(attempts[0]!.reason).toContain("cannot say what becomes of it: no such method");
+  });
+
   it("gets attached jobs as ever", async () => {
     await start();
     const alice = await network.client("alice");

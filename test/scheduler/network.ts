@@ -438,6 +438,12 @@ export class TestJob {
     this.outcome.resolve({ cause, output, reason, logSize: this.text.length });
   }
 
+  /** Says that it cannot run, as a worker that knows durable jobs does, or as one that does not. */
+  abandon(reason: RpcError): void {
+    this.begun.reject(reason);
+    this.outcome.reject(reason);
+  }
+
   private async page(start: number): Promise<Job.LogChunk> {
     if (start > this.text.length) throw new RpcError("failed", "Start value out of range!");
     while (start >= this.text.length && !this.isWhole) {

@@ -4,7 +4,7 @@
  *
  * States:
  *
- * - *offered*: the worker has been given it. When it says that it has begun: *followed*.
+ * - *offered*: the worker has been given it. When it says that it has begun, or that it cannot: *followed*.
  * - *followed*: log and outcome are read. When the outcome has come and all of the log is on disk, *ended*.
  * - *given up*: the book does not want it any more. The worker is told to stop, and waited for; what it says does not count.
  * - *ended*: the outcome is on disk, or does not count, and the worker may forget the attempt.
@@ -94,8 +94,7 @@ export class AttemptRun {
 
   private async runThrough(): Promise<AttemptReport> {
     const { attempt, book, job, records, resumes, run } = this.options;
-    if (resumes) await DurableJob.begun(run);
-    if (!this.isDetached && !book.begun(job, attempt)) this.stop();
+    if ((await this.hasBegun()) && !this.isDetached && !book.begun(job, attempt)) this.stop();
     const [report, log] = await Promise.all([this.outcome(), this.copyLog()]);
     if (log) await this.keep(() => log.close());
     if (this.isDetached) return report;
@@ -107,9 +106,21 @@ export class AttemptRun {
     return report;
   }
 
+  /** False if the worker says that it cannot begin: then its outcome says why. Rejects as "disconnected" when it is lost. */
+  private async hasBegun(): Promise<boolean> {
+    const { resumes, run } = this.options;
+    try {
+      if (resumes) await DurableJob.begun(run);
+      return true;
+    } catch (error) {
+      if (RpcError.from(error).kind === "disconnected") throw error;
+      return false;
+    }
+  }
+
   /** Rejects as "disconnected" when the worker is lost. */
   private async outcome(): Promise<AttemptReport> {
-    const { resumes, run } = this.options;
+    const { resumes, run, worker } = this.options;
     try {
       if (!resumes) return { outcome: "succeeded", output: await Job.result(run) };
       const { cause, output, reason } = await DurableJob.outcome(run);
@@ -118,7 +129,11 @@ export class AttemptRun {
     } catch (error) {
       const { kind, message } = RpcError.from(error);
       if (kind === "disconnected") throw error;
-      return { outcome: "failed", reason: message };
+      if (kind !== "unimplemented" || !resumes) return { outcome: "failed", reason: message };
+      // It has asked for durable jobs and does not know them, which is no fault of the job.
+      this.stop();
+      const reason = `Its worker ${quoted(worker)} cannot say what becomes of it: ${message}`;
+      return { outcome: "crashed", reason };
     }
   }
 
