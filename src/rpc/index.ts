@@ -3,6 +3,7 @@
  */
 
 export { detachedFromBytes } from "./capability/detached.js";
+export { referenceCheck } from "./capability/handle.js";
 export { leakedReferences } from "./capability/leaks.js";
 export {
   brokenCapability,

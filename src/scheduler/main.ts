@@ -131,7 +131,7 @@ async function serveWith(
     log,
     durable,
   });
-  await durable.start(scheduler.pools);
+  await durable.start(scheduler);
   metrics.watch(scheduler.pools.values());
   metrics.durable.watch(durable);
   const relayLimit = new RelayLimit(guardRails.relayTotalBytes, log);

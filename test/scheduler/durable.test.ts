@@ -190,6 +190,21 @@ describe("a durable job", () => {
     await job.settled.promise;
   });
 
+  it("is not tried again when its client was removed meanwhile", async () => {
+    await start();
+    const alice = await network.client("alice");
+    const id = await alice.submitDurable("r");
+    const old = await network.worker("old");
+    await old.pop();
+    const admin = await network.admin();
+    await Admin.removeClient(admin, "alice");
+    await old.disconnect();
+    const { attempts, reason, state } = await untilRecord(admin, id, ({ ended }) => ended !== null);
+    expect(state).toBe("cancelled");
+    expect(reason).toContain("client was removed");
+    expect(attempts).toMatchObject([{ outcome: "lost" }]);
+  });
+
   it("can be had once for each key", async () => {
     await start();
     const alice = await network.client("alice");
@@ -421,6 +436,42 @@ describe("attached jobs", () => {
     const [usage] = await JobRecords.usage(await network.admin(), 0, Date.now());
     expect(usage).toMatchObject({ client: "alice", jobs: 3, succeeded: 1, failed: 1 });
     for (const submitted of ends) submitted.release();
+  });
+
+  it("are cancelled when their clients go away", async () => {
+    await start();
+    const alice = await network.client("alice");
+    const worker = await network.worker("w1");
+    const bob = await network.client("bob");
+    for (const client of [alice, bob]) {
+      const submitted = client.submit("one");
+      const job = await worker.pop();
+      await submitted.queued();
+      if (client === bob) await bob.vat.close();
+      submitted.release();
+      expect(await job.cancelled.promise).toBe("release");
+      job.output.reject(new RpcError("failed", "Build cancelled"));
+    }
+    await expect.poll(() => network.finished.length).toBe(2);
+    const { jobs } = await JobRecords.list(await network.admin(), { filter: {}, limit: 9 });
+    expect(jobs).toMatchObject([
+      { client: "bob", state: "cancelled", cause: "cancelled" },
+      { client: "alice", state: "cancelled", cause: "cancelled" },
+    ]);
+  });
+
+  it("have failed as they did, also if their clients keep no ticket", async () => {
+    await start();
+    const alice = await network.client("alice");
+    const submitted = alice.submit("one");
+    const job = await (await network.worker("w1")).pop();
+    await submitted.job.whenResolved();
+    submitted.ticket.release();
+    job.output.reject(new RpcError("failed", "Build failed"));
+    await expect(submitted.result).rejects.toThrow("Build failed");
+    submitted.job.release();
+    const { jobs } = await JobRecords.list(alice.submission, { filter: {}, limit: 9 });
+    expect(jobs).toMatchObject([{ state: "failed", reason: "Build failed" }]);
   });
 
   it("are not, if that is not wanted", async () => {

@@ -105,7 +105,7 @@ export class Network {
       log: silentLog(lines),
       durable,
     });
-    await durable?.start(scheduler.pools);
+    await durable?.start(scheduler);
     const vat = new Vat({
       identity,
       restore: (id, connection) => scheduler.restore(id, connection),

@@ -140,6 +140,15 @@ export function takeHook(capability: Capability): Hook {
   return handleOf(capability).take();
 }
 
+/**
+ * A question that can be asked at any later time: does anybody still refer to what this capability leads to? It holds no reference
+ * itself, so it may outlive the capability.
+ */
+export function referenceCheck(capability: Capability): () => boolean {
+  const hook = borrowHook(capability);
+  return () => shortest(hook).isReferenced;
+}
+
 /** The hook of a capability that is only used. Not counted. */
 export function borrowHook(capability: Capability): Hook {
   return handleOf(capability).current();

@@ -277,6 +277,12 @@ export class Ledger {
       this.end(job, hasSucceeded ? "succeeded" : "failed", cause, reason);
       return;
     }
+    if (!this.host.isWanted(job)) {
+      this.erase(job);
+      const reason = `Its client was removed. The last attempt: ${attempt.reason}`;
+      this.end(job, "cancelled", "cancelled", reason);
+      return;
+    }
     job.reason = attempt.reason;
     if (!decision.keepsPlace) job.start = null;
     if (decision.delay > 0) this.delay(job, decision.delay);

@@ -178,6 +178,8 @@ export interface JobHost {
   withdraw(job: JobRecord): void;
   /** The attempt has been given up: its worker is to stop it, if it can be reached; else it is told when it is back. */
   stop(job: JobRecord, attempt: AttemptRecord): void;
+  /** Whether the job's client has not been removed. */
+  isWanted(job: JobRecord): boolean;
   /** The job has ended; the book does not know it any more. */
   ended(job: JobRecord): void;
 }

@@ -43,13 +43,20 @@ export interface DurableJobsOptions {
   onCommit?(seconds: number, records: number): void;
 }
 
+/** Who jobs come from, and where they go. */
+export interface Cluster {
+  readonly pools: ReadonlyMap<string, { readonly pool: Pool<PoolJob> }>;
+  /** Whether there is a client of that id: it may have been removed. */
+  isClient(id: string): boolean;
+}
+
 export class DurableJobs {
   readonly revisions = new JobRevisions();
   readonly book: JobBook;
   /** Of attached jobs; null if there is to be none. */
   readonly history: AttachedHistory | null;
   private readonly timer: JobTimer;
-  private pools: ReadonlyMap<string, { readonly pool: Pool<PoolJob> }> = new Map();
+  private cluster: Cluster = { pools: new Map(), isClient: () => true };
   /** Of the queued ones. */
   private readonly tickets = new ShardedMap<number, Ticket<PoolJob>>();
   /** The attempts that are followed, by job. */
@@ -116,8 +123,8 @@ export class DurableJobs {
   }
 
   /** Takes in what is on file, in slices of the loop's time, and begins. */
-  async start(pools: ReadonlyMap<string, { readonly pool: Pool<PoolJob> }>): Promise<void> {
-    this.pools = pools;
+  async start(cluster: Cluster): Promise<void> {
+    this.cluster = cluster;
     const slices = new Slices();
     for (let after: number | null = 0; after !== null; ) {
       const found: Unfinished = await this.records.unfinished(after, AT_ONCE);
@@ -193,12 +200,13 @@ export class DurableJobs {
         this.current.delete(job.id);
         run.stop();
       },
+      isWanted: ({ client }) => this.cluster.isClient(client),
       ended: ({ client }) => this.left(client),
     };
   }
 
   private enqueue(job: JobRecord): number {
-    const client = this.pools.get(job.pool)?.pool.client(job.client);
+    const client = this.cluster.pools.get(job.pool)?.pool.client(job.client);
     // Without its pool it stays on record, and is queued when a scheduler is started that has it.
     if (!client) return job.start ?? Date.now() / 1000;
     const { urgent } = job;
@@ -252,7 +260,7 @@ export class DurableJobs {
     }
     for (const { client, pool } of records) {
       this.entered(client);
-      if (!this.pools.has(pool)) this.homeless.add(pool);
+      if (!this.cluster.pools.has(pool)) this.homeless.add(pool);
     }
     return records.map((job) => ({ job, attempt: open.get(job.id) ?? null, past: ends }));
   }

@@ -15,7 +15,7 @@ import { checkHint, type QueueAccount } from "./client-limits.js";
 
 export class QueuedJob {
   readonly hint: string;
-  /** Its client has told its worker to stop. */
+  /** Its client has told its worker to stop, or has gone away. */
   cancelled = false;
   private readonly promise = new PendingCapability();
   private readonly bytes: number;

@@ -7,6 +7,7 @@ import {
   type Connection,
   type DetachedPointer,
   RpcError,
+  referenceCheck,
 } from "../../rpc/index.js";
 import { INACTIVE } from "../pool/inactive-reasons.js";
 import type { PoolWorker } from "../pool/pool-worker.js";
@@ -177,6 +178,7 @@ export class WorkerSession {
     run: Capability,
   ): DetachedPointer {
     using watched = run.dup();
+    const isHeld = referenceCheck(watched);
     const descr = job.start(run);
     this.options.onStarted(job);
     const { durable } = this.options;
@@ -195,6 +197,8 @@ export class WorkerSession {
       },
       (error) => {
         this.finished(error.kind === "disconnected" ? "disconnected" : "failed");
+        // When its client has gone away, the worker has stopped it for that.
+        job.cancelled ||= !isHeld();
         if (onRecord) history!.ended(onRecord, "", error);
       },
     );

@@ -223,6 +223,21 @@ describe("another attempt", () => {
     expect(delays).toEqual([0, 1, 2, 4, 8, 16, 32, 60, 60]);
   });
 
+  test("does not follow when the client was removed while the last one ran", () => {
+    const world = new World();
+    const id = world.make();
+    const attempt = world.run("w1");
+    world.removed.add("alice");
+    world.book.ended(id, attempt, { outcome: "evicted", reason: "shutting down" });
+    expect(world.row(id)).toMatchObject({
+      state: "cancelled",
+      cause: "cancelled",
+      described: false,
+    });
+    expect(world.row(id).reason).toContain("client was removed");
+    expect(world.queue).toEqual([]);
+  });
+
   test("ends when workers have failed it too often", () => {
     const world = new World();
     const id = world.make({ options: { lostRetries: 1 } });

@@ -129,6 +129,8 @@ export class World {
   queue: number[] = [];
   ended: number[] = [];
   stopped: string[] = [];
+  /** Clients that were removed. */
+  readonly removed = new Set<string>();
   /** What the pool would say: where the next job of a client begins. */
   nextStart = 0;
   book: JobBook;
@@ -146,6 +148,7 @@ export class World {
       },
       withdraw: (job) => this.unqueue(job.id),
       stop: (job, attempt) => this.stopped.push(`${job.id}/${attempt.attempt}`),
+      isWanted: ({ client }) => !this.removed.has(client),
       ended: (job) => {
         if (this.book.job(job.id)) throw new Error(`job ${job.id} has ended and is still known`);
         this.ended.push(job.id);
