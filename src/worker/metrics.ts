@@ -4,7 +4,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Registry, Summary } from "prom-client";
 import type { Worker } from "../api/index.js";
 import { logMetrics } from "../console/metrics.js";
-import type { JobEnd } from "./jobs/ending.js";
+import { END_CAUSES, type JobEnd } from "./jobs/ending.js";
 
 export class WorkerMetrics {
   readonly registry = new Registry();
@@ -71,6 +71,9 @@ export class WorkerMetrics {
     this.spaceFree = new Gauge(
       named("obuilder_space_free", "Free space of OBuilder's store, in %"),
     );
+    // Else the first one of a kind would be no increase.
+    for (const cause of END_CAUSES) this.durableEnded.inc({ cause }, 0);
+    for (const verdict of ["go on", "stop"]) this.durableResumed.inc({ verdict }, 0);
     for (const gauge of [this.healthcheckTime, this.spaceFree]) gauge.remove();
   }
 

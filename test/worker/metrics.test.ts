@@ -27,6 +27,8 @@ describe("metrics", () => {
       "ocluster_worker_docker_push_time_seconds_count 0",
       "ocluster_worker_docker_prune_time_seconds_count 0",
       "ocluster_worker_running_jobs 0",
+      'ocluster_worker_durable_ended_total{cause="no space"} 0',
+      'ocluster_worker_durable_resumed_total{verdict="go on"} 0',
       "ocluster_worker_unhealthy 0",
       "ocluster_worker_cache_hits 0",
       "ocluster_worker_cache_misses 0",

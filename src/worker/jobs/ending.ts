@@ -11,6 +11,15 @@ import { exceptionText } from "../log/notes.js";
 /** A worker can say nothing of an attempt that was lost, or that it has crashed with. */
 export type EndCause = Exclude<JobRecords.Cause, "lost" | "crashed">;
 
+export const END_CAUSES = [
+  "succeeded",
+  "failed",
+  "timeout",
+  "no space",
+  "evicted",
+  "cancelled",
+] as const satisfies readonly EndCause[];
+
 export interface Ending {
   readonly cause: EndCause;
   /** Of a job that has succeeded, else "". */
