@@ -544,6 +544,24 @@ describe("limits", () => {
     await alice.submitDurable("three");
   });
 
+  it("their descriptions have so many bytes together, also after a restart", async () => {
+    const limits = { guardRails: { queuedBytes: 5000 } };
+    await start(limits);
+    const alice = await network.client("alice");
+    const spec = "x".repeat(2000);
+    const [first] = [await alice.submitDurable(spec), await alice.submitDurable(spec)];
+    const tooLarge = { kind: "overloaded", message: expect.stringContaining("limit is 5000") };
+    await expect(alice.submitDurable(spec)).rejects.toMatchObject(tooLarge);
+    const again = await restart(limits);
+    await expect(again.submitDurable(spec)).rejects.toMatchObject(tooLarge);
+    (await (await network.worker("w1")).popDurable()).end("failed");
+    await again.ended(first!);
+    await again.submitDurable(spec);
+    await expect(JobRecords.retry(again.submission, first!)).rejects.toMatchObject(tooLarge);
+    const bob = await network.client("bob");
+    await bob.submitDurable(spec);
+  });
+
   it("a description has so many bytes", async () => {
     await start({ guardRails: { jobBytes: 1000 } });
     const alice = await network.client("alice");

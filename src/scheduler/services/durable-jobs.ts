@@ -19,6 +19,7 @@ import { JobRecords } from "../state/job-records.js";
 import type { Unfinished } from "../state/jobs-messages.js";
 import { attemptOf, jobOf, STATES } from "../state/jobs-schema.js";
 import { LogSpool } from "../state/log-spool.js";
+import { ActiveJobs } from "./active-jobs.js";
 import { AttachedHistory } from "./attached-history.js";
 import type { AttemptRun } from "./attempt-run.js";
 import type { DurableSettings } from "./durable-settings.js";
@@ -52,6 +53,7 @@ export interface Cluster {
 
 export class DurableJobs {
   readonly revisions = new JobRevisions();
+  readonly active = new ActiveJobs();
   readonly book: JobBook;
   /** Of attached jobs; null if there is to be none. */
   readonly history: AttachedHistory | null;
@@ -65,8 +67,6 @@ export class DurableJobs {
   private readonly runs = new Set<AttemptRun>();
   /** Pools that jobs on file are for, and that there are none of. */
   private readonly homeless = new Set<string>();
-  /** How many jobs that have not ended each client has. */
-  private readonly active = new Map<string, number>();
 
   private constructor(
     private readonly options: DurableJobsOptions,
@@ -153,22 +153,9 @@ export class DurableJobs {
     await this.records.close();
   }
 
-  /** How many jobs of the client have not ended. */
-  activeOf(client: string): number {
-    return this.active.get(client) ?? 0;
-  }
-
-  /** What may bring in a job of the client that has not ended; the host hears of its end. */
-  counted<R extends { readonly kind: string }>(client: string, bringIn: () => R): R {
-    this.entered(client);
-    const result = bringIn();
-    if (result.kind !== "new" && result.kind !== "again") this.left(client);
-    return result;
-  }
-
   /** A new job could not be kept. */
   forget(job: JobRecord): void {
-    if (job.ended === null) this.left(job.client);
+    this.active.leave(job);
     this.book.forget(job.id);
   }
 
@@ -201,7 +188,7 @@ export class DurableJobs {
         run.stop();
       },
       isWanted: ({ client }) => this.cluster.isClient(client),
-      ended: ({ client }) => this.left(client),
+      ended: (job) => this.active.leave(job),
     };
   }
 
@@ -221,16 +208,6 @@ export class DurableJobs {
   /** A worker has taken a job out of its queue. */
   taken(job: number): void {
     this.tickets.delete(job);
-  }
-
-  private entered(client: string): void {
-    this.active.set(client, this.activeOf(client) + 1);
-  }
-
-  private left(client: string): void {
-    const rest = this.activeOf(client) - 1;
-    if (rest > 0) this.active.set(client, rest);
-    else this.active.delete(client);
   }
 
   private attemptChanged(attempt: AttemptRecord): void {
@@ -258,9 +235,9 @@ export class DurableJobs {
         ends.set(id, STATES[state] as EndState);
       }
     }
-    for (const { client, pool } of records) {
-      this.entered(client);
-      if (!this.cluster.pools.has(pool)) this.homeless.add(pool);
+    for (const [index, job] of records.entries()) {
+      this.active.enter(job, jobs[index]!.size ?? 0);
+      if (!this.cluster.pools.has(job.pool)) this.homeless.add(job.pool);
     }
     return records.map((job) => ({ job, attempt: open.get(job.id) ?? null, past: ends }));
   }

@@ -3,7 +3,6 @@
  */
 import { cacheHintBytes, cacheHintOf, type DurableSubmission } from "../../api/index.js";
 import { type DetachedPointer, RpcError } from "../../rpc/index.js";
-import { quoted } from "../../text/index.js";
 import type { EndState, JobRecord, Past, Submission } from "../jobs/types.js";
 import { STATES } from "../state/jobs-schema.js";
 import { checkHint, type GuardRails } from "./client-limits.js";
@@ -16,11 +15,12 @@ export async function submitDurable(
   client: string,
   submitted: DurableSubmission.SubmittedDurableJob,
 ): Promise<DurableSubmission.DurableSubmitted> {
-  const { book } = jobs;
+  const { active, book } = jobs;
   const submission = readSubmission(limits, client, submitted);
   for (let past: Past = {}; ; ) {
-    if (jobs.activeOf(client) >= limits.queuedJobs) return overLimit(jobs, limits, submission);
-    const result = jobs.counted(client, () => book.submit(submission, past));
+    const refusal = active.refusal(client, submission.description.length, limits);
+    if (refusal) return overLimit(jobs, submission, refusal);
+    const result = book.submit(submission, past);
     switch (result.kind) {
       case "refused":
         throw new RpcError("failed", result.reason);
@@ -33,6 +33,7 @@ export async function submitDurable(
         past = {};
         break;
       case "new":
+        active.enter(result.job, submission.description.length);
         await kept(jobs, result.job);
         return { job: result.job.id, known: false };
     }
@@ -78,16 +79,12 @@ function bytesOf(descr: DetachedPointer): Uint8Array {
 /** Who has too many may still ask for one by its key. */
 async function overLimit(
   jobs: DurableJobs,
-  { queuedJobs }: GuardRails,
   submission: Submission,
+  refusal: RpcError,
 ): Promise<DurableSubmission.DurableSubmitted> {
   const known = await keyed(jobs, submission);
   if (known !== null) return { job: known, known: true };
-  throw new RpcError(
-    "overloaded",
-    `Client ${quoted(submission.client)} has ${queuedJobs} durable jobs that have not ended, which is the limit. ` +
-      "Submit more when some have ended",
-  );
+  throw refusal;
 }
 
 async function keyed({ records }: DurableJobs, { client, key }: Submission) {

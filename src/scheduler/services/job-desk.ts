@@ -6,6 +6,7 @@ import { RpcError } from "../../rpc/index.js";
 import type { Past } from "../jobs/types.js";
 import type { RecordedJob } from "../state/job-records.js";
 import type { PageQuery } from "../state/jobs-messages.js";
+import type { GuardRails } from "./client-limits.js";
 import type { DurableJobs } from "./durable-jobs.js";
 import { lookUp } from "./durable-submissions.js";
 import { logPage } from "./log-reader.js";
@@ -21,6 +22,7 @@ export class JobDesk implements Api.JobRecordsService {
   /** @param client whose jobs; null: everybody's */
   constructor(
     private readonly jobs: DurableJobs,
+    private readonly limits: GuardRails,
     private readonly client: string | null,
   ) {}
 
@@ -81,10 +83,13 @@ export class JobDesk implements Api.JobRecordsService {
   }
 
   async retry(id: number): Promise<void> {
-    const { book, records } = this.jobs;
+    const { active, book, records } = this.jobs;
     for (let past: Past = {}; ; ) {
       const { job } = await this.find(id);
-      const result = this.jobs.counted(job.client, () => book.retry(job, past));
+      const size = await records.descriptionSize(id);
+      const refusal = active.refusal(job.client, size, this.limits);
+      if (refusal) throw refusal;
+      const result = book.retry(job, past);
       switch (result.kind) {
         case "refused":
           throw new RpcError("failed", result.reason);
@@ -92,6 +97,7 @@ export class JobDesk implements Api.JobRecordsService {
           past = await lookUp(this.jobs, job, result);
           break;
         case "again":
+          active.enter(result.job, size);
           return records.synced();
       }
     }

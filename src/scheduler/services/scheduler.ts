@@ -120,7 +120,7 @@ export class Scheduler {
   }
 
   private admin(connection: Connection | undefined): Capability {
-    const { durable } = this.options;
+    const { durable, guardRails } = this.options;
     const service: Admin.AdminService = {
       pools: () => [...this.pools.keys()],
       pool: (name) => this.poolAdmin(name),
@@ -130,7 +130,7 @@ export class Scheduler {
     };
     return Admin.local(
       service,
-      durable && JobRecords.jobRecordsMethods(new JobDesk(durable, null)),
+      durable && JobRecords.jobRecordsMethods(new JobDesk(durable, guardRails, null)),
     );
   }
 

@@ -7,6 +7,8 @@ import { createCipheriv, createDecipheriv, randomBytes } from "node:crypto";
 
 const NONCE = 12;
 const TAG = 16;
+/** By how many bytes a sealed description is longer. */
+export const SEAL = NONCE + TAG;
 const CIPHER = "aes-256-gcm";
 
 /** `key`: 32 bytes. The id keeps one job's description from being passed off as another's. */

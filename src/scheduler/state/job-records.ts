@@ -155,6 +155,11 @@ export class JobRecords implements JobStore {
     return found && recorded(found);
   }
 
+  /** Bytes of the description of a job; 0 if it was erased. */
+  async descriptionSize(id: number): Promise<number> {
+    return this.descriptions.get(id)?.length ?? (await this.writer.ask("descriptionSize", [id]));
+  }
+
   /** Newest first; with all that was said so far. */
   async page(query: PageQuery): Promise<{ jobs: RecordedJob[]; before: number | null }> {
     await this.synced();

@@ -8,7 +8,7 @@
 import { randomBytes } from "node:crypto";
 import type { Database } from "better-sqlite3";
 import { SQLite } from "../../system/sqlite.js";
-import { seal, unseal } from "./job-cipher.js";
+import { SEAL, seal, unseal } from "./job-cipher.js";
 import type {
   Changes,
   JobsQueries,
@@ -143,6 +143,10 @@ export class JobsDatabase implements JobsQueries {
       if (row) found.push([id, row.client, row.state]);
     }
     return found;
+  }
+
+  descriptionSize(job: number): number {
+    return this.statements.descriptionSize.get(job) ?? 0;
   }
 
   unfinished(after: number, limit: number): Unfinished {
@@ -286,6 +290,7 @@ function prepare(db: Database) {
   const replace = (table: string, columns: readonly string[]) =>
     `INSERT OR REPLACE INTO ${table} (${columns.join(", ")}) VALUES (${columns.map(() => "?").join(", ")})`;
   const piece = "job, attempt, start, length, segment, position";
+  const size = `length(sealed) - ${SEAL}`;
   return {
     meta: db.prepare<[string]>("SELECT value FROM meta WHERE name = ?").pluck(),
     setLastId: db.prepare<[number]>("UPDATE meta SET value = ? WHERE name = 'last_id'"),
@@ -312,8 +317,12 @@ function prepare(db: Database) {
     submittedFrom: db.prepare<[number], { id: number; submitted: number }>(
       "SELECT id, submitted FROM job WHERE id >= ? ORDER BY id LIMIT 1",
     ),
-    unfinished: db.prepare<[number, number], JobRow>(
-      `SELECT ${JOB_COLUMNS.join(", ")} FROM job WHERE id > ? AND state < ${FIRST_END} AND attached = 0 ORDER BY id LIMIT ?`,
+    descriptionSize: db
+      .prepare<[number], number>(`SELECT ${size} FROM description WHERE job = ?`)
+      .pluck(),
+    unfinished: db.prepare<[number, number], JobRow & { size: number | null }>(
+      `SELECT ${JOB_COLUMNS.join(", ")}, (SELECT ${size} FROM description WHERE job = id) AS size
+        FROM job WHERE id > ? AND state < ${FIRST_END} AND attached = 0 ORDER BY id LIMIT ?`,
     ),
     // The second condition lets it use the index of what has not ended.
     attachedRunning: db.prepare<[number], JobRow>(

@@ -64,7 +64,8 @@ export interface Usage {
 
 /** Jobs that had not ended, a part of them. */
 export interface Unfinished {
-  readonly jobs: readonly JobRow[];
+  /** With the sizes of their descriptions in bytes; null: there is none. */
+  readonly jobs: readonly (JobRow & { readonly size: number | null })[];
   /** Those of `jobs` that go on. */
   readonly attempts: readonly AttemptRow[];
   /** The id to go on after; null: that was all. */
@@ -75,6 +76,8 @@ export interface Unfinished {
 export interface JobsQueries {
   commit(changes: Changes): void;
   description(job: number): Uint8Array | null;
+  /** In bytes; 0 if there is none. */
+  descriptionSize(job: number): number;
   page(query: PageQuery): Page;
   job(id: number): JobWithAttempts | null;
   keyed(client: string, key: string): number | null;
