@@ -12,7 +12,7 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { DEFAULT_LIMITS, readCapFile, type SturdyRef } from "../../src/rpc/index.js";
 import { runScheduler } from "../../src/scheduler/main.js";
-import { DEFAULT_GUARD_RAILS } from "../../src/scheduler/services/client-limits.js";
+import { DEFAULT_CLIENT_LIMITS } from "../../src/scheduler/services/client-limits.js";
 import { DEFAULT_DURABLE_SETTINGS } from "../../src/scheduler/services/durable-settings.js";
 import { BlockMonitor } from "./blocks.js";
 
@@ -108,7 +108,7 @@ export async function beScheduler(directory: string, tls: boolean): Promise<void
       stateDir: join(directory, "state"),
       prometheus: undefined,
       defaultClients: [CLIENT],
-      guardRails: DEFAULT_GUARD_RAILS,
+      clientLimits: DEFAULT_CLIENT_LIMITS,
       durable: DEFAULT_DURABLE_SETTINGS,
       relayBytes: DEFAULT_LIMITS.outboundAbortBytes,
       liveness: { intervalMs: 30_000, timeoutMs: 30_000 },

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { sleep } from "../../src/async/sleep.js";
 import { DEFAULT_LIMITS } from "../../src/rpc/index.js";
 import { runScheduler } from "../../src/scheduler/main.js";
-import { DEFAULT_GUARD_RAILS } from "../../src/scheduler/services/client-limits.js";
+import { DEFAULT_CLIENT_LIMITS } from "../../src/scheduler/services/client-limits.js";
 import { DEFAULT_DURABLE_SETTINGS } from "../../src/scheduler/services/durable-settings.js";
 
 /** The capability files of a scheduler's secrets directory. */
@@ -49,7 +49,7 @@ export async function withOwnScheduler(
       prometheus:
         prometheusPort === undefined ? undefined : { host: undefined, port: prometheusPort },
       defaultClients: [],
-      guardRails: DEFAULT_GUARD_RAILS,
+      clientLimits: DEFAULT_CLIENT_LIMITS,
       durable: DEFAULT_DURABLE_SETTINGS,
       relayBytes: DEFAULT_LIMITS.outboundAbortBytes,
       liveness: { intervalMs: 30_000, timeoutMs: 30_000 },

@@ -2,6 +2,17 @@
  * Waiting that can be given up.
  */
 
+/** Resolves when the signal is aborted. The listener goes with that, or when `over` is aborted: then it never resolves. */
+export function aborted(signal: AbortSignal, over?: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else {
+      const options = { once: true, ...(over && { signal: over }) };
+      signal.addEventListener("abort", () => resolve(), options);
+    }
+  });
+}
+
 /**
  * The promise's outcome. Throws `reason()`, or else the signal's own reason, when that is aborted first; the promise is left
  * to itself then.

@@ -1,7 +1,7 @@
 /**
  * Waiting, and sharing the event loop's time.
  */
-export { unlessAborted } from "./abort.js";
+export { aborted, unlessAborted } from "./abort.js";
 export { alarm } from "./alarm.js";
 export { Backoff, type BackoffRange } from "./backoff.js";
 export { Condition } from "./condition.js";

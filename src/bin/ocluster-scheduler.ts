@@ -17,7 +17,7 @@ import {
 } from "../cli/index.js";
 import { feedWatchdog, interruptible, notifyServiceManager, UsageError } from "../console/index.js";
 import { DEFAULT_LIMITS } from "../rpc/limits.js";
-import { DEFAULT_GUARD_RAILS } from "../scheduler/services/client-limits.js";
+import { DEFAULT_CLIENT_LIMITS } from "../scheduler/services/client-limits.js";
 import { DEFAULT_DURABLE_SETTINGS } from "../scheduler/services/durable-settings.js";
 import { address, listenPort } from "./addresses.js";
 /**
@@ -106,28 +106,28 @@ const scheduler = command("ocluster-scheduler", "Queues build jobs and hands the
   .addOption(
     seldom(
       option("--max-queued-jobs <N>", "Jobs queued per client.", integer({ min: 1 })).default(
-        DEFAULT_GUARD_RAILS.queuedJobs,
+        DEFAULT_CLIENT_LIMITS.queuedJobs,
       ),
     ),
   )
   .addOption(
     seldom(
       option("--max-queued-size <SIZE>", "Their descriptions together.", size()).default(
-        DEFAULT_GUARD_RAILS.queuedBytes,
+        DEFAULT_CLIENT_LIMITS.queuedBytes,
       ),
     ),
   )
   .addOption(
     seldom(
       option("--max-job-size <SIZE>", "One job's description.", size()).default(
-        DEFAULT_GUARD_RAILS.jobBytes,
+        DEFAULT_CLIENT_LIMITS.jobBytes,
       ),
     ),
   )
   .addOption(
     seldom(
       option("--max-tickets <N>", "Tickets per connection.", integer({ min: 1 })).default(
-        DEFAULT_GUARD_RAILS.tickets,
+        DEFAULT_CLIENT_LIMITS.tickets,
       ),
     ),
   )
@@ -141,7 +141,7 @@ const scheduler = command("ocluster-scheduler", "Queues build jobs and hands the
   .addOption(
     seldom(
       option("--max-relay-total <SIZE>", "The same for all clients together.", size()).default(
-        DEFAULT_GUARD_RAILS.relayTotalBytes,
+        DEFAULT_CLIENT_LIMITS.relayTotalBytes,
       ),
     ),
   )
@@ -207,7 +207,7 @@ const scheduler = command("ocluster-scheduler", "Queues build jobs and hands the
           stateDir: options.stateDir,
           prometheus: options.listenPrometheus,
           defaultClients: options.defaultClients,
-          guardRails: {
+          clientLimits: {
             queuedJobs: options.maxQueuedJobs,
             queuedBytes: options.maxQueuedSize,
             jobBytes: options.maxJobSize,

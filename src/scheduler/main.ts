@@ -8,6 +8,7 @@
 
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { aborted } from "../async/index.js";
 import { describeOnSignal, logger } from "../console/index.js";
 import { rpcMetrics } from "../console/metrics.js";
 import {
@@ -24,7 +25,7 @@ import { makeDirectory } from "../system/index.js";
 import { lockState } from "../system/state-lock.js";
 import { MetricsServer } from "./metrics/http.js";
 import { SchedulerMetrics } from "./metrics/registry.js";
-import type { GuardRails } from "./services/client-limits.js";
+import type { ClientLimits } from "./services/client-limits.js";
 import { DurableJobs } from "./services/durable-jobs.js";
 import type { DurableSettings } from "./services/durable-settings.js";
 import { RelayLimit } from "./services/relay-limit.js";
@@ -47,7 +48,7 @@ export interface SchedulerConfig {
   readonly prometheus: { readonly host: string | undefined; readonly port: number } | undefined;
   /** Clients that are made if they do not exist. */
   readonly defaultClients: readonly string[];
-  readonly guardRails: GuardRails;
+  readonly clientLimits: ClientLimits;
   readonly durable: DurableSettings;
   /** Bytes that may wait for one peer which does not read. */
   readonly relayBytes: number;
@@ -118,14 +119,14 @@ async function serveWith(
   { config, durable, identity, metrics, store }: Parts,
   signal: AbortSignal,
 ): Promise<void> {
-  const { guardRails, liveness, pools, tls } = config;
+  const { clientLimits, liveness, pools, tls } = config;
   let address = config.publicAddress ?? config.listen;
   const scheduler = new Scheduler({
     pools,
     store,
     derivedId: (name) => identity.derivedId(name),
     sturdyRef: (id) => vat.sturdyRef({ address, tls }, id),
-    guardRails,
+    clientLimits,
     liveness,
     events: metrics,
     log,
@@ -134,7 +135,7 @@ async function serveWith(
   await durable.start(scheduler);
   metrics.watch(scheduler.pools.values());
   metrics.durable.watch(durable);
-  const relayLimit = new RelayLimit(guardRails.relayTotalBytes, log);
+  const relayLimit = new RelayLimit(clientLimits.relayTotalBytes, log);
   const vat: Vat = new Vat({
     identity,
     restore: (id, connection) => {
@@ -144,10 +145,10 @@ async function serveWith(
     metrics: rpcMetrics(metrics.registry, () => vat.connectionCount),
     limits: {
       // A client asks for the log and the result of a job as soon as it has submitted it, and waits for both.
-      callsInFlight: Math.max(DEFAULT_LIMITS.callsInFlight, 2 * guardRails.tickets),
+      callsInFlight: Math.max(DEFAULT_LIMITS.callsInFlight, 2 * clientLimits.tickets),
       // Of each it holds the ticket, the promise of the job and the job itself, and may keep the answers they came in.
-      exports: Math.max(DEFAULT_LIMITS.exports, 3 * guardRails.tickets),
-      unfinishedAnswers: Math.max(DEFAULT_LIMITS.unfinishedAnswers, 2 * guardRails.tickets),
+      exports: Math.max(DEFAULT_LIMITS.exports, 3 * clientLimits.tickets),
+      unfinishedAnswers: Math.max(DEFAULT_LIMITS.unfinishedAnswers, 2 * clientLimits.tickets),
       outboundAbortBytes: config.relayBytes,
       outboundCallBytes: Math.min(DEFAULT_LIMITS.outboundCallBytes, config.relayBytes / 2),
     },
@@ -219,11 +220,4 @@ async function writeCaps(
   }
   write("admin", derived("admin"));
   for (const pool of pools) write(`pool-${pool}`, derived(`pool-${pool}`));
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener("abort", () => resolve(), { once: true });
-  });
 }

@@ -6,13 +6,13 @@ import { join } from "node:path";
 import { expect, it } from "vitest";
 import { DEFAULT_LIMITS } from "../../src/rpc/limits.js";
 import { admissionLimits } from "../../src/rpc/net/admission-limits.js";
-import { DEFAULT_GUARD_RAILS } from "../../src/scheduler/services/client-limits.js";
+import { DEFAULT_CLIENT_LIMITS } from "../../src/scheduler/services/client-limits.js";
 import { DEFAULT_GIT_LIMITS } from "../../src/worker/context/git-limits.js";
 
 const FILES: Readonly<Record<string, object>> = {
   "src/rpc/limits.ts": DEFAULT_LIMITS,
   "src/rpc/net/admission-limits.ts": admissionLimits({}, Number.POSITIVE_INFINITY),
-  "src/scheduler/services/client-limits.ts": DEFAULT_GUARD_RAILS,
+  "src/scheduler/services/client-limits.ts": DEFAULT_CLIENT_LIMITS,
   "src/worker/context/git-limits.ts": DEFAULT_GIT_LIMITS,
 };
 

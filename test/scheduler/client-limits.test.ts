@@ -8,9 +8,9 @@ let network: Network;
 
 afterEach(() => network.stop());
 
-describe("guard rails", () => {
+describe("limits of a client", () => {
   it("limit a client's queued jobs, and say so", async () => {
-    network = await Network.start({ guardRails: { queuedJobs: 2 } });
+    network = await Network.start({ clientLimits: { queuedJobs: 2 } });
     const alice = await network.client("alice");
     const submitted = [alice.submit("one"), alice.submit("two"), alice.submit("three")];
     await expect(submitted[2]!.result).rejects.toMatchObject({
@@ -25,7 +25,7 @@ describe("guard rails", () => {
 
   it("limit the size of a description, of all of a client's, and the tickets of a connection", async () => {
     network = await Network.start({
-      guardRails: { jobBytes: 1000, queuedBytes: 1500, tickets: 3 },
+      clientLimits: { jobBytes: 1000, queuedBytes: 1500, tickets: 3 },
     });
     const alice = await network.client("alice");
     const bob = await network.client("bob");

@@ -1,7 +1,7 @@
 /** The names that clients can have, and what is kept of those that are removed. */
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { RpcError } from "../../src/rpc/index.js";
-import { DEFAULT_GUARD_RAILS } from "../../src/scheduler/services/client-limits.js";
+import { DEFAULT_CLIENT_LIMITS } from "../../src/scheduler/services/client-limits.js";
 import { Clients } from "../../src/scheduler/services/clients.js";
 import { Store } from "../../src/scheduler/state/store.js";
 
@@ -10,7 +10,7 @@ let clients: Clients;
 
 beforeEach(() => {
   store = Store.open(":memory:");
-  clients = new Clients(store.sturdyRefs, DEFAULT_GUARD_RAILS);
+  clients = new Clients(store.sturdyRefs, DEFAULT_CLIENT_LIMITS);
 });
 
 afterEach(() => store.close());

@@ -534,7 +534,7 @@ describe("a scheduler that is killed", () => {
 
 describe("limits", () => {
   it("a client has so many jobs that have not ended", async () => {
-    await start({ guardRails: { queuedJobs: 2 } });
+    await start({ clientLimits: { queuedJobs: 2 } });
     const alice = await network.client("alice");
     await alice.submitDurable("one", { key: "k" });
     const second = await alice.submitDurable("two");
@@ -545,7 +545,7 @@ describe("limits", () => {
   });
 
   it("their descriptions have so many bytes together, also after a restart", async () => {
-    const limits = { guardRails: { queuedBytes: 5000 } };
+    const limits = { clientLimits: { queuedBytes: 5000 } };
     await start(limits);
     const alice = await network.client("alice");
     const spec = "x".repeat(2000);
@@ -563,7 +563,7 @@ describe("limits", () => {
   });
 
   it("a description has so many bytes", async () => {
-    await start({ guardRails: { jobBytes: 1000 } });
+    await start({ clientLimits: { jobBytes: 1000 } });
     const alice = await network.client("alice");
     await expect(alice.submitDurable("x".repeat(2000))).rejects.toThrow("the limit is 1000");
   });

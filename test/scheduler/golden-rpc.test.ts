@@ -5,7 +5,7 @@
 import { readFileSync } from "node:fs";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { Connection, Identity, memoryTransportPair, SturdyRef } from "../../src/rpc/index.js";
-import { DEFAULT_GUARD_RAILS } from "../../src/scheduler/services/client-limits.js";
+import { DEFAULT_CLIENT_LIMITS } from "../../src/scheduler/services/client-limits.js";
 import { Scheduler } from "../../src/scheduler/services/scheduler.js";
 import { Store } from "../../src/scheduler/state/store.js";
 import { describeStream, messages } from "../rpc/support/describe.js";
@@ -165,7 +165,7 @@ beforeEach(() => {
     store,
     derivedId: (name) => identity.derivedId(name),
     sturdyRef: (id) => new SturdyRef({ kind: "tcp", host: "127.0.0.1", port: 9556 }, undefined, id),
-    guardRails: DEFAULT_GUARD_RAILS,
+    clientLimits: DEFAULT_CLIENT_LIMITS,
     liveness: { intervalMs: 1_000_000, timeoutMs: 1_000_000 },
     events: { started: () => {}, finished: () => {} },
     log: silentLog(),

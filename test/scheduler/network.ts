@@ -31,8 +31,8 @@ import {
   Vat,
 } from "../../src/rpc/index.js";
 import {
-  DEFAULT_GUARD_RAILS,
-  type GuardRails,
+  type ClientLimits,
+  DEFAULT_CLIENT_LIMITS,
 } from "../../src/scheduler/services/client-limits.js";
 import type { PoolEvents } from "../../src/scheduler/services/cluster-pool.js";
 import { DurableJobs } from "../../src/scheduler/services/durable-jobs.js";
@@ -46,7 +46,7 @@ import { countLeaks } from "../support/leaks.js";
 
 export interface NetworkOptions {
   readonly pools?: readonly string[];
-  readonly guardRails?: Partial<GuardRails>;
+  readonly clientLimits?: Partial<ClientLimits>;
   readonly liveness?: LivenessOptions;
   readonly store?: Store;
   readonly events?: PoolEvents;
@@ -95,7 +95,7 @@ export class Network {
       store,
       derivedId: (name) => identity.derivedId(name),
       sturdyRef: (id) => vat.sturdyRef(listener, id),
-      guardRails: { ...DEFAULT_GUARD_RAILS, ...options.guardRails },
+      clientLimits: { ...DEFAULT_CLIENT_LIMITS, ...options.clientLimits },
       // By default nobody is probed during a test.
       liveness: options.liveness ?? { intervalMs: 1_000_000, timeoutMs: 1_000_000 },
       events: options.events ?? {

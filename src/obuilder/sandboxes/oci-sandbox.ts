@@ -13,6 +13,7 @@ import type { Socket } from "node:net";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
+import { aborted } from "../../async/index.js";
 import {
   endingText,
   mountEnv,
@@ -276,12 +277,4 @@ async function pump(output: Readable, io: SandboxIo): Promise<void> {
   for await (const chunk of output.iterator({ destroyOnReturn: false })) {
     await io.log.write(chunk as Buffer);
   }
-}
-
-/** Resolves when the signal is aborted; the listener goes when `over` is. */
-function aborted(signal: AbortSignal, over: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener("abort", () => resolve(), { once: true, signal: over });
-  });
 }

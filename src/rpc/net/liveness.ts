@@ -2,7 +2,7 @@
  * Finding peers that stopped answering though their connection lives: a frozen process, a dead machine behind a proxy, a
  * deadlocked event loop. TCP's own keepalive is answered by the peer's kernel and does not notice.
  */
-import { timeout } from "../../async/index.js";
+import { deferred, timeout } from "../../async/index.js";
 import type { Connection } from "../connection/connection.js";
 import { RpcError } from "../errors.js";
 
@@ -23,16 +23,14 @@ const PROBE_ID = Buffer.from("liveness probe");
 /** Whether the peer answers within `timeoutMs`. False at once if the connection has ended. Never rejects. */
 export async function answers(connection: Connection, timeoutMs: number): Promise<boolean> {
   using service = connection.bootstrap(PROBE_ID);
-  let stopTimer!: () => void;
-  const late = new Promise<boolean>((resolve) => {
-    stopTimer = timeout(timeoutMs, () => resolve(false));
-  });
+  const late = deferred<boolean>();
+  const stopTimer = timeout(timeoutMs, () => late.resolve(false));
   const answered = service.whenResolved().then(
     () => true,
     () => connection.error === undefined,
   );
   try {
-    return await Promise.race([answered, late]);
+    return await Promise.race([answered, late.promise]);
   } finally {
     stopTimer();
   }

@@ -6,7 +6,7 @@ import { RpcError } from "../../rpc/index.js";
 import { quoted } from "../../text/index.js";
 import { ShardedMap } from "../jobs/sharded-map.js";
 import type { JobRecord } from "../jobs/types.js";
-import type { GuardRails } from "./client-limits.js";
+import type { ClientLimits } from "./client-limits.js";
 
 interface Sum {
   jobs: number;
@@ -37,7 +37,11 @@ export class ActiveJobs {
   }
 
   /** Why (as "overloaded") the client cannot have one more, with a description of so many bytes; null if it can. */
-  refusal(client: string, bytes: number, { queuedBytes, queuedJobs }: GuardRails): RpcError | null {
+  refusal(
+    client: string,
+    bytes: number,
+    { queuedBytes, queuedJobs }: ClientLimits,
+  ): RpcError | null {
     const active = this.of(client);
     const who = `Client ${quoted(client)}`;
     if (active.jobs >= queuedJobs) {

@@ -6,7 +6,7 @@ import { RpcError } from "../../rpc/errors.js";
 import { quoted } from "../../text/index.js";
 import type { MemoryRelease } from "./memory-release.js";
 
-export interface GuardRails {
+export interface ClientLimits {
   /** Jobs that a client may have queued, in all pools together. */
   readonly queuedJobs: number;
   /** Bytes that the descriptions of its queued jobs may have together. */
@@ -21,7 +21,7 @@ export interface GuardRails {
 
 const MIB = 1024 * 1024;
 
-export const DEFAULT_GUARD_RAILS: GuardRails = {
+export const DEFAULT_CLIENT_LIMITS: ClientLimits = {
   // A million jobs is the most that anybody is known to have queued at once.
   queuedJobs: 1_500_000,
   queuedBytes: 2048 * MIB,
@@ -52,7 +52,7 @@ export class QueueAccount {
 
   constructor(
     private readonly client: string,
-    private readonly limits: GuardRails,
+    private readonly limits: ClientLimits,
   ) {}
 
   /** Nothing is queued. */
@@ -95,7 +95,7 @@ export class TicketAccount {
 
   /** `memory` counts those of all connections. */
   constructor(
-    private readonly limits: GuardRails,
+    private readonly limits: ClientLimits,
     private readonly memory: MemoryRelease,
   ) {}
 

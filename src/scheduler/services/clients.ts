@@ -5,7 +5,7 @@ import { createHash } from "node:crypto";
 import { freshId, RpcError } from "../../rpc/index.js";
 import { quoted } from "../../text/index.js";
 import type { SturdyRefs } from "../state/sturdy-refs.js";
-import { type GuardRails, QueueAccount } from "./client-limits.js";
+import { type ClientLimits, QueueAccount } from "./client-limits.js";
 
 /** The type of clients' sturdy refs in the database. */
 const TYPE = "ocluster-client";
@@ -35,7 +35,7 @@ export class Clients {
 
   constructor(
     private readonly store: SturdyRefs,
-    private readonly guardRails: GuardRails,
+    private readonly clientLimits: ClientLimits,
   ) {}
 
   /** Makes a new client, and returns its secret. Throws an `RpcError` (failed) if the id is none, or taken. */
@@ -89,7 +89,7 @@ export class Clients {
   private accountOf(client: string): QueueAccount {
     let account = this.accounts.get(client);
     if (!account) {
-      account = new QueueAccount(client, this.guardRails);
+      account = new QueueAccount(client, this.clientLimits);
       this.accounts.set(client, account);
     }
     return account;

@@ -5,13 +5,13 @@ import { cacheHintBytes, cacheHintOf, type DurableSubmission } from "../../api/i
 import { type DetachedPointer, RpcError } from "../../rpc/index.js";
 import type { EndState, JobRecord, Past, Submission } from "../jobs/types.js";
 import { STATES } from "../state/jobs-schema.js";
-import { checkHint, type GuardRails } from "./client-limits.js";
+import { type ClientLimits, checkHint } from "./client-limits.js";
 import type { DurableJobs } from "./durable-jobs.js";
 
 /** Submits a job in the client's name; takes `submitted.descr`. Rejects with an `RpcError` that says what is wrong. */
 export async function submitDurable(
   jobs: DurableJobs,
-  limits: GuardRails,
+  limits: ClientLimits,
   client: string,
   submitted: DurableSubmission.SubmittedDurableJob,
 ): Promise<DurableSubmission.DurableSubmitted> {
@@ -41,7 +41,7 @@ export async function submitDurable(
 }
 
 function readSubmission(
-  { jobBytes }: GuardRails,
+  { jobBytes }: ClientLimits,
   client: string,
   { descr, options, pool, urgent }: DurableSubmission.SubmittedDurableJob,
 ): Submission {

@@ -6,7 +6,7 @@ import { RpcError } from "../../rpc/index.js";
 import type { Past } from "../jobs/types.js";
 import type { RecordedJob } from "../state/job-records.js";
 import type { PageQuery } from "../state/jobs-messages.js";
-import type { GuardRails } from "./client-limits.js";
+import type { ClientLimits } from "./client-limits.js";
 import type { DurableJobs } from "./durable-jobs.js";
 import { lookUp } from "./durable-submissions.js";
 import { logPage } from "./log-reader.js";
@@ -22,7 +22,7 @@ export class JobDesk implements Api.JobRecordsService {
   /** @param client whose jobs; null: everybody's */
   constructor(
     private readonly jobs: DurableJobs,
-    private readonly limits: GuardRails,
+    private readonly limits: ClientLimits,
     private readonly client: string | null,
   ) {}
 

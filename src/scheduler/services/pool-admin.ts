@@ -2,7 +2,7 @@
  * What administrators can do with a pool.
  */
 import { type PoolAdmin, type PoolMonitor, Worker } from "../../api/index.js";
-import { Slices } from "../../async/index.js";
+import { deferred, Slices, unlessAborted } from "../../async/index.js";
 import type { Logger } from "../../console/index.js";
 import { DEFAULT_LIMITS, RpcError } from "../../rpc/index.js";
 import { quoted } from "../../text/index.js";
@@ -153,24 +153,23 @@ export class ClusterPoolAdmin implements PoolAdmin.PoolAdminService {
   }
 
   /** Fulfilled when another session has the session's name; rejects if that takes too long. */
-  private returned(session: WorkerSession): Promise<void> {
+  private async returned(session: WorkerSession): Promise<void> {
     const { pool, restartTimeoutMs = RESTART_TIMEOUT_MS } = this.options;
-    return new Promise((resolve, reject) => {
-      const finish = () => {
-        clearTimeout(timer);
-        stop();
-        resolve();
-      };
-      const timer = setTimeout(() => {
-        stop();
-        reject(new RpcError("failed", "Timeout waiting for worker to reconnect!"));
-      }, restartTimeoutMs);
-      const stop = pool.onJoined(({ name }) => {
-        if (name === session.name) finish();
-      });
-      const present = pool.workers.get(session.name);
-      if (present && present !== session) finish();
+    const present = pool.workers.get(session.name);
+    if (present && present !== session) return;
+    const returned = deferred();
+    const stop = pool.onJoined(({ name }) => {
+      if (name === session.name) returned.resolve();
     });
+    const timer = setTimeout(() => {
+      returned.reject(new RpcError("failed", "Timeout waiting for worker to reconnect!"));
+    }, restartTimeoutMs);
+    try {
+      await returned.promise;
+    } finally {
+      clearTimeout(timer);
+      stop();
+    }
   }
 }
 
@@ -192,20 +191,14 @@ async function* runningJobs(
   }
 }
 
-function jobFinished(worker: PoolWorker<PoolJob>, signal?: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const stop = worker.onJobFinished(() => {
-      stop();
-      signal?.removeEventListener("abort", abort);
-      resolve();
-    });
-    const abort = () => {
-      stop();
-      reject(signal!.reason);
-    };
-    if (signal?.aborted) abort();
-    else signal?.addEventListener("abort", abort, { once: true });
-  });
+async function jobFinished(worker: PoolWorker<PoolJob>, signal?: AbortSignal): Promise<void> {
+  const finished = deferred();
+  const stop = worker.onJobFinished(() => finished.resolve());
+  try {
+    await unlessAborted(finished.promise, signal);
+  } finally {
+    stop();
+  }
 }
 
 /** Fulfilled when the worker has gone to restart. */

@@ -21,7 +21,7 @@ import {
 } from "../../rpc/index.js";
 import { compareNames, quoted } from "../../text/index.js";
 import type { Store } from "../state/store.js";
-import { type GuardRails, TicketAccount } from "./client-limits.js";
+import { type ClientLimits, TicketAccount } from "./client-limits.js";
 import { type Access, Clients } from "./clients.js";
 import { ClusterPool, type PoolEvents } from "./cluster-pool.js";
 import type { DurableJobs } from "./durable-jobs.js";
@@ -39,7 +39,7 @@ export interface SchedulerOptions {
   derivedId(name: string): Uint8Array;
   /** Where a service of this scheduler is found. */
   sturdyRef(id: Uint8Array): SturdyRef;
-  readonly guardRails: GuardRails;
+  readonly clientLimits: ClientLimits;
   readonly liveness: LivenessOptions;
   readonly events: PoolEvents;
   readonly log: Logger;
@@ -59,8 +59,8 @@ export class Scheduler {
   private readonly memory = new MemoryRelease();
 
   constructor(private readonly options: SchedulerOptions) {
-    const { clock = () => Date.now() / 1000, derivedId, guardRails, log, store } = options;
-    this.clients = new Clients(store.sturdyRefs, guardRails);
+    const { clock = () => Date.now() / 1000, derivedId, clientLimits, log, store } = options;
+    this.clients = new Clients(store.sturdyRefs, clientLimits);
     const deferredWork = new DeferredWork((error) => log.error(`Cannot clear up: ${error}`));
     const pools = new Map<string, ClusterPool>();
     for (const name of [...options.pools].sort(compareNames)) {
@@ -120,7 +120,7 @@ export class Scheduler {
   }
 
   private admin(connection: Connection | undefined): Capability {
-    const { durable, guardRails } = this.options;
+    const { durable, clientLimits } = this.options;
     const service: Admin.AdminService = {
       pools: () => [...this.pools.keys()],
       pool: (name) => this.poolAdmin(name),
@@ -130,7 +130,7 @@ export class Scheduler {
     };
     return Admin.local(
       service,
-      durable && JobRecords.jobRecordsMethods(new JobDesk(durable, guardRails, null)),
+      durable && JobRecords.jobRecordsMethods(new JobDesk(durable, clientLimits, null)),
     );
   }
 
@@ -148,16 +148,16 @@ export class Scheduler {
     connection: Connection | undefined,
   ): Capability {
     const { pools } = this;
-    const { durable, guardRails } = this.options;
+    const { durable, clientLimits } = this.options;
     const sturdyRef = this.options.sturdyRef(secret);
     const ticketAccount = this.ticketAccountOf(connection);
-    return submissionService({ access, pools, sturdyRef, ticketAccount, guardRails, durable });
+    return submissionService({ access, pools, sturdyRef, ticketAccount, clientLimits, durable });
   }
 
   private ticketAccountOf(connection: Connection | undefined): TicketAccount {
     const known = connection && this.ticketAccounts.get(connection);
     if (known) return known;
-    const account = new TicketAccount(this.options.guardRails, this.memory);
+    const account = new TicketAccount(this.options.clientLimits, this.memory);
     if (connection) this.ticketAccounts.set(connection, account);
     return account;
   }

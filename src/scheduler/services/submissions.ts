@@ -10,7 +10,7 @@ import {
   type SturdyRef,
 } from "../../rpc/index.js";
 import { quoted } from "../../text/index.js";
-import type { GuardRails, TicketAccount } from "./client-limits.js";
+import type { ClientLimits, TicketAccount } from "./client-limits.js";
 import type { Access } from "./clients.js";
 import type { ClusterPool } from "./cluster-pool.js";
 import type { DurableJobs } from "./durable-jobs.js";
@@ -24,7 +24,7 @@ export interface SubmissionOptions {
   readonly ticketAccount: TicketAccount;
   /** Where the service can be had again. */
   readonly sturdyRef: SturdyRef;
-  readonly guardRails: GuardRails;
+  readonly clientLimits: ClientLimits;
   /** Undefined where there are no durable jobs. */
   readonly durable: DurableJobs | undefined;
 }
@@ -50,11 +50,11 @@ export function submissionService(options: SubmissionOptions): Capability {
 
 /** What a client's service can do beyond the shared contract. */
 function durableMethods(
-  { access, guardRails, pools }: SubmissionOptions,
+  { access, clientLimits, pools }: SubmissionOptions,
   durable: DurableJobs,
 ): MethodEntry[] {
   const { client } = access;
-  const desk = new JobDesk(durable, guardRails, client);
+  const desk = new JobDesk(durable, clientLimits, client);
   const check = () => {
     if (access.revoked) throw accessRevoked();
     return desk;
@@ -63,7 +63,7 @@ function durableMethods(
     ...DurableSubmission.durableSubmissionMethods({
       submitDurable: async (job) => {
         if (!access.revoked && pools.has(job.pool)) {
-          return submitDurable(durable, guardRails, client, job);
+          return submitDurable(durable, clientLimits, client, job);
         }
         job.descr.release();
         throw access.revoked ? accessRevoked() : unknownPool(job.pool, pools);

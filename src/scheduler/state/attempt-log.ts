@@ -4,6 +4,7 @@
  * Its states: *growing*; *writing* (its tail so far is on its way to disk, and it grows on behind that); *closed*: it is
  * whole, and readers at its end are told so. Readers of earlier bytes go on until they are through.
  */
+import { Condition } from "../../async/index.js";
 import type { LogPiece } from "./jobs-messages.js";
 
 /** What one page has at most, in bytes: what clients made for the contract expect. */
@@ -42,7 +43,8 @@ export class AttemptLog {
   private tail: Uint8Array[] = [];
   private tailBytes = 0;
   private isClosed = false;
-  private readonly readers = new Set<() => void>();
+  /** There is more of it, or it is closed. */
+  private readonly grown = new Condition();
 
   constructor(private readonly options: AttemptLogOptions) {
     this.job = options.job;
@@ -71,7 +73,7 @@ export class AttemptLog {
     if (data.length === 0) return;
     this.tail.push(data);
     this.tailBytes += data.length;
-    this.wake();
+    this.grown.notify();
     this.options.onTail(this.tailBytes);
   }
 
@@ -82,14 +84,14 @@ export class AttemptLog {
   async close(): Promise<void> {
     if (this.tailSize > 0) await this.options.write();
     this.isClosed = true;
-    this.wake();
+    this.grown.notify();
     this.options.onClosed();
   }
 
   /** Nobody adds to it for now; it is not whole. Its readers are told that it has ended. */
   abandon(): void {
     this.isClosed = true;
-    this.wake();
+    this.grown.notify();
     this.options.onClosed();
   }
 
@@ -104,7 +106,7 @@ export class AttemptLog {
     signal?: AbortSignal,
   ): Promise<{ data: Uint8Array; next: number }> {
     const from = start < 0 ? Math.max(0, this.length + start) : start;
-    while (follow && from >= this.length && !this.isClosed) await this.growth(signal);
+    while (follow && from >= this.length && !this.isClosed) await this.grown.wait(signal);
     if (from > this.length) throw new RangeError("Start value out of range!");
     const data =
       from < this.writtenLength ? await this.fromPieces(from) : Buffer.from(this.inMemory(from));
@@ -166,23 +168,5 @@ export class AttemptLog {
       start += block.length;
     }
     return new Uint8Array(0);
-  }
-
-  private growth(signal: AbortSignal | undefined): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const done = (): void => {
-        this.readers.delete(done);
-        signal?.removeEventListener("abort", done);
-        if (signal?.aborted) reject(signal.reason);
-        else resolve();
-      };
-      this.readers.add(done);
-      signal?.addEventListener("abort", done);
-      if (signal?.aborted) done();
-    });
-  }
-
-  private wake(): void {
-    for (const reader of [...this.readers]) reader();
   }
 }
