@@ -35,6 +35,7 @@ struct Subject {
     pool @0 :Void;         # the queued job that is next
     worker @1 :Text;       # a worker that is connected or was
     client @2 :Text;       # the first of this client's queued jobs
+    job @3 :UInt64;        # a durable job that has not ended
   }
 }
 
@@ -66,6 +67,8 @@ struct Obstacle {
   capacity @7 :UInt32;
   ahead @8 :UInt32;
   seconds @9 :Float64;
+  job @10 :UInt64;
+  jobs @11 :UInt32;
 
   enum Kind {
     unknown @0;            # none of these; a later version's
@@ -78,6 +81,11 @@ struct Obstacle {
     reserved @7;           # waits for this `worker`, which has so many `seconds` of work queued
     disconnected @8;       # the worker is not connected; `adminPause` as it was left
     idle @9;               # the worker has asked for a job, and none is queued for it
+    # Of durable jobs that are not queued:
+    after @10;             # waits until so many `jobs` have succeeded, `job` among them
+    pause @11;             # its next attempt is due in so many `seconds`
+    running @12;           # it runs on this `worker`
+    outOfTouch @13;        # it runs on this `worker` as far as is known, which is out of touch
   }
 }
 

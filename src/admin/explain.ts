@@ -1,4 +1,4 @@
-/** `explain`: why the next job of a pool or a client does not run, or a worker is given none. */
+/** `explain`: why the next job of a pool or a client does not run, or a durable one, or a worker is given none. */
 import { Admin, PoolMonitor } from "../api/index.js";
 import { CommandFailed } from "../console/index.js";
 import { type Capability, RpcError } from "../rpc/index.js";
@@ -15,11 +15,11 @@ export interface ExplainOptions {
 export async function explain(
   admin: Capability,
   poolName: string,
-  worker: string | undefined,
+  name: string | undefined,
   { client, json }: ExplainOptions,
 ): Promise<void> {
   using pool = Admin.pool(admin, poolName);
-  const subject = subjectOf(worker, client);
+  const subject = subjectOf(name, client);
   const told = await PoolMonitor.explain(pool, subject).catch((error) => {
     if (!(error instanceof RpcError && error.kind === "unimplemented")) throw error;
     throw new CommandFailed(
@@ -30,11 +30,16 @@ export async function explain(
   else printLine(explanationText(subject, told).join("\n"));
 }
 
-function subjectOf(worker: string | undefined, client: string | undefined): PoolMonitor.Subject {
-  if (worker !== undefined && client !== undefined) {
+/** @param name a worker's; or digits, a durable job's number */
+function subjectOf(name: string | undefined, client: string | undefined): PoolMonitor.Subject {
+  if (name !== undefined && client !== undefined) {
     throw new CommandFailed("Name a worker or a client (--client), not both.");
   }
-  if (worker !== undefined) return { kind: "worker", worker };
+  if (name !== undefined) {
+    return /^\d{1,15}$/.test(name)
+      ? { kind: "job", job: Number(name) }
+      : { kind: "worker", worker: name };
+  }
   return client === undefined ? { kind: "pool" } : { kind: "client", client };
 }
 
@@ -45,6 +50,10 @@ export function explanationText(
 ): string[] {
   const reasons = obstacles.map((obstacle) => `- ${describeObstacle(obstacle)}`);
   const next = job ? `Next: ${describeJob(job)}` : "No job is queued.";
+  if (subject.kind === "job") {
+    const what = `Job ${subject.job}`;
+    return job ? [`${what}: ${describeJob(job)}`, ...reasons] : [`${what}:`, ...reasons];
+  }
   if (subject.kind !== "worker") {
     if (!job) return [next];
     return [next, ...(reasons.length > 0 ? reasons : ["Nothing keeps it from being started."])];

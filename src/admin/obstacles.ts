@@ -30,6 +30,17 @@ export function describeObstacle(obstacle: PoolMonitor.Obstacle): string {
       return `it is not connected${obstacle.adminPause ? ", and paused by an administrator" : ""}`;
     case "idle":
       return "it waits for a job, and none is queued for it";
+    case "after": {
+      const { job, jobs } = obstacle;
+      const others = jobs > 1 ? ` and ${jobs - 1} more have` : " has";
+      return `it is queued when job ${job}${others} succeeded`;
+    }
+    case "pause":
+      return `its next attempt is due in ${roughDuration(obstacle.seconds)}`;
+    case "running":
+      return `it is with worker ${quoted(obstacle.worker)}`;
+    case "outOfTouch":
+      return `it is with worker ${quoted(obstacle.worker)}, which is out of touch and is waited for`;
     case "unknown":
       return 'for a reason that this "ocluster-admin" does not know; use a newer one';
   }

@@ -10,11 +10,12 @@ import {
 } from "./generated/extensions.js";
 import { type QueuePlace, readPlace, writePlace } from "./ticket.js";
 
-/** What is asked about: a worker, a client's first queued job, or neither: the pool's. */
+/** What is asked about: a worker, a client's first queued job, a durable job by its number, or none of them: the pool's first. */
 export type Subject =
   | { readonly kind: "pool" }
   | { readonly kind: "worker"; readonly worker: string }
-  | { readonly kind: "client"; readonly client: string };
+  | { readonly kind: "client"; readonly client: string }
+  | { readonly kind: "job"; readonly job: number };
 
 /** Why workers are given no jobs. */
 export interface PauseReasons {
@@ -48,6 +49,13 @@ export type Obstacle =
   | { readonly kind: "disconnected"; readonly adminPause: boolean }
   /** The worker has asked for a job, and none is queued for it. */
   | { readonly kind: "idle" }
+  /** It waits until so many jobs have succeeded, `job` among them. */
+  | { readonly kind: "after"; readonly job: number; readonly jobs: number }
+  /** Its next attempt is due. */
+  | { readonly kind: "pause"; readonly seconds: number }
+  | { readonly kind: "running"; readonly worker: string }
+  /** It runs on this worker as far as is known, which is out of touch. */
+  | { readonly kind: "outOfTouch"; readonly worker: string }
   /** What a later version may add. */
   | { readonly kind: "unknown" };
 
@@ -62,7 +70,7 @@ export interface WaitingJob {
 }
 
 export interface Explanation {
-  /** The job in question; of a worker, the one that it would be given next. Null: none is queued. */
+  /** The queued job in question; of a worker, the one that it would be given next. Null: none is queued. */
   readonly job: WaitingJob | null;
   /** What weighs most comes first. */
   readonly obstacles: readonly Obstacle[];
@@ -71,6 +79,7 @@ export interface Explanation {
 export function writeSubject(wire: WireSubject, subject: Subject): void {
   if (subject.kind === "worker") wire.worker = subject.worker;
   else if (subject.kind === "client") wire.client = subject.client;
+  else if (subject.kind === "job") wire.job = BigInt(subject.job);
   else wire.pool = true;
 }
 
@@ -83,6 +92,8 @@ export function readSubject(wire: WireSubject): Subject | null {
       return { kind: "worker", worker: wire.worker };
     case Subject_Which.CLIENT:
       return { kind: "client", client: wire.client };
+    case Subject_Which.JOB:
+      return { kind: "job", job: Number(wire.job) };
     default:
       return null;
   }
@@ -119,6 +130,10 @@ const KINDS: Record<Obstacle["kind"], (typeof Kind)[keyof typeof Kind]> = {
   reserved: Kind.RESERVED,
   disconnected: Kind.DISCONNECTED,
   idle: Kind.IDLE,
+  after: Kind.AFTER,
+  pause: Kind.PAUSE,
+  running: Kind.RUNNING,
+  outOfTouch: Kind.OUT_OF_TOUCH,
 };
 
 /** A list of obstacles on the wire; each kind's fields are those of the same names. */
@@ -127,8 +142,10 @@ interface WireObstacles extends Iterable<WireObstacle> {
 }
 
 export function writeObstacles(wire: WireObstacles, obstacles: readonly Obstacle[]): void {
-  for (const [index, { kind, ...fields }] of obstacles.entries()) {
-    Object.assign(wire.get(index), fields).kind = KINDS[kind];
+  for (const [index, obstacle] of obstacles.entries()) {
+    const { kind, ...fields } = obstacle;
+    const job = obstacle.kind === "after" && { job: BigInt(obstacle.job) };
+    Object.assign(wire.get(index), { ...fields, ...job }).kind = KINDS[kind];
   }
 }
 
@@ -159,6 +176,14 @@ function readObstacle(wire: WireObstacle): Obstacle {
       return { kind: "disconnected", adminPause };
     case Kind.IDLE:
       return { kind: "idle" };
+    case Kind.AFTER:
+      return { kind: "after", job: Number(wire.job), jobs: wire.jobs };
+    case Kind.PAUSE:
+      return { kind: "pause", seconds };
+    case Kind.RUNNING:
+      return { kind: "running", worker };
+    case Kind.OUT_OF_TOUCH:
+      return { kind: "outOfTouch", worker };
     default:
       return { kind: "unknown" };
   }

@@ -109,15 +109,16 @@ const explain = adminCommand("explain", "Say why a job does not run, or a worker
   "explain linux-x86_64",
   "explain --client=alice linux-x86_64",
   "explain linux-x86_64 my-host",
+  "explain linux-x86_64 17",
 ])
   .addOption(option("--client <ID>", "About this client's first queued job.", utf8Name))
   .option("--json", "Print JSON.", false)
   .argument("<POOL>", "The pool; without more, about the job that is next.")
-  .argument("[WORKER]", "About a worker of the pool.")
-  .action((pool, worker, options) =>
+  .argument("[WORKER|JOB]", "About a worker of the pool, or a durable job by its number.")
+  .action((pool, name, options) =>
     withAdmin(options, async (admin) => {
       const { explain } = await import("../admin/index.js");
-      await explain(admin, pool, worker, options);
+      await explain(admin, pool, name, options);
     }),
   );
 // "ex" means "exec".

@@ -37,6 +37,14 @@ test.each<[PoolMonitor.Obstacle, string]>([
     "it is not connected, and paused by an administrator",
   ],
   [{ kind: "idle" }, "it waits for a job, and none is queued for it"],
+  [{ kind: "after", job: 12, jobs: 1 }, "it is queued when job 12 has succeeded"],
+  [{ kind: "after", job: 12, jobs: 3 }, "it is queued when job 12 and 2 more have succeeded"],
+  [{ kind: "pause", seconds: 60 }, "its next attempt is due in 60s"],
+  [{ kind: "running", worker: "w" }, 'it is with worker "w"'],
+  [
+    { kind: "outOfTouch", worker: "w" },
+    'it is with worker "w", which is out of touch and is waited for',
+  ],
   [{ kind: "unknown" }, 'for a reason that this "ocluster-admin" does not know; use a newer one'],
 ])("%j", (obstacle, text) => {
   expect(describeObstacle(obstacle)).toBe(text);
@@ -51,6 +59,10 @@ test("what is next comes first, then what keeps it", () => {
   const busy = { kind: "idle" } as const;
   expect(explanationText({ kind: "pool" }, { job, obstacles: [busy] })).toEqual([
     next,
+    "- it waits for a job, and none is queued for it",
+  ]);
+  expect(explanationText({ kind: "job", job: 17 }, { job, obstacles: [busy] })).toEqual([
+    next.replace("Next", "Job 17"),
     "- it waits for a job, and none is queued for it",
   ]);
   expect(explanationText({ kind: "pool" }, { job: null, obstacles: [] })).toEqual([

@@ -3,7 +3,7 @@ import { cpSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { Admin, JobRecords, Ticket } from "../../src/api/index.js";
+import { Admin, JobRecords, PoolMonitor, Ticket } from "../../src/api/index.js";
 import { Identity, RpcError } from "../../src/rpc/index.js";
 import { Store } from "../../src/scheduler/state/store.js";
 import { Network, type NetworkOptions, type TestClient, TestJob, untilRecord } from "./network.js";
@@ -203,6 +203,27 @@ describe("a durable job", () => {
     expect(state).toBe("cancelled");
     expect(reason).toContain("client was removed");
     expect(attempts).toMatchObject([{ outcome: "lost" }]);
+  });
+
+  it("is explained by its number, in whatever state", async () => {
+    await start();
+    const alice = await network.client("alice");
+    const pool = await network.poolAdmin();
+    const explain = (job: number) => PoolMonitor.explain(pool, { kind: "job", job });
+    const id = await alice.submitDurable("one", { hint: "h", retries: 1, retryDelay: 60 });
+    const next = await alice.submitDurable("two", { after: [id] });
+    const noWorkers = { kind: "noWorkers", workers: 0 };
+    expect(await explain(id)).toMatchObject({ job: { label: "h" }, obstacles: [noWorkers] });
+    const after = { kind: "after", job: id, jobs: 1 };
+    expect(await explain(next)).toEqual({ job: null, obstacles: [after] });
+    const worker = await network.worker("w1");
+    const job = await worker.popDurable();
+    expect((await explain(id)).obstacles).toEqual([{ kind: "running", worker: "w1" }]);
+    job.end("failed");
+    await untilRecord(alice.submission, id, ({ state }) => state === "waiting");
+    expect((await explain(id)).obstacles).toMatchObject([{ kind: "pause" }]);
+    await JobRecords.cancel(alice.submission, id);
+    await expect(explain(id)).rejects.toThrow(`no durable job ${id} that has not ended`);
   });
 
   it("can be had once for each key", async () => {

@@ -403,17 +403,23 @@ export const Subject_Which = {
 * the first of this client's queued jobs
 *
 */
-  CLIENT: 2
+  CLIENT: 2,
+  /**
+* a durable job that has not ended
+*
+*/
+  JOB: 3
 } as const;
 export type Subject_Which = (typeof Subject_Which)[keyof typeof Subject_Which];
 export class Subject extends $.Struct {
   static readonly POOL = Subject_Which.POOL;
   static readonly WORKER = Subject_Which.WORKER;
   static readonly CLIENT = Subject_Which.CLIENT;
+  static readonly JOB = Subject_Which.JOB;
   static readonly _capnp = {
     displayName: "Subject",
     id: "d5efe88e3c9a4894",
-    size: new $.ObjectSize(8, 1),
+    size: new $.ObjectSize(16, 1),
   };
   get _isPool(): boolean {
     return $.utils.getUint16(0, this) === 0;
@@ -450,6 +456,21 @@ export class Subject extends $.Struct {
   set client(value: string) {
     $.utils.setUint16(0, 2, this);
     $.utils.setText(0, value, this);
+  }
+  /**
+* a durable job that has not ended
+*
+*/
+  get job(): bigint {
+    $.utils.testWhich("job", $.utils.getUint16(0, this), 3, this);
+    return $.utils.getUint64(8, this);
+  }
+  get _isJob(): boolean {
+    return $.utils.getUint16(0, this) === 3;
+  }
+  set job(value: bigint) {
+    $.utils.setUint16(0, 3, this);
+    $.utils.setUint64(8, value, this);
   }
   toString(): string { return "Subject_" + super.toString(); }
   which(): Subject_Which {
@@ -615,9 +636,30 @@ export const Obstacle_Kind = {
   DISCONNECTED: 8,
   /**
 * the worker has asked for a job, and none is queued for it
+* Of durable jobs that are not queued:
 *
 */
-  IDLE: 9
+  IDLE: 9,
+  /**
+* waits until so many `jobs` have succeeded, `job` among them
+*
+*/
+  AFTER: 10,
+  /**
+* its next attempt is due in so many `seconds`
+*
+*/
+  PAUSE: 11,
+  /**
+* it runs on this `worker`
+*
+*/
+  RUNNING: 12,
+  /**
+* it runs on this `worker` as far as is known, which is out of touch
+*
+*/
+  OUT_OF_TOUCH: 13
 } as const;
 export type Obstacle_Kind = (typeof Obstacle_Kind)[keyof typeof Obstacle_Kind];
 export class Obstacle extends $.Struct {
@@ -625,7 +667,7 @@ export class Obstacle extends $.Struct {
   static readonly _capnp = {
     displayName: "Obstacle",
     id: "cc864a63062aa3c4",
-    size: new $.ObjectSize(32, 1),
+    size: new $.ObjectSize(40, 1),
   };
   /**
 * Each kind says which of the other fields it sets.
@@ -694,6 +736,18 @@ export class Obstacle extends $.Struct {
   }
   set seconds(value: number) {
     $.utils.setFloat64(24, value, this);
+  }
+  get job(): bigint {
+    return $.utils.getUint64(32, this);
+  }
+  set job(value: bigint) {
+    $.utils.setUint64(32, value, this);
+  }
+  get jobs(): number {
+    return $.utils.getUint32(20, this);
+  }
+  set jobs(value: number) {
+    $.utils.setUint32(20, value, this);
   }
   toString(): string { return "Obstacle_" + super.toString(); }
 }

@@ -95,7 +95,8 @@ export function explainWorker<J>(dispatcher: Dispatcher<J>, name: string): Expla
   return { job, obstacles: isIdle ? [{ kind: "idle" }] : ofWorkers([worker]) };
 }
 
-function explainTicket<J>(
+/** Why this job does not run. */
+export function explainTicket<J>(
   dispatcher: Dispatcher<J>,
   ticket: Ticket<J> | undefined,
 ): Explanation<J> {

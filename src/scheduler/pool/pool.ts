@@ -15,11 +15,18 @@
 import { PoolClient } from "./client.js";
 import { type Defer, Dispatcher } from "./dispatcher.js";
 import { render } from "./dump.js";
-import { type Explanation, explainClient, explainPool, explainWorker } from "./explain.js";
+import {
+  type Explanation,
+  explainClient,
+  explainPool,
+  explainTicket,
+  explainWorker,
+} from "./explain.js";
 import { INACTIVE } from "./inactive-reasons.js";
 import { measure, type PoolMetrics } from "./pool-metrics.js";
 import { PoolWorker } from "./pool-worker.js";
 import { takeSnapshot } from "./snapshot.js";
+import type { Ticket } from "./ticket.js";
 import type { Clock, JobTraits, PoolLog, PoolStore } from "./types.js";
 
 export interface PoolOptions<J> {
@@ -169,6 +176,11 @@ export class Pool<J> {
     if (subject.worker !== undefined) return explainWorker(this.dispatcher, subject.worker);
     if (subject.client === undefined) return explainPool(this.dispatcher);
     return explainClient(this.dispatcher, this.clientsById.get(subject.client));
+  }
+
+  /** Why a job does not run. Says nothing of one that is not queued. */
+  explainTicket(ticket: Ticket<J>): Explanation<J> {
+    return explainTicket(this.dispatcher, ticket);
   }
 
   /** Counters and gauges, to be read when they are wanted. Costs a little for each connected worker and client. */

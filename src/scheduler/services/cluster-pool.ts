@@ -25,6 +25,7 @@ import type { QueueAccount, TicketAccount } from "./client-limits.js";
 import { ClientTicket } from "./client-ticket.js";
 import type { DurableJobs } from "./durable-jobs.js";
 import { explanation } from "./explanation.js";
+import { jobObstacle } from "./job-obstacle.js";
 import { jobTraits, type PoolJob } from "./pool-job.js";
 import { poolState } from "./pool-state.js";
 import { QueuedJob } from "./queued-job.js";
@@ -157,6 +158,16 @@ export class ClusterPool {
   /** Why something does not run, now. Costs a little for each worker and client. */
   explain(subject: Subject): PoolMonitor.Explanation {
     return explanation(this.pool.explain(subject), jobTraits);
+  }
+
+  /** Why a durable job does not run, now; null if the pool has none of that number, or it has ended. */
+  explainJob(id: number): PoolMonitor.Explanation | null {
+    const { durable } = this.options;
+    const job = durable?.book.job(id);
+    if (!durable || job?.pool !== this.name) return null;
+    const ticket = durable.ticketOf(id);
+    if (ticket) return explanation(this.pool.explainTicket(ticket), jobTraits);
+    return { job: null, obstacles: [jobObstacle(durable.book, job)] };
   }
 
   /** Calls `listener` with each worker that joins from now on. Returns how to stop that. */

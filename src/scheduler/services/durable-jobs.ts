@@ -205,6 +205,11 @@ export class DurableJobs {
     return ticket.start;
   }
 
+  /** Of a queued job of a pool that there is. */
+  ticketOf(job: number): Ticket<PoolJob> | undefined {
+    return this.tickets.get(job);
+  }
+
   /** A worker has taken a job out of its queue. */
   taken(job: number): void {
     this.tickets.delete(job);

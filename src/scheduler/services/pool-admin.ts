@@ -132,7 +132,17 @@ export class ClusterPoolAdmin implements PoolAdmin.PoolAdminService {
       case "client":
         if (!isClient(subject.client)) throw new RpcError("failed", "No such user");
         return pool.explain({ client: subject.client });
+      case "job":
+        return pool.explainJob(subject.job) ?? this.noJob(subject.job);
     }
+  }
+
+  private noJob(job: number): never {
+    const { name } = this.options.pool;
+    throw new RpcError(
+      "failed",
+      `Pool ${quoted(name)} has no durable job ${job} that has not ended`,
+    );
   }
 
   private session(name: string): WorkerSession {
