@@ -127,7 +127,9 @@ describe("jobs", () => {
     expect(count(glance)).toBe(51);
     expect(glance.stderr).toBe("There are older ones: see --limit.\n");
     expect(count(await client("jobs", "--json"))).toBe(60);
-    expect(count(await client("jobs", "--since=1d"))).toBe(61);
+    const since = await client("jobs", "--since=1d");
+    expect(count(since)).toBe(61);
+    expect(since.stderr).toBe("");
     expect(count(await client("jobs", "--json", "--limit=4"))).toBe(4);
   });
 

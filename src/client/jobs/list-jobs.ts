@@ -23,15 +23,17 @@ export async function listJobs(records: Capability, options: ListOptions): Promi
   const table = jobTable({ ofAll });
   let cursor = "";
   let left = limit;
+  let found = 0;
   do {
     const page = await JobRecords.list(records, { filter, cursor, limit: Math.min(PAGE, left) });
     const jobs = page.jobs.slice(0, left);
     if (json) await writeLines(jobs.map(jobJson));
     else if (jobs.length > 0) await writeLines(table.jobs(jobs, Date.now() / 1000));
     left -= jobs.length;
+    found += jobs.length;
     cursor = page.cursor;
   } while (cursor !== "" && left > 0);
   if (json) return;
-  if (left === limit) process.stderr.write("No jobs.\n");
+  if (found === 0) process.stderr.write("No jobs.\n");
   else if (cursor !== "") process.stderr.write("There are older ones: see --limit.\n");
 }
