@@ -10,9 +10,11 @@ const ROOT = join(import.meta.dirname, "..");
 const WITH_OWN_TREES = new Set([
   "test/architecture.test.ts",
   "test/checkout.test.ts",
+  "test/integration/docker-context.test.ts",
   "test/integration/obuilder-builds.test.ts",
   "test/integration/obuilder-copy.test.ts",
   "test/integration/obuilder-mount-targets.test.ts",
+  "test/worker/buildkit-session.test.ts",
 ]);
 
 /** What is in the checkout, committed or about to be. */
