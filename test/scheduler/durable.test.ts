@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { Admin, JobRecords, PoolMonitor, Ticket } from "../../src/api/index.js";
 import { Identity, RpcError } from "../../src/rpc/index.js";
+import { logPage } from "../../src/scheduler/services/log-reader.js";
 import { Store } from "../../src/scheduler/state/store.js";
 import { Network, type NetworkOptions, type TestClient, TestJob, untilRecord } from "./network.js";
 
@@ -153,6 +154,23 @@ describe("a durable job", () => {
     expect(await alice.durableLog(id, 1)).toBe("half of");
   });
 
+  it("ends for who reads its log with a record from before its end", async () => {
+    await start();
+    const alice = await network.client("alice");
+    const id = await alice.submitDurable("one");
+    const job = await (await network.worker("w1")).popDurable();
+    job.begun.resolve();
+    job.print("all");
+    await logged(alice, id, 3);
+    const { durable } = network;
+    const before = (await durable.records.job(id))!;
+    job.end("succeeded");
+    await alice.ended(id);
+    const range = { job: id, attempt: 1, start: 3, follow: true };
+    const { signal } = new AbortController();
+    expect(await logPage(durable, before, range, signal)).toMatchObject({ next: 3, attempt: 1 });
+  });
+
   it("is stopped at its worker when it is cancelled", async () => {
     await start();
     const alice = await network.client("alice");
@@ -285,6 +303,25 @@ describe("a worker of ours", () => {
     expect(next.assignment!.job).toBe(second);
     next.end("succeeded");
     await again.ended(second);
+  });
+
+  it("that is lost after a restart leaves what is on disk of its log", async () => {
+    await start();
+    const alice = await network.client("alice");
+    const id = await alice.submitDurable("one");
+    const job = await (await network.worker("w1")).popDurable();
+    job.begun.resolve();
+    job.print("begun");
+    await logged(alice, id, 5);
+    const { submission } = await restart({ settings: { lease: 0.01 } });
+    const isLost = ({ attempts }: JobRecords.JobRecord) => attempts[0]!.outcome === "lost";
+    await untilRecord(submission, id, isLost);
+    const { attempts } = await JobRecords.get(submission, id);
+    expect(attempts[0]).toMatchObject({ outcome: "lost", logSize: 5 });
+    const range = { job: id, attempt: 1, follow: false };
+    const { data, next } = await JobRecords.log(submission, { ...range, start: 0 });
+    expect(Buffer.from(data).toString()).toBe("begun");
+    expect((await JobRecords.log(submission, { ...range, start: next })).data).toHaveLength(0);
   });
 
   it("that has lost a job is not waited for", async () => {

@@ -73,9 +73,10 @@ async function wholePage(
   start: number,
 ): Promise<{ data: Uint8Array; next: number }> {
   const from = start < 0 ? Math.max(0, size + start) : start;
-  if (from > size) throw new RangeError("Start value out of range!");
   const data = await spool.read(job, attempt, from, CHUNK);
-  if (data.length === 0 && from < size) {
+  if (data.length === 0 && from > size) throw new RangeError("Start value out of range!");
+  // What a killed scheduler had still in memory of an attempt that it had given up is missing at the end.
+  if (data.length === 0 && from < size && !(await spool.has(job, attempt))) {
     throw new RpcError(
       "failed",
       `The log of attempt ${attempt} of job ${job} is not kept any more (--keep-logs)`,

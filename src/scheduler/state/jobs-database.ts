@@ -154,7 +154,9 @@ export class JobsDatabase implements JobsQueries {
     const attempts: AttemptRow[] = [];
     for (const { id, attempts: number } of jobs) {
       const attempt = number > 0 ? this.statements.attempt.get(id, number) : undefined;
-      if (attempt?.outcome === null) attempts.push(attempt);
+      if (attempt?.outcome !== null) continue;
+      // What there is of its log grew on disk without a change of the attempt.
+      attempts.push({ ...attempt, log_size: this.statements.logLength.get(id, number) ?? 0 });
     }
     return { jobs, attempts, after: jobs.length === limit ? jobs.at(-1)!.id : null };
   }
@@ -345,6 +347,11 @@ function prepare(db: Database) {
     pieces: db.prepare<[number, number, number, number], LogPiece>(
       `SELECT ${piece} FROM log_piece WHERE job = ? AND attempt = ? AND start + length > ? ORDER BY start LIMIT ?`,
     ),
+    logLength: db
+      .prepare<[number, number], number | null>(
+        "SELECT max(start + length) FROM log_piece WHERE job = ? AND attempt = ?",
+      )
+      .pluck(),
     removeJobPieces: db.prepare<[number]>("DELETE FROM log_piece WHERE job = ?"),
     removeLog: db.prepare<[number, number]>("DELETE FROM log_piece WHERE job = ? AND attempt = ?"),
     movePiece: db.prepare<number[]>(

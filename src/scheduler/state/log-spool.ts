@@ -124,6 +124,11 @@ export class LogSpool {
     return Buffer.concat(parts);
   }
 
+  /** Whether anything is on disk of the log of an attempt. */
+  async has(job: number, attempt: number): Promise<boolean> {
+    return (await this.options.records.logPieces(job, attempt, 0, 1)).length > 0;
+  }
+
   /** Writes all tails; resolves when they are on disk and the records have been told. Rejects with the system's errors. */
   write(): Promise<void> {
     return this.exclusively(() => this.writeTails());
