@@ -3,6 +3,9 @@
  *
  * A secret's hash is the SHA-256 of its raw bytes; the secrets themselves are not kept. A submission capability has
  * the type `ocluster-client` and the client's id in UTF-8 as its arguments.
+ *
+ * Changes are synced, other than those of the rest of the database: the durable jobs of a client that a power cut has taken
+ * away would be out of its reach, and one that was removed would be back.
  */
 
 import type { Database, Statement } from "better-sqlite3";
@@ -15,7 +18,7 @@ export interface SturdyRefRecord {
   readonly args: Uint8Array;
 }
 
-/** All methods throw a `StoreError` if the database fails. Each costs some microseconds. */
+/** All methods throw a `StoreError` if the database fails. Reading costs some microseconds, a change some milliseconds. */
 export class SturdyRefs {
   private readonly insert: Statement<[Uint8Array, string, Uint8Array, string]>;
   private readonly erase: Statement<[Uint8Array]>;
@@ -24,7 +27,7 @@ export class SturdyRefs {
   private readonly byType: Statement<[string], SturdyRefRecord>;
 
   constructor(
-    db: Database,
+    private readonly db: Database,
     private readonly path: string,
     private readonly today: () => string,
   ) {
@@ -43,7 +46,7 @@ export class SturdyRefs {
 
   /** Keeps a new one. It is an error if the hash is taken. */
   add({ hash, type, args }: SturdyRefRecord): void {
-    this.guard(() => this.insert.run(hash, type, args, this.today()));
+    this.change(() => this.insert.run(hash, type, args, this.today()));
   }
 
   /** What the hash stands for; null if it is unknown, or removed. */
@@ -63,7 +66,19 @@ export class SturdyRefs {
 
   /** False if there was none. */
   remove(hash: Uint8Array): boolean {
-    return this.guard(() => this.erase.run(hash).changes > 0);
+    return this.change(() => this.erase.run(hash).changes > 0);
+  }
+
+  /** Returns when that is on disk. */
+  private change<R>(write: () => R): R {
+    return this.guard(() => {
+      this.db.pragma("synchronous = FULL");
+      try {
+        return write();
+      } finally {
+        this.db.pragma("synchronous = NORMAL");
+      }
+    });
   }
 
   private guard<R>(use: () => R): R {
