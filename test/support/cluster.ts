@@ -16,7 +16,7 @@ export class Cluster {
 
   /**
    * Starts a scheduler with one pool, `linux-x86_64`, and a client `test-user`; ready when it accepts connections.
-   * `schedulerArgs` are more options for it.
+   * `schedulerArgs` are more options for it; with `--state-dir` its state is somewhere else than in the cluster's directory.
    */
   static async start(schedulerArgs: readonly string[] = []): Promise<Cluster> {
     const dir = mkdtempSync(join(tmpdir(), "ocluster-test-"));
@@ -37,12 +37,13 @@ export class Cluster {
   }
 
   private static startScheduler(dir: string, port: number, args: readonly string[]): Program {
+    const isElsewhere = args.some((arg) => arg.startsWith("--state-dir="));
     return new Program(
       "ocluster-scheduler",
       [
         `--capnp-secret-key-file=${join(dir, "capnp-secrets/key.pem")}`,
         `--capnp-listen-address=tcp:127.0.0.1:${port}`,
-        `--state-dir=${join(dir, "scheduler")}`,
+        ...(isElsewhere ? [] : [`--state-dir=${join(dir, "scheduler")}`]),
         `--secrets-dir=${join(dir, "capnp-secrets")}`,
         "--pools=linux-x86_64",
         "--verbose",

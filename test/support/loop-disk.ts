@@ -40,14 +40,27 @@ export class LoopDisk {
 
   /** Mounts the file system as it is found after a power cut at the moment of `freeze`. Nobody must use it. */
   cutPower(): void {
-    execFileSync("umount", [this.path]);
+    this.#unmount();
     renameSync(`${this.#image}.frozen`, this.#image);
     execFileSync("mount", ["-o", "loop", this.#image, this.path]);
   }
 
   remove(): void {
-    execFileSync("umount", [this.path]);
+    this.#unmount();
     rmSync(this.path, { recursive: true });
     rmSync(this.#image, { force: true });
+  }
+
+  /** The kernel closes the files of a process that was killed a moment after it has said that it is gone. */
+  #unmount(): void {
+    for (let left = 50; ; left--) {
+      try {
+        execFileSync("umount", [this.path], { stdio: ["ignore", "ignore", "pipe"] });
+        return;
+      } catch (error) {
+        if (left === 0) throw error;
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20);
+      }
+    }
   }
 }
