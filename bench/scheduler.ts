@@ -5,6 +5,13 @@
  *
  *     npm run bench:scheduler [-- NAME…]     NAME: only what has it in its name
  */
+import {
+  durableQueue,
+  durableRecords,
+  durableSubmits,
+  durableThroughput,
+  history,
+} from "./scheduler/durable.js";
 import { beScheduler } from "./scheduler/process.js";
 import {
   type Figures,
@@ -24,11 +31,19 @@ const SCENARIOS: Readonly<Record<string, () => Promise<Figures>>> = {
   "100,000 queued": () => queued(100_000),
   "1,000,000 queued": () => queued(1_000_000),
   "2,000 idle workers": () => idleWorkers(2000, 10),
+  "durable submits, 40 outstanding": () => durableSubmits(10, 10),
+  "durable submits, 400 outstanding": () => durableSubmits(100, 10),
+  "durable null jobs, TLS": () => durableThroughput(10, 1),
+  "durable null jobs, TLS, 8 requests each": () => durableThroughput(10, 8),
+  "durable, 1,000 queued": () => durableQueue(1000, 10),
+  "durable, 1,000,000 queued": () => durableQueue(1_000_000, 10),
+  "durable, 1,000,000 on record": () => durableRecords(1_000_000),
+  "history of attached null jobs": () => history(10),
 };
 
 const [first, ...rest] = process.argv.slice(2);
 if (first === "--as-scheduler") {
-  await beScheduler(rest[0]!, rest[1] === "true");
+  await beScheduler(rest[0]!);
 } else {
   const wanted = first === undefined ? [] : [first, ...rest];
   for (const [name, measure] of Object.entries(SCENARIOS)) {

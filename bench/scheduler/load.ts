@@ -22,18 +22,20 @@ export interface NullLog {
   readonly chunks: number;
 }
 
+type JobLog = (start: number) => Job.LogChunk;
+
 export const SHORT_LOG: NullLog = { chunk: 64, chunks: 1 };
 
-function nullJob({ chunk, chunks }: NullLog): Capability {
+export function nullLog({ chunk, chunks }: NullLog): JobLog {
   const data = Buffer.alloc(chunk, "x");
-  return Job.local({
-    log: (start) =>
-      start >= chunk * chunks
-        ? { data: data.subarray(0, 0), next: start }
-        : { data, next: start + chunk },
-    result: async () => "",
-    cancel: () => {},
-  });
+  return (start) =>
+    start >= chunk * chunks
+      ? { data: data.subarray(0, 0), next: start }
+      : { data, next: start + chunk };
+}
+
+function nullJob(log: NullLog): Capability {
+  return Job.local({ log: nullLog(log), result: async () => "", cancel: () => {} });
 }
 
 export interface NullWorkerOptions {
@@ -63,11 +65,7 @@ export class NullWorker {
     const queue = Registration.register(registration, {
       name,
       capacity: options.capacity ?? 1,
-      worker: Worker.local({
-        metrics: async () => ({ contentType: "text/plain", data: "" }),
-        additionalMetric: async () => null,
-        selfUpdate: async () => {},
-      }),
+      worker: idleService(),
     });
     await queue.whenResolved();
     return new NullWorker(vat, queue, options);
@@ -135,6 +133,15 @@ export class NullClient {
   }
 }
 
-function descr(spec: string, cacheHint: string): JobDescr {
+/** A worker's own service; nobody asks it for anything. */
+export function idleService(): Capability {
+  return Worker.local({
+    metrics: async () => ({ contentType: "text/plain", data: "" }),
+    additionalMetric: async () => null,
+    selfUpdate: async () => {},
+  });
+}
+
+export function descr(spec: string, cacheHint: string): JobDescr {
   return { action: { kind: "obuilder", spec }, cacheHint, secrets: [] };
 }

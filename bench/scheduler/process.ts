@@ -34,20 +34,40 @@ const POOL = "bench";
 const PAUSE_MS = 50;
 const CLIENT = "client";
 
+export interface SchedulerOptions {
+  readonly tls: boolean;
+  /** Whether attached jobs are on record. Default: they are. */
+  readonly history?: boolean;
+  /** Puts what is to be there before it starts into its directories. */
+  prepare?(directories: SchedulerDirectories): void;
+}
+
+export interface SchedulerDirectories {
+  readonly state: string;
+  readonly secrets: string;
+}
+
 export class SchedulerProcess {
   private constructor(
-    private readonly child: ChildProcess,
+    private child: ChildProcess,
     private readonly directory: string,
+    private readonly options: SchedulerOptions,
   ) {}
 
-  static async start({ tls }: { readonly tls: boolean }): Promise<SchedulerProcess> {
+  static async start(options: SchedulerOptions): Promise<SchedulerProcess> {
     const directory = mkdtempSync(join(tmpdir(), "ocluster-bench-"));
-    mkdirSync(join(directory, "secrets"));
-    const child = fork(process.argv[1]!, ["--as-scheduler", directory, String(tls)], {
-      execArgv: [...process.execArgv, ...(process.env.SCHEDULER_NODE_OPTIONS?.split(" ") ?? [])],
-    });
-    await once(child, "message");
-    return new SchedulerProcess(child, directory);
+    for (const name of ["secrets", "state"]) mkdirSync(join(directory, name));
+    options.prepare?.(directoriesIn(directory));
+    return new SchedulerProcess(await launch(directory, options, 0), directory, options);
+  }
+
+  /** Kills it as the system does, and starts it again, at the same port. */
+  async restart(): Promise<void> {
+    const { address } = this.pool;
+    this.child.kill("SIGKILL");
+    await once(this.child, "exit");
+    const port = address.kind === "tcp" ? address.port : 0;
+    this.child = await launch(this.directory, this.options, port);
   }
 
   get pool(): SturdyRef {
@@ -79,8 +99,40 @@ export class SchedulerProcess {
   }
 }
 
+async function launch(
+  directory: string,
+  { history = true, tls }: SchedulerOptions,
+  port: number,
+): Promise<ChildProcess> {
+  const task: Task = { directory, tls, history, port };
+  const child = fork(process.argv[1]!, ["--as-scheduler", JSON.stringify(task)], {
+    execArgv: [...process.execArgv, ...(process.env.SCHEDULER_NODE_OPTIONS?.split(" ") ?? [])],
+  });
+  await once(child, "message");
+  return child;
+}
+
+/** What the started program is told. */
+interface Task {
+  readonly directory: string;
+  readonly tls: boolean;
+  readonly history: boolean;
+  /** 0: any. */
+  readonly port: number;
+}
+
+function directoriesIn(directory: string): SchedulerDirectories {
+  return { state: join(directory, "state"), secrets: join(directory, "secrets") };
+}
+
+/** The scheduler's key, in the directory of secrets. */
+export function keyFile(secrets: string): string {
+  return join(secrets, "key.pem");
+}
+
 /** The other side: what the started program does. */
-export async function beScheduler(directory: string, tls: boolean): Promise<void> {
+export async function beScheduler(task: string): Promise<void> {
+  const { directory, history, port, tls } = JSON.parse(task) as Task;
   setFlagsFromString("--expose-gc");
   const collectGarbage = runInNewContext("gc") as () => void;
   const blocks = new BlockMonitor();
@@ -95,28 +147,28 @@ export async function beScheduler(directory: string, tls: boolean): Promise<void
     }, PAUSE_MS);
   });
   const stop = new AbortController();
-  process.once("SIGTERM", () => stop.abort());
-  const secretsDir = join(directory, "secrets");
+  for (const end of ["SIGTERM", "disconnect"]) process.once(end, () => stop.abort());
+  const { secrets, state } = directoriesIn(directory);
   await runScheduler(
     {
-      secretKeyFile: join(secretsDir, "key.pem"),
-      listen: { kind: "tcp", host: "127.0.0.1", port: 0 },
+      secretKeyFile: keyFile(secrets),
+      listen: { kind: "tcp", host: "127.0.0.1", port },
       publicAddress: undefined,
       tls,
       pools: [POOL],
-      secretsDir,
-      stateDir: join(directory, "state"),
+      secretsDir: secrets,
+      stateDir: state,
       prometheus: undefined,
       defaultClients: [CLIENT],
       clientLimits: DEFAULT_CLIENT_LIMITS,
-      durable: DEFAULT_DURABLE_SETTINGS,
+      durable: { ...DEFAULT_DURABLE_SETTINGS, history },
       relayBytes: DEFAULT_LIMITS.outboundAbortBytes,
       liveness: { intervalMs: 30_000, timeoutMs: 30_000 },
       onReady: () => process.send!("ready"),
     },
     stop.signal,
   );
-  process.disconnect();
+  if (process.connected) process.disconnect();
 }
 
-export { POOL };
+export { CLIENT, POOL };

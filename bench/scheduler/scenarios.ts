@@ -5,15 +5,15 @@ import { Admin, PoolAdmin, Ticket } from "../../src/api/index.js";
 import { type Capability, Vat } from "../../src/rpc/index.js";
 import { percentile } from "../statistics.js";
 import { NullClient, type NullLog, NullWorker } from "./load.js";
-import { POOL, SchedulerProcess, type Stats } from "./process.js";
+import { POOL, type SchedulerOptions, SchedulerProcess, type Stats } from "./process.js";
 
 export type Figures = Readonly<Record<string, number>>;
 
-async function withScheduler<T>(
-  tls: boolean,
+export async function withScheduler<T>(
+  options: SchedulerOptions,
   use: (scheduler: SchedulerProcess) => Promise<T>,
 ): Promise<T> {
-  const scheduler = await SchedulerProcess.start({ tls });
+  const scheduler = await SchedulerProcess.start(options);
   try {
     return await use(scheduler);
   } finally {
@@ -22,8 +22,8 @@ async function withScheduler<T>(
 }
 
 /** Null jobs of 4 clients with 64 outstanding each, on 10 workers of capacity 1. */
-export function throughput(tls: boolean, seconds: number): Promise<Figures> {
-  return withScheduler(tls, async (scheduler) => {
+export function throughput(tls: boolean, seconds: number, history = true): Promise<Figures> {
+  return withScheduler({ tls, history }, async (scheduler) => {
     const workers = await Promise.all(
       Array.from({ length: 10 }, (_, i) => NullWorker.connect(scheduler.pool, `w${i}`)),
     );
@@ -55,7 +55,7 @@ export function throughput(tls: boolean, seconds: number): Promise<Figures> {
 
 /** One job at a time, for a worker that waits for it. */
 export function latency(jobs: number): Promise<Figures> {
-  return withScheduler(true, async (scheduler) => {
+  return withScheduler({ tls: true }, async (scheduler) => {
     let popped = 0;
     const onJob = () => {
       popped = performance.now();
@@ -83,7 +83,7 @@ export function latency(jobs: number): Promise<Figures> {
 
 /** A job's log through the scheduler. */
 export function logRelay(log: NullLog): Promise<Figures> {
-  return withScheduler(true, async (scheduler) => {
+  return withScheduler({ tls: true }, async (scheduler) => {
     const worker = await NullWorker.connect(scheduler.pool, "w", { log });
     worker.work().catch(() => {});
     const client = await NullClient.connect(scheduler.client);
@@ -99,7 +99,7 @@ export function logRelay(log: NullLog): Promise<Figures> {
 
 /** Many queued jobs: in, shown, away; and in again and out to workers. */
 export function queued(count: number): Promise<Figures> {
-  return withScheduler(true, async (scheduler) => {
+  return withScheduler({ tls: true }, async (scheduler) => {
     const client = await NullClient.connect(scheduler.client);
     const vat = new Vat();
     using admin = await vat.import(scheduler.admin);
@@ -162,7 +162,7 @@ export function queued(count: number): Promise<Figures> {
 
 /** Workers that wait for jobs that do not come. */
 export function idleWorkers(count: number, seconds: number): Promise<Figures> {
-  return withScheduler(true, async (scheduler) => {
+  return withScheduler({ tls: true }, async (scheduler) => {
     const empty = await scheduler.stats({ collectGarbage: true });
     const start = performance.now();
     const workers: NullWorker[] = [];
@@ -191,7 +191,7 @@ export function idleWorkers(count: number, seconds: number): Promise<Figures> {
 }
 
 /** For how long others had to wait, and how much of that at most was the scheduler's own doing. */
-function blocks(when: string, { longestBlock, longestWork }: Stats): Figures {
+export function blocks(when: string, { longestBlock, longestWork }: Stats): Figures {
   return {
     [`longest block${when} ms`]: longestBlock,
     [`longest work${when} ms`]: longestWork,
@@ -219,6 +219,6 @@ async function empties(pool: Capability): Promise<void> {
   while (!(await PoolAdmin.show(pool)).includes("queue: (backlog) []")) await pass(1);
 }
 
-function pass(seconds: number): Promise<void> {
+export function pass(seconds: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, seconds * 1000));
 }
