@@ -71,7 +71,8 @@ export async function takeJobs(
         );
       } catch (error) {
         const reason = RpcError.from(error);
-        job.abandon(reason);
+        if (stop.signal.aborted) job.withdraw();
+        else job.abandon(reason);
         if (pop !== DurableQueue.pop || reason.kind !== "unimplemented") throw error;
         log.info("The scheduler does not know durable jobs");
         pop = popAttached;

@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { DurableJob, Job } from "../../src/api/index.js";
 import { Backoff } from "../../src/async/index.js";
 import { JobFailed, Worker, type WorkerOptions } from "../../src/worker/index.js";
+import { Job as WorkerJob } from "../../src/worker/jobs/job.js";
 import { countLeaks } from "../support/leaks.js";
 import { DurableScheduler, logOf, settle } from "./durable-scheduler.js";
 import { puppets } from "./small-cluster.js";
@@ -321,4 +322,13 @@ describe("a worker that ends", () => {
     expect(await settle(back)).toMatchObject({ cause: "succeeded" });
     expect(await ended).toBe("stopped");
   });
+});
+
+it("a job whose request is taken back while it is answered is given back", async () => {
+  const job = WorkerJob.offered({ directory: tmpdir() });
+  const run = job.capability();
+  job.withdraw();
+  await expect(DurableJob.begun(run)).rejects.toThrow("Job given back");
+  expect(await DurableJob.outcome(run)).toMatchObject({ cause: "evicted", logSize: 0 });
+  run.release();
 });

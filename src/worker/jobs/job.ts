@@ -7,12 +7,12 @@
  * - *ended*: the log is complete, then the end is known. Both stay until it is gone.
  * - *gone*: its keeper says that nobody will ever ask for anything of it.
  *
- * An offered job whose request failed is ended at once. An offered job is attached: a job whose keeper is the connection that
- * it came by, so that it is cancelled when nobody refers to it. With the answer it may get another keeper.
+ * An offered job whose request failed, or was taken back, is ended at once. An offered job is attached: a job whose keeper is
+ * the connection that it came by, so that it is cancelled when nobody refers to it. With the answer it may get another keeper.
  */
 import { DurableJob, Job as JobApi } from "../../api/index.js";
 import { deferred } from "../../async/index.js";
-import type { Capability, RpcError } from "../../rpc/index.js";
+import { type Capability, RpcError } from "../../rpc/index.js";
 import { JobCancelled, JobEvicted, type JobFailed } from "../failure.js";
 import { JobLog } from "../log/job-log.js";
 import { openNameless } from "../log/log-file.js";
@@ -125,6 +125,18 @@ export class Job {
     this.#begun.reject(reason);
     this.#ended.reject(reason);
     this.#keeper.keep(endingBy(reason));
+  }
+
+  /**
+   * Ends a job that never ran, as its request was taken back. The scheduler may have answered at that moment: to it, the job is
+   * given back, which is nobody's fault.
+   */
+  withdraw(): void {
+    const evicted = new JobEvicted("the worker takes no more jobs");
+    this.log.close();
+    this.#begun.reject(RpcError.from(evicted));
+    this.#ended.resolve(endingBy(evicted));
+    this.#keeper.keep(endingBy(evicted));
   }
 
   /**
