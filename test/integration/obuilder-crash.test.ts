@@ -7,10 +7,9 @@
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { build } from "esbuild";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { readRows } from "../../src/obuilder/build/database.js";
 import type { RsyncMode } from "../../src/obuilder/choices.js";
@@ -20,6 +19,7 @@ import { inspectStore, parseStoreSpec } from "../../src/obuilder/stores/open-sto
 import { listMounts } from "../../src/system/mounts.js";
 import { Random } from "../rpc/model/random.js";
 import { TextLog, Workshop } from "../support/builder.js";
+import { bundled } from "../support/bundled.js";
 import { CRASH_BUILDS } from "../support/crash-builds.js";
 import { DockerEngine } from "../support/docker-engine.js";
 import { LoopDisk } from "../support/loop-disk.js";
@@ -58,23 +58,6 @@ afterAll(() => {
   workshop.remove();
   rmSync(join(program, ".."), { recursive: true });
 });
-
-/** A program of one file, so that it starts quickly. */
-async function bundled(entry: string): Promise<string> {
-  const cache = join(process.cwd(), "node_modules/.cache");
-  mkdirSync(cache, { recursive: true });
-  const outfile = join(mkdtempSync(join(cache, "crash-")), "program.mjs");
-  await build({
-    entryPoints: [entry],
-    outfile,
-    bundle: true,
-    format: "esm",
-    platform: "node",
-    target: "node20",
-    packages: "external",
-  });
-  return outfile;
-}
 
 async function buildAll(options: Options): Promise<void> {
   const builder = await workshop.open(options);

@@ -15,7 +15,9 @@ export type ProgramName =
   | "ocluster-worker"
   | "ocluster-client"
   | "ocluster-admin"
-  | "obuilder";
+  | "obuilder"
+  /** The path of a program of the test's own. */
+  | `/${string}`;
 
 export interface Ended {
   readonly code: number | null;
@@ -45,7 +47,8 @@ export class Program {
     readonly args: readonly string[],
     options: ProgramOptions = {},
   ) {
-    const child = spawn(process.execPath, [join(DIST, `${name}.js`), ...args], {
+    const path = name.startsWith("/") ? name : join(DIST, `${name}.js`);
+    const child = spawn(process.execPath, [path, ...args], {
       cwd: options.cwd,
       env: { ...process.env, ...options.env },
       stdio: ["pipe", "pipe", "pipe"],
