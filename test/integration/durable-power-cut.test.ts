@@ -51,8 +51,9 @@ it.each(["ext4", "xfs", "btrfs"] satisfies DiskKind[])(
   "all jobs that were answered for are there after a power cut on %s",
   async (kind) => {
     const disk = new LoopDisk(kind, join(dir, kind), "512M");
-    const cluster = await Cluster.start([`--state-dir=${disk.path}`]);
+    let cluster: Cluster | undefined;
     try {
+      cluster = await Cluster.start([`--state-dir=${disk.path}`]);
       // The file system is left to itself, as far as it lets itself: what it writes counts only if it was asked to.
       if (kind !== "xfs") execFileSync("mount", ["-o", "remount,commit=300", disk.path]);
       await using vat = new Vat();
@@ -62,7 +63,8 @@ it.each(["ext4", "xfs", "btrfs"] satisfies DiskKind[])(
       await expect.poll(() => answered.length, { timeout: 30_000 }).toBeGreaterThan(JOBS);
 
       cluster.scheduler.signal("SIGSTOP");
-      await expect.poll(() => hasStopped(cluster.scheduler.pid)).toBe(true);
+      const { pid } = cluster.scheduler;
+      await expect.poll(() => hasStopped(pid)).toBe(true);
       disk.freeze();
       await cluster.scheduler.stop("SIGKILL");
       await all;
@@ -85,7 +87,7 @@ it.each(["ext4", "xfs", "btrfs"] satisfies DiskKind[])(
       expect(answered.filter((job) => !found.has(job))).toEqual([]);
       expect(answered.length).toBeGreaterThan(JOBS);
     } finally {
-      await cluster.stop();
+      await cluster?.stop();
       disk.remove();
     }
   },
