@@ -29,7 +29,9 @@ it("a job is found again, followed and waited for, whatever is killed", async ()
   expect(dependent.stdout).toBe("2\n");
 
   const follower = new Program("ocluster-client", ["-c", ...words("logs", "1", "-f").slice(2)]);
-  const waiter = new Program("ocluster-client", words("wait", "1"));
+  const waiter = new Program("ocluster-client", ["-c", ...words("wait", "1").slice(2)]);
+  // Only who has found its scheduler once waits for it.
+  await waiter.sees("stderr", /OK/);
   const first = await worker("w1");
   (await first.pop()).write("one\ntwo\n");
   await follower.sees("stdout", /two\n/);
