@@ -271,7 +271,7 @@ function pageStatement(
   if (query.states) where.push(`job.state IN (${query.states.map(Number).join(", ")})`);
   const columns = JOB_COLUMNS.map((name) => `job.${name}`).join(", ");
   // Of a worker's jobs, its attempts are walked: all jobs would be too many where it had few.
-  const [from_, order] =
+  const [tables, order] =
     query.worker === undefined
       ? ["job", "ORDER BY job.id DESC"]
       : [
@@ -279,7 +279,7 @@ function pageStatement(
           "GROUP BY attempt.job ORDER BY attempt.job DESC",
         ];
   return {
-    sql: `SELECT ${columns} FROM ${from_} WHERE ${where.join(" AND ")} ${order} LIMIT ${query.limit + 1}`,
+    sql: `SELECT ${columns} FROM ${tables} WHERE ${where.join(" AND ")} ${order} LIMIT ${query.limit + 1}`,
     parameters,
   };
 }

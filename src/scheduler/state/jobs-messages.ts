@@ -1,6 +1,7 @@
 /**
  * What the scheduler and the threads that hold `jobs.db` say to each other. All of it is plain data.
  */
+import type { JobRecords } from "../../api/index.js";
 import type { AttemptRow, JobRow, Row } from "./jobs-schema.js";
 
 /** A piece of a log: bytes `start` to `start + length` of it are in the segment from `position` on. */
@@ -52,15 +53,8 @@ export interface Page {
   readonly before: number | null;
 }
 
-export interface Usage {
-  readonly client: string;
-  readonly jobs: number;
-  readonly succeeded: number;
-  readonly failed: number;
-  readonly cancelled: number;
-  readonly seconds: number;
-  readonly lostSeconds: number;
-}
+/** What one client had of the cluster in some time, as it is told to those who ask. */
+export type Usage = JobRecords.ClientUsage;
 
 /** Jobs that had not ended, a part of them. */
 export interface Unfinished {
