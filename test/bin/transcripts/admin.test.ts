@@ -88,7 +88,7 @@ const USAGES: Usages = {
   "": "COMMAND …",
   show: "--connect=FILE [OPTION]… [POOL] [WORKER]",
   top: "--connect=FILE [OPTION]… POOL",
-  explain: "--connect=FILE [OPTION]… POOL [WORKER]",
+  explain: "--connect=FILE [OPTION]… POOL [WORKER|JOB]",
   "add-client": "--connect=FILE [OPTION]… ID",
   "remove-client": "--connect=FILE [OPTION]… ID",
   "list-clients": "--connect=FILE [OPTION]…",
