@@ -13,7 +13,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { AttemptRecord, JobRecord } from "../../src/scheduler/jobs/types.js";
 import { JobRecords } from "../../src/scheduler/state/job-records.js";
-import { STATES } from "../../src/scheduler/state/jobs-schema.js";
+import { MIGRATIONS, STATES } from "../../src/scheduler/state/jobs-schema.js";
 import { SQLite } from "../../src/system/sqlite.js";
 import { LoopDisk } from "../support/loop-disk.js";
 
@@ -60,6 +60,8 @@ function newJob(change: Partial<JobRecord> = {}): JobRecord {
     name: "",
     key: "",
     batch: null,
+    row: null,
+    batchEnd: null,
     options: { retries: 0, lostRetries: 5, retryDelay: 0, timeout: null, after: [] },
     submitted: 1000,
     state: "queued",
@@ -112,7 +114,6 @@ describe("a job", () => {
       hint: "h",
       name: "n",
       key: "k",
-      batch: 3,
       options: {
         retries: 2,
         lostRetries: Number.POSITIVE_INFINITY,
@@ -139,6 +140,14 @@ describe("a job", () => {
     const { after, ...left } = await records.unfinished(0, 10);
     expect(left).toMatchObject({ jobs: [{ id: job.id }], attempts: [{ attempt: 1 }] });
     expect(after).toBeNull();
+  });
+
+  it("of a batch has a key that only means something in there", async () => {
+    const change = { key: "k", batch: 3, row: 17, batchEnd: 2 };
+    const [first, second] = [submit(change), submit({ ...change, batch: 4 })];
+    expect(await records.job(first.id)).toMatchObject({ job: change });
+    expect(await records.job(second.id)).toMatchObject({ job: { key: "k", batch: 4 } });
+    expect(await records.keyed("alice", "k")).toBeNull();
   });
 
   it("has a number that no other job ever gets", async () => {
@@ -328,9 +337,27 @@ describe("the file", () => {
       /of version 99, which a later release of ocluster has made/,
     );
     const again = database();
-    again.pragma("user_version = 1");
+    again.pragma(`user_version = ${MIGRATIONS.length}`);
     again.close();
     records = await open();
+  });
+
+  it("of the first version is brought up to date, with what is in it", async () => {
+    await records.close();
+    rmSync(join(directory, "jobs.db"));
+    const old = database();
+    old.exec(MIGRATIONS[0]!);
+    old.exec(
+      `INSERT INTO job VALUES (1, 0, 'alice', 'cpu', 0, '', 'hello', 'key', NULL, '', 1000, 5, 1001, 1002, 0, '', '', 0,
+         1000, 1, NULL, 1, 0, 0, 0, 0, '')`,
+    );
+    old.exec("INSERT INTO meta VALUES ('last_id', 1)");
+    old.pragma("user_version = 1");
+    old.close();
+    records = await open();
+    expect(await records.job(1)).toMatchObject({ job: { name: "hello", batch: null, row: null } });
+    expect(await records.keyed("alice", "key")).toBe(1);
+    expect(records.nextId()).toBe(2);
   });
 
   it("that is none is refused", async () => {

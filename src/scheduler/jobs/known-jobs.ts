@@ -45,6 +45,7 @@ export class KnownJobs {
     return this.ended.get(id)?.job;
   }
 
+  /** Of jobs outside of batches. */
   idOf(client: string, key: string): number | undefined {
     return this.keys.get(client)?.get(key);
   }
@@ -53,7 +54,7 @@ export class KnownJobs {
   add(job: JobRecord): void {
     this.ended.delete(job.id);
     this.active.set(job.id, job);
-    if (job.key === "") return;
+    if (job.key === "" || job.batch !== null) return;
     let keys = this.keys.get(job.client);
     if (keys === undefined) {
       keys = new ShardedMap();

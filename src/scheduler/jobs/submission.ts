@@ -77,7 +77,7 @@ export function newJob(
   options: JobOptions,
   now: number,
 ): JobRecord {
-  const { client, pool, urgent = false, hint = "", name = "", key = "", batch = null } = submission;
+  const { client, pool, urgent = false, hint = "", name = "", key = "" } = submission;
   return {
     id,
     kind: "durable",
@@ -87,10 +87,12 @@ export function newJob(
     hint,
     name,
     key,
-    batch,
+    batch: null,
+    row: null,
     options,
     submitted: now,
     state: "waiting",
+    batchEnd: null,
     started: null,
     ended: null,
     cause: null,

@@ -76,12 +76,16 @@ export interface JobRecord {
   readonly name: string;
   /** A client's submits with the same key are the same job; empty for none. */
   readonly key: string;
-  /** The batch that it is part of. */
+  /** The batch that it is part of. Its key is one of that batch then, and no other job's business. */
   readonly batch: number | null;
+  /** Which of the batch's rows it is, from 0; null outside of batches. */
+  readonly row: number | null;
   readonly options: JobOptions;
   readonly submitted: number;
 
   state: JobState;
+  /** Of a batch's job that has ended: which end of its batch that was, from 1. */
+  batchEnd: number | null;
   /** When its first attempt began. */
   started: number | null;
   ended: number | null;
@@ -193,7 +197,6 @@ export interface Submission {
   readonly hint?: string;
   readonly name?: string;
   readonly key?: string;
-  readonly batch?: number | null;
   readonly options?: Partial<JobOptions>;
 }
 

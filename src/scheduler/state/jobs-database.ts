@@ -311,7 +311,9 @@ function prepare(db: Database) {
       .pluck(),
     job: db.prepare<[number], JobRow>(`SELECT ${JOB_COLUMNS.join(", ")} FROM job WHERE id = ?`),
     keyed: db
-      .prepare<[string, string]>("SELECT id FROM job WHERE client = ? AND key = ? AND key <> ''")
+      .prepare<[string, string]>(
+        "SELECT id FROM job WHERE client = ? AND key = ? AND key <> '' AND batch IS NULL",
+      )
       .pluck(),
     end: db.prepare<[number], { client: string; state: number }>(
       `SELECT client, state FROM job WHERE id = ? AND state >= ${FIRST_END}`,

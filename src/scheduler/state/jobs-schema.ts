@@ -118,6 +118,46 @@ export const MIGRATIONS: readonly string[] = [
   ) WITHOUT ROWID;
   CREATE INDEX log_piece_segment ON log_piece (segment, position);
   `,
+  `
+  -- Jobs of batches: the keys of one batch's are its own.
+  ALTER TABLE job ADD COLUMN row INTEGER;
+  ALTER TABLE job ADD COLUMN batch_end INTEGER;
+  DROP INDEX job_key;
+  CREATE UNIQUE INDEX job_key ON job (client, key) WHERE key <> '' AND batch IS NULL;
+  CREATE INDEX job_row ON job (batch, row) WHERE batch IS NOT NULL;
+  CREATE INDEX job_batch_end ON job (batch, batch_end) WHERE batch_end IS NOT NULL;
+
+  CREATE TABLE batch (
+    id        INTEGER PRIMARY KEY, -- of the same numbers as jobs
+    client    TEXT NOT NULL,
+    name      TEXT NOT NULL,
+    pool      TEXT NOT NULL,
+    urgent    INTEGER NOT NULL,
+    options   TEXT NOT NULL,       -- as of a job: those of each of its jobs
+    rules     TEXT NOT NULL,       -- JSON: how many at a time, when to stop
+    digest    BLOB NOT NULL,       -- of template and rows: the same again is the same batch
+    submitted REAL NOT NULL,
+    rows      INTEGER NOT NULL,    -- that have come so far
+    closed    INTEGER NOT NULL,    -- whether that is all
+    halt      INTEGER NOT NULL,    -- 0: goes on; 1: stopped by its rules; 2: cancelled
+    reason    TEXT NOT NULL,
+    again     REAL NOT NULL,       -- what has ended before that without success is tried again
+    ended     REAL,
+    successor INTEGER              -- the batch that has its name now
+  );
+  CREATE UNIQUE INDEX batch_name ON batch (client, name) WHERE name <> '' AND successor IS NULL;
+  CREATE INDEX batch_client ON batch (client, id);
+  CREATE INDEX batch_open ON batch (id) WHERE ended IS NULL;
+  CREATE TABLE batch_template (batch INTEGER PRIMARY KEY, sealed BLOB NOT NULL);
+  CREATE TABLE batch_rows (
+    id     INTEGER PRIMARY KEY,
+    batch  INTEGER NOT NULL,
+    first  INTEGER NOT NULL,
+    count  INTEGER NOT NULL,
+    sealed BLOB NOT NULL
+  );
+  CREATE UNIQUE INDEX batch_rows_first ON batch_rows (batch, first);
+  `,
 ];
 
 /** Values in the order of a table's columns, as they are written. */
@@ -152,6 +192,8 @@ export const JOB_COLUMNS = [
   "suspicions",
   "troubles",
   "avoid",
+  "row",
+  "batch_end",
 ] as const;
 
 /** The columns of `attempt`, in the order of `attemptRow`. */
@@ -197,6 +239,8 @@ export interface JobRow {
   readonly suspicions: number;
   readonly troubles: number;
   readonly avoid: string;
+  readonly row: number | null;
+  readonly batch_end: number | null;
 }
 
 /** A row of `attempt`, as it is read. */
@@ -242,6 +286,8 @@ export function jobRow(job: JobRecord): Row {
     job.suspicions,
     job.troubles,
     job.avoid.length === 0 ? "" : JSON.stringify(job.avoid),
+    job.row,
+    job.batchEnd,
   ];
 }
 
@@ -258,6 +304,8 @@ export function jobOf(row: JobRow): JobRecord {
     name: row.name,
     key: row.key,
     batch: row.batch,
+    row: row.row,
+    batchEnd: row.batch_end,
     options: optionsOf(options),
     submitted: row.submitted,
     state: STATES[state]!,
