@@ -27,4 +27,5 @@ export {
   signalAll,
   withEnvironment,
 } from "./processes.js";
+export { removeTree } from "./remove-tree.js";
 export { END_OF_ARCHIVE, type EntryType, padding, tarHeader } from "./tar-header.js";

@@ -2,7 +2,7 @@
  * Small help with files and directories of the state directory.
  */
 import { randomBytes } from "node:crypto";
-import { open, rm } from "node:fs/promises";
+import { open } from "node:fs/promises";
 import { makeDirectory } from "../system/index.js";
 
 /** A file name that is not in use, `PREFIX-PID-RANDOM`, and by which `isLeftover` knows whose it is. */
@@ -29,11 +29,6 @@ export function isRunning(pid: number): boolean {
 /** Makes a directory in the state directory, for its owner only, with its parents. Throws `DirectoryError`. */
 export function makePrivateDirectory(path: string): void {
   makeDirectory(path, "for the worker's state (--state-dir)", 0o700);
-}
-
-/** Removes a file or a whole tree, if it is there. */
-export async function removeTree(path: string): Promise<void> {
-  await rm(path, { recursive: true, force: true, maxRetries: 3 });
 }
 
 /** Has the names in a directory on disk: files made, renamed or removed there. */

@@ -5,12 +5,11 @@
 import type { Stats } from "node:fs";
 import { lstat } from "node:fs/promises";
 import { release } from "node:os";
-import { kernelAtLeast, ProgramError, run } from "../../system/index.js";
+import { kernelAtLeast, ProgramError, removeTree, run } from "../../system/index.js";
 import { StoreError } from "../errors.js";
 import { prefixedCacheName } from "./cache-name.js";
 import { type CloneEngine, CloningStore } from "./cloning-store.js";
 import { needBtrfs } from "./file-system.js";
-import { removeTree } from "./files.js";
 import type { StoreDriver } from "./kind.js";
 
 /**

@@ -16,7 +16,7 @@ import { mkdir, mkdtemp, readdir, rename, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DockerEngine, EngineError, type ImageInfo, type ListedImage } from "../../docker/index.js";
-import { endingText, ProgramError, start, unmountBelow } from "../../system/index.js";
+import { endingText, ProgramError, removeTree, start, unmountBelow } from "../../system/index.js";
 import type { LayerDir, LayerId, Lease, Store, StoredLayer } from "../contracts.js";
 import { BuildError } from "../errors.js";
 import { readEnv, writeEnv } from "../image/image-env.js";

@@ -11,11 +11,10 @@ import { mkdir, readFile, realpath, rmdir } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import type { DockerEngine, ImageInfo } from "../../docker/index.js";
-import { mountOverlay, run, unmount } from "../../system/index.js";
+import { mountOverlay, removeTree, run, unmount } from "../../system/index.js";
 import type { Lease } from "../contracts.js";
 import { StoreError } from "../errors.js";
 import { readIndex, unpackRoot } from "../image/oci-layout.js";
-import { removeTree } from "./files.js";
 
 export class DockerViews {
   readonly #engine: DockerEngine;

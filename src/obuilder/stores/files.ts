@@ -4,7 +4,7 @@
 
 import { chmod, lstat, mkdir, readdir, rename, statfs } from "node:fs/promises";
 import { join } from "node:path";
-import { run } from "../../system/index.js";
+import { removeTree, run } from "../../system/index.js";
 import { StoreError } from "../errors.js";
 import { idNumber } from "../sandboxes/oci-config.js";
 import type { UnixUser } from "../spec/spec.js";
@@ -38,15 +38,10 @@ export async function makeRootfs(layer: string): Promise<void> {
   await chmod(rootfs, 0o755);
 }
 
-/** Removes a tree of any size, without following links; another process does it, as it may take long. */
-export async function removeTree(...paths: readonly string[]): Promise<void> {
-  await run(["rm", "-rf", "--", ...paths]);
-}
-
 /** Removes all that is in a directory. */
 export async function emptyDir(path: string): Promise<void> {
   const names = await readdir(path);
-  if (names.length > 0) await removeTree(...names.map((name) => join(path, name)));
+  await removeTree(...names.map((name) => join(path, name)));
 }
 
 /**

@@ -10,13 +10,13 @@
 import type { Dirent } from "node:fs";
 import { chmod, chown, lstat, mkdir, readdir, rename, rm, unlink, utimes } from "node:fs/promises";
 import { join } from "node:path";
-import { mountOverlay, run, unmount, VOLATILE } from "../../system/index.js";
+import { mountOverlay, removeTree, run, unmount, VOLATILE } from "../../system/index.js";
 import type { Lease } from "../contracts.js";
 import { CacheBusy } from "../errors.js";
 import type { UnixUser } from "../spec/spec.js";
 import { plainCacheName } from "./cache-name.js";
 import { type CacheState, CacheStates } from "./cache-states.js";
-import { discard, isDirectory, owner, removeTree } from "./files.js";
+import { discard, isDirectory, owner } from "./files.js";
 import { pathTooLong } from "./long-paths.js";
 import type { Unsynced } from "./unsynced-journal.js";
 

@@ -16,7 +16,7 @@ import { mkdir, mkdtemp, readlink, rename, rm, rmdir, symlink } from "node:fs/pr
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import type { OverlayMount } from "../../system/index.js";
-import { mountOverlay, unmount, unmountBelow, VOLATILE } from "../../system/index.js";
+import { mountOverlay, removeTree, unmount, unmountBelow, VOLATILE } from "../../system/index.js";
 import type { LayerDir, LayerId, Lease, Store, StoredLayer } from "../contracts.js";
 import { BuildError } from "../errors.js";
 import type { UnixUser } from "../spec/spec.js";
@@ -29,7 +29,6 @@ import {
   isDirectory,
   layerIds,
   makeRootfs,
-  removeTree,
 } from "./files.js";
 import type { StoreDriver } from "./kind.js";
 import { OverlayCaches } from "./overlay-caches.js";

@@ -14,9 +14,9 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { mkdir, mkdtemp, readdir, rename, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
-import { run } from "../../system/index.js";
+import { removeTree, run } from "../../system/index.js";
 import type { LayerId } from "../contracts.js";
-import { discard, removeTree } from "./files.js";
+import { discard } from "./files.js";
 
 /** How long a layer may be on the list, in ms. Linux itself writes what is older than that. */
 const PATIENCE = 30_000;

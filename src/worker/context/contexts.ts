@@ -7,9 +7,10 @@
 import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { NamedMutex } from "../../async/index.js";
+import { removeTree } from "../../system/index.js";
 import { quoted } from "../../text/index.js";
 import { InvalidJob } from "../failure.js";
-import { isLeftover, makePrivateDirectory, removeTree, temporaryName } from "../files.js";
+import { isLeftover, makePrivateDirectory, temporaryName } from "../files.js";
 import type { LineLog } from "./git.js";
 import { DEFAULT_GIT_LIMITS, type GitLimits } from "./git-limits.js";
 import { endOrphans } from "./orphans.js";

@@ -174,7 +174,10 @@ export class Git {
   async #raw(
     label: string,
     args: readonly string[],
-    { stop, maxSilence = 0 }: { readonly stop: AbortController; readonly maxSilence?: number },
+    {
+      stop,
+      maxSilence = 0,
+    }: { readonly stop: AbortController; readonly maxSilence?: number | undefined },
     onOutput: (stream: NodeJS.ReadableStream) => void,
   ): Promise<void> {
     const { credentialFile, limits } = this.options;

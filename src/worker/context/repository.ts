@@ -10,12 +10,12 @@
  * is in a clone's name (`…-sha256`), so that a job that asks for what is not there does no harm to the others.
  */
 import { existsSync } from "node:fs";
-import { mkdir, readdir, rename, writeFile } from "node:fs/promises";
+import { mkdir, readdir, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { run } from "../../system/index.js";
+import { removeTree, run } from "../../system/index.js";
 import { quoted } from "../../text/index.js";
 import { JobFailed } from "../failure.js";
-import { makePrivateDirectory, removeTree, temporaryName } from "../files.js";
+import { makePrivateDirectory, temporaryName } from "../files.js";
 import { Git, GitFailed, type GitOptions, type LineLog } from "./git.js";
 import { type GitLimits, GitTooLarge, Tally, TreeCounter } from "./git-limits.js";
 import type { RepositoryUrl } from "./repository-url.js";
@@ -70,8 +70,8 @@ export class Repository {
       if (error instanceof GitTooLarge) await removeTree(this.#clone);
       if (!(error instanceof GitFailed && error.saysCorrupted)) throw error;
       await this.#remove(options.log);
-      for (const name of await readdir(options.target))
-        await removeTree(join(options.target, name));
+      const names = await readdir(options.target);
+      await removeTree(...names.map((name) => join(options.target, name)));
       await this.#attempt(options);
     }
   }
@@ -85,7 +85,7 @@ export class Repository {
     try {
       await this.#attemptWith(options, file);
     } finally {
-      await removeTree(file);
+      await rm(file, { force: true });
     }
   }
 
@@ -218,7 +218,7 @@ export class Repository {
   async #removeTemporaryPacks(): Promise<void> {
     const packs = join(this.#clone, ".git/objects/pack");
     for (const name of await readdir(packs).catch(() => [])) {
-      if (TEMPORARY_PACK.test(name)) await removeTree(join(packs, name));
+      if (TEMPORARY_PACK.test(name)) await rm(join(packs, name), { force: true });
     }
   }
 
