@@ -15,7 +15,10 @@ for (const [schema, output] of Object.entries(SCHEMAS)) {
   const out = mkdtempSync("src/api/generated-");
   try {
     execFileSync("npx", ["capnp-es", `${schema}.capnp`, `-ots:${out}`], { stdio: "inherit" });
-    writeFileSync(`${output}.ts`, withoutUnused(readFileSync(`${out}/${schema}.ts`, "utf8")));
+    writeFileSync(
+      `${output}.ts`,
+      exact(withoutUnused(readFileSync(`${out}/${schema}.ts`, "utf8"))),
+    );
   } finally {
     rmSync(out, { recursive: true, force: true });
   }
@@ -32,4 +35,12 @@ function withoutUnused(code) {
     });
     return `import { ${used.join(", ")} } from "${from}";`;
   });
+}
+
+/**
+ * With absent values left out: the compiler passes `undefined` on, which `exactOptionalPropertyTypes` takes for a value.
+ * @param {string} code
+ */
+function exact(code) {
+  return code.replaceAll("paramsFunc: paramsFunc\n", "...(paramsFunc && { paramsFunc })\n");
 }

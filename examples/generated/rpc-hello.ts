@@ -66,7 +66,7 @@ export class Guide$Client {
   guest(paramsFunc?: (params: Guide_Guest$Params) => void): Guide_Guest$Results$Promise {
     const answer = this.client.call({
       method: Guide$Client.methods[0],
-      paramsFunc: paramsFunc
+      ...(paramsFunc && { paramsFunc })
     });
     const pipeline = new $.Pipeline(Guide_Guest$Results, answer);
     return new Guide_Guest$Results$Promise(pipeline);
@@ -159,7 +159,7 @@ export class Guest$Client {
   greet(paramsFunc?: (params: Guest_Greet$Params) => void): Guest_Greet$Results$Promise {
     const answer = this.client.call({
       method: Guest$Client.methods[0],
-      paramsFunc: paramsFunc
+      ...(paramsFunc && { paramsFunc })
     });
     const pipeline = new $.Pipeline(Guest_Greet$Results, answer);
     return new Guest_Greet$Results$Promise(pipeline);
@@ -246,7 +246,7 @@ export class Listener$Client {
   hear(paramsFunc?: (params: Listener_Hear$Params) => void): Listener_Hear$Results$Promise {
     const answer = this.client.call({
       method: Listener$Client.methods[0],
-      paramsFunc: paramsFunc
+      ...(paramsFunc && { paramsFunc })
     });
     const pipeline = new $.Pipeline(Listener_Hear$Results, answer);
     return new Listener_Hear$Results$Promise(pipeline);

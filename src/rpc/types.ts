@@ -65,7 +65,7 @@ export interface Capability extends Disposable {
   call<P extends Struct, R extends Struct>(
     method: Method<P, R>,
     build?: (params: P, payload: PayloadBuilder) => void,
-    options?: { readonly signal?: AbortSignal },
+    options?: { readonly signal?: AbortSignal | undefined },
   ): PendingCall<R>;
 
   /** A second reference to the same object, owned by the caller. */

@@ -215,7 +215,8 @@ describe("a service that is not to be had", () => {
   });
 
   it("because the vat has none", async () => {
-    const { vat: server } = makeVat("server", { restore: undefined });
+    const server = new Vat({});
+    vats.push(server);
     const { vat: client } = makeVat("client");
     await expect(ask(client, server.sturdyRef(await listen(server), ID))).rejects.toThrow(
       "This vat offers no services",

@@ -31,7 +31,12 @@ export function testPool({ costs, avoids, store, ...options }: TestPoolOptions =
     name: "test",
     clock: () => time.now,
     store: store ?? Store.open(":memory:").pool("test"),
-    traits: { hint: ({ hint }) => hint, costs: () => estimate, label: ({ name }) => name, avoids },
+    traits: {
+      hint: ({ hint }) => hint,
+      costs: () => estimate,
+      label: ({ name }) => name,
+      ...(avoids && { avoids }),
+    },
     defer: () => {},
     ...options,
   });

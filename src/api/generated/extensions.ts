@@ -70,7 +70,7 @@ export class QueuedTicket$Client {
   place(paramsFunc?: (params: QueuedTicket_Place$Params) => void): QueuedTicket_Place$Results$Promise {
     const answer = this.client.call({
       method: QueuedTicket$Client.methods[0],
-      paramsFunc: paramsFunc
+      ...(paramsFunc && { paramsFunc })
     });
     const pipeline = new $.Pipeline(QueuedTicket_Place$Results, answer);
     return new QueuedTicket_Place$Results$Promise(pipeline);
@@ -336,7 +336,7 @@ export class PoolMonitor$Client {
   state(paramsFunc?: (params: PoolMonitor_State$Params) => void): PoolMonitor_State$Results$Promise {
     const answer = this.client.call({
       method: PoolMonitor$Client.methods[0],
-      paramsFunc: paramsFunc
+      ...(paramsFunc && { paramsFunc })
     });
     const pipeline = new $.Pipeline(PoolMonitor_State$Results, answer);
     return new PoolMonitor_State$Results$Promise(pipeline);
@@ -348,7 +348,7 @@ export class PoolMonitor$Client {
   explain(paramsFunc?: (params: PoolMonitor_Explain$Params) => void): PoolMonitor_Explain$Results$Promise {
     const answer = this.client.call({
       method: PoolMonitor$Client.methods[1],
-      paramsFunc: paramsFunc
+      ...(paramsFunc && { paramsFunc })
     });
     const pipeline = new $.Pipeline(PoolMonitor_Explain$Results, answer);
     return new PoolMonitor_Explain$Results$Promise(pipeline);
@@ -1163,7 +1163,7 @@ export class DurableSubmission$Client {
   submit(paramsFunc?: (params: DurableSubmission_Submit$Params) => void): DurableSubmission_Submit$Results$Promise {
     const answer = this.client.call({
       method: DurableSubmission$Client.methods[0],
-      paramsFunc: paramsFunc
+      ...(paramsFunc && { paramsFunc })
     });
     const pipeline = new $.Pipeline(DurableSubmission_Submit$Results, answer);
     return new DurableSubmission_Submit$Results$Promise(pipeline);
@@ -2086,7 +2086,7 @@ export class JobRecords$Client {
   list(paramsFunc?: (params: JobRecords_List$Params) => void): JobRecords_List$Results$Promise {
     const answer = this.client.call({
       method: JobRecords$Client.methods[0],
-      paramsFunc: paramsFunc
+      ...(paramsFunc && { paramsFunc })
     });
     const pipeline = new $.Pipeline(JobRecords_List$Results, answer);
     return new JobRecords_List$Results$Promise(pipeline);
@@ -2098,7 +2098,7 @@ export class JobRecords$Client {
   get(paramsFunc?: (params: JobRecords_Get$Params) => void): JobRecords_Get$Results$Promise {
     const answer = this.client.call({
       method: JobRecords$Client.methods[1],
-      paramsFunc: paramsFunc
+      ...(paramsFunc && { paramsFunc })
     });
     const pipeline = new $.Pipeline(JobRecords_Get$Results, answer);
     return new JobRecords_Get$Results$Promise(pipeline);
@@ -2111,7 +2111,7 @@ export class JobRecords$Client {
   log(paramsFunc?: (params: JobRecords_Log$Params) => void): JobRecords_Log$Results$Promise {
     const answer = this.client.call({
       method: JobRecords$Client.methods[2],
-      paramsFunc: paramsFunc
+      ...(paramsFunc && { paramsFunc })
     });
     const pipeline = new $.Pipeline(JobRecords_Log$Results, answer);
     return new JobRecords_Log$Results$Promise(pipeline);
@@ -2123,7 +2123,7 @@ export class JobRecords$Client {
   cancel(paramsFunc?: (params: JobRecords_Cancel$Params) => void): JobRecords_Cancel$Results$Promise {
     const answer = this.client.call({
       method: JobRecords$Client.methods[3],
-      paramsFunc: paramsFunc
+      ...(paramsFunc && { paramsFunc })
     });
     const pipeline = new $.Pipeline(JobRecords_Cancel$Results, answer);
     return new JobRecords_Cancel$Results$Promise(pipeline);
@@ -2135,7 +2135,7 @@ export class JobRecords$Client {
   retry(paramsFunc?: (params: JobRecords_Retry$Params) => void): JobRecords_Retry$Results$Promise {
     const answer = this.client.call({
       method: JobRecords$Client.methods[4],
-      paramsFunc: paramsFunc
+      ...(paramsFunc && { paramsFunc })
     });
     const pipeline = new $.Pipeline(JobRecords_Retry$Results, answer);
     return new JobRecords_Retry$Results$Promise(pipeline);
@@ -2143,7 +2143,7 @@ export class JobRecords$Client {
   usage(paramsFunc?: (params: JobRecords_Usage$Params) => void): JobRecords_Usage$Results$Promise {
     const answer = this.client.call({
       method: JobRecords$Client.methods[5],
-      paramsFunc: paramsFunc
+      ...(paramsFunc && { paramsFunc })
     });
     const pipeline = new $.Pipeline(JobRecords_Usage$Results, answer);
     return new JobRecords_Usage$Results$Promise(pipeline);
@@ -2440,7 +2440,7 @@ export class DurableQueue$Client {
   resume(paramsFunc?: (params: DurableQueue_Resume$Params) => void): DurableQueue_Resume$Results$Promise {
     const answer = this.client.call({
       method: DurableQueue$Client.methods[0],
-      paramsFunc: paramsFunc
+      ...(paramsFunc && { paramsFunc })
     });
     const pipeline = new $.Pipeline(DurableQueue_Resume$Results, answer);
     return new DurableQueue_Resume$Results$Promise(pipeline);
@@ -2452,7 +2452,7 @@ export class DurableQueue$Client {
   pop(paramsFunc?: (params: DurableQueue_Pop$Params) => void): DurableQueue_Pop$Results$Promise {
     const answer = this.client.call({
       method: DurableQueue$Client.methods[1],
-      paramsFunc: paramsFunc
+      ...(paramsFunc && { paramsFunc })
     });
     const pipeline = new $.Pipeline(DurableQueue_Pop$Results, answer);
     return new DurableQueue_Pop$Results$Promise(pipeline);
@@ -2753,7 +2753,7 @@ export class DurableJob$Client {
   begun(paramsFunc?: (params: DurableJob_Begun$Params) => void): DurableJob_Begun$Results$Promise {
     const answer = this.client.call({
       method: DurableJob$Client.methods[0],
-      paramsFunc: paramsFunc
+      ...(paramsFunc && { paramsFunc })
     });
     const pipeline = new $.Pipeline(DurableJob_Begun$Results, answer);
     return new DurableJob_Begun$Results$Promise(pipeline);
@@ -2765,7 +2765,7 @@ export class DurableJob$Client {
   outcome(paramsFunc?: (params: DurableJob_Outcome$Params) => void): DurableJob_Outcome$Results$Promise {
     const answer = this.client.call({
       method: DurableJob$Client.methods[1],
-      paramsFunc: paramsFunc
+      ...(paramsFunc && { paramsFunc })
     });
     const pipeline = new $.Pipeline(DurableJob_Outcome$Results, answer);
     return new DurableJob_Outcome$Results$Promise(pipeline);
@@ -2777,7 +2777,7 @@ export class DurableJob$Client {
   settled(paramsFunc?: (params: DurableJob_Settled$Params) => void): DurableJob_Settled$Results$Promise {
     const answer = this.client.call({
       method: DurableJob$Client.methods[2],
-      paramsFunc: paramsFunc
+      ...(paramsFunc && { paramsFunc })
     });
     const pipeline = new $.Pipeline(DurableJob_Settled$Results, answer);
     return new DurableJob_Settled$Results$Promise(pipeline);
@@ -2884,7 +2884,7 @@ export class ClientRemoval$Client {
   remove(paramsFunc?: (params: ClientRemoval_Remove$Params) => void): ClientRemoval_Remove$Results$Promise {
     const answer = this.client.call({
       method: ClientRemoval$Client.methods[0],
-      paramsFunc: paramsFunc
+      ...(paramsFunc && { paramsFunc })
     });
     const pipeline = new $.Pipeline(ClientRemoval_Remove$Results, answer);
     return new ClientRemoval_Remove$Results$Promise(pipeline);

@@ -524,7 +524,7 @@ export class Job$Client {
   log(paramsFunc?: (params: Job_Log$Params) => void): Job_Log$Results$Promise {
     const answer = this.client.call({
       method: Job$Client.methods[0],
-      paramsFunc: paramsFunc
+      ...(paramsFunc && { paramsFunc })
     });
     const pipeline = new $.Pipeline(Job_Log$Results, answer);
     return new Job_Log$Results$Promise(pipeline);
@@ -532,7 +532,7 @@ export class Job$Client {
   result(paramsFunc?: (params: Job_Result$Params) => void): Job_Result$Results$Promise {
     const answer = this.client.call({
       method: Job$Client.methods[1],
-      paramsFunc: paramsFunc
+      ...(paramsFunc && { paramsFunc })
     });
     const pipeline = new $.Pipeline(Job_Result$Results, answer);
     return new Job_Result$Results$Promise(pipeline);
@@ -540,7 +540,7 @@ export class Job$Client {
   cancel(paramsFunc?: (params: Job_Cancel$Params) => void): Job_Cancel$Results$Promise {
     const answer = this.client.call({
       method: Job$Client.methods[2],
-      paramsFunc: paramsFunc
+      ...(paramsFunc && { paramsFunc })
     });
     const pipeline = new $.Pipeline(Job_Cancel$Results, answer);
     return new Job_Cancel$Results$Promise(pipeline);
@@ -699,7 +699,7 @@ export class Queue$Client {
   pop(paramsFunc?: (params: Queue_Pop$Params) => void): Queue_Pop$Results$Promise {
     const answer = this.client.call({
       method: Queue$Client.methods[0],
-      paramsFunc: paramsFunc
+      ...(paramsFunc && { paramsFunc })
     });
     const pipeline = new $.Pipeline(Queue_Pop$Results, answer);
     return new Queue_Pop$Results$Promise(pipeline);
@@ -707,7 +707,7 @@ export class Queue$Client {
   setActive(paramsFunc?: (params: Queue_SetActive$Params) => void): Queue_SetActive$Results$Promise {
     const answer = this.client.call({
       method: Queue$Client.methods[1],
-      paramsFunc: paramsFunc
+      ...(paramsFunc && { paramsFunc })
     });
     const pipeline = new $.Pipeline(Queue_SetActive$Results, answer);
     return new Queue_SetActive$Results$Promise(pipeline);
@@ -985,7 +985,7 @@ export class Worker$Client {
   metrics(paramsFunc?: (params: Worker_Metrics$Params) => void): Worker_Metrics$Results$Promise {
     const answer = this.client.call({
       method: Worker$Client.methods[0],
-      paramsFunc: paramsFunc
+      ...(paramsFunc && { paramsFunc })
     });
     const pipeline = new $.Pipeline(Worker_Metrics$Results, answer);
     return new Worker_Metrics$Results$Promise(pipeline);
@@ -997,7 +997,7 @@ export class Worker$Client {
   selfUpdate(paramsFunc?: (params: Worker_SelfUpdate$Params) => void): Worker_SelfUpdate$Results$Promise {
     const answer = this.client.call({
       method: Worker$Client.methods[1],
-      paramsFunc: paramsFunc
+      ...(paramsFunc && { paramsFunc })
     });
     const pipeline = new $.Pipeline(Worker_SelfUpdate$Results, answer);
     return new Worker_SelfUpdate$Results$Promise(pipeline);
@@ -1005,7 +1005,7 @@ export class Worker$Client {
   additionalMetric(paramsFunc?: (params: Worker_AdditionalMetric$Params) => void): Worker_AdditionalMetric$Results$Promise {
     const answer = this.client.call({
       method: Worker$Client.methods[2],
-      paramsFunc: paramsFunc
+      ...(paramsFunc && { paramsFunc })
     });
     const pipeline = new $.Pipeline(Worker_AdditionalMetric$Results, answer);
     return new Worker_AdditionalMetric$Results$Promise(pipeline);
@@ -1124,7 +1124,7 @@ export class Registration$Client {
   register(paramsFunc?: (params: Registration_Register$Params) => void): Registration_Register$Results$Promise {
     const answer = this.client.call({
       method: Registration$Client.methods[0],
-      paramsFunc: paramsFunc
+      ...(paramsFunc && { paramsFunc })
     });
     const pipeline = new $.Pipeline(Registration_Register$Results, answer);
     return new Registration_Register$Results$Promise(pipeline);
@@ -1252,7 +1252,7 @@ export class Ticket$Client {
   job(paramsFunc?: (params: Ticket_Job$Params) => void): Ticket_Job$Results$Promise {
     const answer = this.client.call({
       method: Ticket$Client.methods[0],
-      paramsFunc: paramsFunc
+      ...(paramsFunc && { paramsFunc })
     });
     const pipeline = new $.Pipeline(Ticket_Job$Results, answer);
     return new Ticket_Job$Results$Promise(pipeline);
@@ -1260,7 +1260,7 @@ export class Ticket$Client {
   cancel(paramsFunc?: (params: Ticket_Cancel$Params) => void): Ticket_Cancel$Results$Promise {
     const answer = this.client.call({
       method: Ticket$Client.methods[1],
-      paramsFunc: paramsFunc
+      ...(paramsFunc && { paramsFunc })
     });
     const pipeline = new $.Pipeline(Ticket_Cancel$Results, answer);
     return new Ticket_Cancel$Results$Promise(pipeline);
@@ -1385,7 +1385,7 @@ export class Submission$Client {
   submit(paramsFunc?: (params: Submission_Submit$Params) => void): Submission_Submit$Results$Promise {
     const answer = this.client.call({
       method: Submission$Client.methods[0],
-      paramsFunc: paramsFunc
+      ...(paramsFunc && { paramsFunc })
     });
     const pipeline = new $.Pipeline(Submission_Submit$Results, answer);
     return new Submission_Submit$Results$Promise(pipeline);
@@ -1498,7 +1498,7 @@ export class Progress$Client {
   report(paramsFunc?: (params: Progress_Report$Params) => void): Progress_Report$Results$Promise {
     const answer = this.client.call({
       method: Progress$Client.methods[0],
-      paramsFunc: paramsFunc
+      ...(paramsFunc && { paramsFunc })
     });
     const pipeline = new $.Pipeline(Progress_Report$Results, answer);
     return new Progress_Report$Results$Promise(pipeline);
@@ -1917,7 +1917,7 @@ export class PoolAdmin$Client {
   show(paramsFunc?: (params: PoolAdmin_Show$Params) => void): PoolAdmin_Show$Results$Promise {
     const answer = this.client.call({
       method: PoolAdmin$Client.methods[0],
-      paramsFunc: paramsFunc
+      ...(paramsFunc && { paramsFunc })
     });
     const pipeline = new $.Pipeline(PoolAdmin_Show$Results, answer);
     return new PoolAdmin_Show$Results$Promise(pipeline);
@@ -1925,7 +1925,7 @@ export class PoolAdmin$Client {
   workers(paramsFunc?: (params: PoolAdmin_Workers$Params) => void): PoolAdmin_Workers$Results$Promise {
     const answer = this.client.call({
       method: PoolAdmin$Client.methods[1],
-      paramsFunc: paramsFunc
+      ...(paramsFunc && { paramsFunc })
     });
     const pipeline = new $.Pipeline(PoolAdmin_Workers$Results, answer);
     return new PoolAdmin_Workers$Results$Promise(pipeline);
@@ -1933,7 +1933,7 @@ export class PoolAdmin$Client {
   setActive(paramsFunc?: (params: PoolAdmin_SetActive$Params) => void): PoolAdmin_SetActive$Results$Promise {
     const answer = this.client.call({
       method: PoolAdmin$Client.methods[2],
-      paramsFunc: paramsFunc
+      ...(paramsFunc && { paramsFunc })
     });
     const pipeline = new $.Pipeline(PoolAdmin_SetActive$Results, answer);
     return new PoolAdmin_SetActive$Results$Promise(pipeline);
@@ -1941,7 +1941,7 @@ export class PoolAdmin$Client {
   worker(paramsFunc?: (params: PoolAdmin_Worker$Params) => void): PoolAdmin_Worker$Results$Promise {
     const answer = this.client.call({
       method: PoolAdmin$Client.methods[3],
-      paramsFunc: paramsFunc
+      ...(paramsFunc && { paramsFunc })
     });
     const pipeline = new $.Pipeline(PoolAdmin_Worker$Results, answer);
     return new PoolAdmin_Worker$Results$Promise(pipeline);
@@ -1949,7 +1949,7 @@ export class PoolAdmin$Client {
   update(paramsFunc?: (params: PoolAdmin_Update$Params) => void): PoolAdmin_Update$Results$Promise {
     const answer = this.client.call({
       method: PoolAdmin$Client.methods[4],
-      paramsFunc: paramsFunc
+      ...(paramsFunc && { paramsFunc })
     });
     const pipeline = new $.Pipeline(PoolAdmin_Update$Results, answer);
     return new PoolAdmin_Update$Results$Promise(pipeline);
@@ -1957,7 +1957,7 @@ export class PoolAdmin$Client {
   setRate(paramsFunc?: (params: PoolAdmin_SetRate$Params) => void): PoolAdmin_SetRate$Results$Promise {
     const answer = this.client.call({
       method: PoolAdmin$Client.methods[5],
-      paramsFunc: paramsFunc
+      ...(paramsFunc && { paramsFunc })
     });
     const pipeline = new $.Pipeline(PoolAdmin_SetRate$Results, answer);
     return new PoolAdmin_SetRate$Results$Promise(pipeline);
@@ -1965,7 +1965,7 @@ export class PoolAdmin$Client {
   forget(paramsFunc?: (params: PoolAdmin_Forget$Params) => void): PoolAdmin_Forget$Results$Promise {
     const answer = this.client.call({
       method: PoolAdmin$Client.methods[6],
-      paramsFunc: paramsFunc
+      ...(paramsFunc && { paramsFunc })
     });
     const pipeline = new $.Pipeline(PoolAdmin_Forget$Results, answer);
     return new PoolAdmin_Forget$Results$Promise(pipeline);
@@ -1973,7 +1973,7 @@ export class PoolAdmin$Client {
   drain(paramsFunc?: (params: PoolAdmin_Drain$Params) => void): PoolAdmin_Drain$Results$Promise {
     const answer = this.client.call({
       method: PoolAdmin$Client.methods[7],
-      paramsFunc: paramsFunc
+      ...(paramsFunc && { paramsFunc })
     });
     const pipeline = new $.Pipeline(PoolAdmin_Drain$Results, answer);
     return new PoolAdmin_Drain$Results$Promise(pipeline);
@@ -2306,7 +2306,7 @@ export class Admin$Client {
   pools(paramsFunc?: (params: Admin_Pools$Params) => void): Admin_Pools$Results$Promise {
     const answer = this.client.call({
       method: Admin$Client.methods[0],
-      paramsFunc: paramsFunc
+      ...(paramsFunc && { paramsFunc })
     });
     const pipeline = new $.Pipeline(Admin_Pools$Results, answer);
     return new Admin_Pools$Results$Promise(pipeline);
@@ -2314,7 +2314,7 @@ export class Admin$Client {
   pool(paramsFunc?: (params: Admin_Pool$Params) => void): Admin_Pool$Results$Promise {
     const answer = this.client.call({
       method: Admin$Client.methods[1],
-      paramsFunc: paramsFunc
+      ...(paramsFunc && { paramsFunc })
     });
     const pipeline = new $.Pipeline(Admin_Pool$Results, answer);
     return new Admin_Pool$Results$Promise(pipeline);
@@ -2322,7 +2322,7 @@ export class Admin$Client {
   addClient(paramsFunc?: (params: Admin_AddClient$Params) => void): Admin_AddClient$Results$Promise {
     const answer = this.client.call({
       method: Admin$Client.methods[2],
-      paramsFunc: paramsFunc
+      ...(paramsFunc && { paramsFunc })
     });
     const pipeline = new $.Pipeline(Admin_AddClient$Results, answer);
     return new Admin_AddClient$Results$Promise(pipeline);
@@ -2330,7 +2330,7 @@ export class Admin$Client {
   removeClient(paramsFunc?: (params: Admin_RemoveClient$Params) => void): Admin_RemoveClient$Results$Promise {
     const answer = this.client.call({
       method: Admin$Client.methods[3],
-      paramsFunc: paramsFunc
+      ...(paramsFunc && { paramsFunc })
     });
     const pipeline = new $.Pipeline(Admin_RemoveClient$Results, answer);
     return new Admin_RemoveClient$Results$Promise(pipeline);
@@ -2338,7 +2338,7 @@ export class Admin$Client {
   listClients(paramsFunc?: (params: Admin_ListClients$Params) => void): Admin_ListClients$Results$Promise {
     const answer = this.client.call({
       method: Admin$Client.methods[4],
-      paramsFunc: paramsFunc
+      ...(paramsFunc && { paramsFunc })
     });
     const pipeline = new $.Pipeline(Admin_ListClients$Results, answer);
     return new Admin_ListClients$Results$Promise(pipeline);

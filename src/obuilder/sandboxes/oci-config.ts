@@ -188,8 +188,9 @@ export function hasLimits(limits: Limits): boolean {
   return Object.values(limits).some((limit) => limit !== undefined);
 }
 
-function resources({ cpus, memory, pids }: Limits, denyDevices: boolean): { resources?: object } {
-  if (!hasLimits({ cpus, memory, pids }) && !denyDevices) return {};
+function resources(limits: Limits, denyDevices: boolean): { resources?: object } {
+  if (!hasLimits(limits) && !denyDevices) return {};
+  const { cpus, memory, pids } = limits;
   return {
     resources: {
       // All but the harmless ones, such as /dev/null. Steps may make nodes of others.

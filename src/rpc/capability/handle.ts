@@ -30,7 +30,7 @@ export class Handle implements Capability {
   call<P extends Struct, R extends Struct>(
     method: Method<P, R>,
     build?: (params: P, payload: PayloadBuilder) => void,
-    options?: { readonly signal?: AbortSignal },
+    options?: { readonly signal?: AbortSignal | undefined },
   ): PendingCall<R> {
     const hook = this.current();
     const payload = buildPayload(method, build);

@@ -35,8 +35,8 @@ export interface ConnectionOptions {
    * throw an `RpcError`.
    */
   bootstrap(id: Uint8Array, connection: Connection): Capability;
-  readonly limits?: Partial<Limits>;
-  readonly metrics?: ConnectionMetrics;
+  readonly limits?: Partial<Limits> | undefined;
+  readonly metrics?: ConnectionMetrics | undefined;
 }
 
 /** Sizes of a connection's tables. All are zero when both sides have released everything. */

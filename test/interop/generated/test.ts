@@ -758,7 +758,7 @@ export class Peer$Client {
   echo(paramsFunc?: (params: Peer_Echo$Params) => void): Echoed$Promise {
     const answer = this.client.call({
       method: Peer$Client.methods[0],
-      paramsFunc: paramsFunc
+      ...(paramsFunc && { paramsFunc })
     });
     const pipeline = new $.Pipeline(Echoed, answer);
     return new Echoed$Promise(pipeline);
@@ -766,7 +766,7 @@ export class Peer$Client {
   sink(paramsFunc?: (params: Peer_Sink$Params) => void): Peer_Sink$Results$Promise {
     const answer = this.client.call({
       method: Peer$Client.methods[1],
-      paramsFunc: paramsFunc
+      ...(paramsFunc && { paramsFunc })
     });
     const pipeline = new $.Pipeline(Peer_Sink$Results, answer);
     return new Peer_Sink$Results$Promise(pipeline);
@@ -774,7 +774,7 @@ export class Peer$Client {
   source(paramsFunc?: (params: Peer_Source$Params) => void): Peer_Source$Results$Promise {
     const answer = this.client.call({
       method: Peer$Client.methods[2],
-      paramsFunc: paramsFunc
+      ...(paramsFunc && { paramsFunc })
     });
     const pipeline = new $.Pipeline(Peer_Source$Results, answer);
     return new Peer_Source$Results$Promise(pipeline);
@@ -782,7 +782,7 @@ export class Peer$Client {
   fail(paramsFunc?: (params: Peer_Fail$Params) => void): Peer_Fail$Results$Promise {
     const answer = this.client.call({
       method: Peer$Client.methods[3],
-      paramsFunc: paramsFunc
+      ...(paramsFunc && { paramsFunc })
     });
     const pipeline = new $.Pipeline(Peer_Fail$Results, answer);
     return new Peer_Fail$Results$Promise(pipeline);
@@ -794,7 +794,7 @@ export class Peer$Client {
   hold(paramsFunc?: (params: Peer_Hold$Params) => void): Peer_Hold$Results$Promise {
     const answer = this.client.call({
       method: Peer$Client.methods[4],
-      paramsFunc: paramsFunc
+      ...(paramsFunc && { paramsFunc })
     });
     const pipeline = new $.Pipeline(Peer_Hold$Results, answer);
     return new Peer_Hold$Results$Promise(pipeline);
@@ -806,7 +806,7 @@ export class Peer$Client {
   letGo(paramsFunc?: (params: Peer_LetGo$Params) => void): Peer_LetGo$Results$Promise {
     const answer = this.client.call({
       method: Peer$Client.methods[5],
-      paramsFunc: paramsFunc
+      ...(paramsFunc && { paramsFunc })
     });
     const pipeline = new $.Pipeline(Peer_LetGo$Results, answer);
     return new Peer_LetGo$Results$Promise(pipeline);
@@ -818,7 +818,7 @@ export class Peer$Client {
   never(paramsFunc?: (params: Peer_Never$Params) => void): Peer_Never$Results$Promise {
     const answer = this.client.call({
       method: Peer$Client.methods[6],
-      paramsFunc: paramsFunc
+      ...(paramsFunc && { paramsFunc })
     });
     const pipeline = new $.Pipeline(Peer_Never$Results, answer);
     return new Peer_Never$Results$Promise(pipeline);
@@ -830,7 +830,7 @@ export class Peer$Client {
   cancellations(paramsFunc?: (params: Peer_Cancellations$Params) => void): Peer_Cancellations$Results$Promise {
     const answer = this.client.call({
       method: Peer$Client.methods[7],
-      paramsFunc: paramsFunc
+      ...(paramsFunc && { paramsFunc })
     });
     const pipeline = new $.Pipeline(Peer_Cancellations$Results, answer);
     return new Peer_Cancellations$Results$Promise(pipeline);
@@ -838,7 +838,7 @@ export class Peer$Client {
   counter(paramsFunc?: (params: Peer_Counter$Params) => void): Peer_Counter$Results$Promise {
     const answer = this.client.call({
       method: Peer$Client.methods[8],
-      paramsFunc: paramsFunc
+      ...(paramsFunc && { paramsFunc })
     });
     const pipeline = new $.Pipeline(Peer_Counter$Results, answer);
     return new Peer_Counter$Results$Promise(pipeline);
@@ -850,7 +850,7 @@ export class Peer$Client {
   counterLater(paramsFunc?: (params: Peer_CounterLater$Params) => void): Peer_CounterLater$Results$Promise {
     const answer = this.client.call({
       method: Peer$Client.methods[9],
-      paramsFunc: paramsFunc
+      ...(paramsFunc && { paramsFunc })
     });
     const pipeline = new $.Pipeline(Peer_CounterLater$Results, answer);
     return new Peer_CounterLater$Results$Promise(pipeline);
@@ -862,7 +862,7 @@ export class Peer$Client {
   counters(paramsFunc?: (params: Peer_Counters$Params) => void): Peer_Counters$Results$Promise {
     const answer = this.client.call({
       method: Peer$Client.methods[10],
-      paramsFunc: paramsFunc
+      ...(paramsFunc && { paramsFunc })
     });
     const pipeline = new $.Pipeline(Peer_Counters$Results, answer);
     return new Peer_Counters$Results$Promise(pipeline);
@@ -874,7 +874,7 @@ export class Peer$Client {
   same(paramsFunc?: (params: Peer_Same$Params) => void): Peer_Same$Results$Promise {
     const answer = this.client.call({
       method: Peer$Client.methods[11],
-      paramsFunc: paramsFunc
+      ...(paramsFunc && { paramsFunc })
     });
     const pipeline = new $.Pipeline(Peer_Same$Results, answer);
     return new Peer_Same$Results$Promise(pipeline);
@@ -886,7 +886,7 @@ export class Peer$Client {
   sameLater(paramsFunc?: (params: Peer_SameLater$Params) => void): Peer_SameLater$Results$Promise {
     const answer = this.client.call({
       method: Peer$Client.methods[12],
-      paramsFunc: paramsFunc
+      ...(paramsFunc && { paramsFunc })
     });
     const pipeline = new $.Pipeline(Peer_SameLater$Results, answer);
     return new Peer_SameLater$Results$Promise(pipeline);
@@ -898,7 +898,7 @@ export class Peer$Client {
   repeat(paramsFunc?: (params: Peer_Repeat$Params) => void): Peer_Repeat$Results$Promise {
     const answer = this.client.call({
       method: Peer$Client.methods[13],
-      paramsFunc: paramsFunc
+      ...(paramsFunc && { paramsFunc })
     });
     const pipeline = new $.Pipeline(Peer_Repeat$Results, answer);
     return new Peer_Repeat$Results$Promise(pipeline);
@@ -910,7 +910,7 @@ export class Peer$Client {
   forward(paramsFunc?: (params: Peer_Forward$Params) => void): Echoed$Promise {
     const answer = this.client.call({
       method: Peer$Client.methods[14],
-      paramsFunc: paramsFunc
+      ...(paramsFunc && { paramsFunc })
     });
     const pipeline = new $.Pipeline(Echoed, answer);
     return new Echoed$Promise(pipeline);
@@ -1084,7 +1084,7 @@ export class Counter$Client {
   next(paramsFunc?: (params: Counter_Next$Params) => void): Counter_Next$Results$Promise {
     const answer = this.client.call({
       method: Counter$Client.methods[0],
-      paramsFunc: paramsFunc
+      ...(paramsFunc && { paramsFunc })
     });
     const pipeline = new $.Pipeline(Counter_Next$Results, answer);
     return new Counter_Next$Results$Promise(pipeline);
@@ -1177,7 +1177,7 @@ export class Callback$Client {
   call(paramsFunc?: (params: Callback_Call$Params) => void): Callback_Call$Results$Promise {
     const answer = this.client.call({
       method: Callback$Client.methods[0],
-      paramsFunc: paramsFunc
+      ...(paramsFunc && { paramsFunc })
     });
     const pipeline = new $.Pipeline(Callback_Call$Results, answer);
     return new Callback_Call$Results$Promise(pipeline);
@@ -1258,7 +1258,7 @@ export class Stranger$Client {
   greet(paramsFunc?: (params: Stranger_Greet$Params) => void): Stranger_Greet$Results$Promise {
     const answer = this.client.call({
       method: Stranger$Client.methods[0],
-      paramsFunc: paramsFunc
+      ...(paramsFunc && { paramsFunc })
     });
     const pipeline = new $.Pipeline(Stranger_Greet$Results, answer);
     return new Stranger_Greet$Results$Promise(pipeline);
