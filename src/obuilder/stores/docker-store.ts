@@ -31,7 +31,6 @@ import {
   freePercent,
   isDirectory,
   makeRootfs,
-  removeTree,
 } from "./files.js";
 import { GenerationCaches } from "./generation-caches.js";
 import type { StoreDriver, StoreParts } from "./kind.js";
