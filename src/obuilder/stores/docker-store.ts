@@ -25,13 +25,7 @@ import type { Env, UnixUser } from "../spec/spec.js";
 import { dockerCacheBackend } from "./docker-caches.js";
 import { DockerNames } from "./docker-names.js";
 import { DockerViews } from "./docker-views.js";
-import {
-  emptyDir,
-  ensurePrivateDirs,
-  freePercent,
-  isDirectory,
-  makeRootfs,
-} from "./files.js";
+import { emptyDir, ensurePrivateDirs, freePercent, isDirectory, makeRootfs } from "./files.js";
 import { GenerationCaches } from "./generation-caches.js";
 import type { StoreDriver, StoreParts } from "./kind.js";
 
