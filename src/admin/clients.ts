@@ -3,6 +3,7 @@ import { Admin, Persistent, PoolAdmin } from "../api/index.js";
 import { CommandFailed } from "../console/index.js";
 import { type Capability, RpcError } from "../rpc/index.js";
 import { quoted } from "../text/index.js";
+import { aboutClient, withPool } from "./named-pool.js";
 import { printJson, printLine } from "./output.js";
 
 /** Prints the new client's URI: the content of its capability file. */
@@ -46,6 +47,7 @@ export async function setRate(
   client: string,
   rate: number,
 ): Promise<void> {
-  using pool = Admin.pool(admin, poolName);
-  await PoolAdmin.setRate(pool, client, rate);
+  await withPool(admin, poolName, (pool) =>
+    aboutClient(client, PoolAdmin.setRate(pool, client, rate)),
+  );
 }

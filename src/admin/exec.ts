@@ -2,11 +2,12 @@
 import { constants } from "node:fs";
 import { access, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { Admin, PoolAdmin } from "../api/index.js";
+import { PoolAdmin } from "../api/index.js";
 import { CommandFailed } from "../console/index.js";
 import type { Capability } from "../rpc/index.js";
 import { ProgramError, start } from "../system/process.js";
 import { quoted } from "../text/index.js";
+import { withPool } from "./named-pool.js";
 
 /** How many commands run at a time. */
 const PARALLEL = 32;
@@ -22,8 +23,8 @@ export async function exec(
 ): Promise<void> {
   const [program = ""] = command;
   if (!program.includes("{}")) await checkProgram(program);
-  using pool = Admin.pool(admin, poolName);
-  const names = (await PoolAdmin.workers(pool)).map(({ name }) => name);
+  const workers = await withPool(admin, poolName, (pool) => PoolAdmin.workers(pool));
+  const names = workers.map(({ name }) => name);
   const failures: string[] = [];
   const runNext = async (): Promise<void> => {
     for (let name = names.shift(); name !== undefined; name = names.shift()) {

@@ -1,8 +1,9 @@
 /** `explain`: why the next job of a pool or a client does not run, or a durable one, or a worker is given none. */
-import { Admin, PoolMonitor } from "../api/index.js";
+import { PoolMonitor } from "../api/index.js";
 import { CommandFailed } from "../console/index.js";
 import { type Capability, RpcError } from "../rpc/index.js";
 import { quoted, roughDuration } from "../text/index.js";
+import { aboutClient, withPool } from "./named-pool.js";
 import { describeObstacle } from "./obstacles.js";
 import { printJson, printLine } from "./output.js";
 
@@ -18,9 +19,11 @@ export async function explain(
   name: string | undefined,
   { client, json }: ExplainOptions,
 ): Promise<void> {
-  using pool = Admin.pool(admin, poolName);
   const subject = subjectOf(name, client);
-  const told = await PoolMonitor.explain(pool, subject).catch((error) => {
+  const told = await withPool(admin, poolName, (pool) => {
+    const asked = PoolMonitor.explain(pool, subject);
+    return client === undefined ? asked : aboutClient(client, asked);
+  }).catch((error) => {
     if (!(error instanceof RpcError && error.kind === "unimplemented")) throw error;
     throw new CommandFailed(
       `This scheduler does not explain itself; "ocluster-admin show ${poolName}" has the state that it goes by.`,

@@ -1,22 +1,24 @@
 /** `forget`: drops a worker that will not come back from the list. */
-import { Admin, PoolAdmin } from "../api/index.js";
+import { PoolAdmin } from "../api/index.js";
 import { CommandFailed } from "../console/index.js";
 import type { Capability } from "../rpc/index.js";
 import { chooseWorker } from "./choice.js";
+import { withPool } from "./named-pool.js";
 
 export async function forget(
   admin: Capability,
   poolName: string,
   worker: string | undefined,
 ): Promise<void> {
-  using pool = Admin.pool(admin, poolName);
-  if (worker !== undefined) {
-    await PoolAdmin.forget(pool, worker);
-    return;
-  }
-  const workers = await PoolAdmin.workers(pool);
-  if (workers.length === 0) throw new CommandFailed("No workers in pool!");
-  const disconnected = workers.filter(({ connected }) => !connected);
-  const candidates = disconnected.length > 0 ? disconnected : workers;
-  throw chooseWorker("Specify which worker you want to forget.", candidates);
+  await withPool(admin, poolName, async (pool) => {
+    if (worker !== undefined) {
+      await PoolAdmin.forget(pool, worker);
+      return;
+    }
+    const workers = await PoolAdmin.workers(pool);
+    if (workers.length === 0) throw new CommandFailed("No workers in pool!");
+    const disconnected = workers.filter(({ connected }) => !connected);
+    const candidates = disconnected.length > 0 ? disconnected : workers;
+    throw chooseWorker("Specify which worker you want to forget.", candidates);
+  });
 }

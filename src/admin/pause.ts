@@ -1,8 +1,9 @@
 /** `pause` and `unpause`: whether workers are given jobs. */
-import { Admin, PoolAdmin } from "../api/index.js";
+import { PoolAdmin } from "../api/index.js";
 import type { Capability } from "../rpc/index.js";
 import { quoted } from "../text/index.js";
 import { chooseWorker } from "./choice.js";
+import { withPool } from "./named-pool.js";
 import { printLine } from "./output.js";
 
 export interface PauseOptions {
@@ -20,8 +21,14 @@ export async function setActive(
   worker: string | undefined,
   options: PauseOptions,
 ): Promise<void> {
-  const { active, autoCreate, all, wait } = options;
-  using pool = Admin.pool(admin, poolName);
+  await withPool(admin, poolName, (pool) => setActiveIn(pool, worker, options));
+}
+
+async function setActiveIn(
+  pool: Capability,
+  worker: string | undefined,
+  { active, autoCreate, all, wait }: PauseOptions,
+): Promise<void> {
   if (worker !== undefined) {
     await PoolAdmin.setActive(pool, worker, active, { autoCreate });
     if (wait) await drain(pool, [worker]);

@@ -1,7 +1,9 @@
-/** `show`: the pools, a pool's state, or a worker's. */
+/** `show`: the pools, a pool's state, or a worker's. Of a worker that is not known it fails, and says which are. */
 import { Admin, PoolAdmin } from "../api/index.js";
+import { CommandFailed } from "../console/index.js";
 import type { Capability } from "../rpc/index.js";
-import { printJson, printLine } from "./output.js";
+import { withPool } from "./named-pool.js";
+import { describeWorker, printJson, printLine } from "./output.js";
 
 export interface ShowOptions {
   /** Only names, and a worker's state without its name. */
@@ -16,9 +18,11 @@ export async function show(
   options: ShowOptions,
 ): Promise<void> {
   if (poolName === undefined) return showPools(admin, options);
-  using pool = Admin.pool(admin, poolName);
-  if (workerName === undefined) return showPool(pool, poolName, options);
-  return showWorker(pool, workerName, options);
+  await withPool(admin, poolName, (pool) =>
+    workerName === undefined
+      ? showPool(pool, poolName, options)
+      : showWorker(pool, workerName, options),
+  );
 }
 
 async function showPools(admin: Capability, { json }: ShowOptions): Promise<void> {
@@ -47,11 +51,19 @@ async function showWorker(
   name: string,
   { terse, json }: ShowOptions,
 ): Promise<void> {
-  const worker = (await PoolAdmin.workers(pool)).find((each) => each.name === name);
+  const workers = await PoolAdmin.workers(pool);
+  const worker = workers.find((each) => each.name === name);
   if (json) {
     printJson(worker ?? null);
     return;
   }
   const status = worker ? (worker.active ? "Running" : "Paused") : "Not found";
   printLine(terse ? status : `${name}: ${status}`);
+  // Scripts ask tersely, and find "Not found" an answer like any other.
+  if (worker || terse) return;
+  throw new CommandFailed(
+    workers.length === 0
+      ? "No workers in pool!"
+      : ["Known workers are:", ...workers.map(describeWorker)].join("\n"),
+  );
 }

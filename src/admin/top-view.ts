@@ -124,13 +124,15 @@ const CLIENT_COLUMNS: readonly Column[] = [
 
 function clientRow({ delay, id, queued, rate }: PoolMonitor.ClientState): Row {
   const due = delay > 0 ? roughDuration(delay) : "now";
+  // Without a job there is nothing that could be due.
+  const isWaiting = total(queued) > 0;
   return {
     cells: [
       visible(id),
       `${Number(rate.toPrecision(4))}`,
       `${total(queued)}`,
       `${queued.urgent}`,
-      due,
+      isWaiting ? due : "",
     ],
   };
 }

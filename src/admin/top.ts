@@ -3,9 +3,9 @@
  * for more.
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import { Admin } from "../api/index.js";
 import { type ColorChoice, canRedraw, Screen, useColor } from "../console/index.js";
 import type { Capability } from "../rpc/index.js";
+import { withPool } from "./named-pool.js";
 import { printJson } from "./output.js";
 import { PoolReporter } from "./pool-report.js";
 import { type Sample, topView, type ViewOptions } from "./top-view.js";
@@ -26,13 +26,14 @@ export async function top(
   options: TopOptions,
   signal: AbortSignal,
 ): Promise<void> {
-  using pool = Admin.pool(admin, poolName);
-  const reporter = new PoolReporter(pool);
-  // A pool that does not exist is told of before the terminal is taken.
-  const first = await sample(reporter, signal);
-  const isLive = canRedraw(process.stdout) && !options.json && options.count === undefined;
-  const show = isLive ? watch : print;
-  await show(poolName, reporter, first, options, signal);
+  await withPool(admin, poolName, async (pool) => {
+    const reporter = new PoolReporter(pool);
+    // A pool that does not exist is told of before the terminal is taken.
+    const first = await sample(reporter, signal);
+    const isLive = canRedraw(process.stdout) && !options.json && options.count === undefined;
+    const show = isLive ? watch : print;
+    await show(poolName, reporter, first, options, signal);
+  });
 }
 
 /** Appends to standard output. */

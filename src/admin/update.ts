@@ -1,8 +1,9 @@
 /** `update`: has workers restart themselves with a new version, one first and then the others. */
-import { Admin, PoolAdmin } from "../api/index.js";
+import { PoolAdmin } from "../api/index.js";
 import { CommandFailed } from "../console/index.js";
 import type { Capability } from "../rpc/index.js";
 import { quoted } from "../text/index.js";
+import { withPool } from "./named-pool.js";
 import { printLine } from "./output.js";
 
 export async function update(
@@ -10,13 +11,14 @@ export async function update(
   poolName: string,
   worker: string | undefined,
 ): Promise<void> {
-  using pool = Admin.pool(admin, poolName);
-  if (worker === undefined) {
-    await updateAll(pool);
-  } else {
-    await updateOne(pool, worker);
-    printLine("Restarted");
-  }
+  await withPool(admin, poolName, async (pool) => {
+    if (worker === undefined) {
+      await updateAll(pool);
+    } else {
+      await updateOne(pool, worker);
+      printLine("Restarted");
+    }
+  });
 }
 
 async function updateAll(pool: Capability): Promise<void> {

@@ -6,7 +6,13 @@ import { existsSync } from "node:fs";
 import type { Readable } from "node:stream";
 import type Docker from "dockerode";
 import { logger } from "../console/index.js";
-import { engineMessages, OperatorLogins, registryOf } from "../docker/index.js";
+import {
+  EngineError,
+  engineError,
+  engineMessages,
+  OperatorLogins,
+  registryOf,
+} from "../docker/index.js";
 import { engineFailure } from "./docker/engine.js";
 import type { ServiceImage, UpdateMode } from "./update-options.js";
 
@@ -50,15 +56,27 @@ export function serviceUpdater(
     log.info(`Latest service version is ${id}`);
     return async () => {
       const handle = docker.getService(service);
-      const { Spec, Version } = (await handle.inspect().catch(refuse)) as ServiceState;
+      const { Spec, Version } = (await handle.inspect().catch(refuseService)) as ServiceState;
       Spec.TaskTemplate.ContainerSpec.Image = id;
       await handle.update({ ...Spec, version: Version.Index }).catch(refuse);
     };
   };
 }
 
+const NO_SERVICE =
+  "a worker that is no Docker service is started with --update-mode=restart, and then only restarts";
+
 function refuse(error: unknown): never {
+  const known = engineError(error);
+  if (known instanceof EngineError && known.status === undefined) refuseService(error);
   throw engineFailure(error);
+}
+
+/** Throws what may well be, as there is no such service. */
+function refuseService(error: unknown): never {
+  const failure = engineFailure(error);
+  if (failure === error) throw error;
+  throw new UpdateFailed(`${(failure as Error).message}; ${NO_SERVICE}`, { cause: error });
 }
 
 /** What is needed of the engine's description of a service. */

@@ -248,9 +248,18 @@ export class Worker {
     });
   }
 
-  /** Never resolves: the connection is gone before. */
+  /** Never resolves: the connection is gone before. If there can be no update, the worker works on. */
   async #update(): Promise<never> {
     log.info("Self-update requested.");
+    try {
+      return await this.#updateOrFail();
+    } catch (error) {
+      log.warn(`Self-update failed: ${(error as Error).message}`);
+      throw error;
+    }
+  }
+
+  async #updateOrFail(): Promise<never> {
     const finish = await this.#updater();
     log.info("Waiting for all existing jobs to complete.");
     await this.#capacity.whenIdle();

@@ -55,7 +55,7 @@ describe("clients", () => {
     );
     expect(await transcript("set-rate", POOL, "bob", "2.5")).toEqual(ok(""));
     expect(await transcript("set-rate", POOL, "eve", "2")).toEqual(
-      failed("Failed: No such user\n"),
+      failed('Failed: Unknown client "eve"\n'),
     );
     expect(await transcript("remove-client", "bob")).toEqual(ok(""));
     expect(await transcript("remove-client", "bob")).toEqual(
@@ -80,7 +80,9 @@ describe("a pool", () => {
     expect((await transcript("show", POOL)).stdout).toMatch(
       /^capacity: 0\nqueue: \(backlog\) \[\]\n/,
     );
-    expect(await transcript("show", "nope")).toEqual(failed("Failed: No such pool\n"));
+    expect(await transcript("show", "nope")).toEqual(
+      failed('Failed: No such pool "nope"; there is linux-x86_64\n'),
+    );
   });
 
   it("takes the capability file in the old place, too", async () => {
@@ -113,7 +115,11 @@ describe("workers", () => {
     expect(await transcript("show", "--terse", POOL)).toEqual(ok("a\nb\n"));
     expect(await transcript("show", POOL, "a")).toEqual(ok("a: Running\n"));
     expect(await transcript("show", "--terse", POOL, "a")).toEqual(ok("Running\n"));
-    expect(await transcript("show", POOL, "x")).toEqual(ok("x: Not found\n"));
+    expect(await transcript("show", POOL, "x")).toEqual({
+      ...failed("Known workers are:\na\nb\n"),
+      stdout: "x: Not found\n",
+    });
+    expect(await transcript("show", "--terse", POOL, "x")).toEqual(ok("Not found\n"));
   });
 
   it("are paused and unpaused, by the old names of the commands too", async () => {

@@ -95,7 +95,7 @@ describe("without a terminal", () => {
   });
 
   it.each([
-    [["nope"], 1, "Failed: No such pool\n"],
+    [["nope"], 1, 'Failed: No such pool "nope"; there is linux-x86_64\n'],
     [["--interval=0", POOL], 124, "invalid value '0', expected at least 100ms"],
     [["--count=0", POOL], 124, "expected a whole number of at least 1"],
     [[], 124, "required argument POOL is missing"],
@@ -155,9 +155,9 @@ describe("explain", () => {
   });
 
   it.each([
-    [["nope"], "Failed: No such pool\n"],
+    [["nope"], 'Failed: No such pool "nope"; there is linux-x86_64\n'],
     [[POOL, "west-1"], "Failed: Unknown worker\n"],
-    [["--client=eve", POOL], "Failed: No such user\n"],
+    [["--client=eve", POOL], 'Failed: Unknown client "eve"\n'],
     [["--client=eve", POOL, "north-1"], "Name a worker or a client (--client), not both.\n"],
   ])("%j is refused", async (args, error) => {
     expect(await explain(...args)).toEqual({ code: 1, stdout: "", error });
@@ -347,5 +347,14 @@ describe("the view", () => {
     const lines = view(["w"], ["c"], 24);
     expect(lines).toContain("w       running      1/1       1  27h46m");
     expect(lines).toContain("c        0.3       1       0     now");
+  });
+
+  it("says when jobs are due only of who has some", () => {
+    const idle = report([], ["c"]);
+    const clients = idle.clients.map((client) => ({ ...client, queued: { urgent: 0, other: 0 } }));
+    const lines = topView({ report: { ...idle, clients }, time: 0 }, null, {
+      ...{ pool: "p", color: false, columns: 60, rows: 24 },
+    });
+    expect(lines.at(-1)).toBe("c        0.3       0       0");
   });
 });

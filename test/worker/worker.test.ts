@@ -1,9 +1,11 @@
 /** A worker's life: how much it takes on, how it ends, and what it does not begin with. */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import Docker from "dockerode";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { Ticket, Worker as WorkerApi } from "../../src/api/index.js";
-import { Worker } from "../../src/worker/index.js";
+import { serviceUpdater, Worker } from "../../src/worker/index.js";
+import { LogEntries } from "../support/log-entries.js";
 import { outcome, puppets, SmallCluster } from "./small-cluster.js";
 
 let cluster: SmallCluster;
@@ -122,12 +124,24 @@ describe("the end of a worker", () => {
     const { custom, end, started } = puppets();
     await cluster.startWorker({ custom, updater });
     const api = await cluster.remoteWorker();
+    using told = new LogEntries();
     await expect(WorkerApi.selfUpdate(api)).rejects.toThrow("no such image");
+    expect(told.text).toContain("[WARNING] Self-update failed: no such image\n");
     api.release();
     const job = cluster.submit();
     await started("");
     end("");
     await outcome(job);
+  });
+
+  it("names another way of updating where there is no Docker engine", async () => {
+    await cluster.startWorker();
+    const docker = new Docker({ socketPath: join(cluster.stateDir, "no.sock") });
+    const image = { repository: "org/worker", tag: "live", service: "agent" };
+    await expect(serviceUpdater(docker, image)()).rejects.toThrow(
+      "Cannot reach the worker's Docker engine: it is not running; " +
+        "a worker that is no Docker service is started with --update-mode=restart",
+    );
   });
 });
 
