@@ -61,8 +61,6 @@ const STALL_MS = 1000;
 export class Connection {
   /** Resolves once, with the reason, when the connection has ended. */
   readonly closed: Promise<RpcError>;
-  /** Who the peer is; set by whoever made the connection. */
-  peer: unknown;
 
   private readonly limits: Limits;
   private readonly metrics: ConnectionMetrics;

@@ -154,11 +154,6 @@ export class FrameReader {
     this.pointerBudget = this.limits.pointers;
   }
 
-  /** Bytes of all segments. */
-  get byteLength(): number {
-    return this.bounds[this.segments]! - this.bounds[0]!;
-  }
-
   /** Position of the root pointer; it is in segment 0. */
   get root(): number {
     const at = this.bounds[0]!;

@@ -40,10 +40,6 @@ export class PoolClient<J> {
     return this.nextStartTime;
   }
 
-  get removed(): boolean {
-    return this.isRemoved;
-  }
-
   /** How many of its jobs are queued, in the backlog and with workers: urgent ones (`high`) and others (`low`). */
   get queued(): { readonly high: number; readonly low: number } {
     return { high: this.urgentQueued, low: this.otherQueued };

@@ -50,10 +50,6 @@ export class PoolWorker<J> {
     this.queue = new WorkerQueue(name);
   }
 
-  get state(): WorkerState {
-    return this.currentState;
-  }
-
   /** The reasons for it to be inactive, as a set of `INACTIVE` bits; empty if it is not. */
   get reasons(): number {
     const { currentState: state } = this;

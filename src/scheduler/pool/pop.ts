@@ -72,13 +72,6 @@ export class ReadyLine<J> {
     this.length++;
   }
 
-  /** Takes out the pop that came first. */
-  shift(): Pop<J> | null {
-    const { first } = this;
-    if (first) this.remove(first);
-    return first;
-  }
-
   remove(pop: Pop<J>): void {
     if (pop.earlier) pop.earlier.later = pop.later;
     else this.first = pop.later;

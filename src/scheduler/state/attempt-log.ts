@@ -64,10 +64,6 @@ export class AttemptLog {
     return this.writingSize + this.tailBytes;
   }
 
-  get closed(): boolean {
-    return this.isClosed;
-  }
-
   /** Adds output. The bytes are kept, and must not change. */
   append(data: Uint8Array): void {
     if (data.length === 0) return;

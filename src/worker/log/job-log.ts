@@ -98,11 +98,6 @@ export class JobLog {
     return this.#length - this.#spilled;
   }
 
-  /** Whether nothing more will come. */
-  get closed(): boolean {
-    return this.#closed;
-  }
-
   /**
    * Adds output of the job. The bytes are copied. Ignored once the log is cut or closed. If there is a result, the disk is
    * behind: whoever can slow the source down waits for it, so that a flood is held up and does not fill the memory.
