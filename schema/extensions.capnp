@@ -86,6 +86,7 @@ struct Obstacle {
     pause @11;             # its next attempt is due in so many `seconds`
     running @12;           # it runs on this `worker`
     outOfTouch @13;        # it runs on this `worker` as far as is known, which is out of touch
+    unable @14;            # so many connected `workers` cannot hand over files, which it is to do
   }
 }
 
@@ -152,6 +153,19 @@ struct DurableOptions {
   retryDelay @4 :Float64;  # seconds before a further attempt
   timeout @5 :Float64;     # seconds that an attempt may run; 0: any
   after @6 :List(UInt64);  # jobs of the client that must have succeeded before it starts
+  outputs @7 :OutputOrder; # null: no files are kept
+}
+
+struct OutputOrder {       # which files of a job's result are kept for its client
+  paths @0 :List(Text);    # absolute paths and patterns in the result; none: no files are kept
+  when @1 :OutputWhen;
+  optional @2 :Bool;       # what is not there is no failure
+}
+
+enum OutputWhen {
+  success @0;
+  failure @1;              # of the failed step's root as it was
+  always @2;
 }
 
 enum JobState {
@@ -207,6 +221,7 @@ struct AttemptRecord {
   reason @6 :Text;
   logSize @7 :UInt64;      # of what the scheduler has of its log
   outOfTouch @8 :Bool;     # the scheduler waits for its worker to come back
+  outputSize @9 :UInt64;   # of the stream of files that is kept of it; 0: none is (any more)
 }
 
 struct JobFilter {         # what is left out, or 0, or empty, does not matter
@@ -240,6 +255,13 @@ interface JobRecords {
   # One more attempt for a job that has ended without success. Refused when its description is not kept any more.
 
   usage @5 (since :Float64, until :Float64) -> (clients :List(ClientUsage));
+
+  outputs @6 (job :UInt64, attempt :UInt32) -> (attempt :UInt32, size :UInt64);
+  # Which files are kept of an attempt: bytes of their stream, which ends with its list (docs/protocol.md). Attempt 0: the newest
+  # of which there are some. Size 0: there are none.
+
+  readOutputs @7 (job :UInt64, attempt :UInt32, start :UInt64, limit :UInt32) -> (data :Data);
+  # A part of that stream, from byte `start` on; not longer than `limit`. Empty data is its end.
 }
 
 struct ClientUsage {
@@ -259,6 +281,13 @@ interface DurableQueue {
 
   pop @1 (job :Job) -> (descr :JobDescr, assignment :Assignment);
   # As `Queue.pop`, for a worker that knows what to do with durable jobs.
+
+  announce @2 (abilities :Abilities) -> ();
+  # What the worker can do beyond that; before it asks for jobs. One that has not said so is not given a job that needs it.
+}
+
+struct Abilities {
+  outputs @0 :Bool;        # hands over files of its jobs' results
 }
 
 enum HeldState {
@@ -281,6 +310,8 @@ struct Assignment {
       timeout @3 :Float64; # seconds that it may run; 0: any
       reattach @4 :Float64;# seconds for which it goes on without a scheduler
       book @5 :Data;
+      outputs @6 :OutputOrder;
+      outputLimit @7 :UInt64; # bytes that the files may have together
     }
   }
 }
@@ -289,11 +320,14 @@ interface DurableJob {
   begun @0 () -> ();
   # Answered when the attempt is on the worker's disk, and runs.
 
-  outcome @1 () -> (cause :Cause, output :Text, reason :Text, logSize :UInt64);
-  # Waits for its end.
+  outcome @1 () -> (cause :Cause, output :Text, reason :Text, logSize :UInt64, outputSize :UInt64, outputHash :Data);
+  # Waits for its end. Of a job whose files are kept, the size of their stream, and its SHA-256.
 
   settled @2 () -> ();
-  # The scheduler has log and outcome on disk: the worker may forget them.
+  # The scheduler has log, files and outcome on disk: the worker may forget them.
+
+  readOutputs @3 (start :UInt64, limit :UInt32) -> (data :Data);
+  # A part of the stream of files, as in `JobRecords`.
 }
 
 interface ClientRemoval {

@@ -41,6 +41,8 @@ export function describeObstacle(obstacle: PoolMonitor.Obstacle): string {
       return `it is with worker ${quoted(obstacle.worker)}`;
     case "outOfTouch":
       return `it is with worker ${quoted(obstacle.worker)}, which is out of touch and is waited for`;
+    case "unable":
+      return `${workers(obstacle.workers, "is", "are")} too old to hand over files, which it is to do (--output)`;
     case "unknown":
       return 'for a reason that this "ocluster-admin" does not know; use a newer one';
   }

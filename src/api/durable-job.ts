@@ -7,7 +7,7 @@ import { type CallOptions, done, resultOf } from "./calls.js";
 import { DurableJob$Client } from "./generated/extensions.js";
 import { type Cause, causeFromWire, causeToWire } from "./job-records.js";
 
-const [BEGUN, OUTCOME, SETTLED] = DurableJob$Client.methods;
+const [BEGUN, OUTCOME, SETTLED, READ_OUTPUTS] = DurableJob$Client.methods;
 
 /** How an attempt ended. */
 export interface AttemptOutcome {
@@ -18,6 +18,15 @@ export interface AttemptOutcome {
   readonly reason: string;
   /** Bytes of the whole log. */
   readonly logSize: number;
+  /** The stream of the files that are to be kept of its result, if there are any. */
+  readonly outputs?: OutputStream | undefined;
+}
+
+/** A stream of files, which `readOutputs` reads; docs/protocol.md has its form. */
+export interface OutputStream {
+  /** Bytes; more than 0. */
+  readonly size: number;
+  readonly sha256: Uint8Array;
 }
 
 export interface DurableJobService {
@@ -25,8 +34,10 @@ export interface DurableJobService {
   begun(): Promise<void>;
   /** Resolves when it has ended. */
   outcome(): Promise<AttemptOutcome>;
-  /** The scheduler has log and outcome on disk. */
+  /** The scheduler has log, files and outcome on disk. */
   settled(): void | Promise<void>;
+  /** A part of the stream, `limit` bytes at most. Empty: it ends there. */
+  readOutputs?(start: number, limit: number): Promise<Uint8Array>;
 }
 
 /** The methods of a worker's `Job` that make it a `DurableJob`, too. */
@@ -34,14 +45,22 @@ export function durableJobMethods(service: DurableJobService): MethodEntry[] {
   return [
     method(BEGUN, () => service.begun()),
     method(OUTCOME, async (call) => {
-      const { cause, logSize, output, reason } = await service.outcome();
+      const { cause, logSize, output, outputs, reason } = await service.outcome();
       const results = call.results();
       results.cause = causeToWire(cause);
       results.output = output;
       results.reason = reason;
       results.logSize = BigInt(logSize);
+      if (!outputs) return;
+      results.outputSize = BigInt(outputs.size);
+      results._initOutputHash(outputs.sha256.length).copyBuffer(outputs.sha256);
     }),
     method(SETTLED, () => service.settled()),
+    method(READ_OUTPUTS, async (call) => {
+      const { limit, start } = call.params;
+      const data = (await service.readOutputs?.(Number(start), limit)) ?? new Uint8Array(0);
+      call.results()._initData(data.byteLength).copyBuffer(data);
+    }),
   ];
 }
 
@@ -58,7 +77,32 @@ export function outcome(job: Capability, options?: CallOptions): Promise<Attempt
     output: results.output,
     reason: results.reason,
     logSize: Number(results.logSize),
+    outputs:
+      results.outputSize === 0n
+        ? undefined
+        : {
+            size: Number(results.outputSize),
+            sha256: results.outputHash.toUint8Array().slice(),
+          },
   }));
+}
+
+/** See `DurableJobService.readOutputs`. The data is a copy. */
+export function readOutputs(
+  job: Capability,
+  start: number,
+  limit: number,
+  options?: CallOptions,
+): Promise<Uint8Array> {
+  const call = job.call(
+    READ_OUTPUTS,
+    (params) => {
+      params.start = BigInt(start);
+      params.limit = limit;
+    },
+    options,
+  );
+  return resultOf(call, (results) => results.data.toUint8Array().slice());
 }
 
 /** Says that log and outcome are on the scheduler's disk. */

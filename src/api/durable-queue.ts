@@ -3,7 +3,13 @@
  * contract. Others answer "unimplemented".
  */
 import { type Capability, type DetachedPointer, type MethodEntry, method } from "../rpc/index.js";
-import { type CallOptions, optionalCapability, requiredCapability, resultOf } from "./calls.js";
+import {
+  type CallOptions,
+  done,
+  optionalCapability,
+  requiredCapability,
+  resultOf,
+} from "./calls.js";
 import {
   Assignment_Which,
   DurableQueue$Client,
@@ -11,8 +17,9 @@ import {
   HeldState as WireHeldState,
   Verdict as WireVerdict,
 } from "./generated/extensions.js";
+import { type OutputOrder, readOutputOrder, writeOutputOrder } from "./output-order.js";
 
-const [RESUME, POP] = DurableQueue$Client.methods;
+const [RESUME, POP, ANNOUNCE] = DurableQueue$Client.methods;
 
 /** An attempt at a durable job, as it is given to a worker. */
 export interface DurableAssignment {
@@ -25,6 +32,15 @@ export interface DurableAssignment {
   readonly reattach: number;
   /** The records that the numbers are of. */
   readonly book: Uint8Array;
+  /** Which files of its result are to be handed over, and how many bytes they may have together. */
+  readonly outputs?: OutputOrder | undefined;
+  readonly outputLimit?: number;
+}
+
+/** What a worker can do that not all that know durable jobs can. */
+export interface Abilities {
+  /** Hands over files of its jobs' results. */
+  readonly outputs: boolean;
 }
 
 export interface Popped {
@@ -53,6 +69,7 @@ export interface DurableQueueService {
   resume(held: HeldAttempt): Promise<Verdict>;
   /** As `QueueService.pop`. `descr` is released when it has been sent. */
   popDurable(job: Capability, signal: AbortSignal): Promise<Popped>;
+  announce?(abilities: Abilities): void;
 }
 
 /** The methods of a `Queue` that make it a `DurableQueue`, too. */
@@ -81,6 +98,7 @@ export function durableQueueMethods(service: DurableQueueService): MethodEntry[]
         descr.release();
       }
     }),
+    method(ANNOUNCE, ({ params }) => service.announce?.({ outputs: params.abilities.outputs })),
   ];
 }
 
@@ -111,6 +129,22 @@ const HELD_STATES = {
   crashed: WireHeldState.CRASHED,
 };
 
+/** Says what the worker can do, before it asks for jobs. Rejects as "unimplemented" where nobody wants to know. */
+export function announce(
+  queue: Capability,
+  abilities: Abilities,
+  options?: CallOptions,
+): Promise<void> {
+  const call = queue.call(
+    ANNOUNCE,
+    (params) => {
+      params._initAbilities().outputs = abilities.outputs;
+    },
+    options,
+  );
+  return done(call);
+}
+
 /** As `Queue.pop`, for durable jobs, too. Rejects as "unimplemented" where there are none; `job` is released then. */
 export async function pop(
   queue: Capability,
@@ -138,16 +172,21 @@ function writeAssignment(wire: WireAssignment, assignment: DurableAssignment | n
   durable.timeout = assignment.timeout;
   durable.reattach = assignment.reattach;
   durable._initBook(assignment.book.length).copyBuffer(assignment.book);
+  writeOutputOrder(durable, assignment.outputs);
+  durable.outputLimit = BigInt(assignment.outputLimit ?? 0);
 }
 
 function readAssignment(wire: WireAssignment): DurableAssignment | null {
   if (wire.which() !== Assignment_Which.DURABLE) return null;
-  const { attempt, book, job, reattach, timeout } = wire.durable;
+  const { durable } = wire;
+  const { attempt, book, job, reattach, timeout } = durable;
   return {
     job: Number(job),
     attempt,
     timeout,
     reattach,
     book: book.toUint8Array().slice(),
+    outputs: readOutputOrder(durable),
+    outputLimit: Number(durable.outputLimit),
   };
 }

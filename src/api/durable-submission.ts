@@ -10,6 +10,7 @@ import {
   type DurableOptions as WireDurableOptions,
 } from "./generated/extensions.js";
 import { type JobDescr, writeJobDescr } from "./job-descr.js";
+import { type OutputOrder, readOutputOrder, writeOutputOrder } from "./output-order.js";
 
 const [SUBMIT] = DurableSubmission$Client.methods;
 
@@ -28,6 +29,8 @@ export interface DurableOptions {
   readonly timeout: number;
   /** Jobs of the same client that must have succeeded before it starts. */
   readonly after: readonly number[];
+  /** Which files of its result are kept. A scheduler that does not know of that keeps none, and says nothing. */
+  readonly outputs?: OutputOrder | undefined;
 }
 
 export const DEFAULT_DURABLE_OPTIONS: DurableOptions = {
@@ -115,6 +118,7 @@ export function writeDurableOptions(wire: WireDurableOptions, options: DurableOp
   wire.timeout = options.timeout;
   const after = wire._initAfter(options.after.length);
   for (const [index, job] of options.after.entries()) after.set(index, BigInt(job));
+  writeOutputOrder(wire, options.outputs);
 }
 
 export function readDurableOptions(wire: WireDurableOptions): DurableOptions {
@@ -126,5 +130,6 @@ export function readDurableOptions(wire: WireDurableOptions): DurableOptions {
     retryDelay: wire.retryDelay,
     timeout: wire.timeout,
     after: wire.after.map(Number),
+    outputs: readOutputOrder(wire),
   };
 }

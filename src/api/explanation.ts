@@ -56,6 +56,8 @@ export type Obstacle =
   | { readonly kind: "running"; readonly worker: string }
   /** It runs on this worker as far as is known, which is out of touch. */
   | { readonly kind: "outOfTouch"; readonly worker: string }
+  /** So many connected workers cannot hand over files, which it is to do. */
+  | { readonly kind: "unable"; readonly workers: number }
   /** What a later version may add. */
   | { readonly kind: "unknown" };
 
@@ -134,6 +136,7 @@ const KINDS: Record<Obstacle["kind"], (typeof Kind)[keyof typeof Kind]> = {
   pause: Kind.PAUSE,
   running: Kind.RUNNING,
   outOfTouch: Kind.OUT_OF_TOUCH,
+  unable: Kind.UNABLE,
 };
 
 /** A list of obstacles on the wire; each kind's fields are those of the same names. */
@@ -184,6 +187,8 @@ function readObstacle(wire: WireObstacle): Obstacle {
       return { kind: "running", worker };
     case Kind.OUT_OF_TOUCH:
       return { kind: "outOfTouch", worker };
+    case Kind.UNABLE:
+      return { kind: "unable", workers };
     default:
       return { kind: "unknown" };
   }

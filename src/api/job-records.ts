@@ -21,7 +21,7 @@ import {
 } from "./generated/extensions.js";
 import type { LogChunk } from "./job.js";
 
-const [LIST, GET, LOG, CANCEL, RETRY, USAGE] = JobRecords$Client.methods;
+const [LIST, GET, LOG, CANCEL, RETRY, USAGE, OUTPUTS, READ_OUTPUTS] = JobRecords$Client.methods;
 
 /** In the order of the wire's enumeration. */
 const STATES = ["waiting", "queued", "running", "succeeded", "failed", "cancelled"] as const;
@@ -79,6 +79,24 @@ export interface AttemptRecord {
   readonly logSize: number;
   /** The scheduler waits for its worker to come back. */
   readonly outOfTouch: boolean;
+  /** Bytes of the stream of files that is kept of it; 0: there is none (any more). */
+  readonly outputSize: number;
+}
+
+/** Whose files are kept. */
+export interface KeptOutputs {
+  readonly attempt: number;
+  /** Bytes of their stream; 0: there are none. */
+  readonly size: number;
+}
+
+/** Where to read in a stream of files; see docs/protocol.md for its form. */
+export interface OutputRange {
+  readonly job: number;
+  readonly attempt: number;
+  readonly start: number;
+  /** Bytes at most. */
+  readonly limit: number;
 }
 
 /** What is left out does not matter. */
@@ -145,6 +163,10 @@ export interface JobRecordsService {
   cancelJob(job: number, reason: string): Promise<void>;
   retry(job: number): Promise<void>;
   usage(since: number, until: number): Promise<readonly ClientUsage[]>;
+  /** Attempt 0: the newest of which files are kept. */
+  outputs(job: number, attempt: number): Promise<KeptOutputs>;
+  /** Empty: the stream ends there. */
+  readOutputs(range: OutputRange): Promise<Uint8Array>;
 }
 
 /** The methods of a service that make it a `JobRecords`, too. */
@@ -178,6 +200,18 @@ export function jobRecordsMethods(service: JobRecordsService): MethodEntry[] {
       const clients = await service.usage(call.params.since, call.params.until);
       const list = call.results()._initClients(clients.length);
       for (const [index, usage] of clients.entries()) writeUsage(list.get(index), usage);
+    }),
+    method(OUTPUTS, async (call) => {
+      const { attempt, size } = await service.outputs(Number(call.params.job), call.params.attempt);
+      const results = call.results();
+      results.attempt = attempt;
+      results.size = BigInt(size);
+    }),
+    method(READ_OUTPUTS, async (call) => {
+      const { attempt, job, limit, start } = call.params;
+      const range = { job: Number(job), attempt, start: Number(start), limit };
+      const data = await service.readOutputs(range);
+      call.results()._initData(data.byteLength).copyBuffer(data);
     }),
   ];
 }
@@ -299,6 +333,43 @@ export function usage(
   return resultOf(call, (results) => results.clients.map(readUsage));
 }
 
+/** Which files are kept of a job; attempt 0: of the newest attempt of which there are some. */
+export function outputs(
+  records: Capability,
+  job: number,
+  attempt = 0,
+  options?: CallOptions,
+): Promise<KeptOutputs> {
+  const call = records.call(
+    OUTPUTS,
+    (params) => {
+      params.job = BigInt(job);
+      params.attempt = attempt;
+    },
+    options,
+  );
+  return resultOf(call, (results) => ({ attempt: results.attempt, size: Number(results.size) }));
+}
+
+/** See `OutputRange`. The data is a copy. */
+export function readOutputs(
+  records: Capability,
+  { attempt, job, limit, start }: OutputRange,
+  options?: CallOptions,
+): Promise<Uint8Array> {
+  const call = records.call(
+    READ_OUTPUTS,
+    (params) => {
+      params.job = BigInt(job);
+      params.attempt = attempt;
+      params.start = BigInt(start);
+      params.limit = limit;
+    },
+    options,
+  );
+  return resultOf(call, (results) => results.data.toUint8Array().slice());
+}
+
 /** The wire's number of a cause; 0 for null. */
 export function causeToWire(cause: Cause | null): WireCause {
   return CAUSES.indexOf(cause) as WireCause;
@@ -339,6 +410,7 @@ function writeRecord(wire: WireJobRecord, record: JobRecord): void {
     entry.reason = attempt.reason;
     entry.logSize = BigInt(attempt.logSize);
     entry.outOfTouch = attempt.outOfTouch;
+    entry.outputSize = BigInt(attempt.outputSize);
   }
   wire.revision = BigInt(record.revision);
 }
@@ -371,6 +443,7 @@ function readRecord(wire: WireJobRecord): JobRecord {
       reason: attempt.reason,
       logSize: Number(attempt.logSize),
       outOfTouch: attempt.outOfTouch,
+      outputSize: Number(attempt.outputSize),
     })),
     revision: Number(wire.revision),
   };

@@ -9,6 +9,7 @@ export { type Deferred, deferred } from "./deferred.js";
 export { type DeferredTask, DeferredWork } from "./deferred-work.js";
 export { Mutex, NamedMutex } from "./mutex.js";
 export { PiecewiseList } from "./piecewise-list.js";
+export { readAhead } from "./read-ahead.js";
 export { sleep, stopwatch } from "./sleep.js";
 export { inOneGo, inSlices, Slices, TimeSlice } from "./slices.js";
 export { enqueueCallback, enqueueTask, type Task } from "./task-queue.js";

@@ -20,6 +20,7 @@ import { DEFAULT_LIMITS } from "../rpc/limits.js";
 import { DEFAULT_CLIENT_LIMITS } from "../scheduler/services/client-limits.js";
 import { DEFAULT_DURABLE_SETTINGS } from "../scheduler/services/durable-settings.js";
 import { address, listenPort } from "./addresses.js";
+import { artefactPlace, keeping } from "./artefact-options.js";
 /**
  * `ocluster-scheduler`: queues jobs and hands them to workers.
  */
@@ -184,6 +185,25 @@ const scheduler = command("ocluster-scheduler", "Queues build jobs and hands the
       ),
     ),
   )
+  .addOption(
+    seldom(
+      option(
+        "--artefacts <PLACE>",
+        "Where files of jobs' results are kept (default: with the state).",
+        artefactPlace,
+      ),
+    ),
+  )
+  .addOption(
+    seldom(
+      option("--max-output-size <SIZE>", "Files of one job's result.", size()).default(
+        DEFAULT_DURABLE_SETTINGS.outputs.limit,
+      ),
+    ),
+  )
+  .addOption(
+    seldom(option("--keep-outputs <LIMITS>", "How long, how much (default: 7d,100G).", keeping)),
+  )
   .option("--no-history", "No records of attached jobs.")
   .action(async (options) => {
     if (options.pools.length === 0) throw new UsageError("option '--pools': no pool is named");
@@ -221,6 +241,12 @@ const scheduler = command("ocluster-scheduler", "Queues build jobs and hands the
             keepFailed: options.keepFailed,
             keepLogs: options.keepLogs,
             history: options.history,
+            outputs: {
+              directory: options.artefacts,
+              limit: options.maxOutputSize,
+              keepAge: options.keepOutputs?.age ?? DEFAULT_DURABLE_SETTINGS.outputs.keepAge,
+              keepSize: options.keepOutputs?.size ?? DEFAULT_DURABLE_SETTINGS.outputs.keepSize,
+            },
           },
           relayBytes: options.maxRelaySize,
           liveness: {

@@ -28,4 +28,5 @@ export {
   withEnvironment,
 } from "./processes.js";
 export { removeTree } from "./remove-tree.js";
+export { syncDirectory } from "./sync-directory.js";
 export { END_OF_ARCHIVE, type EntryType, padding, tarHeader } from "./tar-header.js";

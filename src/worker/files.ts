@@ -2,7 +2,6 @@
  * Small help with files and directories of the state directory.
  */
 import { randomBytes } from "node:crypto";
-import { open } from "node:fs/promises";
 import { makeDirectory } from "../system/index.js";
 
 /** A file name that is not in use, `PREFIX-PID-RANDOM`, and by which `isLeftover` knows whose it is. */
@@ -29,14 +28,4 @@ export function isRunning(pid: number): boolean {
 /** Makes a directory in the state directory, for its owner only, with its parents. Throws `DirectoryError`. */
 export function makePrivateDirectory(path: string): void {
   makeDirectory(path, "for the worker's state (--state-dir)", 0o700);
-}
-
-/** Has the names in a directory on disk: files made, renamed or removed there. */
-export async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, "r");
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
-  }
 }

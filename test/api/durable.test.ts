@@ -27,6 +27,7 @@ const OPTIONS: DurableSubmission.DurableOptions = {
   retryDelay: 1.5,
   timeout: 3600,
   after: [3, 2 ** 40],
+  outputs: { paths: ["/out", "/src/*.log"], when: "always", optional: true },
 };
 
 const RECORD: JobRecords.JobRecord = {
@@ -56,6 +57,7 @@ const RECORD: JobRecords.JobRecord = {
       reason: "disk full",
       logSize: 2 ** 33,
       outOfTouch: false,
+      outputSize: 4096,
     },
     {
       attempt: 2,
@@ -67,6 +69,7 @@ const RECORD: JobRecords.JobRecord = {
       reason: "",
       logSize: 0,
       outOfTouch: true,
+      outputSize: 0,
     },
   ],
   revision: 7,
@@ -80,6 +83,8 @@ function records(overrides: Partial<JobRecords.JobRecordsService> = {}) {
     cancelJob: async () => {},
     retry: async () => {},
     usage: async () => [],
+    outputs: async () => ({ attempt: 1, size: 0 }),
+    readOutputs: async () => new Uint8Array(),
     ...overrides,
   };
   const admin: Admin.AdminService = {
@@ -192,6 +197,14 @@ describe("job records", () => {
         asked.push(args);
         return [usage];
       },
+      outputs: async (...args) => {
+        asked.push(args);
+        return { attempt: 3, size: 2 ** 36 };
+      },
+      readOutputs: async (part) => {
+        asked.push(part);
+        return new Uint8Array([1, 2]);
+      },
     });
     const range = { job: 9, attempt: 0, start: 2 ** 35, follow: true };
     const chunk = await JobRecords.log(admin, range);
@@ -200,7 +213,10 @@ describe("job records", () => {
     await JobRecords.cancel(admin, 9, "no longer needed");
     await JobRecords.retry(admin, 9);
     expect(await JobRecords.usage(admin, 1, 2)).toEqual([usage]);
-    expect(asked).toEqual([range, [9, "no longer needed"], [9], [1, 2]]);
+    expect(await JobRecords.outputs(admin, 9)).toEqual({ attempt: 3, size: 2 ** 36 });
+    const part = { job: 9, attempt: 3, start: 2 ** 35, limit: 2 };
+    expect([...(await JobRecords.readOutputs(admin, part))]).toEqual([1, 2]);
+    expect(asked).toEqual([range, [9, "no longer needed"], [9], [1, 2], [9, 0], part]);
   });
 });
 
@@ -215,10 +231,16 @@ describe("a worker's queue", () => {
   }
 
   it("takes back what the worker still has", async () => {
+    const outputs = { size: 2 ** 33, sha256: new Uint8Array(32).fill(9) };
     const held: unknown[] = [];
     using durable = queue({
       resume: async ({ run, ...rest }) => {
-        held.push({ ...rest, output: run && (await DurableJob.outcome(run)).output });
+        const outcome = run && (await DurableJob.outcome(run));
+        held.push({ ...rest, output: outcome?.output ?? null });
+        if (run) {
+          expect(outcome!.outputs).toEqual(outputs);
+          expect([...(await DurableJob.readOutputs(run, 2 ** 40 + 7, 9))]).toEqual([7, 9]);
+        }
         run?.release();
         return run ? "goOn" : "stop";
       },
@@ -232,8 +254,15 @@ describe("a worker's queue", () => {
       },
       DurableJob.durableJobMethods({
         begun: async () => {},
-        outcome: async () => ({ cause: "succeeded", output: "out", reason: "", logSize: 4 }),
+        outcome: async () => ({
+          cause: "succeeded",
+          output: "out",
+          reason: "",
+          logSize: 4,
+          outputs,
+        }),
         settled: () => {},
+        readOutputs: async (start, limit) => new Uint8Array([start % 256, limit]),
       }),
     );
     const one = { book, job: 4, attempt: 2 };
@@ -247,8 +276,30 @@ describe("a worker's queue", () => {
     ]);
   });
 
+  it("is told what its worker can do", async () => {
+    const told: unknown[] = [];
+    using durable = queue({
+      resume: async () => "stop",
+      popDurable: () => Promise.reject(new Error("no jobs")),
+      announce: (abilities) => void told.push(abilities),
+    });
+    await DurableQueue.announce(durable, { outputs: true });
+    expect(told).toEqual([{ outputs: true }]);
+    using old = Queue.local({
+      pop: () => Promise.reject(new Error("old")),
+      setActive: () => {},
+      release: () => {},
+    });
+    await expect(DurableQueue.announce(old, { outputs: true })).rejects.toMatchObject({
+      kind: "unimplemented",
+    });
+  });
+
   it("gives out durable and attached jobs", async () => {
-    const assignment = { job: 4, attempt: 2, timeout: 0.5, reattach: 600, book };
+    const assignment = {
+      ...{ job: 4, attempt: 2, timeout: 0.5, reattach: 600, book },
+      ...{ outputs: OPTIONS.outputs, outputLimit: 2 ** 34 },
+    };
     const given: (DurableQueue.DurableAssignment | null)[] = [assignment, null];
     using durable = queue({
       resume: async () => "stop",

@@ -2,6 +2,7 @@
  * A scheduler with its real services on a real vat, and workers and clients that dial it over loopback. Each peer has a
  * vat of its own, so that its connection can be broken. `stop` checks that no reference was lost on the way.
  */
+import { createHash } from "node:crypto";
 import { expect } from "vitest";
 import {
   Admin,
@@ -403,6 +404,10 @@ export class TestJob {
   readonly outcome = deferred<DurableJob.AttemptOutcome>();
   readonly settled = deferred();
   text = "";
+  /** The stream of files that it hands over. */
+  stream = new Uint8Array();
+  /** Called before each part of it is given. */
+  beforePart: (start: number) => void | Promise<void> = () => {};
   private isWhole = false;
   private readers: (() => void)[] = [];
 
@@ -422,6 +427,10 @@ export class TestJob {
       begun: () => this.begun.promise,
       outcome: () => this.outcome.promise,
       settled: () => this.settled.resolve(),
+      readOutputs: async (start, limit) => {
+        await this.beforePart(start);
+        return this.stream.subarray(start, start + limit);
+      },
     };
     return Job.local(job, DurableJob.durableJobMethods(durable));
   }
@@ -435,7 +444,10 @@ export class TestJob {
   /** Ends it as a worker that knows durable jobs does. */
   end(cause: DurableJob.AttemptOutcome["cause"], { output = "", reason = "" } = {}): void {
     this.begun.resolve();
-    this.outcome.resolve({ cause, output, reason, logSize: this.text.length });
+    const { length: size } = this.stream;
+    const sha256 = createHash("sha256").update(this.stream).digest();
+    const outputs = size > 0 ? { outputs: { size, sha256 } } : {};
+    this.outcome.resolve({ cause, output, reason, logSize: this.text.length, ...outputs });
   }
 
   /** Says that it cannot run, as a worker that knows durable jobs does, or as one that does not. */

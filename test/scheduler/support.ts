@@ -20,11 +20,18 @@ export interface TestPoolOptions
   extends Partial<Pick<PoolOptions<Job>, "defer" | "later" | "log">> {
   readonly costs?: Costs;
   readonly avoids?: NonNullable<JobTraits<Job>["avoids"]>;
+  readonly needs?: NonNullable<JobTraits<Job>["needs"]>;
   readonly store?: PoolStore;
 }
 
 /** Settles by hand unless `defer` is given. Costs are 2 and 10 seconds. */
-export function testPool({ costs, avoids, store, ...options }: TestPoolOptions = {}): TestPool {
+export function testPool({
+  costs,
+  avoids,
+  needs,
+  store,
+  ...options
+}: TestPoolOptions = {}): TestPool {
   const time = { now: 1 };
   const estimate = costs ?? { cached: 2, nonCached: 10 };
   const pool = new Pool<Job>({
@@ -36,6 +43,7 @@ export function testPool({ costs, avoids, store, ...options }: TestPoolOptions =
       costs: () => estimate,
       label: ({ name }) => name,
       ...(avoids && { avoids }),
+      ...(needs && { needs }),
     },
     defer: () => {},
     ...options,

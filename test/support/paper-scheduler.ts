@@ -39,6 +39,9 @@ export class PaperJob {
     readonly descr: JobDescr | null,
   ) {}
 
+  /** The stream of files that is kept of it. */
+  outputs: Uint8Array = new Uint8Array();
+
   change(patch: Partial<Record>): void {
     this.record = { ...this.record, ...patch, revision: this.record.revision + 1 };
     this.wake();
@@ -49,7 +52,7 @@ export class PaperJob {
     const now = this.record.submitted + 10 * (this.record.attempts.length + 1);
     const attempt = {
       ...{ attempt: this.record.attempts.length + 1, worker, offered: now, started: now },
-      ...{ ended: null, outcome: null, reason: "", logSize: 0, outOfTouch: false },
+      ...{ ended: null, outcome: null, reason: "", logSize: 0, outOfTouch: false, outputSize: 0 },
     };
     this.logs.push("");
     const attempts = [...this.record.attempts, attempt];
@@ -271,6 +274,13 @@ export class PaperScheduler {
       usage: async (since, until) => {
         this.asked.push({ since, until });
         return this.usage;
+      },
+      outputs: async (job, attempt) => {
+        const stream = find(job).outputs;
+        return { attempt: attempt || 1, size: stream.length };
+      },
+      readOutputs: async ({ job, limit, start }) => {
+        return find(job).outputs.subarray(start, start + limit);
       },
     };
   }

@@ -659,7 +659,12 @@ export const Obstacle_Kind = {
 * it runs on this `worker` as far as is known, which is out of touch
 *
 */
-  OUT_OF_TOUCH: 13
+  OUT_OF_TOUCH: 13,
+  /**
+* so many connected `workers` cannot hand over files, which it is to do
+*
+*/
+  UNABLE: 14
 } as const;
 export type Obstacle_Kind = (typeof Obstacle_Kind)[keyof typeof Obstacle_Kind];
 export class Obstacle extends $.Struct {
@@ -1202,7 +1207,7 @@ export class DurableOptions extends $.Struct {
   static readonly _capnp = {
     displayName: "DurableOptions",
     id: "b5cc53488d00ca8a",
-    size: new $.ObjectSize(32, 3),
+    size: new $.ObjectSize(32, 4),
   };
   get name(): string {
     return $.utils.getText(0, this);
@@ -1282,8 +1287,90 @@ export class DurableOptions extends $.Struct {
   set after(value: $.List<bigint>) {
     $.utils.copyFrom(value, $.utils.getPointer(2, this));
   }
+  _adoptOutputs(value: $.Orphan<OutputOrder>): void {
+    $.utils.adopt(value, $.utils.getPointer(3, this));
+  }
+  _disownOutputs(): $.Orphan<OutputOrder> {
+    return $.utils.disown(this.outputs);
+  }
+  /**
+* null: no files are kept
+*
+*/
+  get outputs(): OutputOrder {
+    return $.utils.getStruct(3, OutputOrder, this);
+  }
+  _hasOutputs(): boolean {
+    return !$.utils.isNull($.utils.getPointer(3, this));
+  }
+  _initOutputs(): OutputOrder {
+    return $.utils.initStructAt(3, OutputOrder, this);
+  }
+  set outputs(value: OutputOrder) {
+    $.utils.copyFrom(value, $.utils.getPointer(3, this));
+  }
   toString(): string { return "DurableOptions_" + super.toString(); }
 }
+/**
+* which files of a job's result are kept for its client
+*
+*/
+export class OutputOrder extends $.Struct {
+  static readonly _capnp = {
+    displayName: "OutputOrder",
+    id: "debd686df10d6195",
+    size: new $.ObjectSize(8, 1),
+  };
+  _adoptPaths(value: $.Orphan<$.List<string>>): void {
+    $.utils.adopt(value, $.utils.getPointer(0, this));
+  }
+  _disownPaths(): $.Orphan<$.List<string>> {
+    return $.utils.disown(this.paths);
+  }
+  /**
+* absolute paths and patterns in the result; none: no files are kept
+*
+*/
+  get paths(): $.List<string> {
+    return $.utils.getList(0, $.TextList, this);
+  }
+  _hasPaths(): boolean {
+    return !$.utils.isNull($.utils.getPointer(0, this));
+  }
+  _initPaths(length: number): $.List<string> {
+    return $.utils.initList(0, $.TextList, length, this);
+  }
+  set paths(value: $.List<string>) {
+    $.utils.copyFrom(value, $.utils.getPointer(0, this));
+  }
+  get when(): OutputWhen {
+    return $.utils.getUint16(0, this) as OutputWhen;
+  }
+  set when(value: OutputWhen) {
+    $.utils.setUint16(0, value, this);
+  }
+  /**
+* what is not there is no failure
+*
+*/
+  get optional(): boolean {
+    return $.utils.getBit(16, this);
+  }
+  set optional(value: boolean) {
+    $.utils.setBit(16, value, this);
+  }
+  toString(): string { return "OutputOrder_" + super.toString(); }
+}
+export const OutputWhen = {
+  SUCCESS: 0,
+  /**
+* of the failed step's root as it was
+*
+*/
+  FAILURE: 1,
+  ALWAYS: 2
+} as const;
+export type OutputWhen = (typeof OutputWhen)[keyof typeof OutputWhen];
 export const JobState = {
   /**
 * for other jobs, or for a further attempt's time
@@ -1508,7 +1595,7 @@ export class AttemptRecord extends $.Struct {
   static readonly _capnp = {
     displayName: "AttemptRecord",
     id: "8eb1dd90d3aa01ab",
-    size: new $.ObjectSize(40, 2),
+    size: new $.ObjectSize(48, 2),
   };
   /**
 * 1, 2, …
@@ -1579,6 +1666,16 @@ export class AttemptRecord extends $.Struct {
   }
   set outOfTouch(value: boolean) {
     $.utils.setBit(48, value, this);
+  }
+  /**
+* of the stream of files that is kept of it; 0: none is (any more)
+*
+*/
+  get outputSize(): bigint {
+    return $.utils.getUint64(40, this);
+  }
+  set outputSize(value: bigint) {
+    $.utils.setUint64(40, value, this);
   }
   toString(): string { return "AttemptRecord_" + super.toString(); }
 }
@@ -2016,6 +2113,122 @@ export class JobRecords_Usage$Results$Promise {
     return await this.pipeline.struct();
   }
 }
+export class JobRecords_Outputs$Params extends $.Struct {
+  static readonly _capnp = {
+    displayName: "outputs$Params",
+    id: "a4c938eb3f6c792c",
+    size: new $.ObjectSize(16, 0),
+  };
+  get job(): bigint {
+    return $.utils.getUint64(0, this);
+  }
+  set job(value: bigint) {
+    $.utils.setUint64(0, value, this);
+  }
+  get attempt(): number {
+    return $.utils.getUint32(8, this);
+  }
+  set attempt(value: number) {
+    $.utils.setUint32(8, value, this);
+  }
+  toString(): string { return "JobRecords_Outputs$Params_" + super.toString(); }
+}
+export class JobRecords_Outputs$Results extends $.Struct {
+  static readonly _capnp = {
+    displayName: "outputs$Results",
+    id: "90c47b404e271bc4",
+    size: new $.ObjectSize(16, 0),
+  };
+  get attempt(): number {
+    return $.utils.getUint32(0, this);
+  }
+  set attempt(value: number) {
+    $.utils.setUint32(0, value, this);
+  }
+  get size(): bigint {
+    return $.utils.getUint64(8, this);
+  }
+  set size(value: bigint) {
+    $.utils.setUint64(8, value, this);
+  }
+  toString(): string { return "JobRecords_Outputs$Results_" + super.toString(); }
+}
+export class JobRecords_Outputs$Results$Promise {
+  pipeline: $.Pipeline<any, any, JobRecords_Outputs$Results>;
+  constructor(pipeline: $.Pipeline<any, any, JobRecords_Outputs$Results>) {
+    this.pipeline = pipeline;
+  }
+  async promise(): Promise<JobRecords_Outputs$Results> {
+    return await this.pipeline.struct();
+  }
+}
+export class JobRecords_ReadOutputs$Params extends $.Struct {
+  static readonly _capnp = {
+    displayName: "readOutputs$Params",
+    id: "fd273162883a6182",
+    size: new $.ObjectSize(24, 0),
+  };
+  get job(): bigint {
+    return $.utils.getUint64(0, this);
+  }
+  set job(value: bigint) {
+    $.utils.setUint64(0, value, this);
+  }
+  get attempt(): number {
+    return $.utils.getUint32(8, this);
+  }
+  set attempt(value: number) {
+    $.utils.setUint32(8, value, this);
+  }
+  get start(): bigint {
+    return $.utils.getUint64(16, this);
+  }
+  set start(value: bigint) {
+    $.utils.setUint64(16, value, this);
+  }
+  get limit(): number {
+    return $.utils.getUint32(12, this);
+  }
+  set limit(value: number) {
+    $.utils.setUint32(12, value, this);
+  }
+  toString(): string { return "JobRecords_ReadOutputs$Params_" + super.toString(); }
+}
+export class JobRecords_ReadOutputs$Results extends $.Struct {
+  static readonly _capnp = {
+    displayName: "readOutputs$Results",
+    id: "95cb6513441b0249",
+    size: new $.ObjectSize(0, 1),
+  };
+  _adoptData(value: $.Orphan<$.Data>): void {
+    $.utils.adopt(value, $.utils.getPointer(0, this));
+  }
+  _disownData(): $.Orphan<$.Data> {
+    return $.utils.disown(this.data);
+  }
+  get data(): $.Data {
+    return $.utils.getData(0, this);
+  }
+  _hasData(): boolean {
+    return !$.utils.isNull($.utils.getPointer(0, this));
+  }
+  _initData(length: number): $.Data {
+    return $.utils.initData(0, length, this);
+  }
+  set data(value: $.Data) {
+    $.utils.copyFrom(value, $.utils.getPointer(0, this));
+  }
+  toString(): string { return "JobRecords_ReadOutputs$Results_" + super.toString(); }
+}
+export class JobRecords_ReadOutputs$Results$Promise {
+  pipeline: $.Pipeline<any, any, JobRecords_ReadOutputs$Results>;
+  constructor(pipeline: $.Pipeline<any, any, JobRecords_ReadOutputs$Results>) {
+    this.pipeline = pipeline;
+  }
+  async promise(): Promise<JobRecords_ReadOutputs$Results> {
+    return await this.pipeline.struct();
+  }
+}
 export class JobRecords$Client {
   client: $.Client;
   static readonly interfaceId: bigint = 0x901f2a84e7d6918dn;
@@ -2028,7 +2241,9 @@ export class JobRecords$Client {
     $.Method<JobRecords_Log$Params, JobRecords_Log$Results>,
     $.Method<JobRecords_Cancel$Params, JobRecords_Cancel$Results>,
     $.Method<JobRecords_Retry$Params, JobRecords_Retry$Results>,
-    $.Method<JobRecords_Usage$Params, JobRecords_Usage$Results>
+    $.Method<JobRecords_Usage$Params, JobRecords_Usage$Results>,
+    $.Method<JobRecords_Outputs$Params, JobRecords_Outputs$Results>,
+    $.Method<JobRecords_ReadOutputs$Params, JobRecords_ReadOutputs$Results>
   ] = [
     {
       ParamsClass: JobRecords_List$Params,
@@ -2077,6 +2292,22 @@ export class JobRecords$Client {
       methodId: 5,
       interfaceName: "schema/extensions.capnp:JobRecords",
       methodName: "usage"
+    },
+    {
+      ParamsClass: JobRecords_Outputs$Params,
+      ResultsClass: JobRecords_Outputs$Results,
+      interfaceId: JobRecords$Client.interfaceId,
+      methodId: 6,
+      interfaceName: "schema/extensions.capnp:JobRecords",
+      methodName: "outputs"
+    },
+    {
+      ParamsClass: JobRecords_ReadOutputs$Params,
+      ResultsClass: JobRecords_ReadOutputs$Results,
+      interfaceId: JobRecords$Client.interfaceId,
+      methodId: 7,
+      interfaceName: "schema/extensions.capnp:JobRecords",
+      methodName: "readOutputs"
     }
   ];
   /**
@@ -2148,6 +2379,31 @@ export class JobRecords$Client {
     const pipeline = new $.Pipeline(JobRecords_Usage$Results, answer);
     return new JobRecords_Usage$Results$Promise(pipeline);
   }
+  /**
+* Which files are kept of an attempt: bytes of their stream, which ends with its list (docs/protocol.md). Attempt 0: the newest
+* of which there are some. Size 0: there are none.
+*
+*/
+  outputs(paramsFunc?: (params: JobRecords_Outputs$Params) => void): JobRecords_Outputs$Results$Promise {
+    const answer = this.client.call({
+      method: JobRecords$Client.methods[6],
+      ...(paramsFunc && { paramsFunc })
+    });
+    const pipeline = new $.Pipeline(JobRecords_Outputs$Results, answer);
+    return new JobRecords_Outputs$Results$Promise(pipeline);
+  }
+  /**
+* A part of that stream, from byte `start` on; not longer than `limit`. Empty data is its end.
+*
+*/
+  readOutputs(paramsFunc?: (params: JobRecords_ReadOutputs$Params) => void): JobRecords_ReadOutputs$Results$Promise {
+    const answer = this.client.call({
+      method: JobRecords$Client.methods[7],
+      ...(paramsFunc && { paramsFunc })
+    });
+    const pipeline = new $.Pipeline(JobRecords_ReadOutputs$Results, answer);
+    return new JobRecords_ReadOutputs$Results$Promise(pipeline);
+  }
 }
 $.Registry.register(JobRecords$Client.interfaceId, JobRecords$Client);
 export interface JobRecords$Server$Target {
@@ -2157,6 +2413,8 @@ export interface JobRecords$Server$Target {
   cancel(params: JobRecords_Cancel$Params, results: JobRecords_Cancel$Results): Promise<void>;
   retry(params: JobRecords_Retry$Params, results: JobRecords_Retry$Results): Promise<void>;
   usage(params: JobRecords_Usage$Params, results: JobRecords_Usage$Results): Promise<void>;
+  outputs(params: JobRecords_Outputs$Params, results: JobRecords_Outputs$Results): Promise<void>;
+  readOutputs(params: JobRecords_ReadOutputs$Params, results: JobRecords_ReadOutputs$Results): Promise<void>;
 }
 export class JobRecords$Server extends $.Server {
   readonly target: JobRecords$Server$Target;
@@ -2185,6 +2443,14 @@ export class JobRecords$Server extends $.Server {
       {
         ...JobRecords$Client.methods[5],
         impl: target.usage
+      },
+      {
+        ...JobRecords$Client.methods[6],
+        impl: target.outputs
+      },
+      {
+        ...JobRecords$Client.methods[7],
+        impl: target.readOutputs
       }
     ]);
     this.target = target;
@@ -2405,6 +2671,49 @@ export class DurableQueue_Pop$Results$Promise {
     return await this.pipeline.struct();
   }
 }
+export class DurableQueue_Announce$Params extends $.Struct {
+  static readonly _capnp = {
+    displayName: "announce$Params",
+    id: "b23ae5567c0ce2df",
+    size: new $.ObjectSize(0, 1),
+  };
+  _adoptAbilities(value: $.Orphan<Abilities>): void {
+    $.utils.adopt(value, $.utils.getPointer(0, this));
+  }
+  _disownAbilities(): $.Orphan<Abilities> {
+    return $.utils.disown(this.abilities);
+  }
+  get abilities(): Abilities {
+    return $.utils.getStruct(0, Abilities, this);
+  }
+  _hasAbilities(): boolean {
+    return !$.utils.isNull($.utils.getPointer(0, this));
+  }
+  _initAbilities(): Abilities {
+    return $.utils.initStructAt(0, Abilities, this);
+  }
+  set abilities(value: Abilities) {
+    $.utils.copyFrom(value, $.utils.getPointer(0, this));
+  }
+  toString(): string { return "DurableQueue_Announce$Params_" + super.toString(); }
+}
+export class DurableQueue_Announce$Results extends $.Struct {
+  static readonly _capnp = {
+    displayName: "announce$Results",
+    id: "c834a05b7958a7bc",
+    size: new $.ObjectSize(0, 0),
+  };
+  toString(): string { return "DurableQueue_Announce$Results_" + super.toString(); }
+}
+export class DurableQueue_Announce$Results$Promise {
+  pipeline: $.Pipeline<any, any, DurableQueue_Announce$Results>;
+  constructor(pipeline: $.Pipeline<any, any, DurableQueue_Announce$Results>) {
+    this.pipeline = pipeline;
+  }
+  async promise(): Promise<DurableQueue_Announce$Results> {
+    return await this.pipeline.struct();
+  }
+}
 export class DurableQueue$Client {
   client: $.Client;
   static readonly interfaceId: bigint = 0xe69f0aa485f9fb37n;
@@ -2413,7 +2722,8 @@ export class DurableQueue$Client {
   }
   static readonly methods: [
     $.Method<DurableQueue_Resume$Params, DurableQueue_Resume$Results>,
-    $.Method<DurableQueue_Pop$Params, DurableQueue_Pop$Results>
+    $.Method<DurableQueue_Pop$Params, DurableQueue_Pop$Results>,
+    $.Method<DurableQueue_Announce$Params, DurableQueue_Announce$Results>
   ] = [
     {
       ParamsClass: DurableQueue_Resume$Params,
@@ -2430,6 +2740,14 @@ export class DurableQueue$Client {
       methodId: 1,
       interfaceName: "schema/extensions.capnp:DurableQueue",
       methodName: "pop"
+    },
+    {
+      ParamsClass: DurableQueue_Announce$Params,
+      ResultsClass: DurableQueue_Announce$Results,
+      interfaceId: DurableQueue$Client.interfaceId,
+      methodId: 2,
+      interfaceName: "schema/extensions.capnp:DurableQueue",
+      methodName: "announce"
     }
   ];
   /**
@@ -2457,11 +2775,24 @@ export class DurableQueue$Client {
     const pipeline = new $.Pipeline(DurableQueue_Pop$Results, answer);
     return new DurableQueue_Pop$Results$Promise(pipeline);
   }
+  /**
+* What the worker can do beyond that; before it asks for jobs. One that has not said so is not given a job that needs it.
+*
+*/
+  announce(paramsFunc?: (params: DurableQueue_Announce$Params) => void): DurableQueue_Announce$Results$Promise {
+    const answer = this.client.call({
+      method: DurableQueue$Client.methods[2],
+      ...(paramsFunc && { paramsFunc })
+    });
+    const pipeline = new $.Pipeline(DurableQueue_Announce$Results, answer);
+    return new DurableQueue_Announce$Results$Promise(pipeline);
+  }
 }
 $.Registry.register(DurableQueue$Client.interfaceId, DurableQueue$Client);
 export interface DurableQueue$Server$Target {
   resume(params: DurableQueue_Resume$Params, results: DurableQueue_Resume$Results): Promise<void>;
   pop(params: DurableQueue_Pop$Params, results: DurableQueue_Pop$Results): Promise<void>;
+  announce(params: DurableQueue_Announce$Params, results: DurableQueue_Announce$Results): Promise<void>;
 }
 export class DurableQueue$Server extends $.Server {
   readonly target: DurableQueue$Server$Target;
@@ -2474,6 +2805,10 @@ export class DurableQueue$Server extends $.Server {
       {
         ...DurableQueue$Client.methods[1],
         impl: target.pop
+      },
+      {
+        ...DurableQueue$Client.methods[2],
+        impl: target.announce
       }
     ]);
     this.target = target;
@@ -2491,6 +2826,24 @@ export class DurableQueue extends $.Interface {
     size: new $.ObjectSize(0, 0),
   };
   toString(): string { return "DurableQueue_" + super.toString(); }
+}
+export class Abilities extends $.Struct {
+  static readonly _capnp = {
+    displayName: "Abilities",
+    id: "95e9978b493ee96a",
+    size: new $.ObjectSize(8, 0),
+  };
+  /**
+* hands over files of its jobs' results
+*
+*/
+  get outputs(): boolean {
+    return $.utils.getBit(0, this);
+  }
+  set outputs(value: boolean) {
+    $.utils.setBit(0, value, this);
+  }
+  toString(): string { return "Abilities_" + super.toString(); }
 }
 export const HeldState = {
   RUNNING: 0,
@@ -2519,7 +2872,7 @@ export class Assignment_Durable extends $.Struct {
   static readonly _capnp = {
     displayName: "durable",
     id: "eefb95ed834aad53",
-    size: new $.ObjectSize(32, 1),
+    size: new $.ObjectSize(40, 2),
   };
   get job(): bigint {
     return $.utils.getUint64(8, this);
@@ -2571,6 +2924,34 @@ export class Assignment_Durable extends $.Struct {
   set book(value: $.Data) {
     $.utils.copyFrom(value, $.utils.getPointer(0, this));
   }
+  _adoptOutputs(value: $.Orphan<OutputOrder>): void {
+    $.utils.adopt(value, $.utils.getPointer(1, this));
+  }
+  _disownOutputs(): $.Orphan<OutputOrder> {
+    return $.utils.disown(this.outputs);
+  }
+  get outputs(): OutputOrder {
+    return $.utils.getStruct(1, OutputOrder, this);
+  }
+  _hasOutputs(): boolean {
+    return !$.utils.isNull($.utils.getPointer(1, this));
+  }
+  _initOutputs(): OutputOrder {
+    return $.utils.initStructAt(1, OutputOrder, this);
+  }
+  set outputs(value: OutputOrder) {
+    $.utils.copyFrom(value, $.utils.getPointer(1, this));
+  }
+  /**
+* bytes that the files may have together
+*
+*/
+  get outputLimit(): bigint {
+    return $.utils.getUint64(32, this);
+  }
+  set outputLimit(value: bigint) {
+    $.utils.setUint64(32, value, this);
+  }
   toString(): string { return "Assignment_Durable_" + super.toString(); }
 }
 export const Assignment_Which = {
@@ -2584,7 +2965,7 @@ export class Assignment extends $.Struct {
   static readonly _capnp = {
     displayName: "Assignment",
     id: "d4e1a7c55ceb65c0",
-    size: new $.ObjectSize(32, 1),
+    size: new $.ObjectSize(40, 2),
   };
   get _isAttached(): boolean {
     return $.utils.getUint16(0, this) === 0;
@@ -2648,7 +3029,7 @@ export class DurableJob_Outcome$Results extends $.Struct {
   static readonly _capnp = {
     displayName: "outcome$Results",
     id: "d9eeb8607ddd8fe7",
-    size: new $.ObjectSize(16, 2),
+    size: new $.ObjectSize(24, 3),
   };
   get cause(): Cause {
     return $.utils.getUint16(0, this) as Cause;
@@ -2673,6 +3054,30 @@ export class DurableJob_Outcome$Results extends $.Struct {
   }
   set logSize(value: bigint) {
     $.utils.setUint64(8, value, this);
+  }
+  get outputSize(): bigint {
+    return $.utils.getUint64(16, this);
+  }
+  set outputSize(value: bigint) {
+    $.utils.setUint64(16, value, this);
+  }
+  _adoptOutputHash(value: $.Orphan<$.Data>): void {
+    $.utils.adopt(value, $.utils.getPointer(2, this));
+  }
+  _disownOutputHash(): $.Orphan<$.Data> {
+    return $.utils.disown(this.outputHash);
+  }
+  get outputHash(): $.Data {
+    return $.utils.getData(2, this);
+  }
+  _hasOutputHash(): boolean {
+    return !$.utils.isNull($.utils.getPointer(2, this));
+  }
+  _initOutputHash(length: number): $.Data {
+    return $.utils.initData(2, length, this);
+  }
+  set outputHash(value: $.Data) {
+    $.utils.copyFrom(value, $.utils.getPointer(2, this));
   }
   toString(): string { return "DurableJob_Outcome$Results_" + super.toString(); }
 }
@@ -2710,6 +3115,61 @@ export class DurableJob_Settled$Results$Promise {
     return await this.pipeline.struct();
   }
 }
+export class DurableJob_ReadOutputs$Params extends $.Struct {
+  static readonly _capnp = {
+    displayName: "readOutputs$Params",
+    id: "81cbb4665238d2f3",
+    size: new $.ObjectSize(16, 0),
+  };
+  get start(): bigint {
+    return $.utils.getUint64(0, this);
+  }
+  set start(value: bigint) {
+    $.utils.setUint64(0, value, this);
+  }
+  get limit(): number {
+    return $.utils.getUint32(8, this);
+  }
+  set limit(value: number) {
+    $.utils.setUint32(8, value, this);
+  }
+  toString(): string { return "DurableJob_ReadOutputs$Params_" + super.toString(); }
+}
+export class DurableJob_ReadOutputs$Results extends $.Struct {
+  static readonly _capnp = {
+    displayName: "readOutputs$Results",
+    id: "f09fbc4a15d7c8ae",
+    size: new $.ObjectSize(0, 1),
+  };
+  _adoptData(value: $.Orphan<$.Data>): void {
+    $.utils.adopt(value, $.utils.getPointer(0, this));
+  }
+  _disownData(): $.Orphan<$.Data> {
+    return $.utils.disown(this.data);
+  }
+  get data(): $.Data {
+    return $.utils.getData(0, this);
+  }
+  _hasData(): boolean {
+    return !$.utils.isNull($.utils.getPointer(0, this));
+  }
+  _initData(length: number): $.Data {
+    return $.utils.initData(0, length, this);
+  }
+  set data(value: $.Data) {
+    $.utils.copyFrom(value, $.utils.getPointer(0, this));
+  }
+  toString(): string { return "DurableJob_ReadOutputs$Results_" + super.toString(); }
+}
+export class DurableJob_ReadOutputs$Results$Promise {
+  pipeline: $.Pipeline<any, any, DurableJob_ReadOutputs$Results>;
+  constructor(pipeline: $.Pipeline<any, any, DurableJob_ReadOutputs$Results>) {
+    this.pipeline = pipeline;
+  }
+  async promise(): Promise<DurableJob_ReadOutputs$Results> {
+    return await this.pipeline.struct();
+  }
+}
 export class DurableJob$Client {
   client: $.Client;
   static readonly interfaceId: bigint = 0xbdef9fdb8f417cd8n;
@@ -2719,7 +3179,8 @@ export class DurableJob$Client {
   static readonly methods: [
     $.Method<DurableJob_Begun$Params, DurableJob_Begun$Results>,
     $.Method<DurableJob_Outcome$Params, DurableJob_Outcome$Results>,
-    $.Method<DurableJob_Settled$Params, DurableJob_Settled$Results>
+    $.Method<DurableJob_Settled$Params, DurableJob_Settled$Results>,
+    $.Method<DurableJob_ReadOutputs$Params, DurableJob_ReadOutputs$Results>
   ] = [
     {
       ParamsClass: DurableJob_Begun$Params,
@@ -2744,6 +3205,14 @@ export class DurableJob$Client {
       methodId: 2,
       interfaceName: "schema/extensions.capnp:DurableJob",
       methodName: "settled"
+    },
+    {
+      ParamsClass: DurableJob_ReadOutputs$Params,
+      ResultsClass: DurableJob_ReadOutputs$Results,
+      interfaceId: DurableJob$Client.interfaceId,
+      methodId: 3,
+      interfaceName: "schema/extensions.capnp:DurableJob",
+      methodName: "readOutputs"
     }
   ];
   /**
@@ -2759,7 +3228,7 @@ export class DurableJob$Client {
     return new DurableJob_Begun$Results$Promise(pipeline);
   }
   /**
-* Waits for its end.
+* Waits for its end. Of a job whose files are kept, the size of their stream, and its SHA-256.
 *
 */
   outcome(paramsFunc?: (params: DurableJob_Outcome$Params) => void): DurableJob_Outcome$Results$Promise {
@@ -2771,7 +3240,7 @@ export class DurableJob$Client {
     return new DurableJob_Outcome$Results$Promise(pipeline);
   }
   /**
-* The scheduler has log and outcome on disk: the worker may forget them.
+* The scheduler has log, files and outcome on disk: the worker may forget them.
 *
 */
   settled(paramsFunc?: (params: DurableJob_Settled$Params) => void): DurableJob_Settled$Results$Promise {
@@ -2782,12 +3251,25 @@ export class DurableJob$Client {
     const pipeline = new $.Pipeline(DurableJob_Settled$Results, answer);
     return new DurableJob_Settled$Results$Promise(pipeline);
   }
+  /**
+* A part of the stream of files, as in `JobRecords`.
+*
+*/
+  readOutputs(paramsFunc?: (params: DurableJob_ReadOutputs$Params) => void): DurableJob_ReadOutputs$Results$Promise {
+    const answer = this.client.call({
+      method: DurableJob$Client.methods[3],
+      ...(paramsFunc && { paramsFunc })
+    });
+    const pipeline = new $.Pipeline(DurableJob_ReadOutputs$Results, answer);
+    return new DurableJob_ReadOutputs$Results$Promise(pipeline);
+  }
 }
 $.Registry.register(DurableJob$Client.interfaceId, DurableJob$Client);
 export interface DurableJob$Server$Target {
   begun(params: DurableJob_Begun$Params, results: DurableJob_Begun$Results): Promise<void>;
   outcome(params: DurableJob_Outcome$Params, results: DurableJob_Outcome$Results): Promise<void>;
   settled(params: DurableJob_Settled$Params, results: DurableJob_Settled$Results): Promise<void>;
+  readOutputs(params: DurableJob_ReadOutputs$Params, results: DurableJob_ReadOutputs$Results): Promise<void>;
 }
 export class DurableJob$Server extends $.Server {
   readonly target: DurableJob$Server$Target;
@@ -2804,6 +3286,10 @@ export class DurableJob$Server extends $.Server {
       {
         ...DurableJob$Client.methods[2],
         impl: target.settled
+      },
+      {
+        ...DurableJob$Client.methods[3],
+        impl: target.readOutputs
       }
     ]);
     this.target = target;

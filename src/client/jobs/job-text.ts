@@ -26,8 +26,11 @@ export function describeState(record: JobRecord): string {
 
 /** What a job that has not ended is doing, in few words: `queued in linux-x86_64` */
 export function describePhase(record: JobRecord): string {
-  const { attempts, job, pool, state } = record;
-  if (state === "queued") return `job ${job} queued in ${visible(pool)}`;
+  const { attempts, job, pool, reason, state } = record;
+  if (state === "queued") {
+    const why = record.attempts.length === 0 ? withoutStop(visible(reason)) : "";
+    return `job ${job} queued in ${visible(pool)}${why === "" ? "" : `: ${why}`}`;
+  }
   if (state !== "running") return `job ${job} ${state}`;
   const worker = attempts.at(-1)?.worker ?? "";
   const where = attempts.at(-1)?.outOfTouch ? "out of touch with" : "running on";

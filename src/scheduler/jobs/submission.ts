@@ -3,7 +3,7 @@
  */
 
 import { quoted } from "../../text/index.js";
-import type { JobOptions, JobRecord, Submission } from "./types.js";
+import type { JobOptions, JobRecord, OutputOrder, Submission } from "./types.js";
 
 /** What holds for an option that is not given. */
 export const DEFAULT_OPTIONS: JobOptions = Object.freeze({
@@ -21,6 +21,10 @@ const MAX_TEXT = 200;
 const MAX_AFTER = 10_000;
 
 const MAX_RETRIES = 1_000_000;
+
+/** Paths of files to keep, and characters of one: the system's limit, and more than anybody types. */
+const MAX_OUTPUTS = 1000;
+const MAX_PATH = 4096;
 
 /** Seconds: longer than anybody waits for a build. */
 const MAX_SECONDS = 366 * 86_400;
@@ -53,14 +57,35 @@ export function checkSubmission(submission: Submission): JobOptions | string {
   if (after.length > MAX_AFTER) {
     return `The job is to run after ${after.length} others: name ${MAX_AFTER} at most.`;
   }
+  const { outputs } = given;
+  const wrong = outputs && checkOutputs(outputs);
+  if (wrong !== undefined) return wrong;
   const isPlain =
+    outputs === undefined &&
     after.length === 0 &&
     retries === DEFAULT_OPTIONS.retries &&
     lostRetries === DEFAULT_OPTIONS.lostRetries &&
     retryDelay === DEFAULT_OPTIONS.retryDelay &&
     timeout === null;
   // A million jobs without options share these.
-  return isPlain ? DEFAULT_OPTIONS : { retries, lostRetries, retryDelay, timeout, after };
+  if (isPlain) return DEFAULT_OPTIONS;
+  return { retries, lostRetries, retryDelay, timeout, after, ...(outputs && { outputs }) };
+}
+
+/** In words what is wrong with it. That the paths make sense is for those who look them up. */
+function checkOutputs({ paths }: OutputOrder): string | undefined {
+  if (paths.length > MAX_OUTPUTS) {
+    return `Files of ${paths.length} paths are to be kept: use ${MAX_OUTPUTS} at most, or a pattern.`;
+  }
+  const long = paths.find((path) => path.length > MAX_PATH);
+  if (long !== undefined) {
+    return `The output ${quoted(long.slice(0, 20))}… has ${long.length} characters: use ${MAX_PATH} at most.`;
+  }
+  const odd = paths.find((path) => !path.startsWith("/"));
+  if (odd !== undefined) {
+    return `The output ${quoted(odd)} is no absolute path: it is looked up in the result's root.`;
+  }
+  return undefined;
 }
 
 function isCount(x: number): boolean {

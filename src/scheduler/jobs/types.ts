@@ -57,6 +57,17 @@ export interface JobOptions {
   readonly timeout: number | null;
   /** The jobs that have to succeed first: earlier ones of the same client, in ascending order. */
   readonly after: readonly number[];
+  /** Which files of its result are kept. */
+  readonly outputs?: OutputOrder | undefined;
+}
+
+/** Which files are kept: absolute paths and patterns, at least one. */
+export interface OutputOrder {
+  readonly paths: readonly string[];
+  /** `failure`: of the failed step's root as it was. */
+  readonly when: "success" | "failure" | "always";
+  /** What is not there is no failure. */
+  readonly optional: boolean;
 }
 
 /**

@@ -4,6 +4,7 @@
  */
 
 import { compareNames } from "../../text/index.js";
+import type { Wants } from "./aside.js";
 import { IndexedHeap, type Slotted } from "./heap.js";
 import type { PoolWorker } from "./pool-worker.js";
 import type { PoolStore } from "./types.js";
@@ -30,15 +31,15 @@ export class Candidates<J> {
   ) {}
 
   /** The preferred worker for a job of this hint, or null if none has at most `maxWorkload` seconds of work queued. */
-  best(hint: string, maxWorkload: number, avoids: readonly string[]): PoolWorker<J> | null {
-    if (avoids.length > 0) return this.scan(hint, maxWorkload, avoids);
+  best(hint: string, maxWorkload: number, wants: Wants): PoolWorker<J> | null {
+    if (wants.avoids.length > 0 || wants.needs !== 0) return this.scan(hint, maxWorkload, wants);
     const heap = this.heaps?.get(hint);
     if (heap) return firstOf(heap, maxWorkload);
     // Most searches are the only one for their hint; a heap is for those that are not.
     this.asked ??= new Set();
     if (!this.asked.has(hint)) {
       this.asked.add(hint);
-      return this.scan(hint, maxWorkload, avoids);
+      return this.scan(hint, maxWorkload, wants);
     }
     this.heaps ??= new Map();
     const made = this.heapOf(hint);
@@ -46,13 +47,14 @@ export class Candidates<J> {
     return firstOf(made, maxWorkload);
   }
 
-  private scan(hint: string, maxWorkload: number, avoids: readonly string[]): PoolWorker<J> | null {
+  private scan(hint: string, maxWorkload: number, wants: Wants): PoolWorker<J> | null {
+    const { avoids, needs } = wants;
     const names = this.store.holders(hint);
     let best: PoolWorker<J> | null = null;
     for (let i = names.length - 1; i >= 0; i--) {
       const worker = this.workers.get(names[i]!);
       if (!worker?.active || worker.workload > maxWorkload) continue;
-      if (avoids.includes(worker.name)) continue;
+      if (avoids.includes(worker.name) || (worker.abilities & needs) !== needs) continue;
       if (best && worker.workload >= best.workload) continue;
       best = worker;
       if (best.workload === 0) break;

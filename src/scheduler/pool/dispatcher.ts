@@ -19,7 +19,8 @@
  * The states of pops are told in pop.ts, those of workers in pool-worker.ts.
  *
  * A job that avoids workers may be *aside* in either mode, while pops of just these wait in line: it is for the next pop
- * of any other, as long as there is an active one; else it is like all jobs.
+ * of any other, as long as there is an active one; else it is like all jobs. So is one that needs what not all workers can do:
+ * it waits for one that can, however long that takes.
  *
  * A job that is handed to a waiting pop goes through the worker's own queue: the job is put there at once, and the
  * worker's pops are *marked*; at the next settling they start again and find it. In between the job can still be
@@ -27,7 +28,7 @@
  */
 
 import { quoted } from "../../text/index.js";
-import { Aside } from "./aside.js";
+import { Aside, type Wants } from "./aside.js";
 import { Backlog } from "./backlog.js";
 import { Candidates } from "./candidates.js";
 import type { PoolWorker } from "./pool-worker.js";
@@ -39,6 +40,14 @@ import type { Clock, JobTraits, PoolLog, PoolStore } from "./types.js";
 const PASSES_IN_ONE_GO = 5000;
 
 const NOBODY: readonly string[] = [];
+
+/** What nearly all jobs want. */
+const WHOEVER: Wants = { avoids: NOBODY, needs: 0 };
+
+/** Whether the worker can do all of `needs`, a set of bits. */
+function isAbleTo({ abilities }: { readonly abilities: number }, needs: number): boolean {
+  return (abilities & needs) === needs;
+}
 
 /** Runs a function soon, but not within this call. */
 export type Defer = (run: () => void) => void;
@@ -91,7 +100,7 @@ export class Dispatcher<J> {
     this.clock = clock;
     this.store = store;
     this.traits = traits;
-    this.aside = new Aside((job) => this.avoids(job));
+    this.aside = new Aside((job) => this.wants(job));
     this.defer = defer;
     this.later = later;
     this.log = log;
@@ -192,51 +201,65 @@ export class Dispatcher<J> {
     return ticket;
   }
 
-  private avoids(job: J): readonly string[] {
-    return this.traits.avoids?.(job) ?? NOBODY;
+  private wants(job: J): Wants {
+    const avoids = this.traits.avoids?.(job) ?? NOBODY;
+    const needs = this.traits.needs?.(job) ?? 0;
+    return avoids.length === 0 && needs === 0 ? WHOEVER : { avoids, needs };
   }
 
   /** The first job of the main queue that the worker may be given. */
   nextFor(worker: PoolWorker<J>): Ticket<J> | undefined {
     const waiting = this.backlog.peek();
     if (this.aside.size === 0) return waiting;
-    const aside = this.aside.first((avoids) => this.maySend(avoids, worker));
+    const aside = this.aside.first((wants) => this.maySend(wants, worker));
     return aside && (!waiting || ticketBefore(aside, waiting)) ? aside : waiting;
   }
 
   /** Whether the worker may be given the job, now that these workers are active. */
   mayGet(worker: PoolWorker<J>, job: J): boolean {
-    return this.maySend(this.avoids(job), worker);
+    return this.maySend(this.wants(job), worker);
   }
 
-  /** Whether a job that avoids these workers may go to this one: it may if there is no other. */
-  private maySend(avoids: readonly string[], worker: PoolWorker<J>): boolean {
-    return !avoids.includes(worker.name) || !this.hasOther(avoids);
+  /** Whether the worker can do what the job needs. */
+  isAble(worker: PoolWorker<J>, job: J): boolean {
+    return isAbleTo(worker, this.wants(job).needs);
   }
 
-  /** Whether a worker is active that is none of these. */
-  private hasOther(names: readonly string[]): boolean {
-    let others = this.activeWorkers;
-    for (const name of names) if (this.workers.get(name)?.active) others--;
-    return others > 0;
+  /** Whether a job that wants these workers may go to this one: one that it avoids may get it if there is no other. */
+  private maySend(wants: Wants, worker: PoolWorker<J>): boolean {
+    if (!isAbleTo(worker, wants.needs)) return false;
+    return !wants.avoids.includes(worker.name) || !this.hasOther(wants);
   }
 
-  /** Those that a job really avoids: none if there are no others. */
-  private avoidedBy(ticket: Ticket<J>): readonly string[] {
-    const names = this.avoids(ticket.job);
-    return names.length > 0 && this.hasOther(names) ? names : NOBODY;
+  /** Whether a worker is active that is able to do it, and not avoided. */
+  private hasOther({ avoids, needs }: Wants): boolean {
+    if (needs === 0) {
+      let others = this.activeWorkers;
+      for (const name of avoids) if (this.workers.get(name)?.active) others--;
+      return others > 0;
+    }
+    for (const worker of this.workers.values()) {
+      if (worker.active && isAbleTo(worker, needs) && !avoids.includes(worker.name)) return true;
+    }
+    return false;
+  }
+
+  /** Which workers the job may really go to: it avoids none if there are no others. */
+  private chosen(ticket: Ticket<J>): Wants {
+    const wants = this.wants(ticket.job);
+    return wants.avoids.length === 0 || this.hasOther(wants) ? wants : { ...wants, avoids: NOBODY };
   }
 
   /** Puts a job where jobs wait for a pop. */
   private keep(ticket: Ticket<J>): void {
-    if (this.avoids(ticket.job).length > 0) this.aside.add(ticket);
+    if (this.wants(ticket.job) !== WHOEVER) this.aside.add(ticket);
     else this.backlog.enqueue(ticket);
   }
 
   /** A worker is gone: jobs aside for which it was the last one go to those that they avoid. */
   private reconsider(): void {
     while (this.mode === "ready" && this.line.size > 0 && this.aside.size > 0) {
-      const ticket = this.aside.first((avoids) => !this.hasOther(avoids));
+      const ticket = this.aside.first((wants) => !this.hasOther(wants) && this.isAwaited(wants));
       if (!ticket) return;
       this.aside.remove(ticket);
       this.place(ticket);
@@ -244,11 +267,18 @@ export class Dispatcher<J> {
     }
   }
 
+  /** Whether somebody in line is able to do it. */
+  private isAwaited({ needs }: Wants): boolean {
+    if (needs === 0) return true;
+    for (const { worker } of this.line) if (worker.active && isAbleTo(worker, needs)) return true;
+    return false;
+  }
+
   /** Finds a place for a job that is in no queue. */
   private place(ticket: Ticket<J>): void {
     if (this.mode === "ready" && this.line.size > 0) {
       if (this.prefer(ticket, new Candidates(this.workers, this.store))) return;
-      const worker = this.firstInLine(this.avoidedBy(ticket));
+      const worker = this.firstInLine(this.chosen(ticket));
       if (worker) {
         const { job } = ticket;
         this.assign(ticket, worker, this.traits.costs(job).nonCached, "the next free worker");
@@ -262,10 +292,10 @@ export class Dispatcher<J> {
   }
 
   /** Takes the first pop of an active worker out of the line, with those of inactive ones before it. */
-  private firstInLine(avoided: readonly string[]): PoolWorker<J> | null {
+  private firstInLine({ avoids, needs }: Wants): PoolWorker<J> | null {
     for (const pop of this.line) {
       const { worker } = pop;
-      if (avoided.includes(worker.name)) continue;
+      if (avoids.includes(worker.name) || !isAbleTo(worker, needs)) continue;
       this.line.remove(pop);
       if (worker.active) return worker;
     }
@@ -277,7 +307,7 @@ export class Dispatcher<J> {
     const hint = this.traits.hint(ticket.job);
     if (hint === "") return false;
     const { cached, nonCached } = this.traits.costs(ticket.job);
-    const worker = candidates.best(hint, nonCached, this.avoidedBy(ticket));
+    const worker = candidates.best(hint, nonCached, this.chosen(ticket));
     if (!worker) return false;
     this.assign(ticket, worker, cached, "preferred");
     return true;

@@ -33,6 +33,8 @@ export type Obstacle =
   | { readonly kind: "share"; readonly seconds: number }
   /** It is in this worker's own queue, which has work for so long: the worker holds its hint, or had waited longest. */
   | { readonly kind: "reserved"; readonly worker: string; readonly seconds: number }
+  /** So many connected workers cannot do what it needs. */
+  | { readonly kind: "unable"; readonly workers: number }
   /** The worker is not connected, and was left paused by an administrator or not. */
   | { readonly kind: "disconnected"; readonly paused: boolean }
   /** The worker has asked for a job, and none is queued for it. */
@@ -115,7 +117,12 @@ export function explainTicket<J>(
     obstacles.push({ kind: "behind", ahead });
     if (job.delay > 0) obstacles.push({ kind: "share", seconds: job.delay });
   }
-  const suitable = [...workers.values()].filter((w) => dispatcher.mayGet(w, job.ticket.job));
+  const connected = [...workers.values()];
+  const able = connected.filter((worker) => dispatcher.isAble(worker, job.ticket.job));
+  if (able.length < connected.length) {
+    obstacles.push({ kind: "unable", workers: connected.length - able.length });
+  }
+  const suitable = able.filter((worker) => dispatcher.mayGet(worker, job.ticket.job));
   obstacles.push(...ofWorkers(reservedFor ? [reservedFor] : suitable));
   return { job, obstacles };
 }

@@ -35,6 +35,8 @@ export class PoolWorker<J> {
   readonly pops = new Set<Pop<J>>();
   /** How many jobs it runs. */
   running = 0;
+  /** What it can do that not all workers can, as a set of bits; known before it asks for its first job. */
+  abilities = 0;
   private currentState: WorkerState;
   private readonly listeners = new Set<(running: number) => void>();
 

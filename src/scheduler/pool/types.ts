@@ -29,6 +29,8 @@ export interface JobTraits<J> {
    * wrong there. By default none.
    */
   avoids?(job: J): readonly string[];
+  /** What a worker must be able to do to get the job, as a set of bits. By default nothing. */
+  needs?(job: J): number;
 }
 
 /** Told in lines for people what the pool decides: who takes which job is `info`, and how it came to that `debug`. */

@@ -1,11 +1,11 @@
 /**
- * An attempt at a durable job that its worker has, as the scheduler follows it: its log goes into the spool, its outcome into the
- * book, and the worker is told when it may forget both.
+ * An attempt at a durable job that its worker has, as the scheduler follows it: its log goes into the spool, the files of its
+ * result into their store, its outcome into the book, and the worker is told when it may forget all of them.
  *
  * States:
  *
  * - *offered*: the worker has been given it. When it says that it has begun, or that it cannot: *followed*.
- * - *followed*: log and outcome are read. When the outcome has come and all of the log is on disk, *ended*.
+ * - *followed*: log and outcome are read, then the files. When all of them are on disk, *ended*.
  * - *given up*: the book does not want it any more. The worker is told to stop, and waited for; what it says does not count.
  * - *ended*: the outcome is on disk, or does not count, and the worker may forget the attempt.
  * - *lost*: the connection has ended. The book decides what that means; a worker of ours comes back with a new `Job`.
@@ -13,6 +13,7 @@
  */
 import { setTimeout as pause } from "node:timers/promises";
 import { DurableJob, Job } from "../../api/index.js";
+import { readAhead } from "../../async/index.js";
 import type { Logger } from "../../console/index.js";
 import { type Capability, RpcError } from "../../rpc/index.js";
 import { quoted } from "../../text/index.js";
@@ -21,9 +22,13 @@ import type { AttemptReport } from "../jobs/types.js";
 import type { AttemptLog } from "../state/attempt-log.js";
 import type { JobRecords } from "../state/job-records.js";
 import type { LogSpool } from "../state/log-spool.js";
+import { type OutputStore, OutputsDamaged } from "../state/output-store.js";
 
 /** What a log may have in memory until it is on disk, in bytes: a worker that prints faster than that waits. */
 const TAIL_BYTES = 256 * 1024;
+
+/** How files are read from their worker: at a thousand kilometres that is 100 MB/s, and in memory 2 MiB for each job. */
+const PACE = { part: 512 * 1024, ahead: 4 };
 
 /** How long a log that cannot be written waits until it is tried again, in ms. */
 const RETRY_AFTER_MS = 1000;
@@ -32,6 +37,9 @@ export interface RunOptions {
   readonly book: JobBook;
   readonly records: JobRecords;
   readonly spool: LogSpool;
+  readonly outputs: OutputStore;
+  /** Bytes that the files may have. */
+  readonly outputLimit: number;
   readonly log: Logger;
   readonly job: number;
   readonly attempt: number;
@@ -95,8 +103,10 @@ export class AttemptRun {
   private async runThrough(): Promise<AttemptReport> {
     const { attempt, book, job, records, resumes, run } = this.options;
     if ((await this.hasBegun()) && !this.isDetached && !book.begun(job, attempt)) this.stop();
-    const [report, log] = await Promise.all([this.outcome(), this.copyLog()]);
+    const [end, log] = await Promise.all([this.outcome(), this.copyLog()]);
     if (log) await this.keep(() => log.close());
+    const { files, ...said } = end;
+    const report = files && this.isCurrent ? await this.copyFiles(said, files) : said;
     if (this.isDetached) return report;
     const logSize = log?.length;
     book.ended(job, attempt, logSize === undefined ? report : { ...report, logSize });
@@ -119,13 +129,14 @@ export class AttemptRun {
   }
 
   /** Rejects as "disconnected" when the worker is lost. */
-  private async outcome(): Promise<AttemptReport> {
+  private async outcome(): Promise<AttemptReport & { readonly files?: DurableJob.OutputStream }> {
     const { resumes, run, worker } = this.options;
     try {
       if (!resumes) return { outcome: "succeeded", output: await Job.result(run) };
-      const { cause, output, reason } = await DurableJob.outcome(run);
+      const { cause, output, outputs: files, reason } = await DurableJob.outcome(run);
       // That it was cancelled counts if it was the book that did so; else it has just not succeeded.
-      return { outcome: cause === "cancelled" ? "failed" : cause, output, reason };
+      const outcome = cause === "cancelled" ? "failed" : cause;
+      return { outcome, output, reason, ...(files && { files }) };
     } catch (error) {
       const { kind, message } = RpcError.from(error);
       if (kind === "disconnected") throw error;
@@ -157,14 +168,70 @@ export class AttemptRun {
     }
   }
 
-  /** Puts log on disk. If that is full, its worker waits and keeps what it has, until there is room. */
+  /**
+   * Reads the files, from the byte where an earlier connection was lost, as long as anybody wants them. The report is then what
+   * was said, or that they could not be had. Rejects as "disconnected" when the worker is lost.
+   */
+  private async copyFiles(
+    said: AttemptReport,
+    { sha256, size }: DurableJob.OutputStream,
+  ): Promise<AttemptReport> {
+    const { attempt, job, outputLimit, outputs, run, worker } = this.options;
+    if (outputs.size(job, attempt) === size) return said;
+    if (size > outputLimit) {
+      const reason = `Its files have ${size} bytes, and ${outputLimit} are allowed.`;
+      return { ...said, outcome: "failed", output: "", reason };
+    }
+    const incoming = await this.begun(() => outputs.receive(job, attempt));
+    if (!incoming) return said;
+    try {
+      const read = (start: number, limit: number) => DurableJob.readOutputs(run, start, limit);
+      for await (const data of readAhead(read, incoming.length, size, PACE)) {
+        let done = 0;
+        await this.keep(async () => {
+          const before = incoming.length;
+          try {
+            await incoming.append(data.subarray(done));
+          } finally {
+            done += incoming.length - before;
+          }
+        });
+        if (!this.isCurrent) return said;
+      }
+      await this.keep(() => incoming.keep(sha256));
+      return said;
+    } catch (error) {
+      const { kind, message } = RpcError.from(error);
+      if (kind === "disconnected") throw error;
+      await incoming.drop();
+      const reason = `Its files cannot be had from its worker ${quoted(worker)}: ${message}`;
+      return { outcome: "crashed", reason };
+    } finally {
+      if (!this.isCurrent) await incoming.drop();
+      await incoming.close();
+    }
+  }
+
+  /** As `keep`, for something to begin with; undefined if nobody wants it any more. */
+  private async begun<T>(begin: () => Promise<T>): Promise<T | undefined> {
+    let result: T | undefined;
+    await this.keep(async () => {
+      result = await begin();
+    });
+    return result;
+  }
+
+  /** Puts log or files on disk. If that is full, its worker waits and keeps what it has, until there is room. */
   private async keep(write: () => Promise<void>): Promise<void> {
     for (let isNew = true; this.isCurrent; isNew = false) {
       try {
         return await write();
       } catch (error) {
+        if (error instanceof OutputsDamaged) throw error;
         const { job, log } = this.options;
-        if (isNew) log.warn(`The log of job ${job} cannot be kept, and it waits: ${error}`);
+        if (isNew) {
+          log.warn(`What there is of job ${job} cannot be kept, and it waits: ${error}`);
+        }
         await pause(RETRY_AFTER_MS, undefined, { ref: false });
       }
     }

@@ -19,6 +19,7 @@ import { JobRecords } from "../state/job-records.js";
 import type { Unfinished } from "../state/jobs-messages.js";
 import { attemptOf, jobOf, STATES } from "../state/jobs-schema.js";
 import { LogSpool } from "../state/log-spool.js";
+import { OutputStore } from "../state/output-store.js";
 import { ActiveJobs } from "./active-jobs.js";
 import { AttachedHistory } from "./attached-history.js";
 import type { AttemptRun } from "./attempt-run.js";
@@ -30,6 +31,9 @@ import { WatchedStore } from "./watched-store.js";
 
 /** The directory of logs in the state directory. */
 const LOGS = "job-logs";
+
+/** The directory of files of results in there, unless they are kept elsewhere. */
+const OUTPUTS = "outputs";
 
 /** How many records are read in one go at the start. */
 const AT_ONCE = 2000;
@@ -72,6 +76,8 @@ export class DurableJobs {
     private readonly options: DurableJobsOptions,
     readonly records: JobRecords,
     readonly spool: LogSpool,
+    /** The files of jobs' results. */
+    readonly outputs: OutputStore,
   ) {
     const clock: BookOptions["clock"] = {
       wall: () => Date.now() / 1000,
@@ -106,7 +112,20 @@ export class DurableJobs {
         maxSize: settings.keepLogs,
         onWarning: (message) => log.warn(message),
       });
-      return new DurableJobs(options, records, spool);
+      const { directory: elsewhere, keepAge, keepSize } = settings.outputs;
+      try {
+        const outputs = await OutputStore.open({
+          directory: elsewhere ?? join(directory, OUTPUTS),
+          book: records.book,
+          keepAge,
+          keepSize,
+          onWarning: (message) => log.warn(message),
+        });
+        return new DurableJobs(options, records, spool, outputs);
+      } catch (error) {
+        await spool.close();
+        throw error;
+      }
     } catch (error) {
       await records.close();
       throw error;
@@ -116,6 +135,11 @@ export class DurableJobs {
   /** Seconds for which a worker that is out of touch is waited for. */
   get lease(): number {
     return this.options.settings.lease;
+  }
+
+  /** Bytes that the files of one job's result may have. */
+  get outputLimit(): number {
+    return this.options.settings.outputs.limit;
   }
 
   get log(): Logger {
@@ -150,6 +174,7 @@ export class DurableJobs {
   async close(): Promise<void> {
     this.stop();
     await this.spool.close();
+    await this.outputs.close();
     await this.records.close();
   }
 
@@ -208,6 +233,13 @@ export class DurableJobs {
   /** Of a queued job of a pool that there is. */
   ticketOf(job: number): Ticket<PoolJob> | undefined {
     return this.tickets.get(job);
+  }
+
+  /** In words, why a queued job will not run with the workers that there are; undefined if it may. */
+  hindrance(job: JobRecord): string | undefined {
+    if (job.state !== "queued" || !job.options.outputs) return undefined;
+    if (this.cluster.pools.get(job.pool)?.pool.isAnyAble(job) !== false) return undefined;
+    return "It waits for a worker that can hand over files: none that is connected can.";
   }
 
   /** A worker has taken a job out of its queue. */

@@ -96,11 +96,14 @@ export class DurableSession {
       return null;
     }
     this.follow({ job: id, attempt, run, resumes, isBack: false });
-    const timeout = job.options.timeout ?? 0;
+    const { outputs, timeout } = job.options;
     const { lease: reattach } = jobs;
     return {
       descr: description,
-      assignment: { job: id, attempt, timeout, reattach, book: records.book },
+      assignment: {
+        ...{ job: id, attempt, timeout: timeout ?? 0, reattach, book: records.book },
+        ...(outputs && { outputs, outputLimit: jobs.outputLimit }),
+      },
     };
   }
 
@@ -123,12 +126,14 @@ export class DurableSession {
     readonly isBack: boolean;
   }): void {
     const { jobs, onFinished, poolWorker } = this.options;
-    const { book, log, records, spool } = jobs;
+    const { book, log, outputLimit, outputs, records, spool } = jobs;
     const run: AttemptRun = new AttemptRun({
       ...of,
       book,
       records,
       spool,
+      outputs,
+      outputLimit,
       log,
       worker: poolWorker.name,
       onEnded: (outcome) => {

@@ -8,10 +8,28 @@ export interface DurableSettings extends BookSettings {
   readonly keepLogs: number;
   /** Whether attached jobs are on record, too. */
   readonly history: boolean;
+  readonly outputs: OutputSettings;
+}
+
+/** What holds for files of jobs' results. */
+export interface OutputSettings {
+  /** Where they are kept; undefined: in the state directory. */
+  readonly directory: string | undefined;
+  /** Bytes that those of one job may have. */
+  readonly limit: number;
+  /** Seconds that they are kept, and bytes that all may have together: the oldest go first. */
+  readonly keepAge: number;
+  readonly keepSize: number;
 }
 
 export const DEFAULT_DURABLE_SETTINGS: DurableSettings = {
   ...DEFAULT_SETTINGS,
   keepLogs: 10 * 1024 ** 3,
   history: true,
+  outputs: {
+    directory: undefined,
+    limit: 10 * 1024 ** 3,
+    keepAge: 7 * 86_400,
+    keepSize: 100 * 1024 ** 3,
+  },
 };

@@ -54,7 +54,7 @@ function readSubmission(
     );
   }
   checkHint(cacheHintBytes(descr));
-  const { after, key, lostRetries, name, retries, retryDelay, timeout } = options;
+  const { after, key, lostRetries, name, outputs, retries, retryDelay, timeout } = options;
   return {
     client,
     pool,
@@ -63,7 +63,10 @@ function readSubmission(
     key,
     description: bytesOf(descr),
     hint: cacheHintOf(descr),
-    options: { after, lostRetries, retries, retryDelay, timeout: timeout === 0 ? null : timeout },
+    options: {
+      ...{ after, lostRetries, outputs, retries, retryDelay },
+      timeout: timeout === 0 ? null : timeout,
+    },
   };
 }
 

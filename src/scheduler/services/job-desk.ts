@@ -15,10 +15,16 @@ import { statesShownAs, viewOf } from "./record-view.js";
 /** Records on one page: their texts are bounded, and a page has to fit into a message. */
 const PAGE = 500;
 
+/** The most that is given at once of files, in bytes. */
+const OUTPUT_PART = 1024 * 1024;
+
 /** How many jobs one may wait for in `--after` that a page has, all records together: each is a number of its own. */
 const PAGE_AFTER = 100_000;
 
 export class JobDesk implements Api.JobRecordsService {
+  /** The job whose files were read last, which need not be looked up for each part. */
+  private readable: number | undefined;
+
   /** @param client whose jobs; null: everybody's */
   constructor(
     private readonly jobs: DurableJobs,
@@ -27,7 +33,7 @@ export class JobDesk implements Api.JobRecordsService {
   ) {}
 
   async list(filter: Api.JobFilter, cursor: string, limit: number): Promise<Api.JobPage> {
-    const { records, revisions, spool } = this.jobs;
+    const { records, revisions } = this.jobs;
     const { batch, client, states, ...rest } = filter;
     if (this.client !== null && client !== undefined && client !== this.client) return NOTHING;
     if (batch !== undefined && !/^\d{1,15}$/.test(batch)) return NOTHING;
@@ -47,17 +53,18 @@ export class JobDesk implements Api.JobRecordsService {
       if (after > PAGE_AFTER && page.length > 0) {
         return { jobs: page, cursor: String(page.at(-1)!.job) };
       }
-      page.push(viewOf(found, revisions.glance(found.job.id), spool));
+      page.push(viewOf(found, revisions.glance(found.job.id), this.jobs));
     }
     return { jobs: page, cursor: before === null ? "" : String(before) };
   }
 
   async get(id: number, revision: number, signal: AbortSignal): Promise<Api.JobRecord> {
-    const { revisions, spool } = this.jobs;
+    const { revisions } = this.jobs;
     for (;;) {
       const current = revisions.of(id);
       const found = await this.find(id);
-      if (current !== revision || found.job.ended !== null) return viewOf(found, current, spool);
+      if (current !== revision || found.job.ended !== null)
+        return viewOf(found, current, this.jobs);
       await revisions.change(id, current, signal);
     }
   }
@@ -106,6 +113,25 @@ export class JobDesk implements Api.JobRecordsService {
   async usage(since: number, until: number): Promise<readonly Api.ClientUsage[]> {
     const usage = await this.jobs.records.usage(since, until);
     return this.client === null ? usage : usage.filter(({ client }) => client === this.client);
+  }
+
+  async outputs(id: number, attempt: number): Promise<Api.KeptOutputs> {
+    const { outputs } = this.jobs;
+    await this.find(id);
+    const which = attempt === 0 ? (outputs.newest(id) ?? 0) : attempt;
+    return { attempt: which, size: outputs.size(id, which) };
+  }
+
+  async readOutputs({ attempt, job, limit, start }: Api.OutputRange): Promise<Uint8Array> {
+    if (this.readable !== job) await this.find(job);
+    this.readable = job;
+    const length = Math.min(limit, OUTPUT_PART);
+    const data = await this.jobs.outputs.read(job, attempt, start, length);
+    if (data) return data;
+    throw new RpcError(
+      "failed",
+      `The files of attempt ${attempt} of job ${job} are not kept (any more: --keep-outputs)`,
+    );
   }
 
   /** The record of a job. To a client, others' jobs do not exist. */

@@ -20,10 +20,14 @@ export function isAttached(job: PoolJob): job is QueuedJob {
 /** Seconds that a build usually takes: when its dependencies are there, and when they must be installed first. */
 const COSTS = { cached: 10, nonCached: 600 };
 
+/** What workers are able to do, as bits; see `JobTraits.needs`. */
+export const ABILITY = { outputs: 1 } as const;
+
 /** How the pools see jobs. */
 export const jobTraits: JobTraits<PoolJob> = {
   hint: (job) => job.hint,
   costs: () => COSTS,
   avoids: (job) => (isAttached(job) ? NO_WORKERS : job.avoid),
+  needs: (job) => (!isAttached(job) && job.options.outputs ? ABILITY.outputs : 0),
   label: (job) => (job.hint === "" ? "(no cache hint)" : job.hint),
 };

@@ -2,10 +2,11 @@
  * Records of jobs as they are shown: offered, running and out of touch are all "running" to people.
  */
 import type { JobRecords as Api } from "../../api/index.js";
-import type { JobState } from "../jobs/types.js";
+import type { JobRecord, JobState } from "../jobs/types.js";
 import type { RecordedJob } from "../state/job-records.js";
 import { STATES } from "../state/jobs-schema.js";
 import type { LogSpool } from "../state/log-spool.js";
+import type { OutputStore } from "../state/output-store.js";
 
 /** What each state is shown as. */
 const SHOWN: Record<JobState, Api.JobState> = {
@@ -24,13 +25,20 @@ export function statesShownAs(shown: readonly Api.JobState[]): number[] {
   return STATES.flatMap((state, number) => (shown.includes(SHOWN[state]) ? [number] : []));
 }
 
-/** @param spool has the logs that grow, whose sizes are not on record yet */
+/** Where there is what is not on record: logs that grow, and files. */
+export interface Kept {
+  readonly spool: LogSpool;
+  readonly outputs: OutputStore;
+  /** Why a queued job will not run, for now. */
+  hindrance(job: JobRecord): string | undefined;
+}
+
 export function viewOf(
   { attempts, job }: RecordedJob,
   revision: number,
-  spool: LogSpool,
+  kept: Kept,
 ): Api.JobRecord {
-  const { after, lostRetries, retries, retryDelay, timeout } = job.options;
+  const { after, lostRetries, outputs, retries, retryDelay, timeout } = job.options;
   const { key, name } = job;
   return {
     job: job.id,
@@ -45,9 +53,12 @@ export function viewOf(
     ended: job.ended,
     state: SHOWN[job.state],
     cause: job.cause,
-    reason: job.reason,
+    reason: kept.hindrance(job) ?? job.reason,
     output: job.output,
-    options: { name, key, after, lostRetries, retries, retryDelay, timeout: timeout ?? 0 },
+    options: {
+      ...{ name, key, after, lostRetries, outputs, retries, retryDelay },
+      timeout: timeout ?? 0,
+    },
     attempts: attempts.map((attempt) => ({
       attempt: attempt.attempt,
       worker: attempt.worker,
@@ -56,8 +67,9 @@ export function viewOf(
       ended: attempt.ended,
       outcome: attempt.outcome,
       reason: attempt.reason,
-      logSize: spool.growingLog(job.id, attempt.attempt)?.length ?? attempt.logSize,
+      logSize: kept.spool.growingLog(job.id, attempt.attempt)?.length ?? attempt.logSize,
       outOfTouch: attempt.outcome === null && job.state === "out of touch",
+      outputSize: kept.outputs.size(job.id, attempt.attempt),
     })),
     revision,
   };

@@ -76,6 +76,8 @@ function durableMethods(
       cancelJob: async (...args) => check().cancelJob(...args),
       retry: async (...args) => check().retry(...args),
       usage: async (...args) => check().usage(...args),
+      outputs: async (...args) => check().outputs(...args),
+      readOutputs: async (...args) => check().readOutputs(...args),
     }),
   ];
 }

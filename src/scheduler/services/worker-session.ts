@@ -14,7 +14,7 @@ import type { PoolWorker } from "../pool/pool-worker.js";
 import type { Ticket } from "../pool/ticket.js";
 import type { DurableJobs } from "./durable-jobs.js";
 import { DurableSession } from "./durable-session.js";
-import { type DurableRecord, isAttached, type PoolJob } from "./pool-job.js";
+import { ABILITY, type DurableRecord, isAttached, type PoolJob } from "./pool-job.js";
 import type { QueuedJob } from "./queued-job.js";
 
 /** How a job ended: `disconnected` is one that was lost with its worker. */
@@ -95,6 +95,9 @@ export class WorkerSession {
     return {
       resume: (held) => durable.resume(held),
       popDurable: (job, signal) => this.pop(job, signal, true),
+      announce: ({ outputs }) => {
+        this.poolWorker.abilities = outputs ? ABILITY.outputs : 0;
+      },
     };
   }
 

@@ -371,7 +371,7 @@ const INFINITE = "infinite";
 
 function optionsText(options: JobRecord["options"]): string {
   if (options === USUAL) return "";
-  const { after, lostRetries, retries, retryDelay, timeout } = options;
+  const { after, lostRetries, outputs, retries, retryDelay, timeout } = options;
   const said = {
     ...(retries !== USUAL.retries && { retries }),
     ...(lostRetries !== USUAL.lostRetries && {
@@ -380,6 +380,7 @@ function optionsText(options: JobRecord["options"]): string {
     ...(retryDelay !== USUAL.retryDelay && { retryDelay }),
     ...(timeout !== USUAL.timeout && { timeout }),
     ...(after.length > 0 && { after }),
+    ...(outputs && { outputs }),
   };
   const text = JSON.stringify(said);
   return text === "{}" ? "" : text;

@@ -14,7 +14,7 @@
  */
 import { type FileHandle, open, readFile, rename } from "node:fs/promises";
 import { dirname } from "node:path";
-import { syncDirectory } from "../files.js";
+import { syncDirectory } from "../../system/index.js";
 import { writeFully } from "../log/log-file.js";
 import type { EndCause, Ending } from "./ending.js";
 

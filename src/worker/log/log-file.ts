@@ -4,7 +4,8 @@
  */
 import { type FileHandle, open, unlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { syncDirectory, temporaryName } from "../files.js";
+import { syncDirectory } from "../../system/index.js";
+import { temporaryName } from "../files.js";
 
 /** A new file in a directory, which is gone when it is closed, or the process ends. */
 export async function openNameless(directory: string): Promise<FileHandle> {
