@@ -12,6 +12,7 @@ import {
   durableThroughput,
   history,
 } from "./scheduler/durable.js";
+import { ESTIMATES } from "./scheduler/estimates.js";
 import { beScheduler } from "./scheduler/process.js";
 import {
   type Figures,
@@ -39,6 +40,7 @@ const SCENARIOS: Readonly<Record<string, () => Promise<Figures>>> = {
   "durable, 1,000,000 queued": () => durableQueue(1_000_000, 10),
   "durable, 1,000,000 on record": () => durableRecords(1_000_000),
   "history of attached null jobs": () => history(10),
+  ...ESTIMATES,
 };
 
 const [first, ...rest] = process.argv.slice(2);

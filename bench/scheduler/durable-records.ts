@@ -40,6 +40,7 @@ export function endedRecords(count: number): (to: SchedulerDirectories) => void 
         attempt: 1,
         worker: `w${id % 50}`,
         resumes: true,
+        cached: false,
         offered: job.submitted,
         started,
         ended,

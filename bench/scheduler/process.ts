@@ -158,6 +158,7 @@ export async function beScheduler(task: string): Promise<void> {
       pools: [POOL],
       secretsDir: secrets,
       stateDir: state,
+      estimates: "learned",
       prometheus: undefined,
       defaultClients: [CLIENT],
       clientLimits: DEFAULT_CLIENT_LIMITS,

@@ -51,6 +51,7 @@ export async function withOwnScheduler(
       defaultClients: [],
       clientLimits: DEFAULT_CLIENT_LIMITS,
       durable: DEFAULT_DURABLE_SETTINGS,
+      estimates: "learned",
       relayBytes: DEFAULT_LIMITS.outboundAbortBytes,
       liveness: { intervalMs: 30_000, timeoutMs: 30_000 },
     },

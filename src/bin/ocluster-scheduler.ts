@@ -7,6 +7,7 @@ import {
   existingDirectory,
   integer,
   list,
+  oneOf,
   option,
   type Parser,
   runMain,
@@ -17,6 +18,7 @@ import {
 } from "../cli/index.js";
 import { feedWatchdog, interruptible, notifyServiceManager, UsageError } from "../console/index.js";
 import { DEFAULT_LIMITS } from "../rpc/limits.js";
+import { ESTIMATE_KINDS } from "../scheduler/pool/estimates.js";
 import { DEFAULT_CLIENT_LIMITS } from "../scheduler/services/client-limits.js";
 import { DEFAULT_DURABLE_SETTINGS } from "../scheduler/services/durable-settings.js";
 import { address, listenPort } from "./addresses.js";
@@ -204,6 +206,15 @@ const scheduler = command("ocluster-scheduler", "Queues build jobs and hands the
   .addOption(
     seldom(option("--keep-outputs <LIMITS>", "How long, how much (default: 7d,100G).", keeping)),
   )
+  .addOption(
+    seldom(
+      option(
+        "--estimates <HOW>",
+        "How long jobs take: learned from those that ran, or fixed (10 s, 600 s).",
+        oneOf(ESTIMATE_KINDS),
+      ).default("learned"),
+    ),
+  )
   .option("--no-history", "No records of attached jobs.")
   .action(async (options) => {
     if (options.pools.length === 0) throw new UsageError("option '--pools': no pool is named");
@@ -248,6 +259,7 @@ const scheduler = command("ocluster-scheduler", "Queues build jobs and hands the
               keepSize: options.keepOutputs?.size ?? DEFAULT_DURABLE_SETTINGS.outputs.keepSize,
             },
           },
+          estimates: options.estimates,
           relayBytes: options.maxRelaySize,
           liveness: {
             intervalMs: options.probeInterval * 1000,

@@ -25,6 +25,7 @@ import { makeDirectory } from "../system/index.js";
 import { lockState } from "../system/state-lock.js";
 import { MetricsServer } from "./metrics/http.js";
 import { SchedulerMetrics } from "./metrics/registry.js";
+import type { EstimateKind } from "./pool/estimates.js";
 import type { ClientLimits } from "./services/client-limits.js";
 import { DurableJobs } from "./services/durable-jobs.js";
 import type { DurableSettings } from "./services/durable-settings.js";
@@ -50,6 +51,7 @@ export interface SchedulerConfig {
   readonly defaultClients: readonly string[];
   readonly clientLimits: ClientLimits;
   readonly durable: DurableSettings;
+  readonly estimates: EstimateKind;
   /** Bytes that may wait for one peer which does not read. */
   readonly relayBytes: number;
   readonly liveness: LivenessOptions;
@@ -131,6 +133,7 @@ async function serveWith(
     events: metrics,
     log,
     durable,
+    estimates: config.estimates,
   });
   await durable.start(scheduler);
   metrics.watch(scheduler.pools.values());

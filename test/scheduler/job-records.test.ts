@@ -90,6 +90,7 @@ function newAttempt(job: JobRecord, change: Partial<AttemptRecord> = {}): Attemp
     attempt: ++job.attempts,
     worker: "w1",
     resumes: true,
+    cached: false,
     offered: 1001,
     started: null,
     ended: null,
@@ -269,6 +270,30 @@ describe("usage", () => {
       { ...sums, succeeded: 1, failed: 0, seconds: 15 },
     ]);
     expect(await records.usage(0, 3600)).toEqual([]);
+  });
+});
+
+describe("durations", () => {
+  it("are of attempts that ended by themselves, the newest first", async () => {
+    const job = submit({ client: "alice", pool: "cpu", hint: "x" });
+    const attempt = (ended: number, change: Partial<AttemptRecord>) =>
+      records.saveAttempt(job, newAttempt(job, { started: 100, ended, ...change }));
+    attempt(130, { outcome: "succeeded", cached: true });
+    attempt(110, { outcome: "failed" });
+    attempt(120, { outcome: "timeout" });
+    for (const outcome of ["lost", "crashed", "evicted", "cancelled", "no space"] as const) {
+      attempt(140, { outcome });
+    }
+    attempt(150, { outcome: "failed", started: null });
+    records.saveAttempt(job, newAttempt(job, { started: 100 }));
+    await records.synced();
+    const kind = { client: "alice", pool: "cpu", hint: "x" };
+    expect(await records.durations(10)).toEqual([
+      { ...kind, cached: 1, seconds: 30 },
+      { ...kind, cached: 0, seconds: 20 },
+      { ...kind, cached: 0, seconds: 10 },
+    ]);
+    expect(await records.durations(1)).toHaveLength(1);
   });
 });
 

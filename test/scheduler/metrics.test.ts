@@ -5,6 +5,7 @@ import { RpcError } from "../../src/rpc/index.js";
 import { MetricsServer } from "../../src/scheduler/metrics/http.js";
 import { queueGauges } from "../../src/scheduler/metrics/queue-gauges.js";
 import { SchedulerMetrics } from "../../src/scheduler/metrics/registry.js";
+import { FIXED_ESTIMATES } from "../../src/scheduler/pool/estimates.js";
 import { Pool } from "../../src/scheduler/pool/pool.js";
 import { jobTraits } from "../../src/scheduler/services/pool-job.js";
 import { Store } from "../../src/scheduler/state/store.js";
@@ -163,7 +164,7 @@ it("makes the text of very many queues piece by piece", () => {
     name: "pool",
     clock: () => 0,
     store: Store.open(":memory:").pool("pool"),
-    traits: jobTraits,
+    traits: jobTraits(FIXED_ESTIMATES),
   });
   const metrics = { ...pool.metrics(), workerQueues: new Map(counts), clients: new Map(counts) };
   const pieces = [...queueGauges([["pool", metrics]])];

@@ -31,6 +31,7 @@ import {
   SturdyRef,
   Vat,
 } from "../../src/rpc/index.js";
+import type { EstimateKind } from "../../src/scheduler/pool/estimates.js";
 import {
   type ClientLimits,
   DEFAULT_CLIENT_LIMITS,
@@ -55,6 +56,8 @@ export interface NetworkOptions {
   /** The state directory of durable jobs; without it there are none. */
   readonly durable?: string;
   readonly settings?: Partial<DurableSettings>;
+  /** Default: fixed. */
+  readonly estimates?: EstimateKind;
 }
 
 export class Network {
@@ -105,6 +108,7 @@ export class Network {
       },
       log: silentLog(lines),
       durable,
+      estimates: options.estimates,
     });
     await durable?.start(scheduler);
     const vat = new Vat({

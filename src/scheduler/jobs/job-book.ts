@@ -39,6 +39,7 @@ import type {
   JobRecord,
   JobState,
   JobStore,
+  Offer,
   Past,
   RestoredJob,
   RetryResult,
@@ -138,12 +139,10 @@ export class JobBook {
   /**
    * The pool has found a worker for a queued job, which is not in its queue any more. Returns the attempt, to be
    * handed over when it is on disk; null if the job is not queued.
-   *
-   * @param resumes see `AttemptRecord`
    */
-  offer(id: number, worker: string, resumes: boolean): Readonly<AttemptRecord> | null {
+  offer(id: number, offer: Offer): Readonly<AttemptRecord> | null {
     const job = this.ledger.jobs.get(id);
-    return job?.state === "queued" ? this.ledger.offer(job, worker, resumes) : null;
+    return job?.state === "queued" ? this.ledger.offer(job, offer) : null;
   }
 
   /** The worker has begun. False if the attempt is stale: then it is to stop. */

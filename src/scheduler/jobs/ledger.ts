@@ -20,6 +20,7 @@ import type {
   JobRecord,
   JobState,
   JobStore,
+  Offer,
   Outcome,
   ReportedOutcome,
 } from "./types.js";
@@ -183,13 +184,12 @@ export class Ledger {
     }
   }
 
-  offer(job: JobRecord, worker: string, resumes: boolean): AttemptRecord {
+  offer(job: JobRecord, offer: Offer): AttemptRecord {
     job.attempts++;
     const attempt: AttemptRecord = {
       job: job.id,
       attempt: job.attempts,
-      worker,
-      resumes,
+      ...offer,
       offered: this.clock.wall(),
       started: null,
       ended: null,

@@ -39,6 +39,9 @@ export type Outcome =
   | "crashed"
   | "cancelled";
 
+/** Those that say how long such a job takes: it ran until it ended by itself, or was too slow. */
+export const OWN_ENDS: readonly Outcome[] = ["succeeded", "failed", "timeout"];
+
 /** What somebody else than the book can say of an attempt's end: that it is cancelled, only the book decides. */
 export type ReportedOutcome = Exclude<Outcome, "cancelled">;
 
@@ -137,6 +140,8 @@ export interface AttemptRecord {
   readonly worker: string;
   /** Whether the worker keeps it when the connection is lost, and enforces its timeout; those of the reference do not. */
   readonly resumes: boolean;
+  /** Whether its worker was chosen because it held the job's cache hint. */
+  readonly cached: boolean;
   readonly offered: number;
   /** When the worker said that it has begun. */
   started: number | null;
@@ -218,6 +223,9 @@ export interface Past {
   /** How the jobs that it is to run after have ended; null for ids that the client has no job of. */
   readonly states?: ReadonlyMap<number, EndState | null>;
 }
+
+/** What is known of an attempt that is about to be offered; see `AttemptRecord`. */
+export type Offer = Pick<AttemptRecord, "worker" | "resumes" | "cached">;
 
 /** What a worker says of an attempt's end, or somebody else who knows. */
 export interface AttemptReport {

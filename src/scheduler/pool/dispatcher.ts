@@ -252,6 +252,7 @@ export class Dispatcher<J> {
 
   /** Puts a job where jobs wait for a pop. */
   private keep(ticket: Ticket<J>): void {
+    ticket.cached = false;
     if (this.wants(ticket.job) !== WHOEVER) this.aside.add(ticket);
     else this.backlog.enqueue(ticket);
   }
@@ -281,7 +282,9 @@ export class Dispatcher<J> {
       const worker = this.firstInLine(this.chosen(ticket));
       if (worker) {
         const { job } = ticket;
-        this.assign(ticket, worker, this.traits.costs(job).nonCached, "the next free worker");
+        const { nonCached } = this.traits.costs(job);
+        ticket.cached = false;
+        this.assign(ticket, worker, nonCached, "the next free worker");
         this.store.markCached(this.traits.hint(job), worker.name);
         return;
       }
@@ -309,6 +312,7 @@ export class Dispatcher<J> {
     const { cached, nonCached } = this.traits.costs(ticket.job);
     const worker = candidates.best(hint, nonCached, this.chosen(ticket));
     if (!worker) return false;
+    ticket.cached = true;
     this.assign(ticket, worker, cached, "preferred");
     return true;
   }

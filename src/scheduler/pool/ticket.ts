@@ -34,6 +34,8 @@ export class Ticket<J> implements Slotted {
   slot = 0;
   /** In a worker's own queue, what it is expected to cost there (seconds); null elsewhere. */
   cost: number | null = null;
+  /** Whether the worker that has it, or has it in its own queue, was chosen because it holds the job's hint. */
+  cached = false;
 
   constructor(
     readonly client: PoolClient<J>,

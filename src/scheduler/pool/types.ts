@@ -6,7 +6,7 @@
 /** The present, in seconds since some fixed moment (in production: the Unix epoch); may have fractions. */
 export type Clock = () => number;
 
-/** Estimates of how long a job takes, in whole seconds, not negative. */
+/** Estimates of how long a job takes, in whole seconds, not negative; the second is not less than the first. */
 export interface Costs {
   /** On a worker that holds the job's cache hint. */
   readonly cached: number;
@@ -15,12 +15,13 @@ export interface Costs {
 }
 
 /**
- * How a pool reads the jobs it is given; it looks at them in no other way. All must give the same
+ * How a pool reads the jobs it is given; it looks at them in no other way. All but `costs` must give the same
  * answer for the same job each time, and be cheap: they are called for every job.
  */
 export interface JobTraits<J> {
   /** Jobs with the same hint like to run on the same worker. The empty hint says nothing. */
   hint(job: J): string;
+  /** As far as is known now: `estimates.ts` has two ways to know. */
   costs(job: J): Costs;
   /** What `show` calls the job. */
   label(job: J): string;

@@ -22,6 +22,8 @@ export interface AttachedStart {
   readonly pool: string;
   readonly urgent: boolean;
   readonly worker: string;
+  /** See `AttemptRecord`. */
+  readonly cached: boolean;
 }
 
 /** A job that runs. */
@@ -110,7 +112,7 @@ export class AttachedHistory {
 }
 
 function rowsOf({ of, started }: AttachedRun): NonNullable<AttachedRun["rows"]> {
-  const { client, job: queued, pool, urgent, worker } = of;
+  const { cached, client, job: queued, pool, urgent, worker } = of;
   const { hint, id, submitted } = queued;
   const submission = { client, pool, urgent, hint, description: NOTHING };
   const job: JobRecord = {
@@ -125,6 +127,7 @@ function rowsOf({ of, started }: AttachedRun): NonNullable<AttachedRun["rows"]> 
     attempt: 1,
     worker,
     resumes: false,
+    cached,
     offered: started,
     started,
     ended: null,

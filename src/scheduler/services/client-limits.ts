@@ -51,7 +51,7 @@ export class QueueAccount {
   private bytes = 0;
 
   constructor(
-    private readonly client: string,
+    readonly client: string,
     private readonly limits: ClientLimits,
   ) {}
 

@@ -15,11 +15,13 @@ import {
   watchLiveness,
 } from "../../rpc/index.js";
 import { quoted } from "../../text/index.js";
+import { FIXED_ESTIMATES } from "../pool/estimates.js";
 import { INACTIVE } from "../pool/inactive-reasons.js";
+import type { LearnedEstimates } from "../pool/learned-estimates.js";
 import { Pool, type Subject } from "../pool/pool.js";
 import type { PoolWorker } from "../pool/pool-worker.js";
 import type { Ticket as PoolTicket } from "../pool/ticket.js";
-import type { Clock, PoolStore } from "../pool/types.js";
+import type { Clock, JobTraits, PoolStore } from "../pool/types.js";
 import type { WriteQueue } from "../state/write-queue.js";
 import type { QueueAccount, TicketAccount } from "./client-limits.js";
 import { ClientTicket } from "./client-ticket.js";
@@ -49,6 +51,8 @@ export interface ClusterPoolOptions {
   readonly log: Logger;
   /** Undefined where there are no durable jobs. */
   readonly durable?: DurableJobs | undefined;
+  /** Undefined: by fixed estimates. */
+  readonly learned?: LearnedEstimates | undefined;
 }
 
 /** A job as it is submitted. */
@@ -67,6 +71,7 @@ const NAME_LENGTH = 1024;
 
 export class ClusterPool {
   readonly pool: Pool<PoolJob>;
+  private readonly traits: JobTraits<PoolJob>;
   private readonly sessions = new Map<string, WorkerSession>();
   /** Those that are held, by client. */
   private readonly tickets = new Map<string, Set<ClientTicket>>();
@@ -75,8 +80,15 @@ export class ClusterPool {
   private readonly watched = new WeakSet<Connection>();
 
   constructor(private readonly options: ClusterPoolOptions) {
-    const { name, clock, store, log } = options;
-    this.pool = new Pool({ name, clock, store, traits: jobTraits, later: setImmediate, log });
+    const { name, clock, learned = FIXED_ESTIMATES, store, log } = options;
+    this.traits = jobTraits(learned);
+    const { traits } = this;
+    this.pool = new Pool({ name, clock, store, traits, later: setImmediate, log });
+  }
+
+  /** By which it learns how long jobs take; undefined if it does not. */
+  get learned(): LearnedEstimates | undefined {
+    return this.options.learned;
   }
 
   get name(): string {
@@ -157,7 +169,7 @@ export class ClusterPool {
 
   /** Why something does not run, now. Costs a little for each worker and client. */
   explain(subject: Subject): PoolMonitor.Explanation {
-    return explanation(this.pool.explain(subject), jobTraits);
+    return explanation(this.pool.explain(subject), this.traits);
   }
 
   /** Why a durable job does not run, now; null if the pool has none of that number, or it has ended. */
@@ -166,7 +178,7 @@ export class ClusterPool {
     const job = durable?.book.job(id);
     if (!durable || job?.pool !== this.name) return null;
     const ticket = durable.ticketOf(id);
-    if (ticket) return explanation(this.pool.explainTicket(ticket), jobTraits);
+    if (ticket) return explanation(this.pool.explainTicket(ticket), this.traits);
     return { job: null, obstacles: [jobObstacle(durable.book, job)] };
   }
 
@@ -217,6 +229,7 @@ export class ClusterPool {
       durable: durable && { jobs: durable, pool: this.name },
       onStarted: (job) => events.started(this.name, Math.max(0, clock() - job.submitted)),
       onFinished: (outcome) => events.finished(this.name, outcome),
+      onTook: (experience) => this.learned?.learn(experience),
       onEnded: () => {
         this.sessions.delete(name);
         log.info(`Worker ${quoted(name)} disconnected`);

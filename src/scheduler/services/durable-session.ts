@@ -67,19 +67,19 @@ export class DurableSession {
    * The pool has found the job for the worker, whose `run` (taken, unless the answer is null) is how it will run it. Null if it
    * is not to have it after all, as the job was cancelled meanwhile, or the worker does not wait any more.
    *
-   * @param resumes whether it knows durable jobs
+   * @param how `resumes`: whether it knows durable jobs
    */
   async offer(
     job: DurableRecord,
     run: Capability,
-    resumes: boolean,
+    how: { readonly resumes: boolean; readonly cached: boolean },
     signal: AbortSignal,
   ): Promise<Offered | null> {
     const { jobs, poolWorker } = this.options;
     const { book, records } = jobs;
     const { id } = job;
     jobs.taken(id);
-    const attempt = book.offer(id, poolWorker.name, resumes)?.attempt;
+    const attempt = book.offer(id, { worker: poolWorker.name, ...how })?.attempt;
     if (attempt === undefined) return null;
     const [description] = await Promise.all([this.description(id), records.synced()]);
     if (book.attempt(id)?.attempt !== attempt) {
@@ -95,7 +95,7 @@ export class DurableSession {
       book.ended(id, attempt, { outcome: "evicted", reason: "Its worker did not wait for it." });
       return null;
     }
-    this.follow({ job: id, attempt, run, resumes, isBack: false });
+    this.follow({ job: id, attempt, run, resumes: how.resumes, isBack: false });
     const { outputs, timeout } = job.options;
     const { lease: reattach } = jobs;
     return {

@@ -43,6 +43,10 @@ export class QueuedJob {
     }
   }
 
+  get client(): string {
+    return this.account.client;
+  }
+
   /** A reference to the `Job` for the caller. Not after `releaseReference`. */
   reference(): Capability {
     return this.promise.reference();

@@ -20,6 +20,8 @@ import {
   type SturdyRef,
 } from "../../rpc/index.js";
 import { compareNames, quoted } from "../../text/index.js";
+import type { EstimateKind } from "../pool/estimates.js";
+import { LearnedEstimates } from "../pool/learned-estimates.js";
 import type { Store } from "../state/store.js";
 import { type ClientLimits, TicketAccount } from "./client-limits.js";
 import { type Access, Clients } from "./clients.js";
@@ -45,6 +47,8 @@ export interface SchedulerOptions {
   readonly log: Logger;
   /** Undefined: there are no durable jobs. Whoever opened them starts them with `pools`, and closes them. */
   readonly durable?: DurableJobs | undefined;
+  /** How long jobs are thought to take; see `pool/estimates.ts`. Default: fixed. */
+  readonly estimates?: EstimateKind | undefined;
   /** Seconds since the Unix epoch. */
   readonly clock?: () => number;
 }
@@ -76,6 +80,7 @@ export class Scheduler {
         liveness,
         log,
         durable: options.durable,
+        learned: options.estimates === "learned" ? new LearnedEstimates() : undefined,
       });
       pools.set(name, pool);
       // Clients whose rate was set are shown from the start, and not only once they submit something.

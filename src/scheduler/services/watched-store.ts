@@ -6,7 +6,7 @@ import type { AttemptRecord, JobRecord, JobStore } from "../jobs/types.js";
 export interface StoreWatcher {
   jobChanged(job: JobRecord): void;
   /** Before it is passed on: the size of its log may be filled in. */
-  attemptChanged(attempt: AttemptRecord): void;
+  attemptChanged(job: JobRecord, attempt: AttemptRecord): void;
 }
 
 export class WatchedStore implements JobStore {
@@ -25,7 +25,7 @@ export class WatchedStore implements JobStore {
   }
 
   saveAttempt(job: JobRecord, attempt: AttemptRecord): void {
-    this.watcher.attemptChanged(attempt);
+    this.watcher.attemptChanged(job, attempt);
     this.store.saveAttempt(job, attempt);
   }
 

@@ -10,6 +10,7 @@ import {
   referenceCheck,
 } from "../../rpc/index.js";
 import { INACTIVE } from "../pool/inactive-reasons.js";
+import type { Experience } from "../pool/learned-estimates.js";
 import type { PoolWorker } from "../pool/pool-worker.js";
 import type { Ticket } from "../pool/ticket.js";
 import type { DurableJobs } from "./durable-jobs.js";
@@ -37,6 +38,8 @@ export interface WorkerSessionOptions {
   /** For the first time, if it is durable. */
   onStarted(job: PoolJob): void;
   onFinished(outcome: Outcome): void;
+  /** An attached job has come to an end of its own. */
+  onTook(experience: Experience): void;
   onEnded(): void;
 }
 
@@ -147,19 +150,19 @@ export class WorkerSession {
   ): DurableQueue.Popped | Promise<DurableQueue.Popped> {
     const { job } = ticket;
     if (isAttached(job)) return { descr: this.start(job, ticket, run), assignment: null };
-    return this.offer(job, run, signal, resumes);
+    return this.offer(job, run, signal, { resumes, cached: ticket.cached });
   }
 
   private async offer(
     job: DurableRecord,
     run: Capability,
     signal: AbortSignal,
-    resumes: boolean,
+    how: { readonly resumes: boolean; readonly cached: boolean },
   ): Promise<DurableQueue.Popped> {
     const { durable } = this;
     let offered: DurableQueue.Popped | null;
     try {
-      offered = await durable!.offer(job, run, resumes, signal);
+      offered = await durable!.offer(job, run, how, signal);
     } catch (error) {
       this.poolWorker.jobFinished();
       run.release();
@@ -168,7 +171,7 @@ export class WorkerSession {
     if (!offered) {
       // The worker waits for another one.
       this.poolWorker.jobFinished();
-      return this.pop(run, signal, resumes);
+      return this.pop(run, signal, how.resumes);
     }
     if (job.attempts === 1) this.options.onStarted(job);
     return offered;
@@ -177,9 +180,10 @@ export class WorkerSession {
   /** Takes `run`. It is watched without a reference to it, as it has to end when its client gives it up. */
   private start(
     job: QueuedJob,
-    { client, urgent }: Ticket<PoolJob>,
+    { cached, client, urgent }: Ticket<PoolJob>,
     run: Capability,
   ): DetachedPointer {
+    const began = performance.now();
     using watched = run.dup();
     const isHeld = referenceCheck(watched);
     const descr = job.start(run);
@@ -192,16 +196,24 @@ export class WorkerSession {
       pool: durable!.pool,
       urgent,
       worker: this.name,
+      cached,
     });
+    const took = (): void => {
+      if (job.cancelled) return;
+      const seconds = (performance.now() - began) / 1000;
+      this.options.onTook({ client: client.id, hint: job.hint, cached, seconds });
+    };
     Job.result(watched).then(
       (output) => {
         this.finished("ok");
+        took();
         if (onRecord) history!.ended(onRecord, output, null);
       },
       (error) => {
         this.finished(error.kind === "disconnected" ? "disconnected" : "failed");
         // When its client has gone away, the worker has stopped it for that.
         job.cancelled ||= !isHeld();
+        if (error.kind === "failed") took();
         if (onRecord) history!.ended(onRecord, "", error);
       },
     );

@@ -17,7 +17,15 @@ import { join } from "node:path";
 import { setImmediate as nextTurn, setTimeout as pause } from "node:timers/promises";
 import type { AttemptRecord, JobRecord, JobStore } from "../jobs/types.js";
 import { JobsConnection } from "./jobs-connection.js";
-import type { Changes, LogPiece, Page, PageQuery, Unfinished, Usage } from "./jobs-messages.js";
+import type {
+  Changes,
+  Duration,
+  LogPiece,
+  Page,
+  PageQuery,
+  Unfinished,
+  Usage,
+} from "./jobs-messages.js";
 import { attemptOf, attemptRow, jobOf, jobRow } from "./jobs-schema.js";
 import type { StoreError } from "./store-error.js";
 
@@ -193,6 +201,11 @@ export class JobRecords implements JobStore {
   async usage(since: number, until: number): Promise<readonly Usage[]> {
     await this.synced();
     return this.reader.ask("usage", [since, until]);
+  }
+
+  /** How long attempts took, up to so many of the last ones, the newest first. */
+  durations(limit: number): Promise<readonly Duration[]> {
+    return this.reader.ask("durations", [limit]);
   }
 
   /** Pieces of a log that end after `start`, in order. */

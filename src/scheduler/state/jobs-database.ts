@@ -8,9 +8,11 @@
 import { randomBytes } from "node:crypto";
 import type { Database } from "better-sqlite3";
 import { SQLite } from "../../system/sqlite.js";
+import { OWN_ENDS } from "../jobs/types.js";
 import { SEAL, seal, unseal } from "./job-cipher.js";
 import type {
   Changes,
+  Duration,
   JobsQueries,
   JobWithAttempts,
   LogPiece,
@@ -27,6 +29,7 @@ import {
   JOB_COLUMNS,
   type JobRow,
   MIGRATIONS,
+  OUTCOMES,
   STATES,
 } from "./jobs-schema.js";
 import { UsageBooks } from "./usage-books.js";
@@ -168,6 +171,10 @@ export class JobsDatabase implements JobsQueries {
 
   usage(since: number, until: number): Usage[] {
     return this.usageBooks.between(since, until);
+  }
+
+  durations(limit: number): Duration[] {
+    return this.statements.durations.all(limit);
   }
 
   pieces(job: number, attempt: number, start: number, limit: number): LogPiece[] {
@@ -341,6 +348,13 @@ function prepare(db: Database) {
     ),
     attempts: db.prepare<[number], AttemptRow>(
       `SELECT ${ATTEMPT_COLUMNS.join(", ")} FROM attempt WHERE job = ? ORDER BY attempt`,
+    ),
+    durations: db.prepare<[number], Duration>(
+      `SELECT job.pool, job.client, job.hint, attempt.cached, attempt.ended - attempt.started AS seconds
+        FROM attempt CROSS JOIN job ON job.id = attempt.job
+        WHERE attempt.ended IS NOT NULL AND attempt.started IS NOT NULL AND attempt.cached IS NOT NULL
+          AND attempt.outcome IN (${OWN_ENDS.map((outcome) => OUTCOMES.indexOf(outcome)).join(", ")})
+        ORDER BY attempt.ended DESC LIMIT ?`,
     ),
     removeAttempts: db.prepare<[number]>("DELETE FROM attempt WHERE job = ?"),
     savePiece: db.prepare<number[]>(

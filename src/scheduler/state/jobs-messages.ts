@@ -56,6 +56,16 @@ export interface Page {
 /** What one client had of the cluster in some time, as it is told to those who ask. */
 export type Usage = JobRecords.ClientUsage;
 
+/** How long an attempt ran. */
+export interface Duration {
+  readonly pool: string;
+  readonly client: string;
+  readonly hint: string;
+  /** See `AttemptRecord`; 1 or 0. */
+  readonly cached: number;
+  readonly seconds: number;
+}
+
 /** Jobs that had not ended, a part of them. */
 export interface Unfinished {
   /** With the sizes of their descriptions in bytes; null: there is none. */
@@ -79,6 +89,8 @@ export interface JobsQueries {
   unfinished(after: number, limit: number): Unfinished;
   attachedRunning(): readonly JobWithAttempts[];
   usage(since: number, until: number): readonly Usage[];
+  /** Of the attempts that came to an end of their own, the last so many, the newest first. */
+  durations(limit: number): readonly Duration[];
   pieces(job: number, attempt: number, start: number, limit: number): readonly LogPiece[];
   /** Removes some of the records that ended before; returns whether there are more. */
   removeBefore(ended: number): boolean;

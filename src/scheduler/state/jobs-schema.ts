@@ -158,6 +158,8 @@ export const MIGRATIONS: readonly string[] = [
   );
   CREATE UNIQUE INDEX batch_rows_first ON batch_rows (batch, first);
   `,
+  // Null: it was not noted.
+  "ALTER TABLE attempt ADD COLUMN cached INTEGER",
 ];
 
 /** Values in the order of a table's columns, as they are written. */
@@ -208,6 +210,7 @@ export const ATTEMPT_COLUMNS = [
   "outcome",
   "reason",
   "log_size",
+  "cached",
 ] as const;
 
 /** A row of `job`, as it is read. */
@@ -255,6 +258,7 @@ export interface AttemptRow {
   readonly outcome: number | null;
   readonly reason: string;
   readonly log_size: number;
+  readonly cached: number | null;
 }
 
 export function jobRow(job: JobRecord): Row {
@@ -328,12 +332,12 @@ export function jobOf(row: JobRow): JobRecord {
 }
 
 export function attemptRow(record: AttemptRecord): Row {
-  const { attempt, ended, job, logSize, offered, outcome, reason, resumes, started, worker } =
+  const { attempt, cached, ended, job, logSize, offered, outcome, reason, resumes, started } =
     record;
   return [
     job,
     attempt,
-    worker,
+    record.worker,
     resumes ? 1 : 0,
     offered,
     started,
@@ -341,14 +345,16 @@ export function attemptRow(record: AttemptRecord): Row {
     outcome === null ? null : OUTCOMES.indexOf(outcome),
     reason,
     logSize,
+    cached ? 1 : 0,
   ];
 }
 
 export function attemptOf(row: AttemptRow): AttemptRecord {
-  const { log_size, outcome, resumes, ...rest } = row;
+  const { cached, log_size, outcome, resumes, ...rest } = row;
   return {
     ...rest,
     resumes: resumes !== 0,
+    cached: cached === 1,
     outcome: outcome === null ? null : OUTCOMES[outcome]!,
     logSize: log_size,
   };

@@ -28,6 +28,7 @@ describe("a job", () => {
       attempt: 1,
       worker: "w1",
       resumes: true,
+      cached: false,
       offered: 1_000_000,
       started: 1_000_005,
       ended: 1_000_015,

@@ -221,7 +221,7 @@ export class World {
   /** Gives a queued job to a worker; to the first in the queue if none is named. Returns the attempt's number. */
   offer(worker: string, id = this.queue[0]!, resumes = true): number {
     this.unqueue(id);
-    return this.book.offer(id, worker, resumes)!.attempt;
+    return this.book.offer(id, { worker, resumes, cached: false })!.attempt;
   }
 
   /** Gives it to a worker, which begins. */
