@@ -3,50 +3,13 @@
  * It follows the rules of `test/golden/pool/README.md` one by one and is told everything as a trace is:
  * an operation and its words in, lines out. All names and numbers must be valid.
  */
-
-interface Job {
-  readonly client: string;
-  readonly name: string;
-  readonly hint: string;
-  readonly urgent: boolean;
-  readonly avoids: readonly string[];
-  readonly start: number;
-  readonly order: number;
-  /** Where it is queued; null when it is not. */
-  place: "backlog" | "aside" | Worker | null;
-  cost: number;
-}
-
-interface Worker {
-  readonly name: string;
-  readonly capacity: number;
-  readonly reasons: Set<string>;
-  released: boolean;
-  running: number;
-}
-
-interface Pop {
-  readonly worker: Worker;
-  /** `pending`, `finished` or a job's name. */
-  state: string;
-  waitsFor: "activity" | "job" | "settling" | "nothing";
-}
-
-const REASONS = [
-  ["worker", "worker pause"],
-  ["admin-pause", "admin pause"],
-  ["shutdown", "shutting down"],
-] as const;
-
-const inOrder = (a: Job, b: Job) =>
-  Number(b.urgent) - Number(a.urgent) || a.start - b.start || a.order - b.order;
-
-const byName = (a: string, b: string) => Buffer.compare(Buffer.from(a), Buffer.from(b));
+import { byName, inOrder, isActive, type Job, type Pop, type Worker } from "./model-state.js";
+import { show, showCached } from "./model-text.js";
 
 export class ModelPool {
-  private now = 1;
-  private mode: "backlog" | "ready" = "backlog";
-  private line: Pop[] = [];
+  now = 1;
+  mode: "backlog" | "ready" = "backlog";
+  line: Pop[] = [];
   private marked: Pop[] = [];
   private pops: Pop[] = [];
   private jobs: Job[] = [];
@@ -58,7 +21,7 @@ export class ModelPool {
 
   /** What is in the database. */
   readonly known = new Map<string, { paused: boolean }>();
-  private held: { hint: string; worker: string }[] = [];
+  held: { hint: string; worker: string }[] = [];
   private readonly rates = new Map<string, number>();
 
   run(operation: string, words: readonly string[]): string[] {
@@ -127,9 +90,9 @@ export class ModelPool {
       case "flush":
         return this.flush(this.worker(first));
       case "dump":
-        return [...this.show(), ...this.showCached()];
+        return [...show(this), ...showCached(this)];
       case "show":
-        return this.show();
+        return show(this);
       default:
         throw new Error(`the model has no operation ${operation}`);
     }
@@ -148,7 +111,7 @@ export class ModelPool {
     return [];
   }
 
-  private worker(name: string): Worker {
+  worker(name: string): Worker {
     return this.workers.find((worker) => worker.name === name)!;
   }
 
@@ -224,11 +187,11 @@ export class ModelPool {
     });
   }
 
-  private rate(client: string): number {
+  rate(client: string): number {
     return this.rates.get(client) ?? 1;
   }
 
-  private holders(hint: string): string[] {
+  holders(hint: string): string[] {
     const holding = this.held.filter((entry) => entry.hint === hint);
     return holding.map((entry) => entry.worker).sort(byName);
   }
@@ -238,11 +201,11 @@ export class ModelPool {
   }
 
   /** A queue's jobs in order. */
-  private queue(place: Exclude<Job["place"], null>): Job[] {
+  queue(place: Exclude<Job["place"], null>): Job[] {
     return this.jobs.filter((job) => job.place === place).sort(inOrder);
   }
 
-  private work(worker: Worker): number {
+  work(worker: Worker): number {
     return this.queue(worker).reduce((sum, job) => sum + job.cost, 0);
   }
 
@@ -413,129 +376,4 @@ export class ModelPool {
       printed.push(`Flush ${pop.state}`);
     }
   }
-
-  private show(): string[] {
-    const disconnected = [...this.known].filter(([name]) => !this.worker(name));
-    return [
-      `capacity: ${whole(this.workers.reduce((sum, { capacity }) => sum + capacity, 0))}`,
-      ...(this.mode === "backlog"
-        ? this.showJobs("queue: (backlog) [", "backlog", "]")
-        : this.showLine()),
-      ...(this.queue("aside").length > 0 ? this.showJobs("aside: [", "aside", "]") : []),
-      "registered:",
-      ...[...this.workers]
-        .sort((a, b) => byName(a.name, b.name))
-        .flatMap((worker) => this.showWorker(worker)),
-      "disconnected:",
-      ...disconnected
-        .sort(([a], [b]) => byName(a, b))
-        .map(([name, { paused }]) => `  ${name}${paused ? " (paused)" : ""}`),
-      ...this.showClients(),
-    ];
-  }
-
-  private showJobs(before: string, place: "backlog" | "aside" | Worker, after: string): string[] {
-    const jobs = this.queue(place)
-      .reverse()
-      .map((job) => {
-        const text = `${job.client}:${job.name}@${duration(job.start - this.now)}`;
-        if (typeof place === "string") return `${text}${job.urgent ? "+urgent" : ""}`;
-        return `${text}(${job.cost}${job.urgent ? "+urgent" : ""})`;
-      });
-    const lines = fill(before, jobs, columns(before));
-    return [...lines.slice(0, -1), `${lines.at(-1)}${after}`];
-  }
-
-  private showLine(): string[] {
-    const names = this.line.map(({ worker }) => worker.name).reverse();
-    if (names.length === 0) return ["queue: (ready) []"];
-    return fill("queue: (ready) [", [...names.slice(0, -1), `${names.at(-1)}]`], "queue: ".length);
-  }
-
-  private showWorker(worker: Worker): string[] {
-    const before = `  ${worker.name} (${this.work(worker)}): `;
-    const after = ` (${worker.running} running)`;
-    if (isActive(worker)) return this.showJobs(`${before}[`, worker, `]${after}`);
-    const reasons = REASONS.filter(([reason]) => worker.reasons.has(reason));
-    return [`${before}(inactive: ${reasons.map(([, words]) => words).join(", ")})${after}`];
-  }
-
-  private showClients(): string[] {
-    const clients = [...this.clients]
-      .sort(([a], [b]) => byName(a, b))
-      .map(([id, { nextStart }]) => {
-        const delay = nextStart - this.now;
-        return `${id}(${whole(this.rate(id))})${delay > 0 ? `+${duration(delay)}` : ""}`;
-      });
-    return fill("clients: ", clients, "clients: ".length);
-  }
-
-  private showCached(): string[] {
-    const hints = [...new Set(this.held.map(({ hint }) => hint))].sort(byName);
-    const indent = "cached: ".length;
-    const record = hints.map((hint) => `${hint}: [${this.holders(hint).join("; ")}]`).join(", ");
-    const breakable = columns(`cached: ${record}`) > 77;
-    const lines = ["cached: "];
-    let long = false;
-    for (const [i, hint] of hints.entries()) {
-      const comma = i < hints.length - 1 ? "," : "";
-      const all = `${hint}: [${this.holders(hint).join("; ")}]`;
-      const line = lines.at(-1)!;
-      if (i > 0 && (long || columns(`${line} ${all}${comma}`) > 77)) {
-        lines.push(" ".repeat(indent));
-      } else if (i > 0) {
-        lines.push(`${lines.pop()} `);
-      }
-      let before = `${lines.pop()}${hint}: `;
-      const holders = this.holders(hint).map(
-        (name, j, { length }) => `${name}${j < length - 1 ? ";" : "]"}`,
-      );
-      const fits = columns(`${before}[${holders.join(" ")}`) <= 77;
-      // No list begins beyond column 68 if anything has to be broken, and no name in a list that has to be.
-      if (breakable && columns(before) > 68) {
-        lines.push(before);
-        before = " ".repeat(indent);
-      }
-      before += "[";
-      const filled = fill(before, holders, columns(before), fits ? 77 : 68);
-      long = filled.length > 1;
-      lines.push(...filled.slice(0, -1), `${filled.at(-1)}${comma}`);
-    }
-    return lines;
-  }
-}
-
-function isActive(worker: Worker): boolean {
-  return worker.reasons.size === 0;
-}
-
-/** The elements behind what is before them, on lines of at most 77 columns: bytes, as the reference counts. */
-function fill(
-  before: string,
-  elements: readonly string[],
-  indent: number,
-  farthest = 77,
-): string[] {
-  const lines = [`${before}${elements[0] ?? ""}`];
-  for (const element of elements.slice(1)) {
-    const line = lines.at(-1)!;
-    if (columns(`${line} ${element}`) <= 77 && columns(line) + 1 <= farthest)
-      lines[lines.length - 1] = `${line} ${element}`;
-    else lines.push(`${" ".repeat(indent)}${element}`);
-  }
-  return lines;
-}
-
-function columns(text: string): number {
-  return Buffer.byteLength(text);
-}
-
-/** Rounded, halves to the even number; for numbers of usual size. */
-function whole(x: number): string {
-  const rounded = Math.abs(x % 1) === 0.5 ? 2 * Math.round(x / 2) : Math.round(x);
-  return Object.is(rounded, -0) ? "-0" : String(rounded);
-}
-
-function duration(seconds: number): string {
-  return seconds < 120 ? `${whole(seconds)}s` : `${whole(seconds / 60)}m`;
 }

@@ -1,0 +1,38 @@
+/** What the model of the pool (`model.ts`) consists of. */
+
+export interface Job {
+  readonly client: string;
+  readonly name: string;
+  readonly hint: string;
+  readonly urgent: boolean;
+  readonly avoids: readonly string[];
+  readonly start: number;
+  readonly order: number;
+  /** Where it is queued; null when it is not. */
+  place: "backlog" | "aside" | Worker | null;
+  cost: number;
+}
+
+export interface Worker {
+  readonly name: string;
+  readonly capacity: number;
+  readonly reasons: Set<string>;
+  released: boolean;
+  running: number;
+}
+
+export interface Pop {
+  readonly worker: Worker;
+  /** `pending`, `finished` or a job's name. */
+  state: string;
+  waitsFor: "activity" | "job" | "settling" | "nothing";
+}
+
+export const inOrder = (a: Job, b: Job) =>
+  Number(b.urgent) - Number(a.urgent) || a.start - b.start || a.order - b.order;
+
+export const byName = (a: string, b: string) => Buffer.compare(Buffer.from(a), Buffer.from(b));
+
+export function isActive(worker: Worker): boolean {
+  return worker.reasons.size === 0;
+}
