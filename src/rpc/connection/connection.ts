@@ -9,7 +9,7 @@
  * is gone). `closed` resolves at the step to closing.
  */
 
-import { enqueueCallback } from "../../async/index.js";
+import { enqueueCallback, inSlices } from "../../async/index.js";
 import { Handle, takeHook } from "../capability/handle.js";
 import { RpcError } from "../errors.js";
 import { DEFAULT_LIMITS, type Limits } from "../limits.js";
@@ -18,6 +18,7 @@ import { MessageWriter } from "../wire/encode.js";
 import { MessageSplitter } from "../wire/framing.js";
 import { FrameReader } from "../wire/reader.js";
 import { Incoming } from "./incoming.js";
+import { release, tell } from "./loss.js";
 import { Protocol, toWire } from "./protocol.js";
 
 /** Counts messages, for instance for Prometheus. Each is told how many there were since the last time. */
@@ -249,7 +250,10 @@ export class Connection {
     this.stopStallTimer();
     const listeners = [...this.disconnectListeners];
     this.disconnectListeners.clear();
-    this.protocol.lose(asDisconnected(error));
+    const reason = asDisconnected(error);
+    const lost = this.protocol.lose(reason);
+    tell(lost, reason);
+    inSlices(release(lost));
     for (const listener of listeners) enqueueCallback(() => listener(error));
     this.resolveClosed(error);
   }

@@ -41,9 +41,10 @@ export class Export implements Watcher {
   dispose(): void {
     this.watched?.unwatch(this);
     this.watched = undefined;
-    const { target } = this;
+    const { hook, target } = this;
     this.target = undefined;
-    this.hook.release();
+    if (hook.exported === this) hook.exported = undefined;
+    hook.release();
     target?.release();
   }
 

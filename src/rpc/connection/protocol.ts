@@ -3,10 +3,10 @@
  * What is received is in incoming.ts. No bytes and no sockets here: messages go to a `MessageWriter`, and come in decoded.
  *
  * Order is everything: whatever is done here is done at once, in the order in which it is asked for, and never calls user code (that
- * is started from turns.ts).
+ * is started from task-queue.ts). What it comes to is data where that costs nothing: messages, which somebody else sends; the error that
+ * ends the connection; and at the end, what is to be done about all that was in the tables. On the way of a call it is done in place.
  */
 
-import { inSlices } from "../../async/index.js";
 import { BrokenHook, NULL_HOOK } from "../capability/broken.js";
 import { type Hook, shortest } from "../capability/hook.js";
 import { PromiseHook } from "../capability/promise.js";
@@ -29,6 +29,7 @@ import { Export } from "./export.js";
 import { IdTable, PeerIdTable } from "./id-table.js";
 import type { Import } from "./import.js";
 import { dump, faults, type Report } from "./inspection.js";
+import type { Lost } from "./loss.js";
 import { Question } from "./question.js";
 import type { LoopTarget, RemoteTarget } from "./remote.js";
 
@@ -328,24 +329,17 @@ export class Protocol {
     return promise;
   }
 
-  /**
-   * Lets go of everything. Whatever waits for the peer fails with `error`, at once. What the peer held is released soon: it can
-   * be millions of things.
-   */
-  lose(error: RpcError): void {
+  /** Empties the tables: the connection is gone. Gives what is to be done about what was in them, see loss.ts. */
+  lose(error: RpcError): Lost {
     this.error = error;
-    const answers = this.answers.drain();
-    const imports = this.imports.drain();
-    const exports = this.exports.drain();
     this.exportsByHook.clear();
-    for (const question of this.questions.drain()) question.lose(error);
-    for (const entry of imports) entry.lose(error);
-    for (const { promise, hook } of this.embargoes.drain()) {
-      promise.reject(error);
-      promise.release();
-      hook.release();
-    }
-    inSlices(this.releaseHeld(answers, exports));
+    return {
+      questions: this.questions.drain(),
+      imports: this.imports.drain(),
+      embargoes: this.embargoes.drain(),
+      answers: this.answers.drain(),
+      exports: this.exports.drain(),
+    };
   }
 
   /** Violated invariants of the tables, as text; none, ever, between two messages. See inspection.ts. */
@@ -371,14 +365,6 @@ export class Protocol {
       if (hook.exported === entry) fault(`export ${entry.id} is remembered twice`);
     }
     if (this.brokenMentions.length > 0) fault("a mention of a broken capability was not resolved");
-  }
-
-  private *releaseHeld(answers: Iterable<Answer>, exports: Iterable<Export>): Generator<void> {
-    for (const answer of answers) yield answer.lose();
-    for (const entry of exports) {
-      this.forgetExport(entry);
-      yield entry.dispose();
-    }
   }
 }
 
