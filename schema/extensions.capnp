@@ -314,6 +314,10 @@ struct Assignment {
       outputLimit @7 :UInt64; # bytes that the files may have together
     }
   }
+
+  # For the worker's log:
+  client @8 :Text;
+  number @9 :UInt64;       # of attached jobs, too; 0: it has none
 }
 
 interface DurableJob {
@@ -335,4 +339,38 @@ interface ClientRemoval {
 
   remove @0 (id :Text, cancelRunning :Bool) -> ();
   # As `Admin.removeClient`, which cancels what the client has queued; also what it has running, if so wished.
+}
+
+interface LiveJobs {
+  # Of a `PoolAdmin`: the pool's jobs that have not ended, those that belong to connections included.
+
+  list @0 (filter :LiveFilter, limit :UInt32) -> (jobs :List(LiveJob), total :UInt32);
+  # So many of those that fit, and how many do. Limit 0: as many as fit into an answer.
+
+  cancel @1 (filter :LiveFilter, reason :Text, limit :UInt32) -> (jobs :List(LiveJob), total :UInt32);
+  # Cancels all that fit, and lists them as they were. Answered when that is on disk, and workers have been told.
+}
+
+struct LiveFilter {        # what is left out, or empty, does not matter
+  states @0 :List(JobState);
+  client @1 :Text;
+  worker @2 :Text;         # that runs it: no queued job fits
+  hint @3 :Text;
+}
+
+struct LiveJob {
+  job @0 :UInt64;
+  client @1 :Text;
+  attached @2 :Bool;
+  name @3 :Text;
+  hint @4 :Text;
+  urgent @5 :Bool;
+  state @6 :JobState;
+  submitted @7 :Float64;
+  # Of a running one:
+  attempt @8 :UInt32;
+  worker @9 :Text;
+  started @10 :Float64;
+  lastOutput @11 :Float64; # something of its log came by, for its client or the scheduler; 0: not yet
+  outOfTouch @12 :Bool;
 }

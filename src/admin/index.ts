@@ -1,11 +1,13 @@
 /**
  * What the commands of operators do.
  */
+export { cancelMatching } from "./cancel.js";
 export { addClient, listClients, removeClient, setRate } from "./clients.js";
 export { exec } from "./exec.js";
 export { explain } from "./explain.js";
 export { forget } from "./forget.js";
 export { setActive } from "./pause.js";
+export { running } from "./running.js";
 export { show } from "./show.js";
 export { top } from "./top.js";
 export { update } from "./update.js";

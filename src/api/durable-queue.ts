@@ -43,9 +43,18 @@ export interface Abilities {
   readonly outputs: boolean;
 }
 
+/** Whose job it is, for the worker's log. */
+export interface JobOwner {
+  readonly client: string;
+  /** 0 if it has none. */
+  readonly number: number;
+}
+
 export interface Popped {
   /** A `JobDescr`. */
   readonly descr: DetachedPointer;
+  /** Null: the scheduler does not tell. */
+  readonly owner: JobOwner | null;
   /** Null: the job belongs to its client's connection, as all jobs of `Queue.pop` do. */
   readonly assignment: DurableAssignment | null;
 }
@@ -89,11 +98,14 @@ export function durableQueueMethods(service: DurableQueueService): MethodEntry[]
     }),
     method(POP, async (call) => {
       const job = requiredCapability(call, 0, "Missing job!");
-      const { assignment, descr } = await service.popDurable(job, call.signal);
+      const { assignment, descr, owner } = await service.popDurable(job, call.signal);
       try {
         const results = call.results();
         call.setPointer(0, descr);
-        writeAssignment(results._initAssignment(), assignment);
+        const wire = results._initAssignment();
+        wire.client = owner?.client ?? "";
+        wire.number = BigInt(owner?.number ?? 0);
+        writeAssignment(wire, assignment);
       } finally {
         descr.release();
       }
@@ -154,8 +166,11 @@ export async function pop(
   const call = queue.call(POP, (_, payload) => payload.setCapability(0, job), options);
   try {
     const response = await call.response;
-    const assignment = readAssignment(response.results.assignment);
-    return { descr: response.detach(0), assignment };
+    const wire = response.results.assignment;
+    const assignment = readAssignment(wire);
+    const { client } = wire;
+    const owner = client === "" ? null : { client, number: Number(wire.number) };
+    return { descr: response.detach(0), owner, assignment };
   } finally {
     call.cancel();
   }

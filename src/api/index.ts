@@ -21,6 +21,7 @@ export type {
 } from "./job-descr.js";
 export { cacheHintBytes, cacheHintOf, readJobDescr } from "./job-descr.js";
 export * as JobRecords from "./job-records.js";
+export * as LiveJobs from "./live-jobs.js";
 export * as Persistent from "./persistent.js";
 export * as PoolAdmin from "./pool-admin.js";
 export * as PoolMonitor from "./pool-monitor.js";

@@ -17,14 +17,13 @@ import {
   type ClientUsage as WireClientUsage,
   type JobFilter as WireJobFilter,
   type JobRecord as WireJobRecord,
-  type JobState as WireJobState,
 } from "./generated/extensions.js";
 import type { LogChunk } from "./job.js";
+import { type JobState, readStates, stateFromWire, stateToWire, writeStates } from "./job-state.js";
 
 const [LIST, GET, LOG, CANCEL, RETRY, USAGE, OUTPUTS, READ_OUTPUTS] = JobRecords$Client.methods;
 
 /** In the order of the wire's enumeration. */
-const STATES = ["waiting", "queued", "running", "succeeded", "failed", "cancelled"] as const;
 const CAUSES = [
   null,
   "succeeded",
@@ -37,7 +36,7 @@ const CAUSES = [
   "cancelled",
 ] as const;
 
-export type JobState = (typeof STATES)[number];
+export type { JobState } from "./job-state.js";
 /** How an attempt, or a job, ended; see `Cause` in extensions.capnp. */
 export type Cause = NonNullable<(typeof CAUSES)[number]>;
 
@@ -393,7 +392,7 @@ function writeRecord(wire: WireJobRecord, record: JobRecord): void {
   wire.submitted = record.submitted;
   wire.started = record.started ?? 0;
   wire.ended = record.ended ?? 0;
-  wire.state = STATES.indexOf(record.state) as WireJobState;
+  wire.state = stateToWire(record.state);
   wire.cause = causeToWire(record.cause);
   wire.reason = record.reason;
   wire.output = record.output;
@@ -427,8 +426,7 @@ function readRecord(wire: WireJobRecord): JobRecord {
     submitted: wire.submitted,
     started: wire.started || null,
     ended: wire.ended || null,
-    // A state that a later version may add is nothing that has ended.
-    state: STATES[wire.state] ?? "running",
+    state: stateFromWire(wire.state),
     cause: causeFromWire(wire.cause),
     reason: wire.reason,
     output: wire.output,
@@ -450,10 +448,8 @@ function readRecord(wire: WireJobRecord): JobRecord {
 }
 
 function writeFilter(wire: WireJobFilter, filter: JobFilter): void {
-  const states = wire._initStates(filter.states?.length ?? 0);
-  for (const [index, state] of (filter.states ?? []).entries()) {
-    states.set(index, STATES.indexOf(state) as WireJobState);
-  }
+  const { states = [] } = filter;
+  writeStates(wire._initStates(states.length), states);
   wire.pool = filter.pool ?? "";
   wire.client = filter.client ?? "";
   wire.worker = filter.worker ?? "";
@@ -466,10 +462,7 @@ function writeFilter(wire: WireJobFilter, filter: JobFilter): void {
 }
 
 function readFilter(wire: WireJobFilter): JobFilter {
-  const states = wire.states
-    .toArray()
-    .map((state) => STATES[state])
-    .filter((state) => state !== undefined);
+  const states = readStates(wire.states);
   return {
     states: states.length > 0 ? states : undefined,
     pool: wire.pool || undefined,

@@ -4,7 +4,7 @@
  * The worker offers one with every request for work. Whoever submitted the job gets at it by its ticket. A job that
  * nobody refers to any more is cancelled by its worker.
  */
-import { type Capability, type MethodEntry, method, serve } from "../rpc/index.js";
+import { type Capability, type MethodEntry, method, serve, watched } from "../rpc/index.js";
 import { type CallOptions, done, resultOf } from "./calls.js";
 import { Job$Client } from "./generated/ocluster.js";
 
@@ -72,6 +72,11 @@ export function log(job: Capability, start: number, options?: CallOptions): Prom
 /** See `JobService.result`. */
 export function result(job: Capability, options?: CallOptions): Promise<string> {
   return resultOf(job.call(RESULT, undefined, options), ({ output }) => output);
+}
+
+/** Takes `job`, and returns what is to be handed on instead of it: `onLog` is called when somebody was given a part of its log. */
+export function logWatched(job: Capability, onLog: () => void): Capability {
+  return watched(job, LOG, onLog);
 }
 
 /** Asks the job to stop. */

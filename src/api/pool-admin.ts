@@ -6,6 +6,7 @@ import { type Capability, type Method, method, serve } from "../rpc/index.js";
 import { setTextPieces } from "./byte-text.js";
 import { type CallOptions, capabilityOf, done, optionalCapability, resultOf } from "./calls.js";
 import { PoolAdmin$Client } from "./generated/ocluster.js";
+import { type LiveJobsService, liveJobsMethods } from "./live-jobs.js";
 import { monitorMethods, type PoolMonitorService } from "./pool-monitor.js";
 import * as Progress from "./progress.js";
 
@@ -24,7 +25,7 @@ export interface WorkerInfo {
 export type Report = (status: string) => Promise<void>;
 
 /** What the methods throw goes to the administrator. The signals are aborted when nobody waits for the end any more. */
-export interface PoolAdminService extends PoolMonitorService {
+export interface PoolAdminService extends PoolMonitorService, LiveJobsService {
   /** The pool's state as text for people, in pieces of its UTF-8. */
   show(signal: AbortSignal): Promise<readonly Uint8Array[]>;
   workers(): readonly WorkerInfo[];
@@ -79,6 +80,7 @@ export function local(service: PoolAdminService): Capability {
       return withReport(progress, (report) => service.drain(name, report, call.signal));
     }),
     ...monitorMethods(service),
+    ...liveJobsMethods(service),
   ]);
 }
 

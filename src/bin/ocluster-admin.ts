@@ -7,25 +7,28 @@ import {
   described,
   duration,
   integer,
+  list,
   moment,
   nonEmpty,
+  oneOf,
   option,
   program,
+  repeatedArgument,
   runMain,
   unabbreviated,
   utf8Name,
   ValueError,
 } from "../cli/index.js";
-import { CommandFailed, interruptible } from "../console/index.js";
+import { CommandFailed, interruptible, UsageError } from "../console/index.js";
 import { RpcError } from "../rpc/errors.js";
 import type { Capability } from "../rpc/index.js";
 /**
  * `ocluster-admin`: administers a scheduler.
  */
 import {
-  cancelCommand,
   checkSpan,
   jobCommand,
+  jobNumber,
   jobsCommand,
   logsCommand,
   recordsCommand,
@@ -242,6 +245,9 @@ const exec = adminCommand("exec", "Run a command on this machine for each worker
     }),
   );
 
+/** In which a job can be cancelled. */
+const LIVE_STATES = ["waiting", "queued", "running"] as const;
+
 const OWNER = { program: "ocluster-admin", capFile: "admin.cap" };
 
 const jobs = jobsCommand(OWNER, "List the jobs of all clients, the newest first.", [
@@ -254,6 +260,63 @@ const jobs = jobsCommand(OWNER, "List the jobs of all clients, the newest first.
   .action((pool, options) => {
     const { client, worker } = options;
     return runJobs(options, { pool, client, worker }, { ofAll: true });
+  });
+
+const running = adminCommand("running", "List the running jobs: whose, where, since when.", [
+  "running linux-x86_64",
+  "running linux-x86_64 --worker=my-host --json",
+])
+  .addOption(option("--client <ID>", "Only those of this client.", nonEmpty))
+  .addOption(option("--worker <NAME>", "Only those that this worker runs.", nonEmpty))
+  .addOption(option("--hint <STRING>", "Only those with this cache hint.", nonEmpty))
+  .option("--json", "Print JSON, one line for each job.", false)
+  .argument("<POOL>", "The pool. Who was silent for longest comes first.")
+  .action((pool, options) =>
+    withAdmin(options, async (admin) => {
+      const { running } = await import("../admin/index.js");
+      const { client, hint, json, worker } = options;
+      await running(admin, pool, { client, hint, json, worker });
+    }),
+  );
+
+// "r" means "remove-client".
+unabbreviated.add(running);
+
+const cancel = recordsCommand(OWNER, "cancel", "Cancel jobs, queued or running.", [
+  "cancel 17 18",
+  "cancel --client=alice --hint=web --dry-run",
+  "cancel --worker=my-host --state=running",
+])
+  .addOption(option("--pool <POOL>", "All of this pool, as far as the others fit.", nonEmpty))
+  .addOption(option("--client <ID>", "All of this client.", nonEmpty))
+  .addOption(option("--worker <NAME>", "All that this worker runs.", nonEmpty))
+  .addOption(option("--hint <STRING>", "All with this cache hint.", nonEmpty))
+  .addOption(option("--state <LIST>", "Only those in these states.", list(oneOf(LIVE_STATES))))
+  .option("--dry-run", "List what would be cancelled, and cancel nothing.", false)
+  .option("--json", "Print JSON, one line for each job.", false)
+  .addArgument(
+    repeatedArgument("[JOB...]", "Numbers of jobs; else say which by options.", jobNumber),
+  )
+  .action(async (jobs, options) => {
+    const { client, dryRun, hint, json, pool, state: states, worker } = options;
+    const isNamed = [client, hint, pool, worker].some((one) => one !== undefined);
+    if (jobs.length > 0) {
+      if (isNamed || states || dryRun) {
+        throw new UsageError("Give numbers of jobs, or options that say which, not both.");
+      }
+      const { cancelJobs } = await import("../client/index.js");
+      await cancelJobs({ ...recordsOptions(options), jobs, json });
+      return;
+    }
+    if (!isNamed) {
+      throw new UsageError(
+        "Say which jobs: by number, or by --pool, --client, --worker or --hint.",
+      );
+    }
+    await withAdmin(options, async (admin) => {
+      const { cancelMatching } = await import("../admin/index.js");
+      await cancelMatching(admin, { pool, filter: { client, hint, states, worker }, dryRun, json });
+    });
   });
 
 const usage = recordsCommand(OWNER, "usage", "Show what each client had of the cluster.", [
@@ -291,7 +354,8 @@ await runMain(
       jobs,
       jobCommand(OWNER),
       logsCommand(OWNER),
-      cancelCommand(OWNER),
+      running,
+      cancel,
       usage,
     ],
     [

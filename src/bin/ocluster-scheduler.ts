@@ -216,6 +216,7 @@ const scheduler = command("ocluster-scheduler", "Queues build jobs and hands the
     ),
   )
   .option("--no-history", "No records of attached jobs.")
+  .option("--log-jobs", "Log a line for each job that has ended, without --verbose, too.", false)
   .action(async (options) => {
     if (options.pools.length === 0) throw new UsageError("option '--pools': no pool is named");
     try {
@@ -260,6 +261,7 @@ const scheduler = command("ocluster-scheduler", "Queues build jobs and hands the
             },
           },
           estimates: options.estimates,
+          logJobs: options.logJobs,
           relayBytes: options.maxRelaySize,
           liveness: {
             intervalMs: options.probeInterval * 1000,

@@ -17,7 +17,7 @@ export type Verbosity = (typeof VERBOSITIES)[number];
 export const LOG_FORMATS = ["text", "json"] as const;
 export type LogFormat = (typeof LOG_FORMATS)[number];
 
-/** "app" is what a program says as itself: without a level, and shown unless it shall be quiet. */
+/** "app" is what a program says as itself, or was asked to say: without a level, and shown unless it shall be quiet. */
 type Level = "app" | Exclude<Verbosity, "quiet">;
 
 const RANK: Record<Level, number> = { app: 1, error: 1, warning: 2, info: 3, debug: 4 };
@@ -66,9 +66,9 @@ export async function configureLog(options: LogOptions): Promise<void> {
 
 /**
  * A logger for `source`, such as "capnp-rpc" or "worker". The source "application" is the program itself: its `info`
- * entries carry no level and are shown unless the verbosity is "quiet".
+ * entries carry no level and are shown unless the verbosity is "quiet". So are those of a source that is `always` to be seen.
  */
-export function logger(source: string): Logger {
+export function logger(source: string, { always = source === "application" } = {}): Logger {
   const counts = shown.get(source) ?? new Map<Level, number>();
   shown.set(source, counts);
   const put = (level: Level, message: string, fields?: Fields): void => {
@@ -76,7 +76,7 @@ export function logger(source: string): Logger {
     counts.set(level, (counts.get(level) ?? 0) + 1);
     write(level, source, message, fields);
   };
-  const info: Level = source === "application" ? "app" : "info";
+  const info: Level = always ? "app" : "info";
   return {
     error: (message, fields) => put("error", message, fields),
     warn: (message, fields) => put("warning", message, fields),

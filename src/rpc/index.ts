@@ -3,7 +3,7 @@
  */
 
 export { detachedFromBytes } from "./capability/detached.js";
-export { referenceCheck } from "./capability/handle.js";
+export { weakReference } from "./capability/handle.js";
 export { leakedReferences } from "./capability/leaks.js";
 export {
   brokenCapability,
@@ -15,6 +15,7 @@ export {
   promiseCapability,
   serve,
 } from "./capability/serve.js";
+export { watched } from "./capability/watched.js";
 export {
   Connection,
   type ConnectionMetrics,

@@ -29,6 +29,7 @@ import type { EstimateKind } from "./pool/estimates.js";
 import type { ClientLimits } from "./services/client-limits.js";
 import { DurableJobs } from "./services/durable-jobs.js";
 import type { DurableSettings } from "./services/durable-settings.js";
+import { JobLines } from "./services/job-lines.js";
 import { RelayLimit } from "./services/relay-limit.js";
 import { Scheduler } from "./services/scheduler.js";
 import { Store } from "./state/store.js";
@@ -55,6 +56,8 @@ export interface SchedulerConfig {
   /** Bytes that may wait for one peer which does not read. */
   readonly relayBytes: number;
   readonly liveness: LivenessOptions;
+  /** A line for each job that has ended, at any verbosity but "quiet"; else from "info" on. */
+  readonly logJobs?: boolean;
   /** Called when the scheduler listens and its capability files are written. */
   onReady?(): void;
 }
@@ -82,15 +85,17 @@ export async function runScheduler(config: SchedulerConfig, signal: AbortSignal)
     });
     try {
       const metrics = new SchedulerMetrics();
+      const lines = new JobLines(logger("jobs", { always: config.logJobs ?? false }));
       const durable = await DurableJobs.open({
         directory: config.stateDir,
         key: identity.derivedId("job-descriptions"),
         settings: config.durable,
         log,
+        lines,
         onCommit: (seconds) => metrics.durable.committed(seconds),
       });
       try {
-        await serveWith({ config, identity, store, durable, metrics }, signal);
+        await serveWith({ config, identity, store, durable, lines, metrics }, signal);
       } finally {
         await durable.close();
       }
@@ -114,11 +119,12 @@ interface Parts {
   readonly identity: Identity;
   readonly store: Store;
   readonly durable: DurableJobs;
+  readonly lines: JobLines;
   readonly metrics: SchedulerMetrics;
 }
 
 async function serveWith(
-  { config, durable, identity, metrics, store }: Parts,
+  { config, durable, identity, lines, metrics, store }: Parts,
   signal: AbortSignal,
 ): Promise<void> {
   const { clientLimits, liveness, pools, tls } = config;
@@ -132,6 +138,7 @@ async function serveWith(
     liveness,
     events: metrics,
     log,
+    lines,
     durable,
     estimates: config.estimates,
   });

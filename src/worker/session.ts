@@ -91,7 +91,7 @@ export async function takeJobs(
 
 /** For schedulers without durable jobs. */
 async function popAttached(...args: Parameters<typeof Queue.pop>): Promise<DurableQueue.Popped> {
-  return { descr: await Queue.pop(...args), assignment: null };
+  return { descr: await Queue.pop(...args), owner: null, assignment: null };
 }
 
 /**

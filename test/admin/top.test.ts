@@ -289,6 +289,16 @@ describe("a scheduler that knows nothing of it", () => {
       for (const [i, pattern] of EXPECTED.entries()) expect(lines[i]).toMatch(pattern);
       expect(lines[4]).toBe("Rates:   not told by this scheduler");
       expect(stdout).toMatch(/^north-1 +paused +0 +0 +0s$/m);
+      for (const args of [
+        ["running", POOL],
+        ["cancel", `--pool=${POOL}`],
+      ]) {
+        expect(await run("ocluster-admin", [...args, "-c", cap])).toMatchObject({
+          code: 1,
+          stdout: "",
+          stderr: expect.stringContaining("This scheduler cannot tell its running jobs one by one"),
+        });
+      }
       expect(await run("ocluster-admin", ["explain", "-c", cap, POOL])).toMatchObject({
         code: 1,
         stdout: "",

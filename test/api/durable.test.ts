@@ -305,7 +305,11 @@ describe("a worker's queue", () => {
       resume: async () => "stop",
       popDurable: async (job) => {
         job.release();
-        return { descr: await submitted(), assignment: given.shift()! };
+        return {
+          descr: await submitted(),
+          owner: { client: "alice", number: 4 },
+          assignment: given.shift()!,
+        };
       },
     });
     for (const expected of [assignment, null]) {

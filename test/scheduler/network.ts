@@ -21,7 +21,7 @@ import {
   Worker,
 } from "../../src/api/index.js";
 import { deferred } from "../../src/async/index.js";
-import type { Logger } from "../../src/console/log.js";
+import type { Fields, Logger } from "../../src/console/log.js";
 import {
   type Capability,
   Identity,
@@ -42,6 +42,7 @@ import {
   DEFAULT_DURABLE_SETTINGS,
   type DurableSettings,
 } from "../../src/scheduler/services/durable-settings.js";
+import { JobLines } from "../../src/scheduler/services/job-lines.js";
 import { Scheduler } from "../../src/scheduler/services/scheduler.js";
 import { Store } from "../../src/scheduler/state/store.js";
 import { countLeaks } from "../support/leaks.js";
@@ -63,6 +64,8 @@ export interface NetworkOptions {
 export class Network {
   readonly log: string[] = [];
   readonly finished: string[] = [];
+  /** The lines about jobs that have ended, with their fields. */
+  readonly jobLines: { readonly text: string; readonly fields: Fields }[] = [];
   private readonly peers: Vat[] = [];
   private readonly owned: Capability[] = [];
   /** Of clients that were added, by id. */
@@ -85,6 +88,11 @@ export class Network {
     } = options;
     const lines: string[] = [];
     const finished: string[] = [];
+    const jobLines: Network["jobLines"] = [];
+    const endedJobs = new JobLines({
+      ...silentLog(),
+      info: (text, fields = {}) => void jobLines.push({ text, fields }),
+    });
     const durable =
       options.durable === undefined
         ? undefined
@@ -93,6 +101,7 @@ export class Network {
             key: identity.derivedId("job-descriptions"),
             settings: { ...DEFAULT_DURABLE_SETTINGS, ...options.settings },
             log: silentLog(lines),
+            lines: endedJobs,
           });
     const scheduler: Scheduler = new Scheduler({
       pools,
@@ -107,6 +116,7 @@ export class Network {
         finished: (_, outcome) => void finished.push(outcome),
       },
       log: silentLog(lines),
+      lines: endedJobs,
       durable,
       estimates: options.estimates,
     });
@@ -118,7 +128,7 @@ export class Network {
     const listener = await vat.listen({ kind: "tcp", host: "127.0.0.1", port: 0 }, { tls: true });
     const leaks = await countLeaks();
     const network = new Network(scheduler, vat, listener, store, leaks, durable);
-    Object.assign(network, { log: lines, finished });
+    Object.assign(network, { log: lines, finished, jobLines });
     return network;
   }
 

@@ -134,6 +134,7 @@ export class DurableScheduler {
     const pop = await this.nextPop();
     pop.give({
       descr,
+      owner: null,
       assignment:
         assignment.job === undefined
           ? null

@@ -2872,7 +2872,7 @@ export class Assignment_Durable extends $.Struct {
   static readonly _capnp = {
     displayName: "durable",
     id: "eefb95ed834aad53",
-    size: new $.ObjectSize(40, 2),
+    size: new $.ObjectSize(48, 3),
   };
   get job(): bigint {
     return $.utils.getUint64(8, this);
@@ -2965,7 +2965,7 @@ export class Assignment extends $.Struct {
   static readonly _capnp = {
     displayName: "Assignment",
     id: "d4e1a7c55ceb65c0",
-    size: new $.ObjectSize(40, 2),
+    size: new $.ObjectSize(48, 3),
   };
   get _isAttached(): boolean {
     return $.utils.getUint16(0, this) === 0;
@@ -2986,6 +2986,22 @@ export class Assignment extends $.Struct {
   }
   set durable(_: true) {
     $.utils.setUint16(0, 1, this);
+  }
+  get client(): string {
+    return $.utils.getText(2, this);
+  }
+  set client(value: string) {
+    $.utils.setText(2, value, this);
+  }
+  /**
+* of attached jobs, too; 0: it has none
+*
+*/
+  get number(): bigint {
+    return $.utils.getUint64(40, this);
+  }
+  set number(value: bigint) {
+    $.utils.setUint64(40, value, this);
   }
   toString(): string { return "Assignment_" + super.toString(); }
   which(): Assignment_Which {
@@ -3409,6 +3425,396 @@ export class ClientRemoval extends $.Interface {
   };
   toString(): string { return "ClientRemoval_" + super.toString(); }
 }
+export class LiveJobs_List$Params extends $.Struct {
+  static readonly _capnp = {
+    displayName: "list$Params",
+    id: "9fc8ef53f734e1ae",
+    size: new $.ObjectSize(8, 1),
+  };
+  _adoptFilter(value: $.Orphan<LiveFilter>): void {
+    $.utils.adopt(value, $.utils.getPointer(0, this));
+  }
+  _disownFilter(): $.Orphan<LiveFilter> {
+    return $.utils.disown(this.filter);
+  }
+  get filter(): LiveFilter {
+    return $.utils.getStruct(0, LiveFilter, this);
+  }
+  _hasFilter(): boolean {
+    return !$.utils.isNull($.utils.getPointer(0, this));
+  }
+  _initFilter(): LiveFilter {
+    return $.utils.initStructAt(0, LiveFilter, this);
+  }
+  set filter(value: LiveFilter) {
+    $.utils.copyFrom(value, $.utils.getPointer(0, this));
+  }
+  get limit(): number {
+    return $.utils.getUint32(0, this);
+  }
+  set limit(value: number) {
+    $.utils.setUint32(0, value, this);
+  }
+  toString(): string { return "LiveJobs_List$Params_" + super.toString(); }
+}
+export class LiveJobs_List$Results extends $.Struct {
+  static readonly _capnp = {
+    displayName: "list$Results",
+    id: "853efd1c991a213b",
+    size: new $.ObjectSize(8, 1),
+  };
+  static _Jobs: $.ListCtor<LiveJob>;
+  _adoptJobs(value: $.Orphan<$.List<LiveJob>>): void {
+    $.utils.adopt(value, $.utils.getPointer(0, this));
+  }
+  _disownJobs(): $.Orphan<$.List<LiveJob>> {
+    return $.utils.disown(this.jobs);
+  }
+  get jobs(): $.List<LiveJob> {
+    return $.utils.getList(0, LiveJobs_List$Results._Jobs, this);
+  }
+  _hasJobs(): boolean {
+    return !$.utils.isNull($.utils.getPointer(0, this));
+  }
+  _initJobs(length: number): $.List<LiveJob> {
+    return $.utils.initList(0, LiveJobs_List$Results._Jobs, length, this);
+  }
+  set jobs(value: $.List<LiveJob>) {
+    $.utils.copyFrom(value, $.utils.getPointer(0, this));
+  }
+  get total(): number {
+    return $.utils.getUint32(0, this);
+  }
+  set total(value: number) {
+    $.utils.setUint32(0, value, this);
+  }
+  toString(): string { return "LiveJobs_List$Results_" + super.toString(); }
+}
+export class LiveJobs_List$Results$Promise {
+  pipeline: $.Pipeline<any, any, LiveJobs_List$Results>;
+  constructor(pipeline: $.Pipeline<any, any, LiveJobs_List$Results>) {
+    this.pipeline = pipeline;
+  }
+  async promise(): Promise<LiveJobs_List$Results> {
+    return await this.pipeline.struct();
+  }
+}
+export class LiveJobs_Cancel$Params extends $.Struct {
+  static readonly _capnp = {
+    displayName: "cancel$Params",
+    id: "95af25126e91a9f3",
+    size: new $.ObjectSize(8, 2),
+  };
+  _adoptFilter(value: $.Orphan<LiveFilter>): void {
+    $.utils.adopt(value, $.utils.getPointer(0, this));
+  }
+  _disownFilter(): $.Orphan<LiveFilter> {
+    return $.utils.disown(this.filter);
+  }
+  get filter(): LiveFilter {
+    return $.utils.getStruct(0, LiveFilter, this);
+  }
+  _hasFilter(): boolean {
+    return !$.utils.isNull($.utils.getPointer(0, this));
+  }
+  _initFilter(): LiveFilter {
+    return $.utils.initStructAt(0, LiveFilter, this);
+  }
+  set filter(value: LiveFilter) {
+    $.utils.copyFrom(value, $.utils.getPointer(0, this));
+  }
+  get reason(): string {
+    return $.utils.getText(1, this);
+  }
+  set reason(value: string) {
+    $.utils.setText(1, value, this);
+  }
+  get limit(): number {
+    return $.utils.getUint32(0, this);
+  }
+  set limit(value: number) {
+    $.utils.setUint32(0, value, this);
+  }
+  toString(): string { return "LiveJobs_Cancel$Params_" + super.toString(); }
+}
+export class LiveJobs_Cancel$Results extends $.Struct {
+  static readonly _capnp = {
+    displayName: "cancel$Results",
+    id: "88444abda1dca781",
+    size: new $.ObjectSize(8, 1),
+  };
+  static _Jobs: $.ListCtor<LiveJob>;
+  _adoptJobs(value: $.Orphan<$.List<LiveJob>>): void {
+    $.utils.adopt(value, $.utils.getPointer(0, this));
+  }
+  _disownJobs(): $.Orphan<$.List<LiveJob>> {
+    return $.utils.disown(this.jobs);
+  }
+  get jobs(): $.List<LiveJob> {
+    return $.utils.getList(0, LiveJobs_Cancel$Results._Jobs, this);
+  }
+  _hasJobs(): boolean {
+    return !$.utils.isNull($.utils.getPointer(0, this));
+  }
+  _initJobs(length: number): $.List<LiveJob> {
+    return $.utils.initList(0, LiveJobs_Cancel$Results._Jobs, length, this);
+  }
+  set jobs(value: $.List<LiveJob>) {
+    $.utils.copyFrom(value, $.utils.getPointer(0, this));
+  }
+  get total(): number {
+    return $.utils.getUint32(0, this);
+  }
+  set total(value: number) {
+    $.utils.setUint32(0, value, this);
+  }
+  toString(): string { return "LiveJobs_Cancel$Results_" + super.toString(); }
+}
+export class LiveJobs_Cancel$Results$Promise {
+  pipeline: $.Pipeline<any, any, LiveJobs_Cancel$Results>;
+  constructor(pipeline: $.Pipeline<any, any, LiveJobs_Cancel$Results>) {
+    this.pipeline = pipeline;
+  }
+  async promise(): Promise<LiveJobs_Cancel$Results> {
+    return await this.pipeline.struct();
+  }
+}
+export class LiveJobs$Client {
+  client: $.Client;
+  static readonly interfaceId: bigint = 0xbc88c05a3c480f48n;
+  constructor(client: $.Client) {
+    this.client = client;
+  }
+  static readonly methods: [
+    $.Method<LiveJobs_List$Params, LiveJobs_List$Results>,
+    $.Method<LiveJobs_Cancel$Params, LiveJobs_Cancel$Results>
+  ] = [
+    {
+      ParamsClass: LiveJobs_List$Params,
+      ResultsClass: LiveJobs_List$Results,
+      interfaceId: LiveJobs$Client.interfaceId,
+      methodId: 0,
+      interfaceName: "schema/extensions.capnp:LiveJobs",
+      methodName: "list"
+    },
+    {
+      ParamsClass: LiveJobs_Cancel$Params,
+      ResultsClass: LiveJobs_Cancel$Results,
+      interfaceId: LiveJobs$Client.interfaceId,
+      methodId: 1,
+      interfaceName: "schema/extensions.capnp:LiveJobs",
+      methodName: "cancel"
+    }
+  ];
+  /**
+* So many of those that fit, and how many do. Limit 0: as many as fit into an answer.
+*
+*/
+  list(paramsFunc?: (params: LiveJobs_List$Params) => void): LiveJobs_List$Results$Promise {
+    const answer = this.client.call({
+      method: LiveJobs$Client.methods[0],
+      ...(paramsFunc && { paramsFunc })
+    });
+    const pipeline = new $.Pipeline(LiveJobs_List$Results, answer);
+    return new LiveJobs_List$Results$Promise(pipeline);
+  }
+  /**
+* Cancels all that fit, and lists them as they were. Answered when that is on disk, and workers have been told.
+*
+*/
+  cancel(paramsFunc?: (params: LiveJobs_Cancel$Params) => void): LiveJobs_Cancel$Results$Promise {
+    const answer = this.client.call({
+      method: LiveJobs$Client.methods[1],
+      ...(paramsFunc && { paramsFunc })
+    });
+    const pipeline = new $.Pipeline(LiveJobs_Cancel$Results, answer);
+    return new LiveJobs_Cancel$Results$Promise(pipeline);
+  }
+}
+$.Registry.register(LiveJobs$Client.interfaceId, LiveJobs$Client);
+export interface LiveJobs$Server$Target {
+  list(params: LiveJobs_List$Params, results: LiveJobs_List$Results): Promise<void>;
+  cancel(params: LiveJobs_Cancel$Params, results: LiveJobs_Cancel$Results): Promise<void>;
+}
+export class LiveJobs$Server extends $.Server {
+  readonly target: LiveJobs$Server$Target;
+  constructor(target: LiveJobs$Server$Target) {
+    super(target, [
+      {
+        ...LiveJobs$Client.methods[0],
+        impl: target.list
+      },
+      {
+        ...LiveJobs$Client.methods[1],
+        impl: target.cancel
+      }
+    ]);
+    this.target = target;
+  }
+  client(): LiveJobs$Client {
+    return new LiveJobs$Client(this);
+  }
+}
+/**
+* Of a `PoolAdmin`: the pool's jobs that have not ended, those that belong to connections included.
+*
+*/
+export class LiveJobs extends $.Interface {
+  static readonly Client = LiveJobs$Client;
+  static readonly Server = LiveJobs$Server;
+  static readonly _capnp = {
+    displayName: "LiveJobs",
+    id: "bc88c05a3c480f48",
+    size: new $.ObjectSize(0, 0),
+  };
+  toString(): string { return "LiveJobs_" + super.toString(); }
+}
+/**
+* what is left out, or empty, does not matter
+*
+*/
+export class LiveFilter extends $.Struct {
+  static readonly _capnp = {
+    displayName: "LiveFilter",
+    id: "8f305e3ea4c7c437",
+    size: new $.ObjectSize(0, 4),
+  };
+  _adoptStates(value: $.Orphan<$.List<JobState>>): void {
+    $.utils.adopt(value, $.utils.getPointer(0, this));
+  }
+  _disownStates(): $.Orphan<$.List<JobState>> {
+    return $.utils.disown(this.states);
+  }
+  get states(): $.List<JobState> {
+    return $.utils.getList(0, $.Uint16List, this) as $.List<JobState>;
+  }
+  _hasStates(): boolean {
+    return !$.utils.isNull($.utils.getPointer(0, this));
+  }
+  _initStates(length: number): $.List<JobState> {
+    return $.utils.initList(0, $.Uint16List, length, this) as $.List<JobState>;
+  }
+  set states(value: $.List<JobState>) {
+    $.utils.copyFrom(value, $.utils.getPointer(0, this));
+  }
+  get client(): string {
+    return $.utils.getText(1, this);
+  }
+  set client(value: string) {
+    $.utils.setText(1, value, this);
+  }
+  /**
+* that runs it: no queued job fits
+*
+*/
+  get worker(): string {
+    return $.utils.getText(2, this);
+  }
+  set worker(value: string) {
+    $.utils.setText(2, value, this);
+  }
+  get hint(): string {
+    return $.utils.getText(3, this);
+  }
+  set hint(value: string) {
+    $.utils.setText(3, value, this);
+  }
+  toString(): string { return "LiveFilter_" + super.toString(); }
+}
+export class LiveJob extends $.Struct {
+  static readonly _capnp = {
+    displayName: "LiveJob",
+    id: "cd15d069fa92df37",
+    size: new $.ObjectSize(40, 4),
+  };
+  get job(): bigint {
+    return $.utils.getUint64(0, this);
+  }
+  set job(value: bigint) {
+    $.utils.setUint64(0, value, this);
+  }
+  get client(): string {
+    return $.utils.getText(0, this);
+  }
+  set client(value: string) {
+    $.utils.setText(0, value, this);
+  }
+  get attached(): boolean {
+    return $.utils.getBit(64, this);
+  }
+  set attached(value: boolean) {
+    $.utils.setBit(64, value, this);
+  }
+  get name(): string {
+    return $.utils.getText(1, this);
+  }
+  set name(value: string) {
+    $.utils.setText(1, value, this);
+  }
+  get hint(): string {
+    return $.utils.getText(2, this);
+  }
+  set hint(value: string) {
+    $.utils.setText(2, value, this);
+  }
+  get urgent(): boolean {
+    return $.utils.getBit(65, this);
+  }
+  set urgent(value: boolean) {
+    $.utils.setBit(65, value, this);
+  }
+  get state(): JobState {
+    return $.utils.getUint16(10, this) as JobState;
+  }
+  set state(value: JobState) {
+    $.utils.setUint16(10, value, this);
+  }
+  /**
+* Of a running one:
+*
+*/
+  get submitted(): number {
+    return $.utils.getFloat64(16, this);
+  }
+  set submitted(value: number) {
+    $.utils.setFloat64(16, value, this);
+  }
+  get attempt(): number {
+    return $.utils.getUint32(12, this);
+  }
+  set attempt(value: number) {
+    $.utils.setUint32(12, value, this);
+  }
+  get worker(): string {
+    return $.utils.getText(3, this);
+  }
+  set worker(value: string) {
+    $.utils.setText(3, value, this);
+  }
+  get started(): number {
+    return $.utils.getFloat64(24, this);
+  }
+  set started(value: number) {
+    $.utils.setFloat64(24, value, this);
+  }
+  /**
+* something of its log came by, for its client or the scheduler; 0: not yet
+*
+*/
+  get lastOutput(): number {
+    return $.utils.getFloat64(32, this);
+  }
+  set lastOutput(value: number) {
+    $.utils.setFloat64(32, value, this);
+  }
+  get outOfTouch(): boolean {
+    return $.utils.getBit(66, this);
+  }
+  set outOfTouch(value: boolean) {
+    $.utils.setBit(66, value, this);
+  }
+  toString(): string { return "LiveJob_" + super.toString(); }
+}
 Explanation._Obstacles = $.CompositeList(Obstacle);
 PoolState._Workers = $.CompositeList(WorkerState);
 PoolState._Clients = $.CompositeList(ClientState);
@@ -3416,3 +3822,5 @@ PoolState._Obstacles = $.CompositeList(Obstacle);
 JobRecord._Attempts = $.CompositeList(AttemptRecord);
 JobRecords_List$Results._Jobs = $.CompositeList(JobRecord);
 JobRecords_Usage$Results._Clients = $.CompositeList(ClientUsage);
+LiveJobs_List$Results._Jobs = $.CompositeList(LiveJob);
+LiveJobs_Cancel$Results._Jobs = $.CompositeList(LiveJob);

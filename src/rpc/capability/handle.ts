@@ -141,12 +141,15 @@ export function takeHook(capability: Capability): Hook {
 }
 
 /**
- * A question that can be asked at any later time: does anybody still refer to what this capability leads to? It holds no reference
- * itself, so it may outlive the capability.
+ * A question that can be asked at any later time: does anybody still refer to what this capability leads to? Then it gives one more
+ * reference, for the caller; else null. It holds none itself, so it may outlive the capability.
  */
-export function referenceCheck(capability: Capability): () => boolean {
+export function weakReference(capability: Capability): () => Capability | null {
   const hook = borrowHook(capability);
-  return () => shortest(hook).isReferenced;
+  return () => {
+    const end = shortest(hook);
+    return end.isReferenced ? hold(end.addRef()) : null;
+  };
 }
 
 /** The hook of a capability that is only used. Not counted. */

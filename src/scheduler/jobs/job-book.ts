@@ -91,6 +91,11 @@ export class JobBook {
     return this.ledger.attempts.on(worker);
   }
 
+  /** The attempts that go on, in the order in which workers were offered them. */
+  openAttempts(): readonly Readonly<AttemptRecord>[] {
+    return this.ledger.attempts.all();
+  }
+
   /** The jobs that have to succeed before this one is queued. */
   waitsFor(id: number): number[] {
     return this.ledger.dependencies.unmetOf(id);

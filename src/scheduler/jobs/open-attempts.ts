@@ -23,6 +23,11 @@ export class OpenAttempts {
     return open?.attempt === attempt ? open : undefined;
   }
 
+  /** All, in the order in which workers were offered them. */
+  all(): AttemptRecord[] {
+    return [...this.byJob.values()];
+  }
+
   /** Those of a worker, in the order in which it was offered them. */
   on(worker: string): AttemptRecord[] {
     return [...(this.byWorker.get(worker) ?? [])];

@@ -8,32 +8,14 @@
 import { DEFAULT_OPTIONS, newJob } from "../jobs/submission.js";
 import type { AttemptRecord, JobCause, JobRecord, JobState } from "../jobs/types.js";
 import type { JobRecords } from "../state/job-records.js";
-import type { QueuedJob } from "./queued-job.js";
+import type { AttachedRun } from "./attached-run.js";
+import { outcomeOf } from "./job-lines.js";
 
 /** How long a job runs until it is written down, in ms: up to twice that. */
 const SOON_MS = 5000;
 
 /** Characters of a reason. */
 const MAX_REASON = 1000;
-
-export interface AttachedStart {
-  readonly job: QueuedJob;
-  readonly client: string;
-  readonly pool: string;
-  readonly urgent: boolean;
-  readonly worker: string;
-  /** See `AttemptRecord`. */
-  readonly cached: boolean;
-}
-
-/** A job that runs. */
-export class AttachedRun {
-  readonly started = Date.now() / 1000;
-  /** When it has been written down. */
-  rows: { readonly job: JobRecord; readonly attempt: AttemptRecord } | undefined;
-
-  constructor(readonly of: AttachedStart) {}
-}
 
 export class AttachedHistory {
   private readonly running = new Set<AttachedRun>();
@@ -44,22 +26,16 @@ export class AttachedHistory {
     this.timer = setInterval(() => this.writeRunning(SOON_MS), SOON_MS).unref();
   }
 
-  /** The number of a job that was submitted just now. */
-  nextId(): number {
-    return this.records.nextId();
-  }
-
   /** A worker has taken the job. */
-  started(of: AttachedStart): AttachedRun {
-    const run = new AttachedRun(of);
+  started(run: AttachedRun): void {
     this.running.add(run);
-    return run;
   }
 
   /** @param error why it failed; null if it succeeded */
   ended(run: AttachedRun, output: string, error: { kind: string; message: string } | null): void {
     if (!this.running.delete(run) || this.isStopped) return;
-    const [state, cause] = endOf(run.of.job, error);
+    const cause = outcomeOf(run.of.job, error);
+    const state = cause === "succeeded" || cause === "cancelled" ? cause : "failed";
     const reason = error?.message.slice(0, MAX_REASON) ?? "";
     this.write(run, state, cause, reason, output);
   }
@@ -139,9 +115,3 @@ function rowsOf({ of, started }: AttachedRun): NonNullable<AttachedRun["rows"]> 
 }
 
 const NOTHING = new Uint8Array(0);
-
-function endOf(job: QueuedJob, error: { kind: string } | null): [JobState, JobCause] {
-  if (error === null) return ["succeeded", "succeeded"];
-  if (job.cancelled) return ["cancelled", "cancelled"];
-  return ["failed", error.kind === "disconnected" ? "lost" : "failed"];
-}

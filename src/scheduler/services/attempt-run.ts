@@ -56,6 +56,8 @@ export interface RunOptions {
 
 export class AttemptRun {
   private isDetached = false;
+  /** When something of its log came, in seconds since the Unix epoch; null: not since it is followed. */
+  lastOutput: number | null = null;
 
   constructor(private readonly options: RunOptions) {}
 
@@ -158,6 +160,7 @@ export class AttemptRun {
         const { data } = await Job.log(run, log.length);
         if (data.length === 0 || !this.isCurrent) return log;
         log.append(data);
+        this.lastOutput = Date.now() / 1000;
         if (log.tailSize > TAIL_BYTES) await this.keep(() => spool.write());
       }
     } catch (error) {

@@ -13,15 +13,38 @@ const CANCELLED = new RpcError("failed", "Ticket cancelled");
 const RELEASED = new RpcError("failed", "Ticket released (cancelled)");
 const REMOVED = new RpcError("failed", "Ticket cancelled: the client was removed");
 
+/** What the tickets of one pool have in common. */
+export interface TicketOffice {
+  readonly deferredWork: DeferredWork;
+  /** A queued job was taken back. */
+  onCancelled(ticket: Ticket<QueuedJob>, reason: RpcError): void;
+}
+
 export class ClientTicket implements TicketApi.TicketService, DeferredTask {
   constructor(
     private readonly ticket: Ticket<QueuedJob>,
     private readonly account: TicketAccount,
-    private readonly deferredWork: DeferredWork,
+    private readonly office: TicketOffice,
     /** Those of the client in this pool, from now on with this one, until nobody holds it any more. */
     private readonly siblings: Set<ClientTicket>,
   ) {
     siblings.add(this);
+  }
+
+  get client(): string {
+    return this.ticket.client.id;
+  }
+
+  get urgent(): boolean {
+    return this.ticket.urgent;
+  }
+
+  get isQueued(): boolean {
+    return this.ticket.queued;
+  }
+
+  get queuedJob(): QueuedJob {
+    return this.ticket.job;
   }
 
   job(): Capability {
@@ -29,11 +52,8 @@ export class ClientTicket implements TicketApi.TicketService, DeferredTask {
   }
 
   async cancel(): Promise<void> {
+    if (this.takeBack(CANCELLED)) return;
     const { job } = this.ticket;
-    if (this.ticket.cancel()) {
-      job.break(CANCELLED);
-      return;
-    }
     job.cancelled = true;
     using running = job.reference();
     await Job.cancel(running);
@@ -41,10 +61,9 @@ export class ClientTicket implements TicketApi.TicketService, DeferredTask {
 
   /** The client was removed. A job that it has running goes on, or is told to stop; it is not waited for. */
   revoke(cancelRunning: boolean): void {
-    const { job } = this.ticket;
-    if (this.ticket.cancel()) {
-      job.break(REMOVED);
-    } else if (cancelRunning) {
+    if (this.takeBack(REMOVED)) return;
+    if (cancelRunning) {
+      const { job } = this.ticket;
       job.cancelled = true;
       using running = job.reference();
       // It may have ended, also with its worker.
@@ -52,20 +71,33 @@ export class ClientTicket implements TicketApi.TicketService, DeferredTask {
     }
   }
 
+  /** The job is not wanted, if it is queued. `reason`: a sentence. */
+  withdraw(reason: string): void {
+    const why = reason.replace(/^Cancelled (?=by )|^/, (told) => (told === "" ? ": " : " "));
+    this.takeBack(new RpcError("failed", `Ticket cancelled${why.replace(/\.$/, "")}`));
+  }
+
   place(): TicketApi.QueuePlace | null {
     return this.ticket.place();
   }
 
   release(): void {
-    this.deferredWork.add(this);
+    this.office.deferredWork.add(this);
   }
 
   /** What is left to do when nobody holds it any more. */
   do(): void {
-    const { job } = this.ticket;
-    if (this.ticket.cancel()) job.break(RELEASED);
-    job.releaseReference();
+    this.takeBack(RELEASED);
+    this.ticket.job.releaseReference();
     this.account.leave();
     this.siblings.delete(this);
+  }
+
+  /** False if it is not queued (any more). */
+  private takeBack(reason: RpcError): boolean {
+    if (!this.ticket.cancel()) return false;
+    this.ticket.job.break(reason);
+    this.office.onCancelled(this.ticket, reason);
+    return true;
   }
 }

@@ -23,11 +23,14 @@ import type { PoolWorker } from "../pool/pool-worker.js";
 import type { Ticket as PoolTicket } from "../pool/ticket.js";
 import type { Clock, JobTraits, PoolStore } from "../pool/types.js";
 import type { WriteQueue } from "../state/write-queue.js";
+import type { AttachedRun } from "./attached-run.js";
 import type { QueueAccount, TicketAccount } from "./client-limits.js";
-import { ClientTicket } from "./client-ticket.js";
+import { ClientTicket, type TicketOffice } from "./client-ticket.js";
 import type { DurableJobs } from "./durable-jobs.js";
 import { explanation } from "./explanation.js";
+import type { JobLines } from "./job-lines.js";
 import { jobObstacle } from "./job-obstacle.js";
+import { LiveJobs } from "./live-jobs.js";
 import { jobTraits, type PoolJob } from "./pool-job.js";
 import { poolState } from "./pool-state.js";
 import { QueuedJob } from "./queued-job.js";
@@ -49,6 +52,8 @@ export interface ClusterPoolOptions {
   readonly events: PoolEvents;
   readonly liveness: LivenessOptions;
   readonly log: Logger;
+  /** Is told of each job that has ended. */
+  readonly lines?: JobLines | undefined;
   /** Undefined where there are no durable jobs. */
   readonly durable?: DurableJobs | undefined;
   /** Undefined: by fixed estimates. */
@@ -72,6 +77,11 @@ const NAME_LENGTH = 1024;
 export class ClusterPool {
   readonly pool: Pool<PoolJob>;
   private readonly traits: JobTraits<PoolJob>;
+  /** The attached jobs that run. */
+  readonly runs = new Set<AttachedRun>();
+  /** Its jobs that have not ended. */
+  readonly live: LiveJobs;
+  private readonly office: TicketOffice;
   private readonly sessions = new Map<string, WorkerSession>();
   /** Those that are held, by client. */
   private readonly tickets = new Map<string, Set<ClientTicket>>();
@@ -80,10 +90,17 @@ export class ClusterPool {
   private readonly watched = new WeakSet<Connection>();
 
   constructor(private readonly options: ClusterPoolOptions) {
-    const { name, clock, learned = FIXED_ESTIMATES, store, log } = options;
+    const { name, clock, deferredWork, durable, learned = FIXED_ESTIMATES } = options;
+    const { lines, log, store } = options;
     this.traits = jobTraits(learned);
     const { traits } = this;
     this.pool = new Pool({ name, clock, store, traits, later: setImmediate, log });
+    this.live = new LiveJobs(this, durable);
+    this.office = {
+      deferredWork,
+      onCancelled: ({ client, job }, { message }) =>
+        lines?.attachedCancelled(job, client.id, name, message),
+    };
   }
 
   /** By which it learns how long jobs take; undefined if it does not. */
@@ -107,9 +124,9 @@ export class ClusterPool {
 
   /** Queues a job and returns its `Ticket`, owned by the caller. Throws an `RpcError` (overloaded) over a limit. */
   submit({ client, descr, urgent, queueAccount, ticketAccount }: Submitting): Capability {
-    const { clock, deferredWork, durable, log } = this.options;
+    const { clock, durable, log } = this.options;
     log.info(`Received new job request from ${quoted(client)} (urgent=${urgent})`);
-    const job = new QueuedJob(descr, queueAccount, clock(), durable?.history?.nextId());
+    const job = new QueuedJob(descr, queueAccount, clock(), durable?.records.nextId());
     try {
       ticketAccount.enter();
     } catch (error) {
@@ -121,7 +138,14 @@ export class ClusterPool {
     const ticket = this.pool.client(client).submit(job, { urgent }) as PoolTicket<QueuedJob>;
     const siblings = this.tickets.get(client) ?? new Set();
     this.tickets.set(client, siblings);
-    return Ticket.local(new ClientTicket(ticket, ticketAccount, deferredWork, siblings));
+    return Ticket.local(new ClientTicket(ticket, ticketAccount, this.office, siblings));
+  }
+
+  /** The tickets that are held, of one client or of all. */
+  heldTickets(client: string | undefined): Iterable<ReadonlySet<ClientTicket>> {
+    if (client === undefined) return [...this.tickets.values()];
+    const own = this.tickets.get(client);
+    return own ? [own] : [];
   }
 
   /**
@@ -211,7 +235,7 @@ export class ClusterPool {
     registering: Registration.Registering,
     connection: Connection | undefined,
   ): Promise<WorkerSession> {
-    const { clock, durable, events, log } = this.options;
+    const { clock, durable, events, lines, log } = this.options;
     const { name, capacity, worker } = registering;
     let poolWorker: PoolWorker<PoolJob>;
     try {
@@ -226,10 +250,21 @@ export class ClusterPool {
       poolWorker,
       registering,
       connection,
-      durable: durable && { jobs: durable, pool: this.name },
+      pool: this.name,
+      durable,
       onStarted: (job) => events.started(this.name, Math.max(0, clock() - job.submitted)),
       onFinished: (outcome) => events.finished(this.name, outcome),
-      onTook: (experience) => this.learned?.learn(experience),
+      onAttached: (run) => {
+        this.runs.add(run);
+        durable?.history?.started(run);
+      },
+      onDetached: (run, output, error) => {
+        this.runs.delete(run);
+        const experience = run.experience(error);
+        if (experience) this.learned?.learn(experience);
+        lines?.attachedEnded(run, error);
+        durable?.history?.ended(run, output, error);
+      },
       onEnded: () => {
         this.sessions.delete(name);
         log.info(`Worker ${quoted(name)} disconnected`);

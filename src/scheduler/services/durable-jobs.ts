@@ -32,6 +32,7 @@ import { ActiveJobs } from "./active-jobs.js";
 import { AttachedHistory } from "./attached-history.js";
 import type { AttemptRun } from "./attempt-run.js";
 import type { DurableSettings } from "./durable-settings.js";
+import type { JobLines } from "./job-lines.js";
 import { JobRevisions } from "./job-revisions.js";
 import { JobTimer } from "./job-timer.js";
 import type { PoolJob } from "./pool-job.js";
@@ -56,6 +57,8 @@ export interface DurableJobsOptions {
   readonly key: Uint8Array;
   readonly settings: DurableSettings;
   readonly log: Logger;
+  /** Is told of each job that has ended. */
+  readonly lines?: JobLines | undefined;
   onCommit?(seconds: number, records: number): void;
 }
 
@@ -85,6 +88,8 @@ export class DurableJobs {
   private readonly runs = new Set<AttemptRun>();
   /** Pools that jobs on file are for, and that there are none of. */
   private readonly homeless = new Set<string>();
+  /** The attempt that has ended last. */
+  private lastEnded: AttemptRecord | undefined;
 
   private constructor(
     private readonly options: DurableJobsOptions,
@@ -229,7 +234,7 @@ export class DurableJobs {
         run.stop();
       },
       isWanted: ({ client }) => this.cluster.isClient(client),
-      ended: (job) => this.active.leave(job),
+      ended: (job) => this.jobEnded(job),
     };
   }
 
@@ -244,6 +249,18 @@ export class DurableJobs {
         : client.restore(job, job.start, { urgent });
     this.tickets.set(job.id, ticket);
     return ticket.start;
+  }
+
+  private jobEnded(job: JobRecord): void {
+    this.active.leave(job);
+    const { lastEnded: last } = this;
+    const isItsLast = last?.job === job.id && last.attempt === job.attempts;
+    this.options.lines?.durableEnded(job, isItsLast ? last : undefined);
+  }
+
+  /** When something of a running job's log came, in seconds since the Unix epoch; null if none did since it is followed. */
+  lastOutput(job: number): number | null {
+    return this.current.get(job)?.lastOutput ?? null;
   }
 
   /** Of a queued job of a pool that there is. */
@@ -267,6 +284,7 @@ export class DurableJobs {
     this.revisions.changed(attempt.job);
     const { ended, outcome, started } = attempt;
     if (outcome === null || ended === null) return;
+    this.lastEnded = attempt;
     if (started !== null && OWN_ENDS.includes(outcome)) {
       const learned = this.cluster.pools.get(job.pool)?.learned;
       learned?.learn({ ...job, cached: attempt.cached, seconds: ended - started });

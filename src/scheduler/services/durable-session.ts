@@ -20,7 +20,7 @@ export interface DurableSessionOptions {
 }
 
 /** What a worker is given. */
-interface Offered {
+export interface Offered {
   readonly descr: DetachedPointer;
   readonly assignment: DurableQueue.DurableAssignment;
 }

@@ -9,6 +9,7 @@ import type { PageQuery } from "../state/jobs-messages.js";
 import type { ClientLimits } from "./client-limits.js";
 import type { DurableJobs } from "./durable-jobs.js";
 import { lookUp } from "./durable-submissions.js";
+import type { LiveJobs } from "./live-jobs.js";
 import { logPage } from "./log-reader.js";
 import { statesShownAs, viewOf } from "./record-view.js";
 
@@ -30,6 +31,8 @@ export class JobDesk implements Api.JobRecordsService {
     private readonly jobs: DurableJobs,
     private readonly limits: ClientLimits,
     private readonly client: string | null,
+    /** Where attached jobs may be. */
+    private readonly pools: ReadonlyMap<string, { readonly live: LiveJobs }>,
   ) {}
 
   async list(filter: Api.JobFilter, cursor: string, limit: number): Promise<Api.JobPage> {
@@ -83,9 +86,15 @@ export class JobDesk implements Api.JobRecordsService {
 
   async cancelJob(id: number, reason: string): Promise<void> {
     const { book, records } = this.jobs;
-    await this.find(id);
     const who = this.client === null ? "an administrator" : "its client";
-    book.cancel(id, reason === "" ? `Cancelled by ${who}.` : reason);
+    const why = reason === "" ? `Cancelled by ${who}.` : reason;
+    if (!book.job(id)) {
+      for (const { live } of this.pools.values()) {
+        if (await live.cancelAttached(id, this.client, why)) return;
+      }
+    }
+    await this.find(id);
+    book.cancel(id, why);
     await records.synced();
   }
 

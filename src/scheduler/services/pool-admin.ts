@@ -1,7 +1,7 @@
 /**
  * What administrators can do with a pool.
  */
-import { type PoolAdmin, type PoolMonitor, Worker } from "../../api/index.js";
+import { type LiveJobs, type PoolAdmin, type PoolMonitor, Worker } from "../../api/index.js";
 import { deferred, Slices, unlessAborted } from "../../async/index.js";
 import type { Logger } from "../../console/index.js";
 import { DEFAULT_LIMITS, RpcError } from "../../rpc/index.js";
@@ -135,6 +135,18 @@ export class ClusterPoolAdmin implements PoolAdmin.PoolAdminService {
       case "job":
         return pool.explainJob(subject.job) ?? this.noJob(subject.job);
     }
+  }
+
+  liveJobs(filter: LiveJobs.LiveFilter, limit: number, signal: AbortSignal) {
+    return this.options.pool.live.list(filter, limit, signal);
+  }
+
+  async cancelLiveJobs(filter: LiveJobs.LiveFilter, reason: string, limit: number) {
+    const { log, pool } = this.options;
+    const why = reason === "" ? "Cancelled by an administrator." : reason;
+    const cancelled = await pool.live.cancel(filter, why, limit);
+    log.info(`An administrator cancels ${cancelled.total} jobs in ${quoted(pool.name)}`);
+    return cancelled;
   }
 
   private noJob(job: number): never {

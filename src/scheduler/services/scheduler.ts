@@ -29,6 +29,7 @@ import { ClusterPool, type PoolEvents } from "./cluster-pool.js";
 import type { DurableJobs } from "./durable-jobs.js";
 import { removeDurableJobs } from "./durable-removal.js";
 import { JobDesk } from "./job-desk.js";
+import type { JobLines } from "./job-lines.js";
 import { MemoryRelease } from "./memory-release.js";
 import { ClusterPoolAdmin } from "./pool-admin.js";
 import { submissionService } from "./submissions.js";
@@ -45,6 +46,8 @@ export interface SchedulerOptions {
   readonly liveness: LivenessOptions;
   readonly events: PoolEvents;
   readonly log: Logger;
+  /** Is told of each job that has ended; so should `durable` be. */
+  readonly lines?: JobLines | undefined;
   /** Undefined: there are no durable jobs. Whoever opened them starts them with `pools`, and closes them. */
   readonly durable?: DurableJobs | undefined;
   /** How long jobs are thought to take; see `pool/estimates.ts`. Default: fixed. */
@@ -79,6 +82,7 @@ export class Scheduler {
         events,
         liveness,
         log,
+        lines: options.lines,
         durable: options.durable,
         learned: options.estimates === "learned" ? new LearnedEstimates() : undefined,
       });
@@ -135,7 +139,7 @@ export class Scheduler {
     };
     return Admin.local(
       service,
-      durable && JobRecords.jobRecordsMethods(new JobDesk(durable, clientLimits, null)),
+      durable && JobRecords.jobRecordsMethods(new JobDesk(durable, clientLimits, null, this.pools)),
     );
   }
 

@@ -54,7 +54,7 @@ function durableMethods(
   durable: DurableJobs,
 ): MethodEntry[] {
   const { client } = access;
-  const desk = new JobDesk(durable, clientLimits, client);
+  const desk = new JobDesk(durable, clientLimits, client, pools);
   const check = () => {
     if (access.revoked) throw accessRevoked();
     return desk;

@@ -7,14 +7,14 @@ import {
   type Connection,
   type DetachedPointer,
   RpcError,
-  referenceCheck,
+  weakReference,
 } from "../../rpc/index.js";
 import { INACTIVE } from "../pool/inactive-reasons.js";
-import type { Experience } from "../pool/learned-estimates.js";
 import type { PoolWorker } from "../pool/pool-worker.js";
 import type { Ticket } from "../pool/ticket.js";
+import { AttachedRun } from "./attached-run.js";
 import type { DurableJobs } from "./durable-jobs.js";
-import { DurableSession } from "./durable-session.js";
+import { DurableSession, type Offered } from "./durable-session.js";
 import { ABILITY, type DurableRecord, isAttached, type PoolJob } from "./pool-job.js";
 import type { QueuedJob } from "./queued-job.js";
 
@@ -33,13 +33,17 @@ export interface WorkerSessionOptions {
   readonly registering: Registration.Registering;
   /** Undefined for a worker in this process. */
   readonly connection: Connection | undefined;
+  /** The name of its pool. */
+  readonly pool: string;
   /** Undefined where there are no durable jobs. */
-  readonly durable?: { readonly jobs: DurableJobs; readonly pool: string } | undefined;
+  readonly durable?: DurableJobs | undefined;
   /** For the first time, if it is durable. */
   onStarted(job: PoolJob): void;
   onFinished(outcome: Outcome): void;
-  /** An attached job has come to an end of its own. */
-  onTook(experience: Experience): void;
+  /** An attached job has started. */
+  onAttached(run: AttachedRun): void;
+  /** It has ended. `error`: why it failed; null if it succeeded. */
+  onDetached(run: AttachedRun, output: string, error: RpcError | null): void;
   onEnded(): void;
 }
 
@@ -55,9 +59,9 @@ export class WorkerSession {
   constructor(private readonly options: WorkerSessionOptions) {
     this.poolWorker = options.poolWorker;
     this.workerCapability = options.registering.worker;
-    const { durable, onFinished } = options;
-    this.durable =
-      durable && new DurableSession({ ...durable, poolWorker: this.poolWorker, onFinished });
+    const { durable: jobs, onFinished, pool } = options;
+    const { poolWorker } = this;
+    this.durable = jobs && new DurableSession({ jobs, pool, poolWorker, onFinished });
     this.queue = Queue.local(
       {
         pop: async (job, signal) => (await this.pop(job, signal, false)).descr,
@@ -148,8 +152,11 @@ export class WorkerSession {
     signal: AbortSignal,
     resumes: boolean,
   ): DurableQueue.Popped | Promise<DurableQueue.Popped> {
-    const { job } = ticket;
-    if (isAttached(job)) return { descr: this.start(job, ticket, run), assignment: null };
+    const { client, job } = ticket;
+    if (isAttached(job)) {
+      const owner = { client: client.id, number: job.id };
+      return { descr: this.start(job, ticket, run), owner, assignment: null };
+    }
     return this.offer(job, run, signal, { resumes, cached: ticket.cached });
   }
 
@@ -160,7 +167,7 @@ export class WorkerSession {
     how: { readonly resumes: boolean; readonly cached: boolean },
   ): Promise<DurableQueue.Popped> {
     const { durable } = this;
-    let offered: DurableQueue.Popped | null;
+    let offered: Offered | null;
     try {
       offered = await durable!.offer(job, run, how, signal);
     } catch (error) {
@@ -174,7 +181,7 @@ export class WorkerSession {
       return this.pop(run, signal, how.resumes);
     }
     if (job.attempts === 1) this.options.onStarted(job);
-    return offered;
+    return { ...offered, owner: { client: job.client, number: job.id } };
   }
 
   /** Takes `run`. It is watched without a reference to it, as it has to end when its client gives it up. */
@@ -183,38 +190,26 @@ export class WorkerSession {
     { cached, client, urgent }: Ticket<PoolJob>,
     run: Capability,
   ): DetachedPointer {
-    const began = performance.now();
+    const { name: worker, options } = this;
+    const { onAttached, onDetached, onStarted, pool } = options;
     using watched = run.dup();
-    const isHeld = referenceCheck(watched);
-    const descr = job.start(run);
-    this.options.onStarted(job);
-    const { durable } = this.options;
-    const history = durable?.jobs.history;
-    const onRecord = history?.started({
-      job,
-      client: client.id,
-      pool: durable!.pool,
-      urgent,
-      worker: this.name,
-      cached,
-    });
-    const took = (): void => {
-      if (job.cancelled) return;
-      const seconds = (performance.now() - began) / 1000;
-      this.options.onTook({ client: client.id, hint: job.hint, cached, seconds });
-    };
+    const attached = new AttachedRun(
+      { job, client: client.id, pool, urgent, worker, cached },
+      weakReference(watched),
+    );
+    const descr = job.start(Job.logWatched(run, () => attached.logged()));
+    onStarted(job);
+    onAttached(attached);
     Job.result(watched).then(
       (output) => {
         this.finished("ok");
-        took();
-        if (onRecord) history!.ended(onRecord, output, null);
+        onDetached(attached, output, null);
       },
       (error) => {
         this.finished(error.kind === "disconnected" ? "disconnected" : "failed");
         // When its client has gone away, the worker has stopped it for that.
-        job.cancelled ||= !isHeld();
-        if (error.kind === "failed") took();
-        if (onRecord) history!.ended(onRecord, "", error);
+        job.cancelled ||= !attached.isHeld;
+        onDetached(attached, "", error);
       },
     );
     return descr;

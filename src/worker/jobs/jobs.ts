@@ -6,6 +6,7 @@ import { cacheHintOf, type DurableQueue, readJobDescr } from "../../api/index.js
 import { alarm, Condition, stopwatch } from "../../async/index.js";
 import { logger } from "../../console/index.js";
 import { type DetachedPointer, RpcError } from "../../rpc/index.js";
+import { quoted } from "../../text/index.js";
 import { type Builders, build } from "../build.js";
 import { type Capacity, type WeightRule, weigh } from "../capacity.js";
 import { JobTimedOut } from "../failure.js";
@@ -69,7 +70,7 @@ export class Jobs {
   }
 
   /** Runs an offered job, and returns at once. Takes `popped.descr`. */
-  start(job: Job, { assignment, descr }: DurableQueue.Popped): void {
+  start(job: Job, { assignment, descr, owner }: DurableQueue.Popped): void {
     let attempt: DurableAttempt | undefined;
     try {
       attempt = assignment ? this.#attempts.assign(job, assignment) : undefined;
@@ -79,7 +80,8 @@ export class Jobs {
       return;
     }
     this.#jobs.add(job);
-    const weight = this.#takeCapacity(descr);
+    const of = factsOf(owner, assignment, cacheHintOf(descr));
+    const weight = this.#takeCapacity(descr, of);
     const elapsed = stopwatch();
     const stopClock = this.#limitTime(job, assignment?.timeout ?? 0);
     const { builders, capacity, metrics, name } = this.options;
@@ -91,8 +93,9 @@ export class Jobs {
     void running.then((ending) => {
       stopClock();
       descr.release();
-      report(attempt ? `Job ${attempt.label}` : "Job", ending);
-      log.info(`Build duration: ${elapsed().toFixed(6)}s`);
+      const facts = { ...of, outcome: ending.cause, duration: elapsed() };
+      report(attempt ? `Job ${attempt.label}` : "Job", ending, facts);
+      log.info(`Build duration: ${elapsed().toFixed(6)}s${suffix(of)}`, facts);
       metrics.jobEnded(countedAs(ending), elapsed());
       if (attempt) metrics.durableEnded.inc({ cause: ending.cause });
       capacity.giveBack(weight);
@@ -111,13 +114,13 @@ export class Jobs {
   }
 
   /** The units that the job takes. */
-  #takeCapacity(descr: DetachedPointer): number {
+  #takeCapacity(descr: DetachedPointer, of: JobFacts): number {
     const { capacity, metrics, weights = [] } = this.options;
     const hint = cacheHintOf(descr);
     const weight = weigh(weights, hint);
     capacity.take(weight);
-    log.info(`Cache_hint ${hint}`);
-    log.info(`Job weight ${weight}`);
+    log.info(`Cache_hint ${hint}`, { ...of });
+    log.info(`Job weight ${weight}${suffix(of)}`, { ...of, weight });
     metrics.jobsAccepted.inc();
     return weight;
   }
@@ -132,10 +135,43 @@ export class Jobs {
   }
 }
 
-function report(label: string, { cause, exception, reason }: Ending): void {
-  if (cause === "succeeded") log.info(`${label} succeeded`);
-  else if (cause === "cancelled") log.info(`${label} cancelled`);
-  else if (cause === "evicted") log.info(`${label} given back`);
-  else if (exception === null) log.info(`${label} failed: ${reason}`);
-  else log.warn(`Build failed: ${exception}`);
+/** Whose job it is, in the fields of the lines about it. What the scheduler does not tell is null. */
+interface JobFacts {
+  readonly job: number | null;
+  readonly attempt: number | null;
+  readonly client: string | null;
+  readonly hint: string | null;
+}
+
+function factsOf(
+  owner: DurableQueue.JobOwner | null,
+  assignment: DurableQueue.DurableAssignment | null,
+  hint: string,
+): JobFacts {
+  return {
+    job: assignment?.job ?? (owner?.number || null),
+    attempt: assignment?.attempt ?? null,
+    client: owner?.client ?? null,
+    hint: hint === "" ? null : hint,
+  };
+}
+
+/** ` (job 17 of "alice")`, as far as it is known. Behind the line, which may be looked for as it was. */
+function suffix({ client, job }: JobFacts): string {
+  const words = [
+    ...(job === null ? [] : [`job ${job}`]),
+    ...(client === null ? [] : [`of ${quoted(client)}`]),
+  ];
+  return words.length === 0 ? "" : ` (${words.join(" ")})`;
+}
+
+function report(label: string, { cause, exception, reason }: Ending, of: JobFacts): void {
+  const fields = { ...of };
+  // The label has the number of a durable job.
+  const whose = suffix(of.attempt === null ? of : { ...of, job: null });
+  if (cause === "succeeded") log.info(`${label} succeeded${whose}`, fields);
+  else if (cause === "cancelled") log.info(`${label} cancelled${whose}`, fields);
+  else if (cause === "evicted") log.info(`${label} given back${whose}`, fields);
+  else if (exception === null) log.info(`${label} failed: ${reason}${whose}`, fields);
+  else log.warn(`Build failed: ${exception}${whose}`, fields);
 }
