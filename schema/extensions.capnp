@@ -20,6 +20,7 @@ struct QueuePlace {
   }
   ahead @3 :UInt32;        # jobs that would be taken before it; an estimate when jobs of that queue were cancelled
   length @4 :UInt32;       # jobs in that queue, itself included
+  lacking @5 :List(Text);  # of the abilities that it needs: those that no connected worker has; empty: one has all
 }
 
 interface PoolMonitor {
@@ -69,6 +70,7 @@ struct Obstacle {
   seconds @9 :Float64;
   job @10 :UInt64;
   jobs @11 :UInt32;
+  needs @12 :List(Text);
 
   enum Kind {
     unknown @0;            # none of these; a later version's
@@ -86,7 +88,8 @@ struct Obstacle {
     pause @11;             # its next attempt is due in so many `seconds`
     running @12;           # it runs on this `worker`
     outOfTouch @13;        # it runs on this `worker` as far as is known, which is out of touch
-    unable @14;            # so many connected `workers` cannot hand over files, which it is to do
+
+    unable @14;            # so many connected `workers` lack some ability of those that it `needs`
   }
 }
 
@@ -373,4 +376,23 @@ struct LiveJob {
   started @10 :Float64;
   lastOutput @11 :Float64; # something of its log came by, for its client or the scheduler; 0: not yet
   outOfTouch @12 :Bool;
+}
+
+# What workers are able to do. An ability is a word, such as "docker" (builds Dockerfiles) or "obuilder" (builds specs); what a
+# job needs follows from its description. A worker gets only jobs whose needs it meets, unless it has never said anything, as those that
+# know only the contract: then it gets all.
+
+interface AbleQueue {
+  # Of a worker's `Queue`.
+
+  declare @0 (abilities :WorkerAbilities) -> ();
+  # What the worker is able to do from now on. Said before the first request for a job, and when it has changed.
+}
+
+struct WorkerAbilities {
+  able @0 :List(Text);
+  # About its machine, for people; 0 or empty: not known.
+  cpus @1 :Float64;        # that jobs can use
+  memory @2 :UInt64;       # bytes
+  architecture @3 :Text;   # as Go calls it: amd64, arm64, …
 }

@@ -1,7 +1,7 @@
 /**
  * Why something does not run, in words: one sentence's end for each obstacle, that says what to do where something can be done.
  */
-import type { PoolMonitor } from "../api/index.js";
+import { AbleQueue, type PoolMonitor } from "../api/index.js";
 import { quoted, roughDuration } from "../text/index.js";
 
 /** Such as `2 workers run as many jobs as they can (8 of 8)`. May hold names, as they are. */
@@ -41,8 +41,11 @@ export function describeObstacle(obstacle: PoolMonitor.Obstacle): string {
       return `it is with worker ${quoted(obstacle.worker)}`;
     case "outOfTouch":
       return `it is with worker ${quoted(obstacle.worker)}, which is out of touch and is waited for`;
-    case "unable":
-      return `${workers(obstacle.workers, "is", "are")} too old to hand over files, which it is to do (--output)`;
+    case "unable": {
+      const { needs, workers: count } = obstacle;
+      const what = needs.map(AbleQueue.describeAbility).join(" and ");
+      return `${workers(count, "is", "are")} not able to ${what}`;
+    }
     case "unknown":
       return 'for a reason that this "ocluster-admin" does not know; use a newer one';
   }

@@ -2,7 +2,7 @@
  * What `admin.cap` leads to: power over the whole scheduler.
  */
 import { type Capability, type MethodEntry, method, serve } from "../rpc/index.js";
-import { type CallOptions, capabilityOf, done, resultOf } from "./calls.js";
+import { type CallOptions, capabilityOf, done, resultOf, writeTexts } from "./calls.js";
 import { ClientRemoval$Client } from "./generated/extensions.js";
 import { Admin$Client } from "./generated/ocluster.js";
 
@@ -29,8 +29,7 @@ export function local(service: AdminService, extensions: readonly MethodEntry[] 
   return serve("Admin", [
     method(POOLS, (call) => {
       const names = service.pools();
-      const list = call.results()._initNames(names.length);
-      for (const [index, name] of names.entries()) list.set(index, name);
+      writeTexts(call.results()._initNames(names.length), names);
     }),
     method(POOL, (call) => {
       const pool = service.pool(call.params.name);
@@ -46,8 +45,7 @@ export function local(service: AdminService, extensions: readonly MethodEntry[] 
     method(REMOVE, ({ params: { id, cancelRunning } }) => service.removeClient(id, cancelRunning)),
     method(LIST_CLIENTS, (call) => {
       const clients = service.listClients();
-      const list = call.results()._initClients(clients.length);
-      for (const [index, id] of clients.entries()) list.set(index, id);
+      writeTexts(call.results()._initClients(clients.length), clients);
     }),
     ...extensions,
   ]);

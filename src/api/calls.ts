@@ -56,3 +56,11 @@ export function capabilityOf(call: PendingCall<Struct>, index: number): Capabili
   call.cancel(); // The capability holds the call now.
   return capability;
 }
+
+/** Fills a list of texts in that has as many entries. */
+export function writeTexts(
+  list: { set(index: number, text: string): void },
+  texts: readonly string[],
+): void {
+  for (const [index, text] of texts.entries()) list.set(index, text);
+}

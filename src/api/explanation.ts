@@ -1,6 +1,8 @@
 /**
  * Why a job does not run, or a worker is given none: the part of a `PoolMonitor` that says so as data.
  */
+
+import { writeTexts } from "./calls.js";
 import {
   Obstacle_Kind as Kind,
   Subject_Which,
@@ -56,8 +58,8 @@ export type Obstacle =
   | { readonly kind: "running"; readonly worker: string }
   /** It runs on this worker as far as is known, which is out of touch. */
   | { readonly kind: "outOfTouch"; readonly worker: string }
-  /** So many connected workers cannot hand over files, which it is to do. */
-  | { readonly kind: "unable"; readonly workers: number }
+  /** So many connected workers lack some of these abilities, all of which it needs. */
+  | { readonly kind: "unable"; readonly workers: number; readonly needs: readonly string[] }
   /** What a later version may add. */
   | { readonly kind: "unknown" };
 
@@ -146,9 +148,16 @@ interface WireObstacles extends Iterable<WireObstacle> {
 
 export function writeObstacles(wire: WireObstacles, obstacles: readonly Obstacle[]): void {
   for (const [index, obstacle] of obstacles.entries()) {
+    const entry = wire.get(index);
     const { kind, ...fields } = obstacle;
-    const job = obstacle.kind === "after" && { job: BigInt(obstacle.job) };
-    Object.assign(wire.get(index), { ...fields, ...job }).kind = KINDS[kind];
+    entry.kind = KINDS[kind];
+    if (obstacle.kind === "unable") {
+      entry.workers = obstacle.workers;
+      writeTexts(entry._initNeeds(obstacle.needs.length), obstacle.needs);
+    } else {
+      const job = obstacle.kind === "after" && { job: BigInt(obstacle.job) };
+      Object.assign(entry, { ...fields, ...job });
+    }
   }
 }
 
@@ -188,7 +197,7 @@ function readObstacle(wire: WireObstacle): Obstacle {
     case Kind.OUT_OF_TOUCH:
       return { kind: "outOfTouch", worker };
     case Kind.UNABLE:
-      return { kind: "unable", workers };
+      return { kind: "unable", workers, needs: wire.needs.toArray() };
     default:
       return { kind: "unknown" };
   }

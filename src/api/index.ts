@@ -3,6 +3,7 @@
  * one. Ownership of capabilities is as in the `rpc` module: results are the caller's, arguments only where a comment
  * says "taken". Calls reject with an `RpcError`.
  */
+export * as AbleQueue from "./able-queue.js";
 export * as Admin from "./admin.js";
 export type { CallOptions } from "./calls.js";
 export * as DurableJob from "./durable-job.js";
@@ -19,7 +20,7 @@ export type {
   Secret,
   Source,
 } from "./job-descr.js";
-export { cacheHintBytes, cacheHintOf, readJobDescr } from "./job-descr.js";
+export { cacheHintBytes, cacheHintOf, needsOf, readJobDescr } from "./job-descr.js";
 export * as JobRecords from "./job-records.js";
 export * as LiveJobs from "./live-jobs.js";
 export * as Persistent from "./persistent.js";

@@ -6,7 +6,9 @@
  */
 import type { Pointer } from "capnp-es";
 import { type DetachedPointer, RpcError } from "../rpc/index.js";
+import { ABILITY } from "./able-queue.js";
 import { byteTextLength, getByteText, setByteText } from "./byte-text.js";
+import { writeTexts } from "./calls.js";
 import {
   DockerBuild_Dockerfile_Which,
   JobDescr_Action_Which,
@@ -91,6 +93,27 @@ export function cacheHintOf(pointer: DetachedPointer): string {
   return pointer.as(WireJobDescr).cacheHint;
 }
 
+/**
+ * The abilities without which a worker cannot run the job, of a description that is otherwise not looked into. Of custom jobs
+ * nothing is known. Few sets are ever returned, always as the same lists.
+ */
+export function needsOf(pointer: DetachedPointer): readonly string[] {
+  switch (pointer.as(WireJobDescr).action.which()) {
+    case JobDescr_Action_Which.DOCKER_BUILD:
+      return NEEDS.docker;
+    case JobDescr_Action_Which.OBUILDER:
+      return NEEDS.obuilder;
+    default:
+      return NEEDS.nothing;
+  }
+}
+
+const NEEDS = {
+  docker: [ABILITY.docker],
+  obuilder: [ABILITY.obuilder],
+  nothing: [],
+} as const;
+
 /** Its size, without reading it. */
 export function cacheHintBytes(pointer: DetachedPointer): number {
   return byteTextLength(pointer.as(WireJobDescr), 1);
@@ -115,8 +138,7 @@ export function writeJobDescr(descr: WireJobDescr, job: JobDescr): void {
   descr.cacheHint = cacheHint;
   if (source) {
     descr.repository = source.repository;
-    const commits = descr._initCommits(source.commits.length);
-    for (const [index, commit] of source.commits.entries()) commits.set(index, commit);
+    writeTexts(descr._initCommits(source.commits.length), source.commits);
   }
   const list = descr._initSecrets(secrets.length);
   for (const [index, { id, value }] of secrets.entries()) {
@@ -194,8 +216,7 @@ function writeDocker(build: WireDockerBuild, docker: DockerBuild): void {
   build.pushTarget = push?.target ?? "";
   build.pushUser = push?.auth?.user ?? "";
   build.pushPassword = push?.auth?.password ?? "";
-  const list = build._initBuildArgs(buildArgs.length);
-  for (const [index, arg] of buildArgs.entries()) list.set(index, arg);
+  writeTexts(build._initBuildArgs(buildArgs.length), buildArgs);
   build.squash = squash;
   build.buildkit = buildkit;
   build.includeGit = includeGit;

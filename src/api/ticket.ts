@@ -2,7 +2,7 @@
  * A client's hold on a job that it submitted. Giving it up while the job is queued takes the job back.
  */
 import { type Capability, method, objectType } from "../rpc/index.js";
-import { type CallOptions, capabilityOf, done, resultOf } from "./calls.js";
+import { type CallOptions, capabilityOf, done, resultOf, writeTexts } from "./calls.js";
 import {
   QueuedTicket$Client,
   QueuePlace_Queue_Which,
@@ -21,6 +21,8 @@ export interface QueuePlace {
   readonly ahead: number;
   /** How many jobs are in that queue, itself included. */
   readonly length: number;
+  /** The abilities that it needs and no connected worker has. By default none: some worker can run it, or none is connected. */
+  readonly lacking?: readonly string[] | undefined;
 }
 
 export interface TicketService {
@@ -67,20 +69,24 @@ export function place(ticket: Capability, options?: CallOptions): Promise<QueueP
 
 export function writePlace(wire: WireQueuePlace, place: QueuePlace | null): void {
   if (!place) return;
-  const { ahead, length, worker } = place;
+  const { ahead, lacking = [], length, worker } = place;
   const queue = wire._initQueue();
   if (worker === null) queue.backlog = true;
   else queue.worker = worker;
   wire.ahead = ahead;
   wire.length = length;
+  if (lacking.length > 0) writeTexts(wire._initLacking(lacking.length), lacking);
 }
 
-export function readPlace({ ahead, length, queue }: WireQueuePlace): QueuePlace | null {
+export function readPlace(place: WireQueuePlace): QueuePlace | null {
+  const { ahead, length, queue } = place;
+  const missing = place.lacking.toArray();
+  const lacking = missing.length > 0 ? { lacking: missing } : {};
   switch (queue.which()) {
     case QueuePlace_Queue_Which.BACKLOG:
-      return { worker: null, ahead, length };
+      return { worker: null, ahead, length, ...lacking };
     case QueuePlace_Queue_Which.WORKER:
-      return { worker: queue.worker, ahead, length };
+      return { worker: queue.worker, ahead, length, ...lacking };
     default:
       // Also what a later version may add.
       return null;

@@ -1,7 +1,7 @@
 /**
  * The status line of somebody who waits for a job: what it is doing, and for how long.
  */
-import type { Ticket } from "../api/index.js";
+import { AbleQueue, type Ticket } from "../api/index.js";
 import type { Terminal } from "../console/index.js";
 import { clockDuration, visible } from "../text/index.js";
 
@@ -78,7 +78,12 @@ export class JobStatus {
 }
 
 /** `waiting (position 17 of 120 in linux-x86_64)`; jobs that are put aside for a worker wait `for` it. */
-function describePlace({ ahead, length, worker }: Ticket.QueuePlace, pool: string): string {
+function describePlace(place: Ticket.QueuePlace, pool: string): string {
+  const { ahead, lacking = [], length, worker } = place;
+  if (lacking.length > 0) {
+    const what = lacking.map(AbleQueue.describeAbility).join(" and ");
+    return `waiting: no worker in ${visible(pool)} can ${what}`;
+  }
   const queue = worker === null ? `in ${visible(pool)}` : `for ${visible(worker)}`;
   return `waiting (position ${ahead + 1} of ${length} ${queue})`;
 }

@@ -14,4 +14,4 @@ export {
 } from "./image-name.js";
 export { type EngineMessage, engineMessages, progressText } from "./messages.js";
 export { OperatorLogins, type RegistryAuth } from "./registry-auth.js";
-export { connectEngine, postForStream, type StreamRequest } from "./requests.js";
+export { connectEngine, isEngineThere, postForStream, type StreamRequest } from "./requests.js";

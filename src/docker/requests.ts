@@ -12,6 +12,17 @@ export function connectEngine(): Docker {
   return new Docker();
 }
 
+/** Whether the engine answers, within `patience` ms. */
+export async function isEngineThere(docker: Docker, patience: number): Promise<boolean> {
+  const ping = docker.ping as (options: object) => Promise<unknown>;
+  try {
+    await ping.call(docker, { abortSignal: AbortSignal.timeout(patience) });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** A request whose answer is a stream. */
 export interface StreamRequest {
   readonly path: string;

@@ -30,6 +30,7 @@ export {
   StoreError,
 } from "./errors.js";
 export { type HealthcheckOptions, healthcheck } from "./healthcheck.js";
+export { platformArchitecture } from "./image/oci-layout.js";
 export { type BuilderOptions, openBuilder } from "./open-builder.js";
 export { hasRoom, type PruneUntilOptions, pruneUntil, type Room } from "./prune.js";
 export type { Limits } from "./sandboxes/oci-config.js";

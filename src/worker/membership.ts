@@ -3,7 +3,7 @@
  *
  * Its states:
  *
- * - *connecting* ⇄ *registered*: tells of the durable jobs that it still has, then asks for jobs. When the connection is
+ * - *connecting* ⇄ *registered*: tells what it is able to do and of the durable jobs that it still has, then asks for jobs. When the connection is
  *   lost, attached jobs are cancelled, as their lifeline is; durable ones go on.
  * - *draining*: takes no job any more, those that run may finish. A connection is kept, and made, for as long as one does,
  *   so that the scheduler learns how it ended.
@@ -14,6 +14,7 @@ import { Backoff, sleep } from "../async/index.js";
 import { describeOnSignal, logger } from "../console/index.js";
 import { rpcMetrics } from "../console/metrics.js";
 import { type Capability, readCapFile, Vat, watchLiveness } from "../rpc/index.js";
+import type { Abilities } from "./abilities.js";
 import { adviceOn } from "./advice.js";
 import type { Capacity } from "./capacity.js";
 import type { Jobs } from "./jobs/jobs.js";
@@ -35,6 +36,8 @@ export interface MembershipOptions {
   readonly name: string;
   readonly capacity: Capacity;
   readonly gates: readonly Gate[];
+  /** Undefined: nothing is said of them, and the worker gets any job. */
+  readonly abilities: Abilities | undefined;
   readonly jobs: Jobs;
   readonly metrics: WorkerMetrics;
   /** Makes a `Worker`, by which the scheduler reaches this one. */
@@ -107,7 +110,7 @@ export class Membership {
 
   /** One connection, until the worker has drained. Rejects when it is lost, or the worker is refused. */
   async #session(onRegistered: () => void): Promise<void> {
-    const { capacity, connect, draining, gates, jobs, name, worker } = this.#options;
+    const { abilities, capacity, connect, draining, gates, jobs, name, worker } = this.#options;
     const ref = readCapFile(connect);
     const connection = await this.#vat.connect(ref);
     const stopWatching = watchLiveness(connection, LIVENESS);
@@ -119,12 +122,14 @@ export class Membership {
     });
     registration.release();
     const lost = new AbortController();
+    const over = new AbortController();
     const unsubscribe = queue.onBroken((error) => lost.abort(error));
     try {
       await queue.whenResolved();
       this.#isRegistered = true;
       onRegistered();
       this.#options.onRegistered();
+      await abilities?.declare(queue, over.signal);
       await jobs.attempts.resume(queue);
       await takeJobs(
         queue,
@@ -141,6 +146,7 @@ export class Membership {
       );
       await this.#lastWords(lost.signal);
     } finally {
+      over.abort();
       unsubscribe();
       this.#isRegistered = false;
       stopWatching();

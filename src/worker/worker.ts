@@ -15,6 +15,7 @@ import { logger } from "../console/index.js";
 import { connectEngine } from "../docker/index.js";
 import { readCapFile } from "../rpc/index.js";
 import { lockState } from "../system/state-lock.js";
+import { Abilities } from "./abilities.js";
 import type { Builders, CustomHandler } from "./build.js";
 import { Capacity, type WeightRule } from "./capacity.js";
 import { Contexts } from "./context/contexts.js";
@@ -64,6 +65,8 @@ export interface WorkerOptions {
   readonly additionalMetrics?: ReadonlyMap<string, URL>;
   /** How to update when asked to. Default: just restart. */
   readonly updater?: Updater | undefined;
+  /** Tell the scheduler what this worker is able to do, so that it gets no other jobs. Default: true. */
+  readonly declares?: boolean;
   /** Take one job, then drain. */
   readonly once?: boolean;
   /** When to connect again. Default: as `Backoff` does, about every 10 to 30 s. */
@@ -149,7 +152,7 @@ export class Worker {
   }
 
   async #work(): Promise<void> {
-    const { backoff, connect, name, once, onRegistered } = this.#options;
+    const { backoff, connect, declares = true, name, once, onRegistered } = this.#options;
     const [draining, stopping] = [this.#draining.signal, this.#stopping.signal];
     const capacity = this.#capacity;
     const builders = await this.#openBuilders();
@@ -163,6 +166,9 @@ export class Worker {
       name,
       capacity,
       gates: [...this.#diskGates(), ...(specs ? [specs.healthGate] : []), jobs.attempts.gate],
+      abilities: declares
+        ? new Abilities({ docker: this.#docker, specs: specs !== undefined })
+        : undefined,
       jobs,
       metrics: this.metrics,
       worker: () => this.#api(),

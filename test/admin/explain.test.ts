@@ -45,6 +45,11 @@ test.each<[PoolMonitor.Obstacle, string]>([
     { kind: "outOfTouch", worker: "w" },
     'it is with worker "w", which is out of touch and is waited for',
   ],
+  [{ kind: "unable", workers: 1, needs: ["docker"] }, "1 worker is not able to build Dockerfiles"],
+  [
+    { kind: "unable", workers: 2, needs: ["obuilder", "flying"] },
+    '2 workers are not able to build specs and do "flying"',
+  ],
   [{ kind: "unknown" }, 'for a reason that this "ocluster-admin" does not know; use a newer one'],
 ])("%j", (obstacle, text) => {
   expect(describeObstacle(obstacle)).toBe(text);

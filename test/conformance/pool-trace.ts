@@ -16,6 +16,7 @@ interface Job {
   readonly name: string;
   readonly hint: string;
   readonly avoids: readonly string[];
+  readonly needs: readonly string[];
 }
 
 const COSTS = { cached: 2, nonCached: 10 };
@@ -90,6 +91,10 @@ class Driver {
     },
     shutdown: (args) => quietly(() => this.worker(args).shutdown()),
     release: (args) => quietly(() => this.worker(args).release()),
+    learn: (args) => {
+      const worker = this.worker(args);
+      return quietly(() => worker.learn(new Set(args.words())));
+    },
     forget: (args) => [this.pool.forget(args.word("WORKER"))],
     "known-workers": () =>
       this.pool
@@ -157,6 +162,7 @@ class Driver {
         costs: () => COSTS,
         label: ({ name }) => name,
         avoids: ({ avoids }) => avoids,
+        needs: ({ needs }) => needs,
       },
       defer: () => {},
     });
@@ -177,7 +183,8 @@ class Driver {
     const urgent = args.flag("urgent");
     const variable = args.option("as");
     const avoids = args.option("avoid")?.split(",") ?? [];
-    const ticket = client.submit({ name, hint, avoids }, { urgent });
+    const needs = args.option("needs")?.split(",") ?? [];
+    const ticket = client.submit({ name, hint, avoids, needs }, { urgent });
     if (variable !== undefined) this.tickets.set(variable, ticket);
     return [];
   }
@@ -229,6 +236,11 @@ class Arguments {
     const word = this.rest.shift();
     if (word === undefined) throw new TraceError(`${what} is missing`);
     return word;
+  }
+
+  /** All that are left. */
+  words(): string[] {
+    return this.rest.splice(0);
   }
 
   number(what: string): number {

@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { Backlog } from "../../src/scheduler/pool/backlog.js";
 import type { PoolClient } from "../../src/scheduler/pool/client.js";
+import { Demand } from "../../src/scheduler/pool/demand.js";
 import { reverseMerge } from "../../src/scheduler/pool/reverse-merge.js";
 import { Ticket, ticketBefore } from "../../src/scheduler/pool/ticket.js";
 import { testPool } from "./support.js";
@@ -17,11 +18,15 @@ function counted(clientCount: number) {
   });
   const clients = Array.from({ length: clientCount }, () => {
     const queues = [backlog.openQueue(), backlog.openQueue()] as const;
-    return { queueFor: (urgent: boolean) => queues[urgent ? 0 : 1] } as PoolClient<string>;
+    return {
+      queueFor: (urgent: boolean) => queues[urgent ? 0 : 1],
+      placeOf: (each: Ticket<string>) => each.home?.place(each) ?? null,
+    } as unknown as PoolClient<string>;
   });
+  const demand = new Demand<string>([]);
   let sequence = 0;
   const ticket = (client: number, start: number, urgent = false) =>
-    new Ticket(clients[client]!, "job", urgent, start, sequence++);
+    new Ticket(clients[client]!, "job", urgent, start, sequence++, demand);
   return { backlog, counter, ticket };
 }
 

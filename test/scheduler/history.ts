@@ -25,6 +25,8 @@ const WORKERS = ["w1", "w2", "north-east-builder-with-a-long-name", "Z", "über"
 const CLIENTS = ["ann", "ben", "client-with-quite-a-long-name", "Cy"];
 const HINTS = ["", "", "a", "b", "docs", "a-hint-that-is-rather-long-for-a-hint"];
 const RATES = [1, 2, 4, 0.5, 3, 0.75, 100];
+const ABILITIES = [[], ["docker"], ["specs"], ["docker", "specs"]];
+const NEEDS = ["", "docker", "specs", "docker", "specs,docker", "docker,specs", ""];
 const SECONDS = [0, 1, 0.5, 2.25, 7, 130, 1000.5];
 const REASONS = ["worker", "admin-pause", "shutdown"];
 
@@ -38,6 +40,7 @@ const KINDS: readonly (readonly [share: number, operation: string])[] = [
   [10, "shutdown"],
   [40, "release"],
   [15, "forget"],
+  [30, "learn"],
   [10, "known-workers"],
   [10, "remove-client"],
   [40, "set-rate"],
@@ -93,6 +96,9 @@ export function traceOf({ idleness, moves }: History): string {
       case "flush":
         if (worker) note(operation, worker);
         break;
+      case "learn":
+        if (worker) note(operation, worker, ...pick(ABILITIES, b)!);
+        break;
       case "forget":
         note(operation, pick(WORKERS, a)!);
         break;
@@ -117,6 +123,8 @@ export function traceOf({ idleness, moves }: History): string {
         // Not only those that are connected.
         if (c % 3 === 0)
           words.push(`avoid=${WORKERS.slice(b % 3, (b % 3) + 1 + (a % 3)).join(",")}`);
+        const needs = pick(NEEDS, b + c)!;
+        if (needs) words.push(`needs=${needs}`);
         note(operation, ...words, `as=${job}`);
         break;
       }

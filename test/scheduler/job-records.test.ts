@@ -63,6 +63,7 @@ function newJob(change: Partial<JobRecord> = {}): JobRecord {
     row: null,
     batchEnd: null,
     options: { retries: 0, lostRetries: 5, retryDelay: 0, timeout: null, after: [] },
+    needs: [],
     submitted: 1000,
     state: "queued",
     started: null,

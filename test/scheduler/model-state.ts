@@ -6,6 +6,7 @@ export interface Job {
   readonly hint: string;
   readonly urgent: boolean;
   readonly avoids: readonly string[];
+  readonly needs: readonly string[];
   readonly start: number;
   readonly order: number;
   /** Where it is queued; null when it is not. */
@@ -19,6 +20,8 @@ export interface Worker {
   readonly reasons: Set<string>;
   released: boolean;
   running: number;
+  /** Null: everything. */
+  abilities: readonly string[] | null;
 }
 
 export interface Pop {
@@ -32,6 +35,10 @@ export const inOrder = (a: Job, b: Job) =>
   Number(b.urgent) - Number(a.urgent) || a.start - b.start || a.order - b.order;
 
 export const byName = (a: string, b: string) => Buffer.compare(Buffer.from(a), Buffer.from(b));
+
+export function isAble({ abilities }: Worker, { needs }: Job): boolean {
+  return abilities === null || needs.every((need) => abilities.includes(need));
+}
 
 export function isActive(worker: Worker): boolean {
   return worker.reasons.size === 0;

@@ -1,5 +1,5 @@
 /** What the model of the pool shows: the text of `test/golden/pool/README.md`, rule by rule. */
-import { byName, isActive, type Job, type Pop, type Worker } from "./model-state.js";
+import { byName, inOrder, isActive, type Job, type Pop, type Worker } from "./model-state.js";
 
 /** What of the model is shown. */
 interface Shown {
@@ -24,13 +24,14 @@ const REASONS = [
 ] as const;
 
 export function show(pool: Shown): string[] {
+  const isAside = shownAs(pool, "aside").length > 0;
   const disconnected = [...pool.known].filter(([name]) => !pool.worker(name));
   return [
     `capacity: ${whole(pool.workers.reduce((sum, { capacity }) => sum + capacity, 0))}`,
     ...(pool.mode === "backlog"
       ? showJobs(pool, "queue: (backlog) [", "backlog", "]")
       : showLine(pool)),
-    ...(pool.queue("aside").length > 0 ? showJobs(pool, "aside: [", "aside", "]") : []),
+    ...(isAside ? showJobs(pool, "aside: [", "aside", "]") : []),
     "registered:",
     ...[...pool.workers]
       .sort((a, b) => byName(a.name, b.name))
@@ -49,8 +50,7 @@ function showJobs(
   place: "backlog" | "aside" | Worker,
   after: string,
 ): string[] {
-  const jobs = pool
-    .queue(place)
+  const jobs = shownAs(pool, place)
     .reverse()
     .map((job) => {
       const text = `${job.client}:${job.name}@${duration(job.start - pool.now)}`;
@@ -59,6 +59,14 @@ function showJobs(
     });
   const lines = fill(before, jobs, columns(before));
   return [...lines.slice(0, -1), `${lines.at(-1)}${after}`];
+}
+
+/** While workers wait for jobs, those that wait for other workers than these are aside. */
+function shownAs(pool: Shown, place: "backlog" | "aside" | Worker): Job[] {
+  if (pool.mode === "backlog" || typeof place !== "string") return pool.queue(place);
+  return place === "backlog"
+    ? []
+    : [...pool.queue("backlog"), ...pool.queue("aside")].sort(inOrder);
 }
 
 function showLine(pool: Shown): string[] {

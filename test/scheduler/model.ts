@@ -3,7 +3,15 @@
  * It follows the rules of `test/golden/pool/README.md` one by one and is told everything as a trace is:
  * an operation and its words in, lines out. All names and numbers must be valid.
  */
-import { byName, inOrder, isActive, type Job, type Pop, type Worker } from "./model-state.js";
+import {
+  byName,
+  inOrder,
+  isAble,
+  isActive,
+  type Job,
+  type Pop,
+  type Worker,
+} from "./model-state.js";
 import { show, showCached } from "./model-text.js";
 
 export class ModelPool {
@@ -45,6 +53,9 @@ export class ModelPool {
       case "release":
         this.release(this.worker(first));
         return [];
+      case "learn":
+        this.learn(this.worker(first), words.slice(1));
+        return [];
       case "forget":
         return [this.forget(first)];
       case "known-workers":
@@ -61,8 +72,9 @@ export class ModelPool {
         return [];
       case "submit": {
         const avoids = option("avoid")?.split(",") ?? [];
+        const needs = option("needs")?.split(",") ?? [];
         const urgent = words.includes("urgent");
-        const job = this.submit(first, second, option("hint") ?? "", urgent, avoids);
+        const job = this.submit(first, second, option("hint") ?? "", urgent, avoids, needs);
         const ticket = option("as");
         if (ticket !== undefined) this.tickets.set(ticket, job);
         return [];
@@ -119,7 +131,7 @@ export class ModelPool {
     if (this.worker(name)) return false;
     if (!this.known.has(name)) this.known.set(name, { paused: false });
     const reasons = new Set(this.known.get(name)!.paused ? ["worker", "admin-pause"] : ["worker"]);
-    this.workers.push({ name, capacity, reasons, released: false, running: 0 });
+    this.workers.push({ name, capacity, reasons, released: false, running: 0, abilities: null });
     return true;
   }
 
@@ -143,12 +155,23 @@ export class ModelPool {
       if (toBacklog) job.place = job.avoids.length > 0 ? "aside" : "backlog";
       else this.place(job);
     }
-    // Whoever waits only for workers that are gone takes what there is.
+    this.reconsider();
+    this.mark(worker);
+  }
+
+  /** Whoever waits only for workers that are gone takes what there is. */
+  private reconsider(): void {
     for (const job of this.queue("aside")) {
-      if (this.mode === "ready" && this.line.length > 0 && this.avoided(job).length === 0) {
-        this.place(job);
-      }
+      const isAwaited = this.line.some(({ worker }) => isActive(worker) && isAble(worker, job));
+      if (this.mode === "ready" && isAwaited && this.avoided(job).length === 0) this.place(job);
     }
+  }
+
+  private learn(worker: Worker, abilities: readonly string[]): void {
+    worker.abilities = abilities;
+    if (!isActive(worker)) return;
+    for (const job of this.queue(worker)) if (!isAble(worker, job)) this.place(job);
+    this.reconsider();
     this.mark(worker);
   }
 
@@ -215,6 +238,7 @@ export class ModelPool {
     hint: string,
     urgent: boolean,
     avoids: readonly string[],
+    needs: readonly string[],
   ): Job {
     const pending = this.jobs.some((job) => job.place !== null && job.hint === hint);
     const cached = hint !== "" && (pending || this.holders(hint).length > 0);
@@ -222,7 +246,8 @@ export class ModelPool {
     const start = Math.max(this.now, state.nextStart);
     state.nextStart = start + (cached ? 2 : 10) / this.rate(client);
     const order = this.submitted++;
-    const job: Job = { client, name, hint, urgent, avoids, start, order, place: null, cost: 0 };
+    const about = { client, name, hint, urgent, avoids, needs };
+    const job: Job = { ...about, start, order, place: null, cost: 0 };
     this.jobs.push(job);
     this.place(job);
     return job;
@@ -230,53 +255,37 @@ export class ModelPool {
 
   /** Whom a job avoids: nobody, if there is nobody else. */
   private avoided(job: Job): readonly string[] {
-    const others = this.workers.filter(({ name }) => !job.avoids.includes(name));
+    const others = this.workers.filter(
+      (worker) => !job.avoids.includes(worker.name) && isAble(worker, job),
+    );
     return others.some(isActive) ? job.avoids : [];
   }
 
+  /** Where a job waits that avoids no workers, the mode follows from: those that do are aside. */
   private place(job: Job): void {
-    if (job.avoids.length > 0) {
-      this.placeWary(job);
-      return;
-    }
-    for (;;) {
-      if (this.mode === "ready" && this.line.length === 0) this.mode = "backlog";
-      if (this.mode === "backlog") {
-        job.place = "backlog";
-        return;
-      }
-      const preferred = this.preferred(job);
-      if (preferred) {
-        this.assign(job, preferred, 2);
-        return;
-      }
-      const { worker } = this.line.shift()!;
-      if (isActive(worker)) {
-        this.assign(job, worker, 10);
-        this.hold(job.hint, worker.name);
-        return;
-      }
-    }
+    const isWary = job.avoids.length > 0;
+    job.place = isWary ? "aside" : "backlog";
+    if (this.mode === "ready" && this.line.length > 0 && this.give(job)) return;
+    if (!isWary && this.line.length === 0) this.mode = "backlog";
   }
 
-  /** As others, but for the workers that it avoids; and the mode stays what it is. */
-  private placeWary(job: Job): void {
+  /** Gives a job to a worker, while some wait for jobs. */
+  private give(job: Job): boolean {
     const avoided = this.avoided(job);
-    job.place = "aside";
-    if (this.mode === "backlog" || this.line.length === 0) return;
     const preferred = this.preferred(job);
     if (preferred) {
       this.assign(job, preferred, 2);
-      return;
+      return true;
     }
-    const suits = ({ worker }: Pop) => !avoided.includes(worker.name);
+    const suits = ({ worker }: Pop) => !avoided.includes(worker.name) && isAble(worker, job);
     const first = this.line.findIndex((pop) => suits(pop) && isActive(pop.worker));
     const { worker } = this.line[first] ?? {};
     const passed = first < 0 ? this.line.length : first + 1;
     this.line = this.line.filter((pop, i) => i >= passed || !suits(pop));
-    if (!worker) return;
+    if (!worker) return false;
     this.assign(job, worker, 10);
     this.hold(job.hint, worker.name);
+    return true;
   }
 
   private assign(job: Job, worker: Worker, cost: number): void {
@@ -290,7 +299,7 @@ export class ModelPool {
     return this.holders(job.hint)
       .map((name) => this.worker(name))
       .filter((worker) => worker && isActive(worker) && this.work(worker) <= 10)
-      .filter(({ name }) => !this.avoided(job).includes(name))
+      .filter((worker) => !this.avoided(job).includes(worker.name) && isAble(worker, job))
       .sort((a, b) => this.work(a) - this.work(b) || byName(b.name, a.name))[0];
   }
 
@@ -319,9 +328,11 @@ export class ModelPool {
         return;
       }
       const [waiting] = [
-        ...(this.mode === "backlog" ? this.queue("backlog") : []),
+        ...this.queue("backlog"),
         ...this.queue("aside").filter((job) => !this.avoided(job).includes(worker.name)),
-      ].sort(inOrder);
+      ]
+        .filter((job) => isAble(worker, job))
+        .sort(inOrder);
       if (!waiting) {
         this.mode = "ready";
         this.line.push(pop);

@@ -88,7 +88,11 @@ describe("a job whose files are wanted", () => {
       kind: "job",
       job: id,
     });
-    expect(explanation.obstacles).toContainEqual({ kind: "unable", workers: 1 });
+    expect(explanation.obstacles).toContainEqual({
+      kind: "unable",
+      workers: 1,
+      needs: ["obuilder", "outputs"],
+    });
     const job = await (await able("new")).popDurable();
     expect(job.assignment).toMatchObject({ job: id, outputs: ORDER, outputLimit: LIMITS.limit });
     expect((await alice.record(id)).reason).toBe("");

@@ -193,7 +193,7 @@ describe("a job", () => {
         'Invalid commit "master": expected a full hash',
       ],
     ])("is an internal error: %s", async (_what, descr, message) => {
-      await cluster.startWorker({ custom: { test: async () => "" } });
+      await cluster.startWorker({ declares: false, custom: { test: async () => "" } });
       expect(await outcome(cluster.submit(descr))).toEqual({
         log: expect.stringContaining(
           `Building on w1\nUncaught exception: Failure(${JSON.stringify(message)})\n`,

@@ -130,7 +130,7 @@ export class QueuePlace_Queue extends $.Struct {
   static readonly _capnp = {
     displayName: "queue",
     id: "bf96856a32e6d58a",
-    size: new $.ObjectSize(16, 1),
+    size: new $.ObjectSize(16, 2),
   };
   get _isNone(): boolean {
     return $.utils.getUint16(0, this) === 0;
@@ -168,7 +168,7 @@ export class QueuePlace extends $.Struct {
   static readonly _capnp = {
     displayName: "QueuePlace",
     id: "f68e0cea0e0f7cb4",
-    size: new $.ObjectSize(16, 1),
+    size: new $.ObjectSize(16, 2),
   };
   get queue(): QueuePlace_Queue {
     return $.utils.getAs(QueuePlace_Queue, this);
@@ -195,6 +195,28 @@ export class QueuePlace extends $.Struct {
   }
   set length(value: number) {
     $.utils.setUint32(8, value, this);
+  }
+  _adoptLacking(value: $.Orphan<$.List<string>>): void {
+    $.utils.adopt(value, $.utils.getPointer(1, this));
+  }
+  _disownLacking(): $.Orphan<$.List<string>> {
+    return $.utils.disown(this.lacking);
+  }
+  /**
+* of the abilities that it needs: those that no connected worker has; empty: one has all
+*
+*/
+  get lacking(): $.List<string> {
+    return $.utils.getList(1, $.TextList, this);
+  }
+  _hasLacking(): boolean {
+    return !$.utils.isNull($.utils.getPointer(1, this));
+  }
+  _initLacking(length: number): $.List<string> {
+    return $.utils.initList(1, $.TextList, length, this);
+  }
+  set lacking(value: $.List<string>) {
+    $.utils.copyFrom(value, $.utils.getPointer(1, this));
   }
   toString(): string { return "QueuePlace_" + super.toString(); }
 }
@@ -661,7 +683,7 @@ export const Obstacle_Kind = {
 */
   OUT_OF_TOUCH: 13,
   /**
-* so many connected `workers` cannot hand over files, which it is to do
+* so many connected `workers` lack some ability of those that it `needs`
 *
 */
   UNABLE: 14
@@ -672,7 +694,7 @@ export class Obstacle extends $.Struct {
   static readonly _capnp = {
     displayName: "Obstacle",
     id: "cc864a63062aa3c4",
-    size: new $.ObjectSize(40, 1),
+    size: new $.ObjectSize(40, 2),
   };
   /**
 * Each kind says which of the other fields it sets.
@@ -753,6 +775,24 @@ export class Obstacle extends $.Struct {
   }
   set jobs(value: number) {
     $.utils.setUint32(20, value, this);
+  }
+  _adoptNeeds(value: $.Orphan<$.List<string>>): void {
+    $.utils.adopt(value, $.utils.getPointer(1, this));
+  }
+  _disownNeeds(): $.Orphan<$.List<string>> {
+    return $.utils.disown(this.needs);
+  }
+  get needs(): $.List<string> {
+    return $.utils.getList(1, $.TextList, this);
+  }
+  _hasNeeds(): boolean {
+    return !$.utils.isNull($.utils.getPointer(1, this));
+  }
+  _initNeeds(length: number): $.List<string> {
+    return $.utils.initList(1, $.TextList, length, this);
+  }
+  set needs(value: $.List<string>) {
+    $.utils.copyFrom(value, $.utils.getPointer(1, this));
   }
   toString(): string { return "Obstacle_" + super.toString(); }
 }
@@ -3814,6 +3854,173 @@ export class LiveJob extends $.Struct {
     $.utils.setBit(66, value, this);
   }
   toString(): string { return "LiveJob_" + super.toString(); }
+}
+export class AbleQueue_Declare$Params extends $.Struct {
+  static readonly _capnp = {
+    displayName: "declare$Params",
+    id: "c403287d6e6d22bd",
+    size: new $.ObjectSize(0, 1),
+  };
+  _adoptAbilities(value: $.Orphan<WorkerAbilities>): void {
+    $.utils.adopt(value, $.utils.getPointer(0, this));
+  }
+  _disownAbilities(): $.Orphan<WorkerAbilities> {
+    return $.utils.disown(this.abilities);
+  }
+  get abilities(): WorkerAbilities {
+    return $.utils.getStruct(0, WorkerAbilities, this);
+  }
+  _hasAbilities(): boolean {
+    return !$.utils.isNull($.utils.getPointer(0, this));
+  }
+  _initAbilities(): WorkerAbilities {
+    return $.utils.initStructAt(0, WorkerAbilities, this);
+  }
+  set abilities(value: WorkerAbilities) {
+    $.utils.copyFrom(value, $.utils.getPointer(0, this));
+  }
+  toString(): string { return "AbleQueue_Declare$Params_" + super.toString(); }
+}
+export class AbleQueue_Declare$Results extends $.Struct {
+  static readonly _capnp = {
+    displayName: "declare$Results",
+    id: "9b5ab10b43ee7043",
+    size: new $.ObjectSize(0, 0),
+  };
+  toString(): string { return "AbleQueue_Declare$Results_" + super.toString(); }
+}
+export class AbleQueue_Declare$Results$Promise {
+  pipeline: $.Pipeline<any, any, AbleQueue_Declare$Results>;
+  constructor(pipeline: $.Pipeline<any, any, AbleQueue_Declare$Results>) {
+    this.pipeline = pipeline;
+  }
+  async promise(): Promise<AbleQueue_Declare$Results> {
+    return await this.pipeline.struct();
+  }
+}
+export class AbleQueue$Client {
+  client: $.Client;
+  static readonly interfaceId: bigint = 0xd3af7867ede75458n;
+  constructor(client: $.Client) {
+    this.client = client;
+  }
+  static readonly methods: [
+    $.Method<AbleQueue_Declare$Params, AbleQueue_Declare$Results>
+  ] = [
+    {
+      ParamsClass: AbleQueue_Declare$Params,
+      ResultsClass: AbleQueue_Declare$Results,
+      interfaceId: AbleQueue$Client.interfaceId,
+      methodId: 0,
+      interfaceName: "schema/extensions.capnp:AbleQueue",
+      methodName: "declare"
+    }
+  ];
+  /**
+* What the worker is able to do from now on. Said before the first request for a job, and when it has changed.
+*
+*/
+  declare(paramsFunc?: (params: AbleQueue_Declare$Params) => void): AbleQueue_Declare$Results$Promise {
+    const answer = this.client.call({
+      method: AbleQueue$Client.methods[0],
+      ...(paramsFunc && { paramsFunc })
+    });
+    const pipeline = new $.Pipeline(AbleQueue_Declare$Results, answer);
+    return new AbleQueue_Declare$Results$Promise(pipeline);
+  }
+}
+$.Registry.register(AbleQueue$Client.interfaceId, AbleQueue$Client);
+export interface AbleQueue$Server$Target {
+  declare(params: AbleQueue_Declare$Params, results: AbleQueue_Declare$Results): Promise<void>;
+}
+export class AbleQueue$Server extends $.Server {
+  readonly target: AbleQueue$Server$Target;
+  constructor(target: AbleQueue$Server$Target) {
+    super(target, [
+      {
+        ...AbleQueue$Client.methods[0],
+        impl: target.declare
+      }
+    ]);
+    this.target = target;
+  }
+  client(): AbleQueue$Client {
+    return new AbleQueue$Client(this);
+  }
+}
+/**
+* Of a worker's `Queue`.
+*
+*/
+export class AbleQueue extends $.Interface {
+  static readonly Client = AbleQueue$Client;
+  static readonly Server = AbleQueue$Server;
+  static readonly _capnp = {
+    displayName: "AbleQueue",
+    id: "d3af7867ede75458",
+    size: new $.ObjectSize(0, 0),
+  };
+  toString(): string { return "AbleQueue_" + super.toString(); }
+}
+export class WorkerAbilities extends $.Struct {
+  static readonly _capnp = {
+    displayName: "WorkerAbilities",
+    id: "fd821f7278bf3849",
+    size: new $.ObjectSize(16, 2),
+  };
+  _adoptAble(value: $.Orphan<$.List<string>>): void {
+    $.utils.adopt(value, $.utils.getPointer(0, this));
+  }
+  _disownAble(): $.Orphan<$.List<string>> {
+    return $.utils.disown(this.able);
+  }
+  /**
+* About its machine, for people; 0 or empty: not known.
+*
+*/
+  get able(): $.List<string> {
+    return $.utils.getList(0, $.TextList, this);
+  }
+  _hasAble(): boolean {
+    return !$.utils.isNull($.utils.getPointer(0, this));
+  }
+  _initAble(length: number): $.List<string> {
+    return $.utils.initList(0, $.TextList, length, this);
+  }
+  set able(value: $.List<string>) {
+    $.utils.copyFrom(value, $.utils.getPointer(0, this));
+  }
+  /**
+* that jobs can use
+*
+*/
+  get cpus(): number {
+    return $.utils.getFloat64(0, this);
+  }
+  set cpus(value: number) {
+    $.utils.setFloat64(0, value, this);
+  }
+  /**
+* bytes
+*
+*/
+  get memory(): bigint {
+    return $.utils.getUint64(8, this);
+  }
+  set memory(value: bigint) {
+    $.utils.setUint64(8, value, this);
+  }
+  /**
+* as Go calls it: amd64, arm64, …
+*
+*/
+  get architecture(): string {
+    return $.utils.getText(1, this);
+  }
+  set architecture(value: string) {
+    $.utils.setText(1, value, this);
+  }
+  toString(): string { return "WorkerAbilities_" + super.toString(); }
 }
 Explanation._Obstacles = $.CompositeList(Obstacle);
 PoolState._Workers = $.CompositeList(WorkerState);

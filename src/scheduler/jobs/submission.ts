@@ -95,6 +95,9 @@ function isCount(x: number): boolean {
 /** What a job avoids that has met no trouble; shared. */
 export const NO_WORKERS: readonly string[] = Object.freeze([]);
 
+/** What a job needs that any worker can run. */
+const NOTHING: readonly string[] = Object.freeze([]);
+
 /** The record of a new job, in state `waiting`. */
 export function newJob(
   id: number,
@@ -102,7 +105,15 @@ export function newJob(
   options: JobOptions,
   now: number,
 ): JobRecord {
-  const { client, pool, urgent = false, hint = "", name = "", key = "" } = submission;
+  const {
+    client,
+    pool,
+    urgent = false,
+    hint = "",
+    needs = NOTHING,
+    name = "",
+    key = "",
+  } = submission;
   return {
     id,
     kind: "durable",
@@ -115,6 +126,7 @@ export function newJob(
     batch: null,
     row: null,
     options,
+    needs,
     submitted: now,
     state: "waiting",
     batchEnd: null,

@@ -95,6 +95,8 @@ export interface JobRecord {
   /** Which of the batch's rows it is, from 0; null outside of batches. */
   readonly row: number | null;
   readonly options: JobOptions;
+  /** The abilities that it needs of a worker. */
+  readonly needs: readonly string[];
   readonly submitted: number;
 
   state: JobState;
@@ -211,6 +213,7 @@ export interface Submission {
   readonly description: Uint8Array;
   readonly urgent?: boolean;
   readonly hint?: string;
+  readonly needs?: readonly string[];
   readonly name?: string;
   readonly key?: string;
   readonly options?: Partial<JobOptions>;

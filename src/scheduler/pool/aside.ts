@@ -1,24 +1,15 @@
 /**
- * The jobs that are set aside: they should not go to certain workers, as it went wrong there, and others are to get them; or
- * not all workers can do what they need. They are grouped by both, so that a pop looks at one job of each group, however many
- * there are.
+ * The jobs that are set aside: they should not go to certain workers, as it went wrong there, and others are to get them.
+ * They are grouped by the workers that they avoid and by what they need, so that a pop looks at one job of each group, however many there are.
  */
 
 import { IndexedHeap, type Slotted } from "./heap.js";
 import { type Home, type Place, type Ticket, ticketBefore } from "./ticket.js";
 
-/** Which workers a job is for. */
-export interface Wants {
-  /** The workers that it avoids, by name. */
-  readonly avoids: readonly string[];
-  /** What its worker must be able to do, as a set of bits. */
-  readonly needs: number;
-}
-
-/** Some tickets that want the same; at least one. */
+/** Some tickets that avoid the same workers and need the same; at least one. */
 interface Group<J> extends Slotted {
   readonly key: string;
-  readonly wants: Wants;
+  readonly avoids: readonly string[];
   readonly tickets: IndexedHeap<Ticket<J>>;
 }
 
@@ -31,7 +22,8 @@ export class Aside<J> implements Home<J> {
   private count = 0;
   private urgentTickets = 0;
 
-  constructor(private readonly wants: (job: J) => Wants) {}
+  /** @param avoids the workers that a job avoids, by name */
+  constructor(private readonly avoids: (job: J) => readonly string[]) {}
 
   get size(): number {
     return this.count;
@@ -43,13 +35,13 @@ export class Aside<J> implements Home<J> {
   }
 
   add(ticket: Ticket<J>): void {
-    const wants = this.wants(ticket.job);
-    const key = keyOf(wants);
+    const names = this.avoids(ticket.job);
+    const key = keyOf(ticket, names);
     let group = this.groups.get(key);
     if (group === undefined) {
       const tickets = new IndexedHeap<Ticket<J>>(ticketBefore);
       tickets.push(ticket);
-      group = { key, wants, tickets, slot: 0 };
+      group = { key, avoids: names, tickets, slot: 0 };
       this.groups.set(key, group);
       this.order.push(group);
     } else {
@@ -62,7 +54,7 @@ export class Aside<J> implements Home<J> {
   }
 
   remove(ticket: Ticket<J>): void {
-    const group = this.groups.get(keyOf(this.wants(ticket.job)))!;
+    const group = this.groups.get(keyOf(ticket, this.avoids(ticket.job)))!;
     if (group.tickets.size === 1) {
       this.order.remove(group);
       this.groups.delete(group.key);
@@ -75,9 +67,11 @@ export class Aside<J> implements Home<J> {
     if (ticket.urgent) this.urgentTickets--;
   }
 
-  /** The first ticket of those that want such workers. */
-  first(suits: (wants: Wants) => boolean): Ticket<J> | undefined {
-    return this.order.firstWhere(({ wants }) => suits(wants))?.tickets.peek();
+  /** The first ticket of those that suit. A group is asked for by its first, and the workers that all of it avoid. */
+  first(suits: (ticket: Ticket<J>, avoids: readonly string[]) => boolean): Ticket<J> | undefined {
+    return this.order
+      .firstWhere(({ avoids, tickets }) => suits(tickets.peek()!, avoids))
+      ?.tickets.peek();
   }
 
   place(ticket: Ticket<J>): Place {
@@ -91,6 +85,6 @@ export class Aside<J> implements Home<J> {
   }
 }
 
-function keyOf({ avoids, needs }: Wants): string {
-  return `${needs} ${JSON.stringify([...avoids].sort())}`;
+function keyOf<J>({ demand }: Ticket<J>, names: readonly string[]): string {
+  return JSON.stringify([[...names].sort(), demand.needs]);
 }

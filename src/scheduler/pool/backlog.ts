@@ -62,7 +62,7 @@ export class Backlog<J> implements Home<J> {
 
   enqueue(ticket: Ticket<J>): void {
     if (ticket.urgent) this.urgentTickets++;
-    const queue = ticket.client.queueFor(ticket.urgent);
+    const queue = ticket.client.queueFor(ticket.urgent, this);
     if (queue.accepts(ticket)) {
       const wasEmpty = queue.first === undefined;
       ticket.home = this;
@@ -91,7 +91,7 @@ export class Backlog<J> implements Home<J> {
 
   /** Takes out a ticket that is in its client's queue. */
   remove(ticket: Ticket<J>): void {
-    const queue = ticket.client.queueFor(ticket.urgent);
+    const queue = ticket.client.queueFor(ticket.urgent, this);
     const wasFirst = queue.first === ticket;
     queue.drop(ticket);
     this.inOrder--;
@@ -103,16 +103,22 @@ export class Backlog<J> implements Home<J> {
   /** The first tickets of each of a client's queues, and its tickets out of order, all of which are looked at. */
   *firstOf(client: PoolClient<J>): Generator<Ticket<J>, void> {
     for (const urgent of [true, false]) {
-      const { first } = client.queueFor(urgent);
+      const { first } = client.queueFor(urgent, this);
       if (first) yield first;
     }
     for (const ticket of this.outOfOrder.toArray()) if (ticket.client === client) yield ticket;
   }
 
   place(ticket: Ticket<J>): Place {
-    let ahead = this.outOfOrder.countBefore(ticket, COUNTED_OUT_OF_ORDER);
-    for (const queue of this.clientQueues.toArray()) ahead += queue.countBefore(ticket);
+    const ahead = this.countBefore(ticket);
     return { worker: null, ahead: Math.min(ahead, this.size - 1), length: this.size };
+  }
+
+  /** How many tickets here come before `ticket`, which may be one of them: an estimate, as for its place. */
+  countBefore(ticket: Ticket<J>): number {
+    let count = this.outOfOrder.countBefore(ticket, COUNTED_OUT_OF_ORDER);
+    for (const queue of this.clientQueues.toArray()) count += queue.countBefore(ticket);
+    return count;
   }
 
   /** Costs a copy of 8 bytes per ticket, which takes a few milliseconds for a million. */

@@ -2,14 +2,21 @@
  * A client of a pool: its share of the workers, and the way its jobs come in.
  */
 
+import type { Backlog } from "./backlog.js";
 import type { ClientQueue } from "./client-queue.js";
 import type { Dispatcher } from "./dispatcher.js";
 import { ClientRemoved, InvalidRate } from "./pool-errors.js";
-import { Ticket } from "./ticket.js";
+import { type Place, Ticket } from "./ticket.js";
 
 export interface SubmitOptions {
   /** Goes before all jobs that are not urgent, of whatever client. */
   readonly urgent?: boolean;
+}
+
+/** Where a client's tickets wait in one backlog. */
+interface Lanes<J> {
+  readonly urgent: ClientQueue<J>;
+  readonly other: ClientQueue<J>;
 }
 
 /**
@@ -22,8 +29,8 @@ export class PoolClient<J> {
   private isRemoved = false;
   private urgentQueued = 0;
   private otherQueued = 0;
-  private readonly urgentLane: ClientQueue<J>;
-  private readonly otherLane: ClientQueue<J>;
+  /** By backlog. */
+  private readonly lanes = new Map<Backlog<J>, Lanes<J>>();
 
   /** To be made by `Pool.client` only. */
   constructor(
@@ -31,8 +38,6 @@ export class PoolClient<J> {
     readonly id: string,
   ) {
     this.nextStartTime = dispatcher.clock();
-    this.urgentLane = dispatcher.backlog.openQueue();
-    this.otherLane = dispatcher.backlog.openQueue();
   }
 
   /** The fair start time that its next job would have, in seconds of the clock, if it is not in the past. */
@@ -83,9 +88,10 @@ export class PoolClient<J> {
     if (this.isRemoved) throw new ClientRemoved(this.id);
     const { counters, traits } = this.dispatcher;
     const { cached, nonCached } = traits.costs(job);
+    const demand = this.dispatcher.demandOf(job);
     const cost = this.dispatcher.expectsCached(traits.hint(job)) ? cached : nonCached;
     this.resumeFrom(start + cost / this.rate);
-    const ticket = new Ticket(this, job, urgent, start, counters.submitted);
+    const ticket = new Ticket(this, job, urgent, start, counters.submitted, demand);
     if (urgent) this.urgentQueued++;
     else this.otherQueued++;
     this.dispatcher.submit(ticket);
@@ -97,9 +103,24 @@ export class PoolClient<J> {
     return this.dispatcher.cancel(ticket);
   }
 
-  /** For the backlog: where its tickets of this urgency wait. */
-  queueFor(urgent: boolean): ClientQueue<J> {
-    return urgent ? this.urgentLane : this.otherLane;
+  /** For a backlog: where its tickets of this urgency wait. */
+  queueFor(urgent: boolean, backlog: Backlog<J>): ClientQueue<J> {
+    let lanes = this.lanes.get(backlog);
+    if (!lanes) {
+      lanes = { urgent: backlog.openQueue(), other: backlog.openQueue() };
+      this.lanes.set(backlog, lanes);
+    }
+    return urgent ? lanes.urgent : lanes.other;
+  }
+
+  /** Where a queued ticket is; see `Ticket.place`. */
+  placeOf(ticket: Ticket<J>): Place | null {
+    return this.dispatcher.placeOf(ticket);
+  }
+
+  /** See `Ticket.lacking`. */
+  lacking({ demand }: Ticket<J>): readonly string[] {
+    return this.dispatcher.demands.lacking(demand);
   }
 
   /** For the dispatcher: the ticket has been handed to a pop, or cancelled. */

@@ -19,8 +19,7 @@
  * The states of pops are told in pop.ts, those of workers in pool-worker.ts.
  *
  * A job that avoids workers may be *aside* in either mode, while pops of just these wait in line: it is for the next pop
- * of any other, as long as there is an active one; else it is like all jobs. So is one that needs what not all workers can do:
- * it waits for one that can, however long that takes.
+ * of any other, as long as there is an active one; else it is like all jobs.
  *
  * A job that is handed to a waiting pop goes through the worker's own queue: the job is put there at once, and the
  * worker's pops are *marked*; at the next settling they start again and find it. In between the job can still be
@@ -28,26 +27,19 @@
  */
 
 import { quoted } from "../../text/index.js";
-import { Aside, type Wants } from "./aside.js";
-import { Backlog } from "./backlog.js";
+import { Aside } from "./aside.js";
 import { Candidates } from "./candidates.js";
+import { type Abilities, type Demand, Demands } from "./demand.js";
 import type { PoolWorker } from "./pool-worker.js";
 import { type Pop, ReadyLine } from "./pop.js";
-import { type Ticket, ticketBefore } from "./ticket.js";
+import { type Place, type Ticket, ticketBefore } from "./ticket.js";
 import type { Clock, JobTraits, PoolLog, PoolStore } from "./types.js";
 
 /** How many jobs one pop may pass on to better workers in one go, where it can be interrupted: some 5 ms of work. */
 const PASSES_IN_ONE_GO = 5000;
 
 const NOBODY: readonly string[] = [];
-
-/** What nearly all jobs want. */
-const WHOEVER: Wants = { avoids: NOBODY, needs: 0 };
-
-/** Whether the worker can do all of `needs`, a set of bits. */
-function isAbleTo({ abilities }: { readonly abilities: number }, needs: number): boolean {
-  return (abilities & needs) === needs;
-}
+const NOTHING: readonly string[] = [];
 
 /** Runs a function soon, but not within this call. */
 export type Defer = (run: () => void) => void;
@@ -74,18 +66,17 @@ export interface PoolCounters {
 
 export class Dispatcher<J> {
   readonly counters: PoolCounters = { submitted: 0, cancelled: 0, accepted: 0, finished: 0 };
-  readonly backlog = new Backlog<J>();
   readonly aside: Aside<J>;
   readonly line = new ReadyLine<J>();
   /** The connected workers by name. */
   readonly workers = new Map<string, PoolWorker<J>>();
+  /** The jobs for whatever worker is able to do them. */
+  readonly demands = new Demands<J>(this.workers);
   readonly clock: Clock;
   readonly store: PoolStore;
   readonly traits: JobTraits<J>;
   readonly log: PoolLog | undefined;
   mode: "backlog" | "ready" = "backlog";
-  /** How many of the workers are active. */
-  activeWorkers = 0;
 
   /** How many queued jobs there are with each hint but the empty one. */
   private readonly pending = new Map<string, number>();
@@ -100,7 +91,7 @@ export class Dispatcher<J> {
     this.clock = clock;
     this.store = store;
     this.traits = traits;
-    this.aside = new Aside((job) => this.wants(job));
+    this.aside = new Aside((job) => this.avoids(job));
     this.defer = defer;
     this.later = later;
     this.log = log;
@@ -109,6 +100,19 @@ export class Dispatcher<J> {
   /** For lines that are not worth making unless they are shown. */
   get details(): PoolLog | undefined {
     return this.log?.debugging ? this.log : undefined;
+  }
+
+  /** What a new job requires of a worker. */
+  demandOf(job: J): Demand<J> {
+    return this.demands.of(this.traits.needs?.(job) ?? NOTHING);
+  }
+
+  /** Where a ticket is; null if it is not queued. */
+  placeOf(ticket: Ticket<J>): Place | null {
+    const { home } = ticket;
+    if (!home) return null;
+    const isInOrder = home !== this.aside && ticket.cost === null;
+    return isInOrder ? this.demands.place(ticket) : home.place(ticket);
   }
 
   /** Lets a new job in. */
@@ -171,6 +175,20 @@ export class Dispatcher<J> {
     this.mark(worker);
   }
 
+  /** For an active worker, which is able to do other things from now on: its jobs that it is not able to do go elsewhere. */
+  refit(worker: PoolWorker<J>, abilities: Abilities): void {
+    this.demands.count(worker, -1);
+    worker.abilities = abilities;
+    this.demands.count(worker, 1);
+    const unfit = worker.queue.toArray().filter(({ demand }) => !demand.isMetBy(worker));
+    for (const ticket of unfit.sort((a, b) => (ticketBefore(a, b) ? -1 : 1))) {
+      worker.queue.remove(ticket);
+      this.place(ticket);
+    }
+    this.reconsider();
+    this.mark(worker);
+  }
+
   /** Finds a job for the pop of an active worker. On the way, jobs that prefer other workers are passed on to them. */
   private serve(pop: Pop<J>): void {
     const { queue } = pop.worker;
@@ -201,66 +219,62 @@ export class Dispatcher<J> {
     return ticket;
   }
 
-  private wants(job: J): Wants {
-    const avoids = this.traits.avoids?.(job) ?? NOBODY;
-    const needs = this.traits.needs?.(job) ?? 0;
-    return avoids.length === 0 && needs === 0 ? WHOEVER : { avoids, needs };
+  private avoids(job: J): readonly string[] {
+    return this.traits.avoids?.(job) ?? NOBODY;
   }
 
   /** The first job of the main queue that the worker may be given. */
   nextFor(worker: PoolWorker<J>): Ticket<J> | undefined {
-    const waiting = this.backlog.peek();
+    const waiting = this.demands.first(worker);
     if (this.aside.size === 0) return waiting;
-    const aside = this.aside.first((wants) => this.maySend(wants, worker));
+    const aside = this.aside.first((ticket, avoids) => this.maySend(ticket, avoids, worker));
     return aside && (!waiting || ticketBefore(aside, waiting)) ? aside : waiting;
   }
 
   /** Whether the worker may be given the job, now that these workers are active. */
-  mayGet(worker: PoolWorker<J>, job: J): boolean {
-    return this.maySend(this.wants(job), worker);
+  mayGet(worker: PoolWorker<J>, ticket: Ticket<J>): boolean {
+    return this.maySend(ticket, this.avoids(ticket.job), worker);
   }
 
-  /** Whether the worker can do what the job needs. */
-  isAble(worker: PoolWorker<J>, job: J): boolean {
-    return isAbleTo(worker, this.wants(job).needs);
+  /** Whether a job that avoids these workers may go to this one: it may if it is able, and there is no other. */
+  private maySend(
+    { demand }: Ticket<J>,
+    avoids: readonly string[],
+    worker: PoolWorker<J>,
+  ): boolean {
+    if (!demand.isMetBy(worker)) return false;
+    return !avoids.includes(worker.name) || !this.hasOther(demand, avoids);
   }
 
-  /** Whether a job that wants these workers may go to this one: one that it avoids may get it if there is no other. */
-  private maySend(wants: Wants, worker: PoolWorker<J>): boolean {
-    if (!isAbleTo(worker, wants.needs)) return false;
-    return !wants.avoids.includes(worker.name) || !this.hasOther(wants);
-  }
-
-  /** Whether a worker is active that is able to do it, and not avoided. */
-  private hasOther({ avoids, needs }: Wants): boolean {
-    if (needs === 0) {
-      let others = this.activeWorkers;
-      for (const name of avoids) if (this.workers.get(name)?.active) others--;
-      return others > 0;
+  /** Whether a worker is active and able that is none of these. */
+  private hasOther(demand: Demand<J>, names: readonly string[]): boolean {
+    let others = demand.active;
+    for (const name of names) {
+      const worker = this.workers.get(name);
+      if (worker?.active && demand.isMetBy(worker)) others--;
     }
-    for (const worker of this.workers.values()) {
-      if (worker.active && isAbleTo(worker, needs) && !avoids.includes(worker.name)) return true;
-    }
-    return false;
+    return others > 0;
   }
 
-  /** Which workers the job may really go to: it avoids none if there are no others. */
-  private chosen(ticket: Ticket<J>): Wants {
-    const wants = this.wants(ticket.job);
-    return wants.avoids.length === 0 || this.hasOther(wants) ? wants : { ...wants, avoids: NOBODY };
+  /** Those that a job really avoids: none if there are no others. */
+  private avoidedBy({ demand, job }: Ticket<J>): readonly string[] {
+    const names = this.avoids(job);
+    return names.length > 0 && this.hasOther(demand, names) ? names : NOBODY;
   }
 
   /** Puts a job where jobs wait for a pop. */
   private keep(ticket: Ticket<J>): void {
     ticket.cached = false;
-    if (this.wants(ticket.job) !== WHOEVER) this.aside.add(ticket);
-    else this.backlog.enqueue(ticket);
+    if (this.avoids(ticket.job).length > 0) this.aside.add(ticket);
+    else ticket.demand.backlog.enqueue(ticket);
   }
 
   /** A worker is gone: jobs aside for which it was the last one go to those that they avoid. */
   private reconsider(): void {
     while (this.mode === "ready" && this.line.size > 0 && this.aside.size > 0) {
-      const ticket = this.aside.first((wants) => !this.hasOther(wants) && this.isAwaited(wants));
+      const ticket = this.aside.first(
+        ({ demand }, avoids) => !this.hasOther(demand, avoids) && this.isAwaited(demand),
+      );
       if (!ticket) return;
       this.aside.remove(ticket);
       this.place(ticket);
@@ -268,10 +282,9 @@ export class Dispatcher<J> {
     }
   }
 
-  /** Whether somebody in line is able to do it. */
-  private isAwaited({ needs }: Wants): boolean {
-    if (needs === 0) return true;
-    for (const { worker } of this.line) if (worker.active && isAbleTo(worker, needs)) return true;
+  /** Whether the pop of an active worker waits in line that is able to do such jobs. */
+  private isAwaited(demand: Demand<J>): boolean {
+    for (const { worker } of this.line) if (worker.active && demand.isMetBy(worker)) return true;
     return false;
   }
 
@@ -279,7 +292,7 @@ export class Dispatcher<J> {
   private place(ticket: Ticket<J>): void {
     if (this.mode === "ready" && this.line.size > 0) {
       if (this.prefer(ticket, new Candidates(this.workers, this.store))) return;
-      const worker = this.firstInLine(this.chosen(ticket));
+      const worker = this.firstInLine(ticket);
       if (worker) {
         const { job } = ticket;
         const { nonCached } = this.traits.costs(job);
@@ -290,15 +303,17 @@ export class Dispatcher<J> {
       }
     }
     this.keep(ticket);
-    if (ticket.home !== this.aside) this.mode = "backlog";
+    // Whoever still waits in line is not able to do it, and others that come may be for them.
+    if (ticket.home !== this.aside && this.line.size === 0) this.mode = "backlog";
     this.details?.debug(`Adding ${this.traits.label(ticket.job)} to the backlog`);
   }
 
-  /** Takes the first pop of an active worker out of the line, with those of inactive ones before it. */
-  private firstInLine({ avoids, needs }: Wants): PoolWorker<J> | null {
+  /** Takes the first pop of an active worker for this job out of the line, with those of inactive ones before it. */
+  private firstInLine(ticket: Ticket<J>): PoolWorker<J> | null {
+    const avoided = this.avoidedBy(ticket);
     for (const pop of this.line) {
       const { worker } = pop;
-      if (avoids.includes(worker.name) || !isAbleTo(worker, needs)) continue;
+      if (avoided.includes(worker.name) || !ticket.demand.isMetBy(worker)) continue;
       this.line.remove(pop);
       if (worker.active) return worker;
     }
@@ -310,7 +325,7 @@ export class Dispatcher<J> {
     const hint = this.traits.hint(ticket.job);
     if (hint === "") return false;
     const { cached, nonCached } = this.traits.costs(ticket.job);
-    const worker = candidates.best(hint, nonCached, this.chosen(ticket));
+    const worker = candidates.best(hint, nonCached, ticket.demand, this.avoidedBy(ticket));
     if (!worker) return false;
     ticket.cached = true;
     this.assign(ticket, worker, cached, "preferred");

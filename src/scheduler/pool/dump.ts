@@ -64,10 +64,10 @@ class Dump<J> {
 
   /** Not there unless there are such jobs. */
   *aside(): Pieces {
-    const { aside } = this.snapshot;
-    if (aside.length === 0) return;
+    const { clientQueues, outOfOrder } = this.snapshot.aside;
+    if (clientQueues.length + outOfOrder.length === 0) return;
     this.heading("aside: [");
-    const tickets = reverseMerge([], aside, ticketBefore);
+    const tickets = reverseMerge(clientQueues, outOfOrder, ticketBefore);
     yield* this.list(tickets, (ticket) => this.job(ticket, null), this.out.position);
     this.out.write("]");
   }

@@ -33,8 +33,8 @@ export type Obstacle =
   | { readonly kind: "share"; readonly seconds: number }
   /** It is in this worker's own queue, which has work for so long: the worker holds its hint, or had waited longest. */
   | { readonly kind: "reserved"; readonly worker: string; readonly seconds: number }
-  /** So many connected workers cannot do what it needs. */
-  | { readonly kind: "unable"; readonly workers: number }
+  /** So many connected workers are not able to do it, as it needs all of this. */
+  | { readonly kind: "unable"; readonly workers: number; readonly needs: readonly string[] }
   /** The worker is not connected, and was left paused by an administrator or not. */
   | { readonly kind: "disconnected"; readonly paused: boolean }
   /** The worker has asked for a job, and none is queued for it. */
@@ -56,9 +56,9 @@ export interface Explanation<J> {
 
 /** Why the job that is next does not run: the first of the backlog, else the first of workers' own queues. */
 export function explainPool<J>(dispatcher: Dispatcher<J>): Explanation<J> {
-  const { aside, backlog, workers } = dispatcher;
+  const { aside, demands, workers } = dispatcher;
   let next = earlier(
-    backlog.peek(),
+    demands.first(),
     aside.first(() => true),
   );
   if (!next) {
@@ -74,7 +74,9 @@ export function explainClient<J>(
 ): Explanation<J> {
   if (!client || client.queued.high + client.queued.low === 0) return NOTHING;
   let next: Ticket<J> | undefined;
-  for (const ticket of dispatcher.backlog.firstOf(client)) next = earlier(next, ticket);
+  for (const backlog of dispatcher.demands.backlogs) {
+    for (const ticket of backlog.firstOf(client)) next = earlier(next, ticket);
+  }
   const queues = Array.from(dispatcher.workers.values(), ({ queue }) => queue);
   for (const tickets of [dispatcher.aside, ...queues]) {
     for (const ticket of tickets.toArray()) {
@@ -113,17 +115,17 @@ export function explainTicket<J>(
   } else if (workers.size === 0) {
     obstacles.push({ kind: "noWorkers", workers: store.knownWorkers().length });
   }
+  const { demand } = job.ticket;
+  const unable = [...workers.values()].filter((worker) => !demand.isMetBy(worker)).length;
+  const isUnable = { kind: "unable", workers: unable, needs: demand.needs } as const;
+  if (unable > 0 && unable === workers.size) return { job, obstacles: [...obstacles, isUnable] };
   if (ahead > 0) {
     obstacles.push({ kind: "behind", ahead });
     if (job.delay > 0) obstacles.push({ kind: "share", seconds: job.delay });
   }
-  const connected = [...workers.values()];
-  const able = connected.filter((worker) => dispatcher.isAble(worker, job.ticket.job));
-  if (able.length < connected.length) {
-    obstacles.push({ kind: "unable", workers: connected.length - able.length });
-  }
-  const suitable = able.filter((worker) => dispatcher.mayGet(worker, job.ticket.job));
+  const suitable = [...workers.values()].filter((w) => dispatcher.mayGet(w, job.ticket));
   obstacles.push(...ofWorkers(reservedFor ? [reservedFor] : suitable));
+  if (unable > 0 && !reservedFor) obstacles.push(isUnable);
   return { job, obstacles };
 }
 

@@ -22,7 +22,7 @@ export interface PoolMetrics {
   readonly workersReady: number;
   /** Connected workers that are not active, for whatever reason. */
   readonly workersPaused: number;
-  /** The backlog, and jobs that wait for other workers than some. */
+  /** The backlogs, and jobs that wait for other workers than some. */
   readonly incoming: ByPriority;
   /** The connected workers' own queues, by name. */
   readonly workerQueues: ReadonlyMap<string, ByPriority>;
@@ -31,7 +31,7 @@ export interface PoolMetrics {
 }
 
 export function measure<J>(
-  { aside, backlog, counters, line, workers }: Dispatcher<J>,
+  { aside, counters, demands, line, workers }: Dispatcher<J>,
   clients: ReadonlyMap<string, PoolClient<J>>,
 ): PoolMetrics {
   let workersCapacity = 0;
@@ -50,8 +50,8 @@ export function measure<J>(
     workersReady: line.size,
     workersPaused,
     incoming: byPriority({
-      size: backlog.size + aside.size,
-      urgent: backlog.urgent + aside.urgent,
+      size: demands.size + aside.size,
+      urgent: demands.urgent + aside.urgent,
     }),
     workerQueues,
     clients: new Map([...clients].map(([id, { queued }]) => [id, queued])),

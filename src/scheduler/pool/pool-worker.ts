@@ -3,6 +3,7 @@
  */
 
 import { quoted } from "../../text/index.js";
+import type { Abilities } from "./demand.js";
 import type { Dispatcher } from "./dispatcher.js";
 import { describeReasons, INACTIVE, type InactiveReason } from "./inactive-reasons.js";
 import { WorkerReleased } from "./pool-errors.js";
@@ -35,8 +36,8 @@ export class PoolWorker<J> {
   readonly pops = new Set<Pop<J>>();
   /** How many jobs it runs. */
   running = 0;
-  /** What it can do that not all workers can, as a set of bits; known before it asks for its first job. */
-  abilities = 0;
+  /** Changed by `learn` only. */
+  abilities: Abilities = null;
   private currentState: WorkerState;
   private readonly listeners = new Set<(running: number) => void>();
 
@@ -50,6 +51,10 @@ export class PoolWorker<J> {
   ) {
     this.currentState = stateFor(reasons);
     this.queue = new WorkerQueue(name);
+  }
+
+  get state(): WorkerState {
+    return this.currentState;
   }
 
   /** The reasons for it to be inactive, as a set of `INACTIVE` bits; empty if it is not. */
@@ -94,10 +99,10 @@ export class PoolWorker<J> {
     if (after === before) return;
     this.currentState = stateFor(after);
     if (before === 0) {
-      this.dispatcher.activeWorkers--;
+      this.dispatcher.demands.count(this, -1);
       this.dispatcher.retire(this);
     } else if (this.active) {
-      this.dispatcher.activeWorkers++;
+      this.dispatcher.demands.count(this, 1);
       this.dispatcher.log?.info(`Activate queue for ${quoted(this.name)}`);
       this.startIdle();
     } else if (active) {
@@ -106,6 +111,12 @@ export class PoolWorker<J> {
           `(now ${describeReasons(after)})`,
       );
     }
+  }
+
+  /** It is able to do just this from now on. Its queued jobs that need more go elsewhere, and its pops look for others. */
+  learn(abilities: ReadonlySet<string>): void {
+    if (this.active) this.dispatcher.refit(this, abilities);
+    else this.abilities = abilities;
   }
 
   /** Gives it no more jobs, as it is about to be restarted. */

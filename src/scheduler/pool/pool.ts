@@ -183,14 +183,6 @@ export class Pool<J> {
     return explainTicket(this.dispatcher, ticket);
   }
 
-  /** Whether a connected worker can do what the job needs. */
-  isAnyAble(job: J): boolean {
-    for (const worker of this.workers.values()) {
-      if (this.dispatcher.isAble(worker, job)) return true;
-    }
-    return this.workers.size === 0;
-  }
-
   /** Counters and gauges, to be read when they are wanted. Costs a little for each connected worker and client. */
   metrics(): PoolMetrics {
     return measure(this.dispatcher, this.clientsById);

@@ -19,8 +19,8 @@ export interface PoolSnapshot<J> {
     | { readonly mode: "backlog"; readonly backlog: BacklogSnapshot<J> }
     /** The workers whose pops wait in line, from the one that came first. */
     | { readonly mode: "ready"; readonly line: readonly string[] };
-  /** The jobs that wait for other workers than some, in no useful order. */
-  readonly aside: readonly Ticket<J>[];
+  /** The jobs that wait for other workers than some, or than those in line. */
+  readonly aside: BacklogSnapshot<J>;
   /** The connected workers, by name. */
   readonly workers: readonly WorkerSnapshot<J>[];
   /** The known workers that are not connected, by name. */
@@ -49,7 +49,7 @@ export interface ClientSnapshot {
 }
 
 export function takeSnapshot<J>(
-  { aside, backlog, clock, line, mode, store, workers }: Dispatcher<J>,
+  { aside, clock, demands, line, mode, store, workers }: Dispatcher<J>,
   clients: ReadonlyMap<string, PoolClient<J>>,
 ): PoolSnapshot<J> {
   // The known workers are sorted, and whoever is connected is known.
@@ -60,6 +60,8 @@ export function takeSnapshot<J>(
     if (worker) connected.push(workerSnapshot(worker));
     else disconnected.push(known);
   }
+  const backlog = together(demands.backlogs.map((one) => one.snapshot()));
+  const outOfOrder = aside.toArray();
   let capacity = 0;
   for (const worker of workers.values()) capacity += worker.capacity;
   return {
@@ -67,14 +69,24 @@ export function takeSnapshot<J>(
     capacity,
     main:
       mode === "backlog"
-        ? { mode, backlog: backlog.snapshot() }
+        ? { mode, backlog }
         : { mode, line: Array.from(line, (pop) => pop.worker.name) },
-    aside: aside.toArray(),
+    aside:
+      mode === "backlog"
+        ? { clientQueues: [], outOfOrder }
+        : together([backlog, { clientQueues: [], outOfOrder }]),
     workers: connected,
     disconnected,
     clients: [...clients.values()]
       .sort((a, b) => compareNames(a.id, b.id))
       .map(({ id, rate, nextStart }) => ({ id, rate, nextStart })),
+  };
+}
+
+function together<J>(parts: readonly BacklogSnapshot<J>[]): BacklogSnapshot<J> {
+  return {
+    clientQueues: parts.flatMap(({ clientQueues }) => clientQueues),
+    outOfOrder: parts.flatMap(({ outOfOrder }) => outOfOrder),
   };
 }
 

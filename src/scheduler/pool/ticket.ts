@@ -3,15 +3,16 @@
  */
 
 import type { PoolClient } from "./client.js";
+import type { Demand } from "./demand.js";
 import type { Slotted } from "./heap.js";
 
 /** Where a ticket is in a queue. */
 export interface Place {
   /** The worker whose own queue it is; null for the backlog. */
   readonly worker: string | null;
-  /** How many tickets of that queue come before it: an estimate when tickets in there were cancelled. */
+  /** How many tickets for the same workers come before it: an estimate when tickets in there were cancelled. */
   readonly ahead: number;
-  /** How many tickets are in that queue, itself included. */
+  /** How many tickets wait there, itself included. */
   readonly length: number;
 }
 
@@ -45,6 +46,8 @@ export class Ticket<J> implements Slotted {
     readonly start: number,
     /** Counts submissions. */
     readonly sequence: number,
+    /** What it requires of a worker. */
+    readonly demand: Demand<J>,
   ) {}
 
   get queued(): boolean {
@@ -53,7 +56,12 @@ export class Ticket<J> implements Slotted {
 
   /** Where it is queued now; null if it is not. It may fall back when others come that are more entitled. */
   place(): Place | null {
-    return this.home?.place(this) ?? null;
+    return this.client.placeOf(this);
+  }
+
+  /** Of the abilities that it needs, those that no connected worker has; none if some worker has all, or none is connected. */
+  lacking(): readonly string[] {
+    return this.client.lacking(this);
   }
 
   /**

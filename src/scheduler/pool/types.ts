@@ -30,8 +30,8 @@ export interface JobTraits<J> {
    * wrong there. By default none.
    */
   avoids?(job: J): readonly string[];
-  /** What a worker must be able to do to get the job, as a set of bits. By default nothing. */
-  needs?(job: J): number;
+  /** The abilities without which a worker is never given the job. Of all jobs together only a few sets. By default none. */
+  needs?(job: J): readonly string[];
 }
 
 /** Told in lines for people what the pool decides: who takes which job is `info`, and how it came to that `debug`. */

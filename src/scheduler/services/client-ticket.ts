@@ -78,7 +78,8 @@ export class ClientTicket implements TicketApi.TicketService, DeferredTask {
   }
 
   place(): TicketApi.QueuePlace | null {
-    return this.ticket.place();
+    const place = this.ticket.place();
+    return place && { ...place, lacking: this.ticket.lacking() };
   }
 
   release(): void {

@@ -6,7 +6,9 @@
  * that had others are waited for; *closed*, when nothing is written any more. A scheduler that is killed instead has lost nothing
  * that it has answered for.
  */
+
 import { join } from "node:path";
+import { AbleQueue } from "../../api/index.js";
 import { Slices } from "../../async/index.js";
 import type { Logger } from "../../console/index.js";
 import { quoted } from "../../text/index.js";
@@ -270,9 +272,11 @@ export class DurableJobs {
 
   /** In words, why a queued job will not run with the workers that there are; undefined if it may. */
   hindrance(job: JobRecord): string | undefined {
-    if (job.state !== "queued" || !job.options.outputs) return undefined;
-    if (this.cluster.pools.get(job.pool)?.pool.isAnyAble(job) !== false) return undefined;
-    return "It waits for a worker that can hand over files: none that is connected can.";
+    if (job.state !== "queued") return undefined;
+    const lacking = this.tickets.get(job.id)?.lacking() ?? [];
+    if (lacking.length === 0) return undefined;
+    const what = lacking.map(AbleQueue.describeAbility).join(" and ");
+    return `It waits for a worker that can ${what}: none that is connected can.`;
   }
 
   /** A worker has taken a job out of its queue. */

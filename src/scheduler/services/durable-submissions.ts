@@ -1,7 +1,7 @@
 /**
  * Durable jobs as a client submits them: from a description to a record on disk, and only then an answer.
  */
-import { cacheHintBytes, cacheHintOf, type DurableSubmission } from "../../api/index.js";
+import { cacheHintBytes, cacheHintOf, type DurableSubmission, needsOf } from "../../api/index.js";
 import { type DetachedPointer, RpcError } from "../../rpc/index.js";
 import type { EndState, JobRecord, Past, Submission } from "../jobs/types.js";
 import { STATES } from "../state/jobs-schema.js";
@@ -63,6 +63,7 @@ function readSubmission(
     key,
     description: bytesOf(descr),
     hint: cacheHintOf(descr),
+    needs: needsOf(descr),
     options: {
       ...{ after, lostRetries, outputs, retries, retryDelay },
       timeout: timeout === 0 ? null : timeout,

@@ -1,10 +1,10 @@
 /**
  * A job from its submission until a worker has it, or until it is clear that none will.
  *
- * Its description is kept as it came: a worker understands it, we only look at the cache hint. What the client gets is a
+ * Its description is kept as it came: a worker understands it, we only look at the cache hint and at its kind. What the client gets is a
  * promise of a `Job`, which becomes the worker's own `Job`: log and result then pass through without being looked at.
  */
-import { cacheHintBytes, cacheHintOf } from "../../api/index.js";
+import { cacheHintBytes, cacheHintOf, needsOf } from "../../api/index.js";
 import {
   type Capability,
   type DetachedPointer,
@@ -15,6 +15,8 @@ import { checkHint, type QueueAccount } from "./client-limits.js";
 
 export class QueuedJob {
   readonly hint: string;
+  /** The abilities that it needs of a worker. */
+  readonly needs: readonly string[];
   /** Its client has told its worker to stop, or has gone away. */
   cancelled = false;
   private readonly promise = new PendingCapability();
@@ -35,6 +37,7 @@ export class QueuedJob {
     try {
       checkHint(cacheHintBytes(descr));
       this.hint = cacheHintOf(descr);
+      this.needs = needsOf(descr);
       account.enter(this.bytes);
       descr.pack();
     } catch (error) {

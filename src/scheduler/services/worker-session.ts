@@ -1,7 +1,7 @@
 /**
  * A worker that is connected, from its registration until it gives its queue up or its connection ends.
  */
-import { DurableQueue, Job, Queue, type Registration } from "../../api/index.js";
+import { AbleQueue, DurableQueue, Job, Queue, type Registration } from "../../api/index.js";
 import {
   type Capability,
   type Connection,
@@ -15,7 +15,7 @@ import type { Ticket } from "../pool/ticket.js";
 import { AttachedRun } from "./attached-run.js";
 import type { DurableJobs } from "./durable-jobs.js";
 import { DurableSession, type Offered } from "./durable-session.js";
-import { ABILITY, type DurableRecord, isAttached, type PoolJob } from "./pool-job.js";
+import { type DurableRecord, isAttached, type PoolJob } from "./pool-job.js";
 import type { QueuedJob } from "./queued-job.js";
 
 /** How a job ended: `disconnected` is one that was lost with its worker. */
@@ -53,12 +53,15 @@ export class WorkerSession {
   private readonly poolWorker: PoolWorker<PoolJob>;
   private readonly workerCapability: Capability;
   private readonly durable: DurableSession | undefined;
+  private declared: AbleQueue.WorkerAbilities | undefined;
+  private handsOver = false;
   private ended = false;
   private waiting = 0;
 
   constructor(private readonly options: WorkerSessionOptions) {
     this.poolWorker = options.poolWorker;
     this.workerCapability = options.registering.worker;
+    this.learn();
     const { durable: jobs, onFinished, pool } = options;
     const { poolWorker } = this;
     this.durable = jobs && new DurableSession({ jobs, pool, poolWorker, onFinished });
@@ -68,7 +71,10 @@ export class WorkerSession {
         setActive: (active) => this.poolWorker.setActive(active, INACTIVE.worker),
         release: () => this.end(),
       },
-      this.durable && DurableQueue.durableQueueMethods(this.durableQueue(this.durable)),
+      [
+        ...AbleQueue.ableQueueMethods({ declare: (abilities) => this.declare(abilities) }),
+        ...(this.durable ? DurableQueue.durableQueueMethods(this.durableQueue(this.durable)) : []),
+      ],
     );
   }
 
@@ -98,12 +104,29 @@ export class WorkerSession {
     this.options.onEnded();
   }
 
+  /** What it has said that it is able to do; undefined: nothing. */
+  get abilities(): AbleQueue.WorkerAbilities | undefined {
+    return this.declared;
+  }
+
+  private learn(): void {
+    const able = new Set(this.declared?.able ?? AbleQueue.CONTRACT);
+    if (this.handsOver) able.add(AbleQueue.ABILITY.outputs);
+    this.poolWorker.learn(able);
+  }
+
+  private declare(abilities: AbleQueue.WorkerAbilities): void {
+    this.declared = abilities;
+    this.learn();
+  }
+
   private durableQueue(durable: DurableSession): DurableQueue.DurableQueueService {
     return {
       resume: (held) => durable.resume(held),
       popDurable: (job, signal) => this.pop(job, signal, true),
       announce: ({ outputs }) => {
-        this.poolWorker.abilities = outputs ? ABILITY.outputs : 0;
+        this.handsOver = outputs;
+        this.learn();
       },
     };
   }

@@ -160,6 +160,8 @@ export const MIGRATIONS: readonly string[] = [
   `,
   // Null: it was not noted.
   "ALTER TABLE attempt ADD COLUMN cached INTEGER",
+  // What it needs, as JSON; empty for nothing, and for those from before.
+  "ALTER TABLE job ADD COLUMN needs TEXT NOT NULL DEFAULT ''",
 ];
 
 /** Values in the order of a table's columns, as they are written. */
@@ -196,6 +198,7 @@ export const JOB_COLUMNS = [
   "avoid",
   "row",
   "batch_end",
+  "needs",
 ] as const;
 
 /** The columns of `attempt`, in the order of `attemptRow`. */
@@ -244,6 +247,7 @@ export interface JobRow {
   readonly avoid: string;
   readonly row: number | null;
   readonly batch_end: number | null;
+  readonly needs: string;
 }
 
 /** A row of `attempt`, as it is read. */
@@ -292,6 +296,7 @@ export function jobRow(job: JobRecord): Row {
     job.avoid.length === 0 ? "" : JSON.stringify(job.avoid),
     job.row,
     job.batchEnd,
+    job.needs.length === 0 ? "" : JSON.stringify(job.needs),
   ];
 }
 
@@ -311,6 +316,7 @@ export function jobOf(row: JobRow): JobRecord {
     row: row.row,
     batchEnd: row.batch_end,
     options: optionsOf(options),
+    needs: needsOf(row.needs),
     submitted: row.submitted,
     state: STATES[state]!,
     started: row.started,
@@ -359,6 +365,19 @@ export function attemptOf(row: AttemptRow): AttemptRecord {
     logSize: log_size,
   };
 }
+
+/** One list for all that need the same: a million queued jobs do. */
+function needsOf(text: string): readonly string[] {
+  let needs = KNOWN_NEEDS.get(text);
+  if (!needs) {
+    needs = text === "" ? [] : (JSON.parse(text) as string[]);
+    KNOWN_NEEDS.set(text, needs);
+  }
+  return needs;
+}
+
+/** There are only a few. */
+const KNOWN_NEEDS = new Map<string, readonly string[]>();
 
 /** One for all: a million queued jobs avoid nobody. */
 const NOBODY: readonly string[] = [];
