@@ -10,6 +10,12 @@ import { Job$Client } from "./generated/ocluster.js";
 
 const [LOG, RESULT, CANCEL] = Job$Client.methods;
 
+/**
+ * The most bytes that one answer of `Job.log` holds: what the reference gives, and what clients made for it expect. At
+ * this size a page costs a peer little memory, and still some 10,000 of them a second would be needed to fill a fast link.
+ */
+export const LOG_PAGE = 10_240;
+
 /** A part of a log. */
 export interface LogChunk {
   /** The bytes from the offset that was asked for on. Empty: the log has ended. */

@@ -22,7 +22,7 @@ import { Writable } from "node:stream";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { writeArchive } from "../../src/obuilder/build/archive.js";
-import { copyManifests, type Manifest } from "../../src/obuilder/build/manifest.js";
+import { copyManifests, type Manifest } from "../../src/obuilder/build/copy-manifest.js";
 import { archiveName, placeCopy } from "../../src/obuilder/build/placement.js";
 import { BuildError, SourceChanged } from "../../src/obuilder/errors.js";
 import { ROOT, type User } from "../../src/obuilder/spec/spec.js";

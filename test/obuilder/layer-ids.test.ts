@@ -9,6 +9,7 @@ import {
   resolveDestination,
   withImageEnv,
 } from "../../src/obuilder/build/context.js";
+import { copyManifests } from "../../src/obuilder/build/copy-manifest.js";
 import {
   buildHeading,
   finishedNote,
@@ -16,7 +17,6 @@ import {
   opHeading,
 } from "../../src/obuilder/build/headings.js";
 import { baseKey, copyKey, type LayerKey, runKey } from "../../src/obuilder/build/layer-ids.js";
-import { copyManifests } from "../../src/obuilder/build/manifest.js";
 import type { CopyOp, Secret, Spec } from "../../src/obuilder/spec/spec.js";
 import { readSpec } from "../../src/obuilder/spec/spec-reader.js";
 import { buildCases } from "../support/golden.js";

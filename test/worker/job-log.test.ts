@@ -3,7 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { JobLog, LogRangeError, PAGE_SIZE } from "../../src/worker/log/job-log.js";
+import { Job } from "../../src/api/index.js";
+import { JobLog, LogRangeError } from "../../src/worker/log/job-log.js";
 import { openNameless } from "../../src/worker/log/log-file.js";
 
 let directory: string;
@@ -21,7 +22,7 @@ async function readAll(log: JobLog, start = 0): Promise<Buffer> {
   for (let from = start; ; ) {
     const { data, next } = await log.page(from);
     if (data.length === 0) return Buffer.concat(pages);
-    expect(data.length).toBeLessThanOrEqual(PAGE_SIZE);
+    expect(data.length).toBeLessThanOrEqual(Job.LOG_PAGE);
     pages.push(data);
     from = next;
   }

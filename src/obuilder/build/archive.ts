@@ -15,7 +15,7 @@ import { quoted, toBytes } from "../../text/index.js";
 import { SourceChanged } from "../errors.js";
 import { unixUser } from "../sandboxes/oci-config.js";
 import type { UnixUser, User } from "../spec/spec.js";
-import type { Manifest } from "./manifest.js";
+import type { Manifest } from "./copy-manifest.js";
 import type { Placed, PlacedDir, PlacedLeaf, Placement } from "./placement.js";
 import { SourceDir } from "./source-dir.js";
 

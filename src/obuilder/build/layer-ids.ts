@@ -14,7 +14,7 @@ import { writingMachine } from "../sexp/printer.js";
 import { type List, list } from "../sexp/sexp.js";
 import type { Env, User } from "../spec/spec.js";
 import { sexpOfUser } from "../spec/spec-printer.js";
-import type { Manifest } from "./manifest.js";
+import type { Manifest } from "./copy-manifest.js";
 
 export interface LayerKey {
   /** 64 lower-case hexadecimal digits. */

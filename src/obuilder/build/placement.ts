@@ -17,7 +17,7 @@ import { Slices } from "../../async/index.js";
 import { quoted } from "../../text/index.js";
 import type { RootEntry, RootView } from "../contracts.js";
 import { BuildError } from "../errors.js";
-import type { Manifest } from "./manifest.js";
+import type { Manifest } from "./copy-manifest.js";
 
 type DirManifest = Manifest & { readonly type: "dir" };
 

@@ -10,9 +10,9 @@ import { readImageEnv } from "../image/image-env.js";
 import { TagRecords } from "../image/tag-records.js";
 import type { CopyOp, RunOp, Spec } from "../spec/spec.js";
 import { resolveDestination } from "./context.js";
+import { copyManifests } from "./copy-manifest.js";
 import { buildHeading, finishedNote, fromHeading } from "./headings.js";
 import { baseKey, copyKey, runKey } from "./layer-ids.js";
-import { copyManifests } from "./manifest.js";
 import { runInput, type Secrets } from "./run-input.js";
 import { type Base, type Position, type SpecVisitor, walkSpec } from "./walk.js";
 

@@ -16,7 +16,8 @@
  *   again, or goes back to the backlog.
  * - taken: that pop was answered with it. Or cancelled: from wherever it was queued. It is in no queue any more.
  *
- * The states of pops are told in pop.ts, those of workers in pool-worker.ts.
+ * The states of pops are told in pop.ts, those of workers in pool-worker.ts; which of several workers with a job's hint is
+ * best, in candidates.ts.
  *
  * A job that avoids workers may be *aside* in either mode, while pops of just these wait in line: it is for the next pop
  * of any other, as long as there is an active one; else it is like all jobs.

@@ -4,11 +4,9 @@
  * Its states: *growing*; *writing* (its tail so far is on its way to disk, and it grows on behind that); *closed*: it is
  * whole, and readers at its end are told so. Readers of earlier bytes go on until they are through.
  */
+import { Job } from "../../api/index.js";
 import { Condition } from "../../async/index.js";
 import type { LogPiece } from "./jobs-messages.js";
-
-/** What one page has at most, in bytes: what clients made for the contract expect. */
-const PAGE_SIZE = 10_240;
 
 export interface AttemptLogOptions {
   readonly job: number;
@@ -153,14 +151,14 @@ export class AttemptLog {
       else high = middle - 1;
     }
     const piece = this.pieces[low]!;
-    return this.options.read(piece, from - piece.start, PAGE_SIZE);
+    return this.options.read(piece, from - piece.start, Job.LOG_PAGE);
   }
 
   private inMemory(from: number): Uint8Array {
     let start = this.writtenLength;
     for (const block of [...this.writing, ...this.tail]) {
       if (from < start + block.length)
-        return block.subarray(from - start, from - start + PAGE_SIZE);
+        return block.subarray(from - start, from - start + Job.LOG_PAGE);
       start += block.length;
     }
     return new Uint8Array(0);

@@ -9,6 +9,7 @@
  *        file             memory, in blocks of equal size
  */
 import type { FileHandle } from "node:fs/promises";
+import { Job } from "../../api/index.js";
 import { Condition } from "../../async/index.js";
 import { writeFully } from "./log-file.js";
 
@@ -17,12 +18,6 @@ export interface LogPage {
   readonly data: Uint8Array;
   readonly next: number;
 }
-
-/**
- * The most bytes that one answer of `Job.log` holds: what the reference gives, and what clients made for it expect. At
- * this size a page costs a peer little memory, and still some 10,000 of them a second would be needed to fill a fast link.
- */
-export const PAGE_SIZE = 10_240;
 
 export interface JobLogOptions {
   /** Opens the file for a big log, empty, to be read and written. */
@@ -157,14 +152,14 @@ export class JobLog {
   }
 
   /**
-   * At most `PAGE_SIZE` bytes from offset `start`; a negative start counts from the end, and at most to the beginning.
+   * At most `Job.LOG_PAGE` bytes from offset `start`; a negative start counts from the end, and at most to the beginning.
    * Waits while there is nothing at that offset yet. Throws `LogRangeError`, and `signal`'s reason.
    */
   async page(start: number, signal?: AbortSignal): Promise<LogPage> {
     const from = start < 0 ? Math.max(0, this.#length + start) : start;
     if (from > this.#length) throw new LogRangeError();
     while (from === this.#length && !this.#closed) await this.#growth.wait(signal);
-    const size = Math.min(this.#length - from, PAGE_SIZE);
+    const size = Math.min(this.#length - from, Job.LOG_PAGE);
     const data =
       from < this.#spilled ? await this.#fromFile(from, size) : this.#fromMemory(from, size);
     return { data, next: from + data.length };

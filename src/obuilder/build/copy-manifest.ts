@@ -1,6 +1,6 @@
 /*
  * Source manifests: what a `copy` copies, as far as its layer's id depends on it. Names, contents
- * (as hashes), targets of links; not modes, owners or times.
+ * (as hashes), targets of links; not modes, owners or times. What it excludes is left out here, and so of the archive too.
  */
 
 import { createHash } from "node:crypto";
@@ -20,7 +20,7 @@ export interface CopySources {
   /** The source's top directory. */
   readonly root: string;
   readonly src: readonly string[];
-  /** Names to leave out of directories. */
+  /** Names to leave out of directories, at any depth: whole names, no patterns. What `src` names itself is not left out. */
   readonly exclude: readonly string[];
   /** The absolute destination. */
   readonly dst: string;
