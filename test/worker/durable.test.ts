@@ -6,7 +6,9 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { DurableJob, Job } from "../../src/api/index.js";
 import { Backoff } from "../../src/async/index.js";
 import { JobFailed, Worker, type WorkerOptions } from "../../src/worker/index.js";
+import { HeldAttempts } from "../../src/worker/jobs/held-attempts.js";
 import { Job as WorkerJob } from "../../src/worker/jobs/job.js";
+import { WorkerMetrics } from "../../src/worker/metrics.js";
 import { countLeaks } from "../support/leaks.js";
 import { DurableScheduler, logOf, settle } from "./durable-scheduler.js";
 import { puppets } from "./small-cluster.js";
@@ -331,4 +333,29 @@ it("a job whose request is taken back while it is answered is given back", async
   await expect(DurableJob.begun(run)).rejects.toThrow("Job given back");
   expect(await DurableJob.outcome(run)).toMatchObject({ cause: "evicted", logSize: 0 });
   run.release();
+});
+
+describe("a job whose connection ends with the answer that assigns it", () => {
+  async function runThrough(isDurable: boolean) {
+    const metrics = new WorkerMetrics();
+    const held = await HeldAttempts.open({ stateDir, metrics, onForgotten: () => {} });
+    const job = WorkerJob.offered({ directory: stateDir });
+    const run = job.capability();
+    run.release();
+    await new Promise(setImmediate);
+    const assignment = { book: new Uint8Array(16), job: 1, attempt: 1, timeout: 0, reattach: 600 };
+    const keeper = isDurable ? held.assign(job, assignment) : undefined;
+    const body = async () => {
+      job.signal.throwIfAborted();
+      return "built";
+    };
+    const ending = await job.run(body, keeper);
+    await held.close();
+    return ending;
+  }
+
+  it("runs if it is durable, and is cancelled if it is not", async () => {
+    expect(await runThrough(true)).toMatchObject({ cause: "succeeded", output: "built" });
+    expect(await runThrough(false)).toMatchObject({ cause: "cancelled" });
+  });
 });

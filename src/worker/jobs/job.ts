@@ -172,9 +172,13 @@ export class Job {
   }
 }
 
-/** The keeper of a job that belongs to a connection: it goes when nobody refers to it. */
+/**
+ * The keeper of a job that belongs to a connection: it goes when nobody refers to it. One that is only offered is not cancelled
+ * then: the connection may have ended with the answer that gives it another keeper.
+ */
 class Attachment implements Keeper {
   readonly atWorkersEnd = "cancelled";
+  #begun = false;
   #released = false;
   #ended = false;
 
@@ -183,7 +187,10 @@ class Attachment implements Keeper {
     private readonly directory: string,
   ) {}
 
-  async begin(): Promise<void> {}
+  async begin(): Promise<void> {
+    this.#begun = true;
+    if (this.#released) this.job.cancel();
+  }
 
   openLogFile() {
     return openNameless(this.directory);
@@ -198,7 +205,7 @@ class Attachment implements Keeper {
 
   released(): void {
     this.#released = true;
-    this.job.cancel();
+    if (this.#begun) this.job.cancel();
     this.#freeWhenUnused();
   }
 
