@@ -50,25 +50,59 @@ export class WorkerPlace {
   }
 }
 
-type Trouble = () => Promise<void>;
+/** A kind of trouble. */
+interface Kind {
+  /** What it happens to; several of them are at random. */
+  whom(): unknown;
+  /** It happens to the one that was chosen; resolves when that is up and well again. */
+  happen(whom: unknown): Promise<void>;
+  /** How likely it is, among the others. */
+  readonly weight: number;
+}
 
 export class Troubles {
   /** How often each kind of trouble has happened. */
   readonly counts: Record<string, number> = {};
+  private readonly kinds: readonly Kind[];
   private readonly busy = new Set<unknown>();
   private readonly going = new Set<Promise<void>>();
 
-  constructor(private readonly options: TroubleOptions) {}
+  constructor(private readonly options: TroubleOptions) {
+    this.kinds = [...this.lineTroubles(), ...this.schedulerTroubles(), ...this.workerTroubles()];
+  }
 
   /** Makes trouble for so long, in ms; resolves when all are up and well again. Rejects if one does not come up. */
   async run(ms: number): Promise<void> {
     const { random } = this.options;
+    const raffle = this.kinds.flatMap((kind) => Array<Kind>(kind.weight).fill(kind));
     const end = performance.now() + ms;
     while (performance.now() < end) {
-      this.begin();
-      await Promise.race([sleep(100 + random.below(600)), this.failure()]);
+      const kind = random.pick(raffle)!;
+      const whom = kind.whom();
+      if (!this.busy.has(whom)) this.befall(whom, kind);
+      await this.breathe();
     }
     await Promise.all(this.going);
+  }
+
+  /** Makes each kind of trouble once, in any order, as `run`. */
+  async runEach(): Promise<void> {
+    const { random } = this.options;
+    for (const left = [...this.kinds]; left.length > 0; ) {
+      const [kind] = left.splice(random.below(left.length), 1);
+      let whom = kind!.whom();
+      while (this.busy.has(whom)) {
+        await Promise.race(this.going);
+        whom = kind!.whom();
+      }
+      this.befall(whom, kind!);
+      await this.breathe();
+    }
+    await Promise.all(this.going);
+  }
+
+  private async breathe(): Promise<void> {
+    await Promise.race([sleep(100 + this.options.random.below(600)), this.failure()]);
   }
 
   private failure(): Promise<void> {
@@ -78,21 +112,9 @@ export class Troubles {
     );
   }
 
-  private begin(): void {
-    const { cluster, line, random, workers } = this.options;
-    const dice = random.below(8);
-    if (dice < 2) this.befall(line, this.lineTrouble());
-    else if (dice < 4) this.befall(cluster, this.schedulerTrouble());
-    else {
-      const worker = random.pick(workers)!;
-      this.befall(worker, this.workerTrouble(worker));
-    }
-  }
-
-  private befall(whom: unknown, trouble: Trouble): void {
-    if (this.busy.has(whom)) return;
+  private befall(whom: unknown, kind: Kind): void {
     this.busy.add(whom);
-    const done = trouble().finally(() => {
+    const done = kind.happen(whom).finally(() => {
       this.busy.delete(whom);
       this.going.delete(done);
     });
@@ -100,38 +122,33 @@ export class Troubles {
     this.going.add(done);
   }
 
-  private lineTrouble(): Trouble {
+  private lineTroubles(): Kind[] {
     const { line, random, silentMs } = this.options;
-    switch (random.below(4)) {
-      case 0:
-        return async () => {
-          this.count("cuts of all connections");
-          line.cut();
-        };
-      case 1:
-        return async () => {
-          this.count("cuts");
-          random.pick(line.ends)?.destroy();
-        };
-      case 2:
-        return async () => {
-          this.count("half-closed connections");
-          random.pick(line.ends)?.end();
-        };
-      default:
-        return async () => {
-          this.count("stalls");
-          const resume = line.stall();
-          await sleep(random.below(2 * silentMs));
-          resume();
-        };
-    }
+    const kind = (name: string, trouble: () => void | Promise<void>): Kind => ({
+      whom: () => line,
+      happen: async () => {
+        this.count(name);
+        await trouble();
+      },
+      weight: 3,
+    });
+    return [
+      kind("cuts of all connections", () => line.cut()),
+      kind("cuts", () => void random.pick(line.ends)?.destroy()),
+      kind("half-closed connections", () => void random.pick(line.ends)?.end()),
+      kind("stalls", async () => {
+        const resume = line.stall();
+        await sleep(random.below(2 * silentMs));
+        resume();
+      }),
+    ];
   }
 
-  private schedulerTrouble(): Trouble {
+  private schedulerTroubles(): Kind[] {
     const { cluster, random } = this.options;
-    if (random.once(4)) return () => this.pause("the scheduler", cluster.scheduler);
-    return async () => {
+    const whom = () => cluster;
+    const pause = () => this.pause("the scheduler", cluster.scheduler);
+    const kill = async () => {
       this.count("kills of the scheduler");
       await cluster.scheduler.stop("SIGKILL");
       await sleep(random.below(500));
@@ -143,27 +160,33 @@ export class Troubles {
       }
       await cluster.restartScheduler();
     };
+    return [
+      { whom, happen: pause, weight: 3 },
+      { whom, happen: kill, weight: 9 },
+    ];
   }
 
-  private workerTrouble(worker: WorkerPlace): Trouble {
-    const { lostMs, random } = this.options;
-    switch (random.below(5)) {
-      case 0:
-        return () => this.pause("a worker", worker);
-      case 1:
-        return async () => {
-          this.count("ends of a worker");
-          await worker.stop("SIGTERM");
-          worker.restart();
-        };
-      default:
-        return async () => {
-          this.count("kills of a worker");
-          await worker.stop("SIGKILL");
-          await sleep(random.once(4) ? lostMs : random.below(800));
-          worker.restart();
-        };
-    }
+  private workerTroubles(): Kind[] {
+    const { lostMs, random, workers } = this.options;
+    const kind = (weight: number, trouble: (worker: WorkerPlace) => Promise<void>): Kind => ({
+      whom: () => random.pick(workers)!,
+      happen: (worker) => trouble(worker as WorkerPlace),
+      weight,
+    });
+    return [
+      kind(5, (worker) => this.pause("a worker", worker)),
+      kind(5, async (worker) => {
+        this.count("ends of a worker");
+        await worker.stop("SIGTERM");
+        worker.restart();
+      }),
+      kind(14, async (worker) => {
+        this.count("kills of a worker");
+        await worker.stop("SIGKILL");
+        await sleep(random.once(4) ? lostMs : random.below(800));
+        worker.restart();
+      }),
+    ];
   }
 
   /** Long enough for others to notice; sometimes for so long that they have given it up. */
