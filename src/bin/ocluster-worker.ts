@@ -161,8 +161,17 @@ const worker = command("ocluster-worker", "Runs a build worker.", [
   .addOption(
     seldom(
       option(
+        "--obuilder-prune-margin <PERCENT>",
+        "Stop pruning when so much more is free.",
+        percentage,
+      ).default(5),
+    ),
+  )
+  .addOption(
+    seldom(
+      option(
         "--obuilder-prune-limit <N>",
-        "Layers to prune at a time.",
+        "Layers to prune before that is logged.",
         integer({ min: 1 }),
       ).default(100),
     ),
@@ -264,6 +273,7 @@ const worker = command("ocluster-worker", "Runs a build worker.", [
                 ...builderOptions(options),
                 store: options.obuilderStore,
                 pruneThreshold: options.obuilderPruneThreshold,
+                pruneMargin: options.obuilderPruneMargin,
                 pruneLimit: options.obuilderPruneLimit,
                 pruneItemThreshold: options.obuilderPruneItemThreshold,
                 healthcheckInterval: options.obuilderHealthcheck * 1000,

@@ -8,7 +8,7 @@
 
 export { Builder, type BuildRequest } from "./build/builder.js";
 export type { CacheStats, PruneOptions } from "./build/layers.js";
-export { isOutOfSpace, NoSpaceError } from "./build/no-space.js";
+export { fullDisk, isOutOfSpace, NoSpaceError } from "./build/no-space.js";
 export type { Secrets } from "./build/run-input.js";
 export {
   DOCKER_ISOLATIONS,

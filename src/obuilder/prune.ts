@@ -1,5 +1,6 @@
 /*
- * When to stop pruning: a store is pruned batch by batch until there is room.
+ * When to stop pruning: a store is pruned layer by layer, the longest unused first, until there is room. No more goes than has to:
+ * what stays need not be built again.
  */
 
 import type { Builder } from "./build/builder.js";
@@ -15,10 +16,10 @@ export interface Room {
 
 export interface PruneUntilOptions {
   readonly room: Room;
-  /** Layers to remove before free space is looked at again. */
-  readonly batch: number;
   /** Only layers that were last used before this second. */
   readonly before: Date;
+  /** The most layers to remove. Default: any number. */
+  readonly limit?: number;
   /** Told of each layer before it is removed. */
   readonly onDelete?: (id: LayerId) => void;
   readonly signal?: AbortSignal;
@@ -32,16 +33,14 @@ export async function hasRoom(builder: Builder, { freePercent, layers }: Room): 
 /** Removes the longest unused layers until there is room, or nothing that can be removed; resolves with their number. */
 export async function pruneUntil(
   builder: Builder,
-  { room, batch, before, onDelete, signal }: PruneUntilOptions,
+  { room, before, limit = Number.POSITIVE_INFINITY, onDelete, signal }: PruneUntilOptions,
 ): Promise<number> {
   let removed = 0;
-  while (!signal?.aborted && !(await hasRoom(builder, room))) {
-    // For their number alone, not one more than needed.
-    const surplus = room.freePercent === undefined ? builder.count() - room.layers! : batch;
-    const limit = Math.min(batch, surplus);
-    const now = await builder.prune({ before, limit, ...(onDelete ? { onDelete } : {}) });
-    removed += now;
-    if (now < limit) break;
+  while (removed < limit && !signal?.aborted && !(await hasRoom(builder, room))) {
+    // It is gone, and its space free, when this resolves.
+    const now = await builder.prune({ before, limit: 1, ...(onDelete ? { onDelete } : {}) });
+    if (now === 0) break;
+    removed++;
   }
   return removed;
 }

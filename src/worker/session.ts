@@ -12,7 +12,7 @@ import type { Job } from "./jobs/job.js";
 
 const log = logger("worker");
 
-/** Takes the worker's queue in the scheduler out of service and back. */
+/** Takes the worker's queue in the scheduler out of service and back; as often back as out. */
 export interface QueueSwitch {
   setActive(active: boolean): Promise<void>;
 }
@@ -53,7 +53,7 @@ export async function takeJobs(
   draining.addEventListener("abort", onDraining);
   if (draining.aborted) onDraining();
   let pop = DurableQueue.pop;
-  const queueSwitch: QueueSwitch = { setActive: (active) => Queue.setActive(queue, active) };
+  const queueSwitch = new SharedSwitch(queue);
   try {
     for (;;) {
       stop.signal.throwIfAborted();
@@ -86,6 +86,19 @@ export async function takeJobs(
   } finally {
     draining.removeEventListener("abort", onDraining);
     unsubscribe();
+  }
+}
+
+/** Several may have the queue out of service at a time: it is back when the last of them is done. */
+class SharedSwitch implements QueueSwitch {
+  private pauses = 0;
+
+  constructor(private readonly queue: Capability) {}
+
+  async setActive(active: boolean): Promise<void> {
+    this.pauses += active ? -1 : 1;
+    const hasChanged = this.pauses === (active ? 0 : 1);
+    if (hasChanged) await Queue.setActive(this.queue, active);
   }
 }
 

@@ -5,7 +5,7 @@
  * layers to give up, on a disk that others fill, still works as long as there is any space left.
  */
 import type { Secret } from "../api/index.js";
-import { Condition, sleep, stopwatch } from "../async/index.js";
+import { Condition, Mutex, sleep, stopwatch } from "../async/index.js";
 import { logger } from "../console/index.js";
 import {
   BuildCancelled,
@@ -13,9 +13,13 @@ import {
   type Builder,
   type BuilderOptions,
   type BuildLog,
+  fullDisk,
+  hasRoom,
   healthcheck,
   isMachineFailure,
   openBuilder,
+  pruneUntil,
+  type Room,
   type Spec,
 } from "../obuilder/index.js";
 import { toBytes } from "../text/index.js";
@@ -31,7 +35,9 @@ const log = logger("worker");
 export interface SpecBuilderOptions extends BuilderOptions {
   /** Per cent of free space at or below which layers are pruned. Default: 30. */
   readonly pruneThreshold?: number;
-  /** Layers to prune before looking at the space again. Default: 100. */
+  /** Per cent of free space beyond that at which pruning stops. Default: 5. */
+  readonly pruneMargin?: number;
+  /** Layers to prune until that is logged, and others may decide. Default: 100. */
   readonly pruneLimit?: number;
   /** Layers above which some are pruned, whatever the space. Default: any number. */
   readonly pruneItemThreshold?: number | undefined;
@@ -67,6 +73,7 @@ export class SpecBuilder {
   readonly #pruned = new Condition();
   readonly #closing = new AbortController();
   #pruning = false;
+  readonly #looking = new Mutex();
   #spaceWatch: Promise<void> = Promise.resolve();
   #lastHealthcheck = performance.now();
 
@@ -84,7 +91,7 @@ export class SpecBuilder {
   ): Promise<SpecBuilder> {
     const self = new SpecBuilder(await openBuilder(options), options, metrics);
     try {
-      await self.#lookAtSpace(signal); // on a full disk the test would fail
+      await self.makeRoom(signal); // on a full disk the test would fail
       log.info("Performing OBuilder self-test…");
       await self.#healthcheck(signal);
       log.info("OBuilder self-test passed");
@@ -182,27 +189,41 @@ export class SpecBuilder {
     const { signal } = this.#closing;
     const { spaceCheckInterval = SPACE_CHECK_MS } = this.options;
     while (!signal.aborted) {
-      await this.#lookAtSpace(signal);
+      await this.makeRoom(signal);
       await sleep(spaceCheckInterval, signal).catch(() => {});
     }
   }
 
-  async #lookAtSpace(signal: AbortSignal): Promise<void> {
+  /** Prunes layers if there is too little room. */
+  async makeRoom(signal: AbortSignal): Promise<void> {
     try {
-      await this.#makeRoom(signal);
+      await this.#looking.run(() => this.#prune(signal));
     } catch (error) {
       log.warn(`Cannot prune OBuilder's store: ${(error as Error).message}`);
     }
   }
 
-  async #makeRoom(signal: AbortSignal): Promise<void> {
-    const { pruneLimit = 100 } = this.options;
+  /** What is left of the store's disk, in words, if it is full; else undefined. */
+  get fullDisk(): string | undefined {
+    return fullDisk(this.builder.stateDir);
+  }
+
+  async #prune(signal: AbortSignal): Promise<void> {
+    const { pruneLimit: limit = 100 } = this.options;
+    const { free, room } = await this.#neededRoom();
+    if (await hasRoom(this.builder, room)) return;
+    this.#pruning = true;
     try {
-      while (!signal.aborted && !(await this.#hasRoom())) {
-        this.#pruning = true;
-        const removed = await this.builder.prune({ before: new Date(), limit: pruneLimit });
-        log.info(`Pruned ${removed} items`);
-        if (removed === 0) break;
+      for (let last = free; !signal.aborted; ) {
+        const removed = await pruneUntil(this.builder, { room, before: new Date(), limit, signal });
+        const now = await this.builder.freePercent();
+        const used = (percent: number) => `${(100 - percent).toFixed(0)}%`;
+        log.info(
+          `Pruned ${removed} items: ${used(last)} of the disk was in use, now ${used(now)} is`,
+          { removed, freeBefore: last, freeAfter: now },
+        );
+        if (removed < limit || (await hasRoom(this.builder, room))) break;
+        last = now;
       }
     } finally {
       this.#pruning = false;
@@ -210,13 +231,17 @@ export class SpecBuilder {
     }
   }
 
-  async #hasRoom(): Promise<boolean> {
-    const { pruneItemThreshold, pruneThreshold = 30 } = this.options;
+  /** How much space is free, and what there has to be: what there is, if that is enough. */
+  async #neededRoom(): Promise<{ readonly free: number; readonly room: Room }> {
+    const { pruneItemThreshold: layers, pruneMargin = 5, pruneThreshold = 30 } = this.options;
     const free = await this.builder.freePercent();
     const items = this.builder.count();
     log.info(`OBuilder partition: ${free.toFixed(0)}% free, ${items} items`);
     this.metrics.spaceFree.set(free);
-    return free > pruneThreshold && items <= (pruneItemThreshold ?? Number.POSITIVE_INFINITY);
+    // Near the top a whole margin would be all that there is.
+    const margin = Math.min(pruneMargin, (100 - pruneThreshold) / 2);
+    const freePercent = free > pruneThreshold ? undefined : pruneThreshold + margin;
+    return { free, room: { freePercent, layers } };
   }
 }
 

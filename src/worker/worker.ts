@@ -27,6 +27,7 @@ import { Membership } from "./membership.js";
 import { fetchMetrics, NODE_EXPORTER } from "./metric-sources.js";
 import { WorkerMetrics } from "./metrics.js";
 import type { Gate } from "./session.js";
+import { SpaceGate } from "./space-gate.js";
 import { SpecBuilder, type SpecBuilderOptions } from "./spec-builder.js";
 import { restartOnly, type Updater } from "./update.js";
 
@@ -59,6 +60,8 @@ export interface WorkerOptions {
   /** Bytes, and files and directories, that the clone of a repository may have. Default: far more than real ones have. */
   readonly gitMaxSize?: number | undefined;
   readonly gitMaxFiles?: number | undefined;
+  /** ms between looks at a disk that was too full for a job. Default: half a minute. */
+  readonly spaceRetry?: number | undefined;
   /** Prune Docker when there is too little room. Default: never. */
   readonly dockerRoom?: RoomRule | undefined;
   /** More sources of metrics for the scheduler, by name. */
@@ -153,19 +156,26 @@ export class Worker {
 
   async #work(): Promise<void> {
     const { backoff, connect, declares = true, name, once, onRegistered } = this.#options;
+    const { spaceRetry, stateDir } = this.#options;
     const [draining, stopping] = [this.#draining.signal, this.#stopping.signal];
     const capacity = this.#capacity;
     const builders = await this.#openBuilders();
-    const jobs = await this.#openJobs(builders);
+    const { specs } = builders;
+    const space = new SpaceGate({ stateDir, specs, draining, retryAfter: spaceRetry });
+    const jobs = await this.#openJobs(builders, () => space.jobHadNoSpace());
     const stopJobs = (): void => jobs.stop();
     stopping.addEventListener("abort", stopJobs);
     if (stopping.aborted) stopJobs();
-    const { specs } = builders;
     const membership = new Membership({
       connect,
       name,
       capacity,
-      gates: [...this.#diskGates(), ...(specs ? [specs.healthGate] : []), jobs.attempts.gate],
+      gates: [
+        ...this.#diskGates(),
+        space,
+        ...(specs ? [specs.healthGate] : []),
+        jobs.attempts.gate,
+      ],
       abilities: declares
         ? new Abilities({ docker: this.#docker, specs: specs !== undefined })
         : undefined,
@@ -208,7 +218,7 @@ export class Worker {
     };
   }
 
-  #openJobs(builders: Builders): Promise<Jobs> {
+  #openJobs(builders: Builders, onNoSpace: () => void): Promise<Jobs> {
     const { jobTimeout, maxLogSize, name, stateDir, weights } = this.#options;
     return Jobs.open({
       name,
@@ -220,6 +230,7 @@ export class Worker {
       weights,
       jobTimeout,
       maxLogSize,
+      onNoSpace,
     });
   }
 

@@ -6,12 +6,16 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { configureLog } from "../../src/console/log.js";
 import { readSpec } from "../../src/obuilder/index.js";
+import { freePercent } from "../../src/obuilder/stores/files.js";
 import { JobCancelled } from "../../src/worker/failure.js";
 import { countedAs } from "../../src/worker/jobs/ending.js";
 import { Job } from "../../src/worker/jobs/job.js";
 import { WorkerMetrics } from "../../src/worker/metrics.js";
 import { SpecBuilder, type SpecBuilderOptions } from "../../src/worker/spec-builder.js";
+import { LogEntries } from "../support/log-entries.js";
+import { LoopDisk } from "../support/loop-disk.js";
 import { busyboxRoot, withTemporaryRoot, writeOciLayout } from "../support/oci-layout.js";
 
 let dir: string;
@@ -183,6 +187,38 @@ describe("room", () => {
     for (let n = 0; n < 6; n++) expect((await run(step(`echo ${n}`))).end).toBe("ok");
     while (layers() > 3) await nextTurn();
     expect((await run(step("echo more"))).end).toBe("ok");
+  });
+
+  it("is made layer by layer, the longest unused first, and no more of it than is needed", async () => {
+    const disk = new LoopDisk("ext4", join(dir, "disk"), "100M");
+    try {
+      const store = `overlayfs:${disk.path}/store`;
+      const large = (n: number) => step(`head -c 5000000 /dev/urandom > /large; echo ${n}`);
+      await open({ store });
+      for (let n = 0; n < 10; n++) expect((await run(large(n))).end).toBe("ok");
+      expect((await run(large(0))).end).toBe("ok");
+      await builder!.close();
+      const free = await freePercent(disk.path);
+      using entries = new LogEntries();
+      await configureLog({ verbosity: "info", format: "text", color: "never" });
+      await open({ store, pruneThreshold: Math.ceil(free), pruneMargin: 12 });
+      await configureLog({ verbosity: "warning", format: "text", color: "never" });
+      const [, removed, before, after] =
+        /Pruned (\d+) items: (\d+)% of the disk was in use, now (\d+)% is/
+          .exec(entries.text)!
+          .map(Number);
+      expect(removed).toBeGreaterThanOrEqual(2);
+      expect(removed).toBeLessThanOrEqual(4);
+      expect(after).toBeLessThan(before! - 10);
+      // The others are there, and so is the first, which was used last.
+      for (const n of [0, 9, 8, 7]) expect((await run(large(n))).end).toBe("ok");
+      // The self-test's step alone was made.
+      expect(await value("cache_misses")).toBe(1);
+    } finally {
+      await builder?.close();
+      builder = undefined;
+      disk.remove();
+    }
   });
 
   it("that pruning cannot make keeps nobody waiting", async () => {

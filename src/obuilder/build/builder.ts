@@ -113,6 +113,11 @@ export class Builder {
     return this.#store.freePercent();
   }
 
+  /** A directory on the disk of the store. */
+  get stateDir(): string {
+    return this.#store.stateDir;
+  }
+
   /** Number of layers. */
   count(): number {
     return this.#database.count();

@@ -57,9 +57,6 @@ export interface BuildOptions extends BuilderOptions {
 /** Nothing can be in use, as the store is this process's alone: all layers may go, those of this second too. */
 const ANY_TIME = new Date("9999-12-31T23:59:59Z");
 
-/** Layers to remove before free space is looked at again. */
-const PRUNE_BATCH = 10;
-
 export async function build(dir: string, options: BuildOptions): Promise<void> {
   const spec = loadSpec(options.file);
   const secrets = loadSecrets(options.secret);
@@ -109,7 +106,6 @@ export async function prune(room: Room, options: BuilderOptions): Promise<void> 
   await withExistingBuilder(options, async (builder, signal) => {
     const removed = await pruneUntil(builder, {
       room,
-      batch: PRUNE_BATCH,
       before: ANY_TIME,
       onDelete: printRemoving,
       signal,

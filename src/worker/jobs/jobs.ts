@@ -30,6 +30,8 @@ export interface JobsOptions {
   readonly weights?: readonly WeightRule[] | undefined;
   /** ms that a job may take. Default: any time. */
   readonly jobTimeout?: number | undefined;
+  /** A job has ended for want of space on a disk of this worker's. */
+  onNoSpace?(): void;
   /** Bytes of output after which a job's log is cut. */
   readonly maxLogSize?: number | undefined;
 }
@@ -84,7 +86,7 @@ export class Jobs {
     const weight = this.#takeCapacity(descr, of);
     const elapsed = stopwatch();
     const stopClock = this.#limitTime(job, assignment?.timeout ?? 0);
-    const { builders, capacity, metrics, name } = this.options;
+    const { builders, capacity, metrics, name, onNoSpace } = this.options;
     const running = job.run(() => {
       job.log.append(`Building on ${name}`);
       return build(readJobDescr(descr), job, builders);
@@ -96,6 +98,7 @@ export class Jobs {
       const facts = { ...of, outcome: ending.cause, duration: elapsed() };
       report(attempt ? `Job ${attempt.label}` : "Job", ending, facts);
       log.info(`Build duration: ${elapsed().toFixed(6)}s${suffix(of)}`, facts);
+      if (ending.cause === "no space") onNoSpace?.();
       metrics.jobEnded(countedAs(ending), elapsed());
       if (attempt) metrics.durableEnded.inc({ cause: ending.cause });
       capacity.giveBack(weight);
