@@ -6,6 +6,7 @@ import {
   type DetachedPointer,
   type MethodEntry,
   method,
+  RpcError,
   serve,
 } from "../rpc/index.js";
 import { capabilityOf } from "./calls.js";
@@ -51,6 +52,13 @@ export interface Submit {
   readonly descr: JobDescr;
   /** Before all jobs that are not urgent. */
   readonly urgent?: boolean;
+}
+
+/** Whether a job was refused because there is no such pool: so our schedulers say it, and the reference's. */
+export function isUnknownPool(error: unknown): boolean {
+  return (
+    error instanceof RpcError && error.kind === "failed" && / not one of \{/.test(error.message)
+  );
 }
 
 /** Submits a job. The result is its `Ticket`, usable at once; broken if the job is refused. */

@@ -7,12 +7,14 @@ import {
   existingFile,
   imageTarget,
   nonEmpty,
+  oneOf,
   option,
   program,
   repeatedArgument,
   repeatedOption,
   runMain,
   secretFile,
+  seldom,
 } from "../cli/index.js";
 /**
  * `ocluster-client`: submits jobs to a scheduler, and looks after those that it keeps.
@@ -29,6 +31,9 @@ import {
   runJobs,
 } from "./job-commands.js";
 import { rpcFailure } from "./rpc-failure.js";
+
+/** As the reference's programs end, or told apart; see `client/failure.ts`. */
+const EXIT_CODES = ["reference", "fine"] as const;
 
 /** A command that submits a job. */
 function submitCommand(name: string, summary: string, examples: readonly string[]) {
@@ -48,6 +53,15 @@ function submitCommand(name: string, summary: string, examples: readonly string[
       option("--log-file <FILE>", "Write the job's log there, not on standard output.", nonEmpty),
     )
     .option("--json", "Result as JSON, log on standard error.", false)
+    .addOption(
+      seldom(
+        option(
+          "--exit-codes <STYLE>",
+          "fine: a status for each kind of failure.",
+          oneOf(EXIT_CODES),
+        ),
+      ).default("reference"),
+    )
     .option("--detach", "Print its number and end: the scheduler keeps it.", false)
     .option("--durable", "Follow it, but do not cancel it when interrupted.", false)
     .addOption(DURABLE_OPTIONS.name)
@@ -67,6 +81,7 @@ interface CommonOptions extends DurableCommand {
   readonly cacheHint: string;
   readonly urgent: boolean;
   readonly json: boolean;
+  readonly exitCodes: (typeof EXIT_CODES)[number];
   readonly verbosity: string;
 }
 
@@ -75,12 +90,17 @@ async function submitJob(
   job: { readonly action: Action; readonly source: Source | undefined; readonly secrets: Secret[] },
 ): Promise<void> {
   const durable = durableOptions(options);
-  const { submit, submitDetached, submitDurable } = await import("../client/index.js");
+  const { submit, submitDetached, submitDurable, withStatuses } = await import(
+    "../client/index.js"
+  );
   const descr = { ...job, cacheHint: options.cacheHint };
   const what = { ...options, descr, quiet: options.verbosity === "quiet" };
-  if (!durable) await submit(what);
-  else if (options.detach) await submitDetached({ ...what, durable });
-  else await submitDurable({ ...what, durable });
+  await withStatuses(options.exitCodes === "fine", () => {
+    if (!durable) return submit(what);
+    return options.detach
+      ? submitDetached({ ...what, durable })
+      : submitDurable({ ...what, durable });
+  });
 }
 
 const submitDocker = submitCommand("submit-docker", "Submit a Docker build to the scheduler.", [

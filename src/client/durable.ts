@@ -5,9 +5,10 @@
 
 import { DurableSubmission, type JobDescr, JobRecords } from "../api/index.js";
 import { sleep, unlessAborted } from "../async/index.js";
-import { CommandFailed, interruptible, stderrTerminal } from "../console/index.js";
+import { interruptible, stderrTerminal } from "../console/index.js";
 import { type Capability, RpcError } from "../rpc/index.js";
 import { visibleJson } from "../text/index.js";
+import { JobFailure, kindOfCause, kindOfRefusal } from "./failure.js";
 import { JobFollower, type JobView } from "./jobs/follow.js";
 import { jobJson } from "./jobs/job-json.js";
 import { describeFurther, describePhase } from "./jobs/job-text.js";
@@ -54,7 +55,7 @@ export async function submitDurable(options: DurableSubmitOptions): Promise<void
   try {
     const record = await interruptible((signal) => new Submitted(options, output).follow(signal));
     output.ended(record);
-    if (record.state !== "succeeded") throw new CommandFailed("");
+    if (record.state !== "succeeded") throw new JobFailure(kindOfCause(record.cause), "");
   } finally {
     output.close();
   }
@@ -154,12 +155,12 @@ async function submit(
 }
 
 /** There is no job, or none that is known of. */
-class JobRefused extends CommandFailed {
+class JobRefused extends JobFailure {
   constructor(
     readonly reason: RpcError,
     message = String(reason),
   ) {
-    super(message);
+    super(kindOfRefusal(reason), message, { cause: reason });
   }
 }
 
@@ -167,8 +168,8 @@ class JobRefused extends CommandFailed {
 function printLoss(error: unknown): void {
   const reason = error instanceof JobRefused ? error.reason : (error as Error).cause;
   if (!(reason instanceof RpcError)) return;
-  const { kind, message } = reason;
-  process.stdout.write(`${visibleJson({ ok: false, kind, reason: message })}\n`);
+  const kind = kindOfRefusal(reason);
+  process.stdout.write(`${visibleJson({ ok: false, kind, reason: reason.message })}\n`);
 }
 
 /** As a shell takes it. */

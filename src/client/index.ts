@@ -2,6 +2,7 @@
  * What the commands of users do, and operators' with jobs.
  */
 export { submitDetached, submitDurable } from "./durable.js";
+export { withStatuses } from "./failure.js";
 export { dockerAction, obuilderAction, readSecrets, sourceOf } from "./job-options.js";
 export { cancelJobs, retryJobs } from "./jobs/change-jobs.js";
 export { listJobs } from "./jobs/list-jobs.js";

@@ -4,13 +4,18 @@
  *     default        log and result on standard output
  *     --log-file F   log in F, result on standard output
  *     --json         log on standard error (unless in a file), result on standard output, as one line of JSON
+ *
+ * On a terminal the builder's own lines are made to fit (`line-shortener.ts`); elsewhere the log is as it came.
  */
 import { closeSync, openSync, writeSync } from "node:fs";
 import type { JobRecords } from "../api/index.js";
+import { stderrTerminal } from "../console/index.js";
 import type { RpcError } from "../rpc/index.js";
 import { quoted, visibleJson, visibleLines } from "../text/index.js";
+import type { FailureKind } from "./failure.js";
 import { jobJson } from "./jobs/job-json.js";
 import { describeState, withoutStop } from "./jobs/job-text.js";
+import { LineShortener } from "./line-shortener.js";
 
 export interface OutputOptions {
   readonly logFile?: string | undefined;
@@ -20,47 +25,69 @@ export interface OutputOptions {
 export class ClientOutput {
   private readonly file: number | undefined;
   private readonly json: boolean;
+  private readonly logFile: string;
 
-  /** Throws the system's error if the log file cannot be written. */
+  private readonly shortener: LineShortener | undefined;
+
+  /** Throws a `LogFileError` if the log file cannot be written. */
   constructor({ logFile, json }: OutputOptions) {
-    this.file = logFile === undefined ? undefined : openSync(logFile, "w");
+    this.logFile = logFile ?? "";
+    this.file = logFile === undefined ? undefined : openLog(logFile);
     this.json = json;
+    if (logFile === undefined && (json ? process.stderr : process.stdout).isTTY) {
+      this.shortener = new LineShortener();
+    }
   }
 
   /** The log begins. */
   start(): void {
-    if (this.file === undefined && !this.json) process.stdout.write("Tailing log:\n");
+    if (this.file === undefined && !this.json) print("Tailing log:");
   }
 
   /** A part of the log. Fulfilled when there is room for more. */
   async log(data: Uint8Array): Promise<void> {
     if (this.file !== undefined) {
-      for (let done = 0; done < data.length; ) done += writeSync(this.file, data, done);
+      try {
+        for (let done = 0; done < data.length; ) done += writeSync(this.file, data, done);
+      } catch (error) {
+        throw new LogFileError(this.logFile, error);
+      }
       return;
     }
     const stream = this.json ? process.stderr : process.stdout;
-    if (!stream.write(data)) await new Promise((resolve) => stream.once("drain", resolve));
+    const shown = this.shortener?.push(data) ?? data;
+    if (!stream.write(shown)) await new Promise((resolve) => stream.once("drain", resolve));
+  }
+
+  /** The log is over. */
+  private logEnds(): void {
+    const rest = this.shortener?.end();
+    if (rest?.length) (this.json ? process.stderr : process.stdout).write(rest);
   }
 
   succeeded(output: string): void {
+    this.logEnds();
     if (this.json) print(visibleJson({ ok: true, output }));
     else if (output !== "") print(`Result: ${quoted(output)}`);
   }
 
-  failed(error: RpcError): void {
-    if (this.json) this.lost(error);
+  failed(error: RpcError, kind: FailureKind): void {
+    this.logEnds();
+    if (this.json) this.lost(error, kind);
     else print(visibleLines(`${error}.`));
   }
 
   /** A durable job has ended: programs get its record. */
   ended(record: JobRecords.JobRecord): void {
+    this.logEnds();
     if (this.json) print(jobJson(record));
     else if (record.state === "succeeded") this.succeeded(record.output);
     else print(`${capitalized(withoutStop(describeState(record)))}.`);
   }
 
   /** The job was refused, or who ran it is gone. People read about that on standard error. */
-  lost({ kind, message }: RpcError): void {
+  lost({ message }: RpcError, kind: FailureKind): void {
+    this.logEnds();
     if (this.json) print(visibleJson({ ok: false, kind, reason: message }));
   }
 
@@ -73,6 +100,34 @@ function capitalized(text: string): string {
   return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
+/** On the terminal, if it is one, there may be a status line. */
 function print(line: string): void {
-  process.stdout.write(`${line}\n`);
+  stderrTerminal.withoutStatus(() => process.stdout.write(`${line}\n`));
+}
+
+function openLog(path: string): number {
+  try {
+    return openSync(path, "w");
+  } catch (error) {
+    throw new LogFileError(path, error);
+  }
+}
+
+/** The log cannot be written where it was to be. */
+class LogFileError extends Error {
+  override readonly name = "LogFileError";
+
+  constructor(path: string, cause: unknown) {
+    const { code, message } = cause as NodeJS.ErrnoException;
+    const why = /^\w+: ([^,]+)/.exec(message)?.[1] ?? message;
+    const advice =
+      code === "ENOSPC" || code === "EDQUOT"
+        ? "Make room, or name a file on another disk"
+        : "Name a file in a directory that you may write to";
+    super(
+      `Cannot write the job's log to ${quoted(path)} (--log-file): ${why}.\n` +
+        `${advice}; without --log-file the log goes to standard output.`,
+      { cause },
+    );
+  }
 }

@@ -7,6 +7,7 @@ import { CommandFailed, describeOnSignal, logger, stderrTerminal } from "../cons
 import {
   type Capability,
   type Connection,
+  type ErrorCode,
   formatAddress,
   type LivenessOptions,
   RpcError,
@@ -95,8 +96,23 @@ async function open(vat: Vat, ref: SturdyRef, quiet: boolean) {
 }
 
 function unusable(capFile: string, error: RpcError): CommandFailed {
-  return new CommandFailed(`Cannot use capability file "${capFile}": ${error}`, { cause: error });
+  const advice = error.code && ADVICE[error.code];
+  return new CommandFailed(
+    `Cannot use capability file "${capFile}": ${error}${advice ? `\n${advice}` : ""}`,
+    { cause: error },
+  );
 }
+
+/** The next step of somebody whose capability is of no use (any more). */
+export const GET_ANOTHER =
+  "Ask the scheduler's operator for a new file: `ocluster-admin add-client NAME` prints a client's.";
+
+const ADVICE: Readonly<Partial<Record<ErrorCode, string>>> = {
+  "unknown-service": `The scheduler does not know the secret in it: the client was removed, or the scheduler's state was.\n${GET_ANOTHER}`,
+  "wrong-key": `The scheduler at that address is not the one that the file was made for, or its key was replaced.\n${GET_ANOTHER}`,
+  unreachable:
+    "Is the scheduler running at that address, and does no firewall keep its port closed?",
+};
 
 const INTERRUPTED = new RpcError("disconnected", "The program was interrupted");
 const UNANSWERED = new RpcError("disconnected", "The scheduler does not answer");

@@ -13,13 +13,18 @@ export class JobStatus {
   private phase = "waiting for a worker";
   private head: string | null = "";
   private lineOpen = false;
-  private readonly timer: NodeJS.Timeout;
+  private ended = false;
+  private timer: NodeJS.Timeout | undefined;
 
-  /** @param enabled false: nothing is ever shown. */
+  /** Shows nothing until `begin`. @param enabled false: nor later. */
   constructor(
     private readonly terminal: Terminal,
     private readonly enabled: boolean,
-  ) {
+  ) {}
+
+  /** The scheduler has the job. */
+  begin(): void {
+    if (this.timer || this.ended) return;
     this.timer = setInterval(() => this.draw(), 1000);
     this.timer.unref();
     this.draw();
@@ -41,6 +46,7 @@ export class JobStatus {
   phaseIs(phase: string): void {
     this.head = null;
     this.phase = phase;
+    this.begin();
     this.draw();
   }
 
@@ -55,6 +61,7 @@ export class JobStatus {
 
   /** Takes the line away, for good. */
   end(): void {
+    this.ended = true;
     clearInterval(this.timer);
     this.terminal.status("");
   }
@@ -70,7 +77,7 @@ export class JobStatus {
 
   private draw(): void {
     // The line would overwrite a line of the log that has not ended yet.
-    if (!this.enabled || this.lineOpen) return;
+    if (!this.enabled || !this.timer || this.ended || this.lineOpen) return;
     this.terminal.status(
       `[ ${this.phase} · ${clockDuration((Date.now() - this.started) / 1000)} ]`,
     );

@@ -2,11 +2,13 @@
  * Submits a job and sees it through: its log as it comes, then its result.
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import { Job, type JobDescr, Submission, Ticket } from "../api/index.js";
-import { CommandFailed, interruptible, stderrTerminal } from "../console/index.js";
+import { AbleQueue, Job, type JobDescr, Submission, Ticket } from "../api/index.js";
+import { interruptible, stderrTerminal } from "../console/index.js";
 import { type Capability, type Connection, RpcError } from "../rpc/index.js";
+import { visible } from "../text/index.js";
+import { type FailureKind, JobFailure, kindOfEnd, kindOfLoss } from "./failure.js";
 import { ClientOutput, type OutputOptions } from "./output.js";
-import { describeRefusal, withService } from "./session.js";
+import { describeRefusal, GET_ANOTHER, withService } from "./session.js";
 import { JobStatus } from "./status.js";
 
 export interface SubmitOptions extends OutputOptions {
@@ -20,6 +22,9 @@ export interface SubmitOptions extends OutputOptions {
 
 /** How often somebody who waits is told their place in the queue. */
 const PLACE_INTERVAL_MS = 3000;
+
+/** What a client is told that was removed while it was connected. */
+const REVOKED = "Access has been revoked";
 
 /** How long an interrupted client waits to hear that its job was cancelled. */
 const CANCEL_TIMEOUT_MS = 1000;
@@ -59,9 +64,14 @@ async function seeThrough(
   );
   const status = new JobStatus(stderrTerminal, !quiet);
   const seen = new AbortController();
+  let kind: FailureKind = "failed";
   try {
     output.start();
-    if (status.isShown) void followQueue(ticket, pool, status, seen.signal);
+    void ticket.whenResolved().then(
+      () => status.begin(),
+      () => {}, // It is told by the job, which is broken, too.
+    );
+    if (!quiet) void followQueue(ticket, pool, status, seen.signal);
     await tail(job, output, status, signal);
     const outcome = await result;
     status.end();
@@ -69,20 +79,26 @@ async function seeThrough(
       output.succeeded(outcome.value);
       return;
     }
-    output.failed(outcome.error);
+    kind = await kindOfEnd(job, outcome.error);
+    output.failed(outcome.error, kind);
   } catch (error) {
     status.end();
     if (signal.aborted) await cancel(ticket, quiet);
     signal.throwIfAborted();
-    if (error instanceof RpcError) output.lost(connection.error ?? error);
-    throw describeLoss(error, connection, connect);
+    if (!(error instanceof RpcError)) throw error;
+    const loss = kindOfLoss(error, connection);
+    output.lost(connection.error ?? error, loss);
+    throw new JobFailure(loss, describeLoss(error, connection, connect), { cause: error });
   } finally {
     seen.abort();
   }
-  throw new CommandFailed("");
+  throw new JobFailure(kind, "");
 }
 
-/** Shows the job's place in the queue until it has left it, if the scheduler tells; others know nothing of places. */
+/**
+ * Shows the job's place in the queue until it has left it, if the scheduler tells; others know nothing of places. Where there is no
+ * status line, says at least that no worker can run it.
+ */
 async function followQueue(
   ticket: Capability,
   pool: string,
@@ -94,6 +110,14 @@ async function followQueue(
       const place = await Ticket.place(ticket, { signal });
       status.queued(place, pool);
       queued = place !== null;
+      const [ability] = place?.lacking ?? [];
+      if (ability !== undefined && !status.isShown) {
+        const what = AbleQueue.describeAbility(ability);
+        stderrTerminal.line(
+          `No connected worker in ${visible(pool)} can ${what}: the job waits for one.`,
+        );
+        return;
+      }
       if (queued) await sleep(PLACE_INTERVAL_MS, undefined, { signal });
     }
   } catch {
@@ -129,18 +153,14 @@ async function cancel(ticket: Capability, quiet: boolean): Promise<void> {
 }
 
 /** Says who was lost, if somebody was; otherwise why there is no job to see through. */
-function describeLoss(error: unknown, connection: Connection, capFile: string): unknown {
-  if (!(error instanceof RpcError)) return error;
-  if (connection.error) {
-    return new CommandFailed(`Lost connection to the scheduler: ${connection.error}`);
-  }
-  if (error.kind === "disconnected") {
-    return new CommandFailed(`Lost the worker that ran the job: ${error}`);
-  }
+function describeLoss(error: RpcError, connection: Connection, capFile: string): string {
+  if (connection.error) return `Lost connection to the scheduler: ${connection.error}`;
+  if (error.kind === "disconnected") return `Lost the worker that ran the job: ${error}`;
   const refusal = describeRefusal(
     error,
     capFile,
     "one that `ocluster-admin add-client` has printed",
   );
-  return new CommandFailed(`Error tailing logs: ${refusal}`);
+  const advice = error.message === REVOKED ? `\n${GET_ANOTHER}` : "";
+  return `Error tailing logs: ${refusal}${advice}`;
 }

@@ -25,9 +25,15 @@ export class UsageError extends Error {
   override readonly name = "UsageError";
 }
 
-/** The command was understood and did not succeed; status 1. An empty message means that everything was said already. */
+/** The command was understood and did not succeed; status 1, unless another one is asked for. An empty message means that everything was said already. */
 export class CommandFailed extends Error {
   override readonly name = "CommandFailed";
+  readonly status: number;
+
+  constructor(message = "", options?: ErrorOptions & { readonly status?: number }) {
+    super(message, options);
+    this.status = options?.status ?? EXIT.failed;
+  }
 }
 
 /** An error as a user meets it: text for standard error ("" for none) and exit status. */
@@ -44,7 +50,8 @@ export type FailureText = (error: unknown) => string | undefined;
 
 /** Sorts an error that ended a program. `UsageError` is not handled here: its text needs the command line's context. */
 export function outcomeOf(error: unknown, failureText: FailureText = () => undefined): Outcome {
-  const failure = error instanceof CommandFailed ? error.message : failureText(error);
+  if (error instanceof CommandFailed) return { text: error.message, status: error.status };
+  const failure = failureText(error);
   if (failure !== undefined) return { text: failure, status: EXIT.failed };
   if (isAddonMissing(error)) {
     const root = dirname(createRequire(import.meta.url).resolve("ocluster/package.json"));

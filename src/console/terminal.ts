@@ -34,7 +34,7 @@ export function canRedraw(
   sink: Sink,
   env: Readonly<Record<string, string | undefined>> = process.env,
 ): boolean {
-  return sink.isTTY === true && env.TERM !== "dumb";
+  return sink.isTTY === true && env.TERM !== undefined && env.TERM !== "dumb";
 }
 
 const CODES = {

@@ -192,6 +192,69 @@ describe("what cannot be", () => {
   });
 });
 
+describe("exit statuses", () => {
+  it.each([
+    [["--exit-codes=fine", "--pool=nope"], 13],
+    [["--pool=nope"], 1],
+    [["--exit-codes=fine", "--detach", "--pool=nope"], 13],
+  ])("%j: %i", async (args, code) => {
+    const words = ["-c", cluster.cap("submission"), "--local-file=hello.spec", ...args];
+    const cwd = cluster.dir;
+    expect(await run("ocluster-client", ["submit-obuilder", ...words], { cwd })).toMatchObject({
+      code,
+    });
+  });
+
+  it("tell a lost worker from a failed build", async () => {
+    worker = await ScriptedWorker.connect(cluster.cap(`pool-${POOL}`));
+    const failed = obuilder("--exit-codes=fine");
+    (await worker.pop()).fail("Build failed");
+    expect((await failed.ended).code).toBe(1);
+    const lost = obuilder("--exit-codes=fine", "--json");
+    await worker.pop();
+    await worker.close();
+    expect((await lost.ended).code).toBe(10);
+  });
+
+  it("tell a secret that is not known, and a scheduler that is not there", async () => {
+    const uri = readFileSync(cluster.cap("submission"), "utf8");
+    cluster.write("secret.cap", uri.replace(/[^/]*$/, "AAAAAAAAAAAAAAAAAAAAAAAAAAAA"));
+    cluster.write("nobody.cap", uri.replace(/:\d+\//, ":1/"));
+    const args = [`--pool=${POOL}`, "--local-file=hello.spec", "--exit-codes=fine"];
+    const cwd = cluster.dir;
+    const [secret, nobody] = await Promise.all(
+      ["secret.cap", "nobody.cap"].map((cap) =>
+        run("ocluster-client", ["submit-obuilder", "-c", cap, ...args], { cwd }),
+      ),
+    );
+    expect(secret).toMatchObject({
+      code: 12,
+      stderr: expect.stringContaining("`ocluster-admin add-client NAME` prints a client's."),
+    });
+    expect(nobody).toMatchObject({
+      code: 11,
+      stderr: expect.stringContaining("Is the scheduler running at that address"),
+    });
+  });
+});
+
+describe("a log file that cannot be written", () => {
+  it.each([
+    ["/nonexistent/log", "no such file or directory"],
+    ["/dev/full", "no space left on device"],
+  ])("%s", async (file, why) => {
+    worker = await ScriptedWorker.connect(cluster.cap(`pool-${POOL}`));
+    const program = obuilder(`--log-file=${file}`);
+    const taken = worker.pop();
+    if (file === "/dev/full") (await taken).write("something\n");
+    else taken.catch(() => {});
+    const { code, stderr } = await program.ended;
+    expect(code).toBe(123);
+    expect(stderr).toContain(`Cannot write the job's log to "${file}" (--log-file): ${why}.\n`);
+    expect(stderr).toContain("without --log-file the log goes to standard output.");
+  });
+});
+
 describe("who goes away", () => {
   it("an interrupted client cancels its job and dies of the signal", async () => {
     worker = await ScriptedWorker.connect(cluster.cap(`pool-${POOL}`));
@@ -237,7 +300,7 @@ describe("who goes away", () => {
     const { code, stdout } = await program.ended;
     expect(code).toBe(1);
     expect(JSON.parse(stdout)).toEqual({
-      ...{ ok: false, kind: "disconnected" },
+      ...{ ok: false, kind: "worker-lost" },
       reason: expect.any(String),
     });
   });
@@ -251,7 +314,7 @@ describe("who goes away", () => {
     ).ended;
     expect(code).toBe(1);
     const reason = 'Pool ID "nope" not one of {linux-x86_64}';
-    expect(JSON.parse(stdout)).toEqual({ ok: false, kind: "failed", reason });
+    expect(JSON.parse(stdout)).toEqual({ ok: false, kind: "no-such-pool", reason });
     expect(stderr).toContain(`Error tailing logs: Failed: ${reason}`);
   });
 

@@ -92,7 +92,7 @@ test.each<[string, () => string, RegExp, string]>([
   [
     "a wrong secret",
     () => uri().replace(/[^/]*$/, "AAAA"),
-    /^Cannot use capability file ".*bad\.cap": Failed: Unknown persistent service ID$/,
+    /^Cannot use capability file ".*bad\.cap": Failed: Unknown persistent service ID\n.*\nAsk the scheduler's operator/,
     "OK",
   ],
   [

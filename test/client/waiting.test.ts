@@ -37,6 +37,31 @@ function submit(cap: string, ...args: readonly string[]): Pty {
   return pty;
 }
 
+it("nothing is drawn before the scheduler has the job, and the log begins on a line of its own", async () => {
+  const pty = submit(cluster.cap("submission"));
+  const before = await pty.sees("[ ");
+  expect(before.replaceAll("\r", "")).toMatch(
+    /Connecting to tcp:127\.0\.0\.1:\d+\.\.\. OK\nTailing log:\n\[ $/,
+  );
+  pty.press("\u0003");
+  await pty.ended;
+});
+
+it.each(["TERM=dumb", "-u TERM"])(
+  "a terminal of which nothing is known (%s) has plain lines only",
+  async (env) => {
+    const file = `--local-file=${cluster.path("x.spec")}`;
+    const words = ["submit-obuilder", "-c", cluster.cap("submission"), "--pool=linux-x86_64", file];
+    const pty = Pty.run(`env ${env} ${Pty.program("ocluster-client", words)}`);
+    terminals.push(pty);
+    const before = await pty.sees("Tailing log:");
+    await expect.poll(() => cluster.show()).toContain("test-user:");
+    pty.press("\u0003");
+    await pty.ended;
+    expect(before + pty.unseen).not.toMatch(/\u001b|waiting/);
+  },
+);
+
 describe("the place in the queue", () => {
   it("is shown, and kept up to date", async () => {
     const first = submit(cluster.cap("submission"));

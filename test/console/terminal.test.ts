@@ -23,6 +23,7 @@ test.each([
 test.each([
   [true, { TERM: "xterm" }, true],
   [true, { TERM: "dumb" }, false],
+  [true, {}, false],
   [false, { TERM: "xterm" }, false],
 ])("terminal %j, %j: redrawn in place: %j", (isTTY, env, expected) => {
   const sink = screen(isTTY);

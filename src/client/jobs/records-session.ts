@@ -23,7 +23,10 @@ export async function withRecords<T>(
   use: (records: Capability) => Promise<T>,
   { signal }: SessionOptions = {},
 ): Promise<T> {
-  return await withService(connect, use, { quiet, ...(signal && { signal }) }).catch((error) => {
+  return await withService(connect, use, {
+    quiet: quiet || !isWatched(),
+    ...(signal && { signal }),
+  }).catch((error) => {
     throw inWords(error, connect);
   });
 }
@@ -44,7 +47,7 @@ export async function steadily<T>(
     if (!quiet) stderrTerminal.line(line);
   };
   const attempt = (): Promise<T> => {
-    const options = { quiet: quiet || wasThere, ...(signal && { signal }) };
+    const options = { quiet: quiet || wasThere || !isWatched(), ...(signal && { signal }) };
     return withService(
       connect,
       (records) => {
@@ -70,6 +73,11 @@ export async function steadily<T>(
       await sleep(backoff.failed(), signal);
     }
   }
+}
+
+/** Whether somebody sees how it connects. The reference's commands say so in any case, as they always did. */
+function isWatched(): boolean {
+  return process.stderr.isTTY === true;
 }
 
 /** What the scheduler went away with, or cannot be reached for; null if it is there, and said no. */
