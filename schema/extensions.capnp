@@ -396,3 +396,105 @@ struct WorkerAbilities {
   memory @2 :UInt64;       # bytes
   architecture @3 :Text;   # as Go calls it: amd64, arm64, …
 }
+
+# Batches: one template and many rows, each of which becomes a durable job of its client when its turn is near. A `Submission` is
+# also a `Batches`, of its client's.
+
+interface Batches {
+  open @0 (batch :NewBatch) -> (batch :UInt64, rows :UInt64, isNew :Bool, again :UInt64);
+  # Begins a batch, or finds the one of the client with this name and digest, which goes on: `isNew` is false then, and `again`
+  # of its jobs that ended without success are tried again. `rows` of its rows have come, which need not be sent again.
+  # Another batch of the name gives the name up. What has succeeded in there is not run again in the new one.
+
+  add @1 (batch :UInt64, first :UInt64, rows :Data) -> (rows :UInt64, kept :UInt64);
+  # More rows, in the form of src/batch/rows.ts; `first` is the number of the first, and as many as that must be there already.
+  # Answered when they are on disk, with how many there are; `kept` of them had succeeded before.
+
+  close @2 (batch :UInt64, rows :UInt64) -> ();
+  # So many rows are all. Answered when that is on disk.
+
+  list @3 (cursor :Text, limit :UInt32) -> (batches :List(BatchRecord), cursor :Text);
+  # Newest first, without those that gave up their names. Pages as of `JobRecords.list`.
+
+  get @4 (batch :UInt64, name :Text, revision :UInt64) -> (batch :BatchRecord);
+  # By number, or if that is 0 by name. Waits while that is its revision. 0: at once.
+
+  rows @5 (batch :UInt64, after :UInt64, limit :UInt32) -> (rows :List(BatchRow), next :UInt64);
+  # Rows whose jobs have ended, in the order of their ends; from behind the one that the last call has given as `next`.
+
+  cancel @6 (batch :UInt64, reason :Text) -> ();
+  # What runs, too. Answered when that is on disk.
+
+  retry @7 (batch :UInt64, keys :List(Text)) -> (again :UInt64);
+  # Jobs that ended without success are tried again: all, or those of these keys. A batch that was stopped or cancelled goes on.
+}
+
+struct NewBatch {
+  name @0 :Text;           # empty: it has none
+  digest @1 :Data;         # 32 bytes, of all that makes the batch: the same again is the same batch
+  fresh @2 :Bool;          # whatever has the name: this is another batch, and all rows are run
+  pool @3 :Text;
+  urgent @4 :Bool;
+  options @5 :DurableOptions; # of each job, without name, key and `after`
+  canary @6 :UInt64;       # the first so many rows must succeed before others begin
+  maxRunning @7 :UInt64;   # at a time; 0: any number
+  maxFailures @8 :Float64; # more failed rows than that stop the batch; negative: none do
+  inPercent @9 :Bool;      # of all rows, that is
+  template @10 :BatchTemplate;
+}
+
+struct BatchTemplate {
+  columns @0 :List(Text);
+  descr @1 :JobDescr;      # of all rows; what templates say is empty in here
+  spec @2 :BatchText;      # of a job that builds a spec
+  buildArgs @3 :List(BatchText); # of a Docker job
+  hint @4 :BatchText;
+}
+
+struct BatchText {         # pieces and values, one after the other
+  pieces @0 :List(BatchPiece);
+}
+
+struct BatchPiece {
+  union {
+    text @0 :Data;
+    slot :group {
+      column @1 :UInt16;
+      escape @2 :UInt16;   # number in src/batch/template.ts
+    }
+  }
+}
+
+struct BatchRecord {
+  batch @0 :UInt64;
+  name @1 :Text;
+  pool @2 :Text;
+  submitted @3 :Float64;
+  ended @4 :Float64;
+  state @5 :BatchState;
+  reason @6 :Text;         # for people: why it was stopped
+  rows @7 :UInt64;         # that have come
+  closed @8 :Bool;         # and are all
+  queued @9 :UInt64;       # rows that have not begun, or wait for a further attempt
+  running @10 :UInt64;
+  succeeded @11 :UInt64;
+  failed @12 :UInt64;
+  cancelled @13 :UInt64;
+  revision @14 :UInt64;
+  columns @15 :List(Text);
+  last @16 :UInt64;        # what `rows` would give as `next` at the end
+}
+
+enum BatchState {
+  running @0;              # or waits to
+  succeeded @1;
+  failed @2;               # all has ended, not all well
+  stopped @3;              # by its rules
+  cancelled @4;
+}
+
+struct BatchRow {
+  row @0 :UInt64;
+  values @1 :Data;         # key and values, in the form of src/batch/rows.ts
+  job @2 :JobRecord;       # its key is the row's
+}

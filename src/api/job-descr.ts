@@ -77,7 +77,11 @@ export interface CustomBuild {
 
 /** Reads a description. Throws an `RpcError` (failed) that says what is wrong with it. */
 export function readJobDescr(pointer: DetachedPointer): JobDescr {
-  const descr = pointer.as(WireJobDescr);
+  return readDescr(pointer.as(WireJobDescr));
+}
+
+/** The same of a description that is part of something else. */
+export function readDescr(descr: WireJobDescr): JobDescr {
   const { repository } = descr;
   const commits = descr.commits.toArray();
   return {
@@ -106,6 +110,11 @@ export function needsOf(pointer: DetachedPointer): readonly string[] {
     default:
       return NEEDS.nothing;
   }
+}
+
+/** The same of a description as a value. */
+export function needsOfAction({ kind }: Action): readonly string[] {
+  return kind === "custom" ? NEEDS.nothing : NEEDS[kind];
 }
 
 const NEEDS = {

@@ -379,7 +379,7 @@ export function causeFromWire(cause: WireCause): Cause | null {
   return CAUSES[cause] ?? null;
 }
 
-function writeRecord(wire: WireJobRecord, record: JobRecord): void {
+export function writeRecord(wire: WireJobRecord, record: JobRecord): void {
   wire.job = BigInt(record.job);
   wire.client = record.client;
   wire.pool = record.pool;
@@ -414,7 +414,7 @@ function writeRecord(wire: WireJobRecord, record: JobRecord): void {
   wire.revision = BigInt(record.revision);
 }
 
-function readRecord(wire: WireJobRecord): JobRecord {
+export function readRecord(wire: WireJobRecord): JobRecord {
   return {
     job: Number(wire.job),
     client: wire.client,

@@ -2,7 +2,7 @@
  * Cap'n Proto RPC, level 1: what others may use. Start with types.ts for the rules of ownership, and docs/rpc.md.
  */
 
-export { detachedFromBytes } from "./capability/detached.js";
+export { detachedFromBytes, detachedStruct } from "./capability/detached.js";
 export { weakReference } from "./capability/handle.js";
 export { leakedReferences } from "./capability/leaks.js";
 export {

@@ -4022,6 +4022,1290 @@ export class WorkerAbilities extends $.Struct {
   }
   toString(): string { return "WorkerAbilities_" + super.toString(); }
 }
+export class Batches_Open$Params extends $.Struct {
+  static readonly _capnp = {
+    displayName: "open$Params",
+    id: "8ce9725705cc906e",
+    size: new $.ObjectSize(0, 1),
+  };
+  _adoptBatch(value: $.Orphan<NewBatch>): void {
+    $.utils.adopt(value, $.utils.getPointer(0, this));
+  }
+  _disownBatch(): $.Orphan<NewBatch> {
+    return $.utils.disown(this.batch);
+  }
+  get batch(): NewBatch {
+    return $.utils.getStruct(0, NewBatch, this);
+  }
+  _hasBatch(): boolean {
+    return !$.utils.isNull($.utils.getPointer(0, this));
+  }
+  _initBatch(): NewBatch {
+    return $.utils.initStructAt(0, NewBatch, this);
+  }
+  set batch(value: NewBatch) {
+    $.utils.copyFrom(value, $.utils.getPointer(0, this));
+  }
+  toString(): string { return "Batches_Open$Params_" + super.toString(); }
+}
+export class Batches_Open$Results extends $.Struct {
+  static readonly _capnp = {
+    displayName: "open$Results",
+    id: "e6b299d35746d2bc",
+    size: new $.ObjectSize(32, 0),
+  };
+  get batch(): bigint {
+    return $.utils.getUint64(0, this);
+  }
+  set batch(value: bigint) {
+    $.utils.setUint64(0, value, this);
+  }
+  get rows(): bigint {
+    return $.utils.getUint64(8, this);
+  }
+  set rows(value: bigint) {
+    $.utils.setUint64(8, value, this);
+  }
+  get isNew(): boolean {
+    return $.utils.getBit(128, this);
+  }
+  set isNew(value: boolean) {
+    $.utils.setBit(128, value, this);
+  }
+  get again(): bigint {
+    return $.utils.getUint64(24, this);
+  }
+  set again(value: bigint) {
+    $.utils.setUint64(24, value, this);
+  }
+  toString(): string { return "Batches_Open$Results_" + super.toString(); }
+}
+export class Batches_Open$Results$Promise {
+  pipeline: $.Pipeline<any, any, Batches_Open$Results>;
+  constructor(pipeline: $.Pipeline<any, any, Batches_Open$Results>) {
+    this.pipeline = pipeline;
+  }
+  async promise(): Promise<Batches_Open$Results> {
+    return await this.pipeline.struct();
+  }
+}
+export class Batches_Add$Params extends $.Struct {
+  static readonly _capnp = {
+    displayName: "add$Params",
+    id: "c19e29440c09260f",
+    size: new $.ObjectSize(16, 1),
+  };
+  get batch(): bigint {
+    return $.utils.getUint64(0, this);
+  }
+  set batch(value: bigint) {
+    $.utils.setUint64(0, value, this);
+  }
+  get first(): bigint {
+    return $.utils.getUint64(8, this);
+  }
+  set first(value: bigint) {
+    $.utils.setUint64(8, value, this);
+  }
+  _adoptRows(value: $.Orphan<$.Data>): void {
+    $.utils.adopt(value, $.utils.getPointer(0, this));
+  }
+  _disownRows(): $.Orphan<$.Data> {
+    return $.utils.disown(this.rows);
+  }
+  get rows(): $.Data {
+    return $.utils.getData(0, this);
+  }
+  _hasRows(): boolean {
+    return !$.utils.isNull($.utils.getPointer(0, this));
+  }
+  _initRows(length: number): $.Data {
+    return $.utils.initData(0, length, this);
+  }
+  set rows(value: $.Data) {
+    $.utils.copyFrom(value, $.utils.getPointer(0, this));
+  }
+  toString(): string { return "Batches_Add$Params_" + super.toString(); }
+}
+export class Batches_Add$Results extends $.Struct {
+  static readonly _capnp = {
+    displayName: "add$Results",
+    id: "ce1eb81666dc1132",
+    size: new $.ObjectSize(16, 0),
+  };
+  get rows(): bigint {
+    return $.utils.getUint64(0, this);
+  }
+  set rows(value: bigint) {
+    $.utils.setUint64(0, value, this);
+  }
+  get kept(): bigint {
+    return $.utils.getUint64(8, this);
+  }
+  set kept(value: bigint) {
+    $.utils.setUint64(8, value, this);
+  }
+  toString(): string { return "Batches_Add$Results_" + super.toString(); }
+}
+export class Batches_Add$Results$Promise {
+  pipeline: $.Pipeline<any, any, Batches_Add$Results>;
+  constructor(pipeline: $.Pipeline<any, any, Batches_Add$Results>) {
+    this.pipeline = pipeline;
+  }
+  async promise(): Promise<Batches_Add$Results> {
+    return await this.pipeline.struct();
+  }
+}
+export class Batches_Close$Params extends $.Struct {
+  static readonly _capnp = {
+    displayName: "close$Params",
+    id: "d986fba66507ec2f",
+    size: new $.ObjectSize(16, 0),
+  };
+  get batch(): bigint {
+    return $.utils.getUint64(0, this);
+  }
+  set batch(value: bigint) {
+    $.utils.setUint64(0, value, this);
+  }
+  get rows(): bigint {
+    return $.utils.getUint64(8, this);
+  }
+  set rows(value: bigint) {
+    $.utils.setUint64(8, value, this);
+  }
+  toString(): string { return "Batches_Close$Params_" + super.toString(); }
+}
+export class Batches_Close$Results extends $.Struct {
+  static readonly _capnp = {
+    displayName: "close$Results",
+    id: "86407d0426dc9572",
+    size: new $.ObjectSize(0, 0),
+  };
+  toString(): string { return "Batches_Close$Results_" + super.toString(); }
+}
+export class Batches_Close$Results$Promise {
+  pipeline: $.Pipeline<any, any, Batches_Close$Results>;
+  constructor(pipeline: $.Pipeline<any, any, Batches_Close$Results>) {
+    this.pipeline = pipeline;
+  }
+  async promise(): Promise<Batches_Close$Results> {
+    return await this.pipeline.struct();
+  }
+}
+export class Batches_List$Params extends $.Struct {
+  static readonly _capnp = {
+    displayName: "list$Params",
+    id: "dda3c854f0350a69",
+    size: new $.ObjectSize(8, 1),
+  };
+  get cursor(): string {
+    return $.utils.getText(0, this);
+  }
+  set cursor(value: string) {
+    $.utils.setText(0, value, this);
+  }
+  get limit(): number {
+    return $.utils.getUint32(0, this);
+  }
+  set limit(value: number) {
+    $.utils.setUint32(0, value, this);
+  }
+  toString(): string { return "Batches_List$Params_" + super.toString(); }
+}
+export class Batches_List$Results extends $.Struct {
+  static readonly _capnp = {
+    displayName: "list$Results",
+    id: "d59f0de0119c3e7a",
+    size: new $.ObjectSize(0, 2),
+  };
+  static _Batches: $.ListCtor<BatchRecord>;
+  _adoptBatches(value: $.Orphan<$.List<BatchRecord>>): void {
+    $.utils.adopt(value, $.utils.getPointer(0, this));
+  }
+  _disownBatches(): $.Orphan<$.List<BatchRecord>> {
+    return $.utils.disown(this.batches);
+  }
+  get batches(): $.List<BatchRecord> {
+    return $.utils.getList(0, Batches_List$Results._Batches, this);
+  }
+  _hasBatches(): boolean {
+    return !$.utils.isNull($.utils.getPointer(0, this));
+  }
+  _initBatches(length: number): $.List<BatchRecord> {
+    return $.utils.initList(0, Batches_List$Results._Batches, length, this);
+  }
+  set batches(value: $.List<BatchRecord>) {
+    $.utils.copyFrom(value, $.utils.getPointer(0, this));
+  }
+  get cursor(): string {
+    return $.utils.getText(1, this);
+  }
+  set cursor(value: string) {
+    $.utils.setText(1, value, this);
+  }
+  toString(): string { return "Batches_List$Results_" + super.toString(); }
+}
+export class Batches_List$Results$Promise {
+  pipeline: $.Pipeline<any, any, Batches_List$Results>;
+  constructor(pipeline: $.Pipeline<any, any, Batches_List$Results>) {
+    this.pipeline = pipeline;
+  }
+  async promise(): Promise<Batches_List$Results> {
+    return await this.pipeline.struct();
+  }
+}
+export class Batches_Get$Params extends $.Struct {
+  static readonly _capnp = {
+    displayName: "get$Params",
+    id: "f4d9fa9c8b505af3",
+    size: new $.ObjectSize(16, 1),
+  };
+  get batch(): bigint {
+    return $.utils.getUint64(0, this);
+  }
+  set batch(value: bigint) {
+    $.utils.setUint64(0, value, this);
+  }
+  get name(): string {
+    return $.utils.getText(0, this);
+  }
+  set name(value: string) {
+    $.utils.setText(0, value, this);
+  }
+  get revision(): bigint {
+    return $.utils.getUint64(8, this);
+  }
+  set revision(value: bigint) {
+    $.utils.setUint64(8, value, this);
+  }
+  toString(): string { return "Batches_Get$Params_" + super.toString(); }
+}
+export class Batches_Get$Results extends $.Struct {
+  static readonly _capnp = {
+    displayName: "get$Results",
+    id: "86186295eb7fb646",
+    size: new $.ObjectSize(0, 1),
+  };
+  _adoptBatch(value: $.Orphan<BatchRecord>): void {
+    $.utils.adopt(value, $.utils.getPointer(0, this));
+  }
+  _disownBatch(): $.Orphan<BatchRecord> {
+    return $.utils.disown(this.batch);
+  }
+  get batch(): BatchRecord {
+    return $.utils.getStruct(0, BatchRecord, this);
+  }
+  _hasBatch(): boolean {
+    return !$.utils.isNull($.utils.getPointer(0, this));
+  }
+  _initBatch(): BatchRecord {
+    return $.utils.initStructAt(0, BatchRecord, this);
+  }
+  set batch(value: BatchRecord) {
+    $.utils.copyFrom(value, $.utils.getPointer(0, this));
+  }
+  toString(): string { return "Batches_Get$Results_" + super.toString(); }
+}
+export class Batches_Get$Results$Promise {
+  pipeline: $.Pipeline<any, any, Batches_Get$Results>;
+  constructor(pipeline: $.Pipeline<any, any, Batches_Get$Results>) {
+    this.pipeline = pipeline;
+  }
+  async promise(): Promise<Batches_Get$Results> {
+    return await this.pipeline.struct();
+  }
+}
+export class Batches_Rows$Params extends $.Struct {
+  static readonly _capnp = {
+    displayName: "rows$Params",
+    id: "e81a116194081c37",
+    size: new $.ObjectSize(24, 0),
+  };
+  get batch(): bigint {
+    return $.utils.getUint64(0, this);
+  }
+  set batch(value: bigint) {
+    $.utils.setUint64(0, value, this);
+  }
+  get after(): bigint {
+    return $.utils.getUint64(8, this);
+  }
+  set after(value: bigint) {
+    $.utils.setUint64(8, value, this);
+  }
+  get limit(): number {
+    return $.utils.getUint32(16, this);
+  }
+  set limit(value: number) {
+    $.utils.setUint32(16, value, this);
+  }
+  toString(): string { return "Batches_Rows$Params_" + super.toString(); }
+}
+export class Batches_Rows$Results extends $.Struct {
+  static readonly _capnp = {
+    displayName: "rows$Results",
+    id: "ce02da82206ef602",
+    size: new $.ObjectSize(8, 1),
+  };
+  static _Rows: $.ListCtor<BatchRow>;
+  _adoptRows(value: $.Orphan<$.List<BatchRow>>): void {
+    $.utils.adopt(value, $.utils.getPointer(0, this));
+  }
+  _disownRows(): $.Orphan<$.List<BatchRow>> {
+    return $.utils.disown(this.rows);
+  }
+  get rows(): $.List<BatchRow> {
+    return $.utils.getList(0, Batches_Rows$Results._Rows, this);
+  }
+  _hasRows(): boolean {
+    return !$.utils.isNull($.utils.getPointer(0, this));
+  }
+  _initRows(length: number): $.List<BatchRow> {
+    return $.utils.initList(0, Batches_Rows$Results._Rows, length, this);
+  }
+  set rows(value: $.List<BatchRow>) {
+    $.utils.copyFrom(value, $.utils.getPointer(0, this));
+  }
+  get next(): bigint {
+    return $.utils.getUint64(0, this);
+  }
+  set next(value: bigint) {
+    $.utils.setUint64(0, value, this);
+  }
+  toString(): string { return "Batches_Rows$Results_" + super.toString(); }
+}
+export class Batches_Rows$Results$Promise {
+  pipeline: $.Pipeline<any, any, Batches_Rows$Results>;
+  constructor(pipeline: $.Pipeline<any, any, Batches_Rows$Results>) {
+    this.pipeline = pipeline;
+  }
+  async promise(): Promise<Batches_Rows$Results> {
+    return await this.pipeline.struct();
+  }
+}
+export class Batches_Cancel$Params extends $.Struct {
+  static readonly _capnp = {
+    displayName: "cancel$Params",
+    id: "fecb6e16596c7383",
+    size: new $.ObjectSize(8, 1),
+  };
+  get batch(): bigint {
+    return $.utils.getUint64(0, this);
+  }
+  set batch(value: bigint) {
+    $.utils.setUint64(0, value, this);
+  }
+  get reason(): string {
+    return $.utils.getText(0, this);
+  }
+  set reason(value: string) {
+    $.utils.setText(0, value, this);
+  }
+  toString(): string { return "Batches_Cancel$Params_" + super.toString(); }
+}
+export class Batches_Cancel$Results extends $.Struct {
+  static readonly _capnp = {
+    displayName: "cancel$Results",
+    id: "c1f6192ed4b90aba",
+    size: new $.ObjectSize(0, 0),
+  };
+  toString(): string { return "Batches_Cancel$Results_" + super.toString(); }
+}
+export class Batches_Cancel$Results$Promise {
+  pipeline: $.Pipeline<any, any, Batches_Cancel$Results>;
+  constructor(pipeline: $.Pipeline<any, any, Batches_Cancel$Results>) {
+    this.pipeline = pipeline;
+  }
+  async promise(): Promise<Batches_Cancel$Results> {
+    return await this.pipeline.struct();
+  }
+}
+export class Batches_Retry$Params extends $.Struct {
+  static readonly _capnp = {
+    displayName: "retry$Params",
+    id: "8a887dbe78ccd7e8",
+    size: new $.ObjectSize(8, 1),
+  };
+  get batch(): bigint {
+    return $.utils.getUint64(0, this);
+  }
+  set batch(value: bigint) {
+    $.utils.setUint64(0, value, this);
+  }
+  _adoptKeys(value: $.Orphan<$.List<string>>): void {
+    $.utils.adopt(value, $.utils.getPointer(0, this));
+  }
+  _disownKeys(): $.Orphan<$.List<string>> {
+    return $.utils.disown(this.keys);
+  }
+  get keys(): $.List<string> {
+    return $.utils.getList(0, $.TextList, this);
+  }
+  _hasKeys(): boolean {
+    return !$.utils.isNull($.utils.getPointer(0, this));
+  }
+  _initKeys(length: number): $.List<string> {
+    return $.utils.initList(0, $.TextList, length, this);
+  }
+  set keys(value: $.List<string>) {
+    $.utils.copyFrom(value, $.utils.getPointer(0, this));
+  }
+  toString(): string { return "Batches_Retry$Params_" + super.toString(); }
+}
+export class Batches_Retry$Results extends $.Struct {
+  static readonly _capnp = {
+    displayName: "retry$Results",
+    id: "82e0b93b6a68625d",
+    size: new $.ObjectSize(8, 0),
+  };
+  get again(): bigint {
+    return $.utils.getUint64(0, this);
+  }
+  set again(value: bigint) {
+    $.utils.setUint64(0, value, this);
+  }
+  toString(): string { return "Batches_Retry$Results_" + super.toString(); }
+}
+export class Batches_Retry$Results$Promise {
+  pipeline: $.Pipeline<any, any, Batches_Retry$Results>;
+  constructor(pipeline: $.Pipeline<any, any, Batches_Retry$Results>) {
+    this.pipeline = pipeline;
+  }
+  async promise(): Promise<Batches_Retry$Results> {
+    return await this.pipeline.struct();
+  }
+}
+export class Batches$Client {
+  client: $.Client;
+  static readonly interfaceId: bigint = 0xd9860c6e15bc8100n;
+  constructor(client: $.Client) {
+    this.client = client;
+  }
+  static readonly methods: [
+    $.Method<Batches_Open$Params, Batches_Open$Results>,
+    $.Method<Batches_Add$Params, Batches_Add$Results>,
+    $.Method<Batches_Close$Params, Batches_Close$Results>,
+    $.Method<Batches_List$Params, Batches_List$Results>,
+    $.Method<Batches_Get$Params, Batches_Get$Results>,
+    $.Method<Batches_Rows$Params, Batches_Rows$Results>,
+    $.Method<Batches_Cancel$Params, Batches_Cancel$Results>,
+    $.Method<Batches_Retry$Params, Batches_Retry$Results>
+  ] = [
+    {
+      ParamsClass: Batches_Open$Params,
+      ResultsClass: Batches_Open$Results,
+      interfaceId: Batches$Client.interfaceId,
+      methodId: 0,
+      interfaceName: "schema/extensions.capnp:Batches",
+      methodName: "open"
+    },
+    {
+      ParamsClass: Batches_Add$Params,
+      ResultsClass: Batches_Add$Results,
+      interfaceId: Batches$Client.interfaceId,
+      methodId: 1,
+      interfaceName: "schema/extensions.capnp:Batches",
+      methodName: "add"
+    },
+    {
+      ParamsClass: Batches_Close$Params,
+      ResultsClass: Batches_Close$Results,
+      interfaceId: Batches$Client.interfaceId,
+      methodId: 2,
+      interfaceName: "schema/extensions.capnp:Batches",
+      methodName: "close"
+    },
+    {
+      ParamsClass: Batches_List$Params,
+      ResultsClass: Batches_List$Results,
+      interfaceId: Batches$Client.interfaceId,
+      methodId: 3,
+      interfaceName: "schema/extensions.capnp:Batches",
+      methodName: "list"
+    },
+    {
+      ParamsClass: Batches_Get$Params,
+      ResultsClass: Batches_Get$Results,
+      interfaceId: Batches$Client.interfaceId,
+      methodId: 4,
+      interfaceName: "schema/extensions.capnp:Batches",
+      methodName: "get"
+    },
+    {
+      ParamsClass: Batches_Rows$Params,
+      ResultsClass: Batches_Rows$Results,
+      interfaceId: Batches$Client.interfaceId,
+      methodId: 5,
+      interfaceName: "schema/extensions.capnp:Batches",
+      methodName: "rows"
+    },
+    {
+      ParamsClass: Batches_Cancel$Params,
+      ResultsClass: Batches_Cancel$Results,
+      interfaceId: Batches$Client.interfaceId,
+      methodId: 6,
+      interfaceName: "schema/extensions.capnp:Batches",
+      methodName: "cancel"
+    },
+    {
+      ParamsClass: Batches_Retry$Params,
+      ResultsClass: Batches_Retry$Results,
+      interfaceId: Batches$Client.interfaceId,
+      methodId: 7,
+      interfaceName: "schema/extensions.capnp:Batches",
+      methodName: "retry"
+    }
+  ];
+  /**
+* Begins a batch, or finds the one of the client with this name and digest, which goes on: `isNew` is false then, and `again`
+* of its jobs that ended without success are tried again. `rows` of its rows have come, which need not be sent again.
+* Another batch of the name gives the name up. What has succeeded in there is not run again in the new one.
+*
+*/
+  open(paramsFunc?: (params: Batches_Open$Params) => void): Batches_Open$Results$Promise {
+    const answer = this.client.call({
+      method: Batches$Client.methods[0],
+      ...(paramsFunc && { paramsFunc })
+    });
+    const pipeline = new $.Pipeline(Batches_Open$Results, answer);
+    return new Batches_Open$Results$Promise(pipeline);
+  }
+  /**
+* More rows, in the form of src/batch/rows.ts; `first` is the number of the first, and as many as that must be there already.
+* Answered when they are on disk, with how many there are; `kept` of them had succeeded before.
+*
+*/
+  add(paramsFunc?: (params: Batches_Add$Params) => void): Batches_Add$Results$Promise {
+    const answer = this.client.call({
+      method: Batches$Client.methods[1],
+      ...(paramsFunc && { paramsFunc })
+    });
+    const pipeline = new $.Pipeline(Batches_Add$Results, answer);
+    return new Batches_Add$Results$Promise(pipeline);
+  }
+  /**
+* So many rows are all. Answered when that is on disk.
+*
+*/
+  close(paramsFunc?: (params: Batches_Close$Params) => void): Batches_Close$Results$Promise {
+    const answer = this.client.call({
+      method: Batches$Client.methods[2],
+      ...(paramsFunc && { paramsFunc })
+    });
+    const pipeline = new $.Pipeline(Batches_Close$Results, answer);
+    return new Batches_Close$Results$Promise(pipeline);
+  }
+  /**
+* Newest first, without those that gave up their names. Pages as of `JobRecords.list`.
+*
+*/
+  list(paramsFunc?: (params: Batches_List$Params) => void): Batches_List$Results$Promise {
+    const answer = this.client.call({
+      method: Batches$Client.methods[3],
+      ...(paramsFunc && { paramsFunc })
+    });
+    const pipeline = new $.Pipeline(Batches_List$Results, answer);
+    return new Batches_List$Results$Promise(pipeline);
+  }
+  /**
+* By number, or if that is 0 by name. Waits while that is its revision. 0: at once.
+*
+*/
+  get(paramsFunc?: (params: Batches_Get$Params) => void): Batches_Get$Results$Promise {
+    const answer = this.client.call({
+      method: Batches$Client.methods[4],
+      ...(paramsFunc && { paramsFunc })
+    });
+    const pipeline = new $.Pipeline(Batches_Get$Results, answer);
+    return new Batches_Get$Results$Promise(pipeline);
+  }
+  /**
+* Rows whose jobs have ended, in the order of their ends; from behind the one that the last call has given as `next`.
+*
+*/
+  rows(paramsFunc?: (params: Batches_Rows$Params) => void): Batches_Rows$Results$Promise {
+    const answer = this.client.call({
+      method: Batches$Client.methods[5],
+      ...(paramsFunc && { paramsFunc })
+    });
+    const pipeline = new $.Pipeline(Batches_Rows$Results, answer);
+    return new Batches_Rows$Results$Promise(pipeline);
+  }
+  /**
+* What runs, too. Answered when that is on disk.
+*
+*/
+  cancel(paramsFunc?: (params: Batches_Cancel$Params) => void): Batches_Cancel$Results$Promise {
+    const answer = this.client.call({
+      method: Batches$Client.methods[6],
+      ...(paramsFunc && { paramsFunc })
+    });
+    const pipeline = new $.Pipeline(Batches_Cancel$Results, answer);
+    return new Batches_Cancel$Results$Promise(pipeline);
+  }
+  /**
+* Jobs that ended without success are tried again: all, or those of these keys. A batch that was stopped or cancelled goes on.
+*
+*/
+  retry(paramsFunc?: (params: Batches_Retry$Params) => void): Batches_Retry$Results$Promise {
+    const answer = this.client.call({
+      method: Batches$Client.methods[7],
+      ...(paramsFunc && { paramsFunc })
+    });
+    const pipeline = new $.Pipeline(Batches_Retry$Results, answer);
+    return new Batches_Retry$Results$Promise(pipeline);
+  }
+}
+$.Registry.register(Batches$Client.interfaceId, Batches$Client);
+export interface Batches$Server$Target {
+  open(params: Batches_Open$Params, results: Batches_Open$Results): Promise<void>;
+  add(params: Batches_Add$Params, results: Batches_Add$Results): Promise<void>;
+  close(params: Batches_Close$Params, results: Batches_Close$Results): Promise<void>;
+  list(params: Batches_List$Params, results: Batches_List$Results): Promise<void>;
+  get(params: Batches_Get$Params, results: Batches_Get$Results): Promise<void>;
+  rows(params: Batches_Rows$Params, results: Batches_Rows$Results): Promise<void>;
+  cancel(params: Batches_Cancel$Params, results: Batches_Cancel$Results): Promise<void>;
+  retry(params: Batches_Retry$Params, results: Batches_Retry$Results): Promise<void>;
+}
+export class Batches$Server extends $.Server {
+  readonly target: Batches$Server$Target;
+  constructor(target: Batches$Server$Target) {
+    super(target, [
+      {
+        ...Batches$Client.methods[0],
+        impl: target.open
+      },
+      {
+        ...Batches$Client.methods[1],
+        impl: target.add
+      },
+      {
+        ...Batches$Client.methods[2],
+        impl: target.close
+      },
+      {
+        ...Batches$Client.methods[3],
+        impl: target.list
+      },
+      {
+        ...Batches$Client.methods[4],
+        impl: target.get
+      },
+      {
+        ...Batches$Client.methods[5],
+        impl: target.rows
+      },
+      {
+        ...Batches$Client.methods[6],
+        impl: target.cancel
+      },
+      {
+        ...Batches$Client.methods[7],
+        impl: target.retry
+      }
+    ]);
+    this.target = target;
+  }
+  client(): Batches$Client {
+    return new Batches$Client(this);
+  }
+}
+export class Batches extends $.Interface {
+  static readonly Client = Batches$Client;
+  static readonly Server = Batches$Server;
+  static readonly _capnp = {
+    displayName: "Batches",
+    id: "d9860c6e15bc8100",
+    size: new $.ObjectSize(0, 0),
+  };
+  toString(): string { return "Batches_" + super.toString(); }
+}
+export class NewBatch extends $.Struct {
+  static readonly _capnp = {
+    displayName: "NewBatch",
+    id: "ca220a99f9fea683",
+    size: new $.ObjectSize(32, 5),
+  };
+  /**
+* empty: it has none
+*
+*/
+  get name(): string {
+    return $.utils.getText(0, this);
+  }
+  set name(value: string) {
+    $.utils.setText(0, value, this);
+  }
+  _adoptDigest(value: $.Orphan<$.Data>): void {
+    $.utils.adopt(value, $.utils.getPointer(1, this));
+  }
+  _disownDigest(): $.Orphan<$.Data> {
+    return $.utils.disown(this.digest);
+  }
+  /**
+* 32 bytes, of all that makes the batch: the same again is the same batch
+*
+*/
+  get digest(): $.Data {
+    return $.utils.getData(1, this);
+  }
+  _hasDigest(): boolean {
+    return !$.utils.isNull($.utils.getPointer(1, this));
+  }
+  _initDigest(length: number): $.Data {
+    return $.utils.initData(1, length, this);
+  }
+  set digest(value: $.Data) {
+    $.utils.copyFrom(value, $.utils.getPointer(1, this));
+  }
+  /**
+* whatever has the name: this is another batch, and all rows are run
+*
+*/
+  get fresh(): boolean {
+    return $.utils.getBit(0, this);
+  }
+  set fresh(value: boolean) {
+    $.utils.setBit(0, value, this);
+  }
+  get pool(): string {
+    return $.utils.getText(2, this);
+  }
+  set pool(value: string) {
+    $.utils.setText(2, value, this);
+  }
+  get urgent(): boolean {
+    return $.utils.getBit(1, this);
+  }
+  set urgent(value: boolean) {
+    $.utils.setBit(1, value, this);
+  }
+  _adoptOptions(value: $.Orphan<DurableOptions>): void {
+    $.utils.adopt(value, $.utils.getPointer(3, this));
+  }
+  _disownOptions(): $.Orphan<DurableOptions> {
+    return $.utils.disown(this.options);
+  }
+  /**
+* of each job, without name, key and `after`
+*
+*/
+  get options(): DurableOptions {
+    return $.utils.getStruct(3, DurableOptions, this);
+  }
+  _hasOptions(): boolean {
+    return !$.utils.isNull($.utils.getPointer(3, this));
+  }
+  _initOptions(): DurableOptions {
+    return $.utils.initStructAt(3, DurableOptions, this);
+  }
+  set options(value: DurableOptions) {
+    $.utils.copyFrom(value, $.utils.getPointer(3, this));
+  }
+  /**
+* the first so many rows must succeed before others begin
+*
+*/
+  get canary(): bigint {
+    return $.utils.getUint64(8, this);
+  }
+  set canary(value: bigint) {
+    $.utils.setUint64(8, value, this);
+  }
+  /**
+* at a time; 0: any number
+*
+*/
+  get maxRunning(): bigint {
+    return $.utils.getUint64(16, this);
+  }
+  set maxRunning(value: bigint) {
+    $.utils.setUint64(16, value, this);
+  }
+  /**
+* more failed rows than that stop the batch; negative: none do
+*
+*/
+  get maxFailures(): number {
+    return $.utils.getFloat64(24, this);
+  }
+  set maxFailures(value: number) {
+    $.utils.setFloat64(24, value, this);
+  }
+  /**
+* of all rows, that is
+*
+*/
+  get inPercent(): boolean {
+    return $.utils.getBit(2, this);
+  }
+  set inPercent(value: boolean) {
+    $.utils.setBit(2, value, this);
+  }
+  _adoptTemplate(value: $.Orphan<BatchTemplate>): void {
+    $.utils.adopt(value, $.utils.getPointer(4, this));
+  }
+  _disownTemplate(): $.Orphan<BatchTemplate> {
+    return $.utils.disown(this.template);
+  }
+  get template(): BatchTemplate {
+    return $.utils.getStruct(4, BatchTemplate, this);
+  }
+  _hasTemplate(): boolean {
+    return !$.utils.isNull($.utils.getPointer(4, this));
+  }
+  _initTemplate(): BatchTemplate {
+    return $.utils.initStructAt(4, BatchTemplate, this);
+  }
+  set template(value: BatchTemplate) {
+    $.utils.copyFrom(value, $.utils.getPointer(4, this));
+  }
+  toString(): string { return "NewBatch_" + super.toString(); }
+}
+export class BatchTemplate extends $.Struct {
+  static readonly _capnp = {
+    displayName: "BatchTemplate",
+    id: "a55fa0fe95ae3949",
+    size: new $.ObjectSize(0, 5),
+  };
+  static _BuildArgs: $.ListCtor<BatchText>;
+  _adoptColumns(value: $.Orphan<$.List<string>>): void {
+    $.utils.adopt(value, $.utils.getPointer(0, this));
+  }
+  _disownColumns(): $.Orphan<$.List<string>> {
+    return $.utils.disown(this.columns);
+  }
+  get columns(): $.List<string> {
+    return $.utils.getList(0, $.TextList, this);
+  }
+  _hasColumns(): boolean {
+    return !$.utils.isNull($.utils.getPointer(0, this));
+  }
+  _initColumns(length: number): $.List<string> {
+    return $.utils.initList(0, $.TextList, length, this);
+  }
+  set columns(value: $.List<string>) {
+    $.utils.copyFrom(value, $.utils.getPointer(0, this));
+  }
+  _adoptDescr(value: $.Orphan<JobDescr>): void {
+    $.utils.adopt(value, $.utils.getPointer(1, this));
+  }
+  _disownDescr(): $.Orphan<JobDescr> {
+    return $.utils.disown(this.descr);
+  }
+  /**
+* of all rows; what templates say is empty in here
+*
+*/
+  get descr(): JobDescr {
+    return $.utils.getStruct(1, JobDescr, this);
+  }
+  _hasDescr(): boolean {
+    return !$.utils.isNull($.utils.getPointer(1, this));
+  }
+  _initDescr(): JobDescr {
+    return $.utils.initStructAt(1, JobDescr, this);
+  }
+  set descr(value: JobDescr) {
+    $.utils.copyFrom(value, $.utils.getPointer(1, this));
+  }
+  _adoptSpec(value: $.Orphan<BatchText>): void {
+    $.utils.adopt(value, $.utils.getPointer(2, this));
+  }
+  _disownSpec(): $.Orphan<BatchText> {
+    return $.utils.disown(this.spec);
+  }
+  /**
+* of a job that builds a spec
+*
+*/
+  get spec(): BatchText {
+    return $.utils.getStruct(2, BatchText, this);
+  }
+  _hasSpec(): boolean {
+    return !$.utils.isNull($.utils.getPointer(2, this));
+  }
+  _initSpec(): BatchText {
+    return $.utils.initStructAt(2, BatchText, this);
+  }
+  set spec(value: BatchText) {
+    $.utils.copyFrom(value, $.utils.getPointer(2, this));
+  }
+  _adoptBuildArgs(value: $.Orphan<$.List<BatchText>>): void {
+    $.utils.adopt(value, $.utils.getPointer(3, this));
+  }
+  _disownBuildArgs(): $.Orphan<$.List<BatchText>> {
+    return $.utils.disown(this.buildArgs);
+  }
+  /**
+* of a Docker job
+*
+*/
+  get buildArgs(): $.List<BatchText> {
+    return $.utils.getList(3, BatchTemplate._BuildArgs, this);
+  }
+  _hasBuildArgs(): boolean {
+    return !$.utils.isNull($.utils.getPointer(3, this));
+  }
+  _initBuildArgs(length: number): $.List<BatchText> {
+    return $.utils.initList(3, BatchTemplate._BuildArgs, length, this);
+  }
+  set buildArgs(value: $.List<BatchText>) {
+    $.utils.copyFrom(value, $.utils.getPointer(3, this));
+  }
+  _adoptHint(value: $.Orphan<BatchText>): void {
+    $.utils.adopt(value, $.utils.getPointer(4, this));
+  }
+  _disownHint(): $.Orphan<BatchText> {
+    return $.utils.disown(this.hint);
+  }
+  get hint(): BatchText {
+    return $.utils.getStruct(4, BatchText, this);
+  }
+  _hasHint(): boolean {
+    return !$.utils.isNull($.utils.getPointer(4, this));
+  }
+  _initHint(): BatchText {
+    return $.utils.initStructAt(4, BatchText, this);
+  }
+  set hint(value: BatchText) {
+    $.utils.copyFrom(value, $.utils.getPointer(4, this));
+  }
+  toString(): string { return "BatchTemplate_" + super.toString(); }
+}
+/**
+* pieces and values, one after the other
+*
+*/
+export class BatchText extends $.Struct {
+  static readonly _capnp = {
+    displayName: "BatchText",
+    id: "d140fae4c9e57578",
+    size: new $.ObjectSize(0, 1),
+  };
+  static _Pieces: $.ListCtor<BatchPiece>;
+  _adoptPieces(value: $.Orphan<$.List<BatchPiece>>): void {
+    $.utils.adopt(value, $.utils.getPointer(0, this));
+  }
+  _disownPieces(): $.Orphan<$.List<BatchPiece>> {
+    return $.utils.disown(this.pieces);
+  }
+  get pieces(): $.List<BatchPiece> {
+    return $.utils.getList(0, BatchText._Pieces, this);
+  }
+  _hasPieces(): boolean {
+    return !$.utils.isNull($.utils.getPointer(0, this));
+  }
+  _initPieces(length: number): $.List<BatchPiece> {
+    return $.utils.initList(0, BatchText._Pieces, length, this);
+  }
+  set pieces(value: $.List<BatchPiece>) {
+    $.utils.copyFrom(value, $.utils.getPointer(0, this));
+  }
+  toString(): string { return "BatchText_" + super.toString(); }
+}
+export class BatchPiece_Slot extends $.Struct {
+  static readonly _capnp = {
+    displayName: "slot",
+    id: "f2261c2d30f83f03",
+    size: new $.ObjectSize(8, 1),
+  };
+  get column(): number {
+    return $.utils.getUint16(2, this);
+  }
+  set column(value: number) {
+    $.utils.setUint16(2, value, this);
+  }
+  /**
+* number in src/batch/template.ts
+*
+*/
+  get escape(): number {
+    return $.utils.getUint16(4, this);
+  }
+  set escape(value: number) {
+    $.utils.setUint16(4, value, this);
+  }
+  toString(): string { return "BatchPiece_Slot_" + super.toString(); }
+}
+export const BatchPiece_Which = {
+  TEXT: 0,
+  SLOT: 1
+} as const;
+export type BatchPiece_Which = (typeof BatchPiece_Which)[keyof typeof BatchPiece_Which];
+export class BatchPiece extends $.Struct {
+  static readonly TEXT = BatchPiece_Which.TEXT;
+  static readonly SLOT = BatchPiece_Which.SLOT;
+  static readonly _capnp = {
+    displayName: "BatchPiece",
+    id: "9f0f7fd36bc7d8ea",
+    size: new $.ObjectSize(8, 1),
+  };
+  _adoptText(value: $.Orphan<$.Data>): void {
+    $.utils.setUint16(0, 0, this);
+    $.utils.adopt(value, $.utils.getPointer(0, this));
+  }
+  _disownText(): $.Orphan<$.Data> {
+    return $.utils.disown(this.text);
+  }
+  get text(): $.Data {
+    $.utils.testWhich("text", $.utils.getUint16(0, this), 0, this);
+    return $.utils.getData(0, this);
+  }
+  _hasText(): boolean {
+    return !$.utils.isNull($.utils.getPointer(0, this));
+  }
+  _initText(length: number): $.Data {
+    $.utils.setUint16(0, 0, this);
+    return $.utils.initData(0, length, this);
+  }
+  get _isText(): boolean {
+    return $.utils.getUint16(0, this) === 0;
+  }
+  set text(value: $.Data) {
+    $.utils.setUint16(0, 0, this);
+    $.utils.copyFrom(value, $.utils.getPointer(0, this));
+  }
+  get slot(): BatchPiece_Slot {
+    $.utils.testWhich("slot", $.utils.getUint16(0, this), 1, this);
+    return $.utils.getAs(BatchPiece_Slot, this);
+  }
+  _initSlot(): BatchPiece_Slot {
+    $.utils.setUint16(0, 1, this);
+    return $.utils.getAs(BatchPiece_Slot, this);
+  }
+  get _isSlot(): boolean {
+    return $.utils.getUint16(0, this) === 1;
+  }
+  set slot(_: true) {
+    $.utils.setUint16(0, 1, this);
+  }
+  toString(): string { return "BatchPiece_" + super.toString(); }
+  which(): BatchPiece_Which {
+    return $.utils.getUint16(0, this) as BatchPiece_Which;
+  }
+}
+export class BatchRecord extends $.Struct {
+  static readonly _capnp = {
+    displayName: "BatchRecord",
+    id: "b94d84cd52368134",
+    size: new $.ObjectSize(96, 4),
+  };
+  get batch(): bigint {
+    return $.utils.getUint64(0, this);
+  }
+  set batch(value: bigint) {
+    $.utils.setUint64(0, value, this);
+  }
+  get name(): string {
+    return $.utils.getText(0, this);
+  }
+  set name(value: string) {
+    $.utils.setText(0, value, this);
+  }
+  get pool(): string {
+    return $.utils.getText(1, this);
+  }
+  set pool(value: string) {
+    $.utils.setText(1, value, this);
+  }
+  get submitted(): number {
+    return $.utils.getFloat64(8, this);
+  }
+  set submitted(value: number) {
+    $.utils.setFloat64(8, value, this);
+  }
+  get ended(): number {
+    return $.utils.getFloat64(16, this);
+  }
+  set ended(value: number) {
+    $.utils.setFloat64(16, value, this);
+  }
+  get state(): BatchState {
+    return $.utils.getUint16(24, this) as BatchState;
+  }
+  set state(value: BatchState) {
+    $.utils.setUint16(24, value, this);
+  }
+  /**
+* for people: why it was stopped
+*
+*/
+  get reason(): string {
+    return $.utils.getText(2, this);
+  }
+  set reason(value: string) {
+    $.utils.setText(2, value, this);
+  }
+  /**
+* that have come
+*
+*/
+  get rows(): bigint {
+    return $.utils.getUint64(32, this);
+  }
+  set rows(value: bigint) {
+    $.utils.setUint64(32, value, this);
+  }
+  /**
+* and are all
+*
+*/
+  get closed(): boolean {
+    return $.utils.getBit(208, this);
+  }
+  set closed(value: boolean) {
+    $.utils.setBit(208, value, this);
+  }
+  /**
+* rows that have not begun, or wait for a further attempt
+*
+*/
+  get queued(): bigint {
+    return $.utils.getUint64(40, this);
+  }
+  set queued(value: bigint) {
+    $.utils.setUint64(40, value, this);
+  }
+  get running(): bigint {
+    return $.utils.getUint64(48, this);
+  }
+  set running(value: bigint) {
+    $.utils.setUint64(48, value, this);
+  }
+  get succeeded(): bigint {
+    return $.utils.getUint64(56, this);
+  }
+  set succeeded(value: bigint) {
+    $.utils.setUint64(56, value, this);
+  }
+  get failed(): bigint {
+    return $.utils.getUint64(64, this);
+  }
+  set failed(value: bigint) {
+    $.utils.setUint64(64, value, this);
+  }
+  get cancelled(): bigint {
+    return $.utils.getUint64(72, this);
+  }
+  set cancelled(value: bigint) {
+    $.utils.setUint64(72, value, this);
+  }
+  get revision(): bigint {
+    return $.utils.getUint64(80, this);
+  }
+  set revision(value: bigint) {
+    $.utils.setUint64(80, value, this);
+  }
+  _adoptColumns(value: $.Orphan<$.List<string>>): void {
+    $.utils.adopt(value, $.utils.getPointer(3, this));
+  }
+  _disownColumns(): $.Orphan<$.List<string>> {
+    return $.utils.disown(this.columns);
+  }
+  get columns(): $.List<string> {
+    return $.utils.getList(3, $.TextList, this);
+  }
+  _hasColumns(): boolean {
+    return !$.utils.isNull($.utils.getPointer(3, this));
+  }
+  _initColumns(length: number): $.List<string> {
+    return $.utils.initList(3, $.TextList, length, this);
+  }
+  set columns(value: $.List<string>) {
+    $.utils.copyFrom(value, $.utils.getPointer(3, this));
+  }
+  /**
+* what `rows` would give as `next` at the end
+*
+*/
+  get last(): bigint {
+    return $.utils.getUint64(88, this);
+  }
+  set last(value: bigint) {
+    $.utils.setUint64(88, value, this);
+  }
+  toString(): string { return "BatchRecord_" + super.toString(); }
+}
+export const BatchState = {
+  /**
+* or waits to
+*
+*/
+  RUNNING: 0,
+  SUCCEEDED: 1,
+  /**
+* all has ended, not all well
+*
+*/
+  FAILED: 2,
+  /**
+* by its rules
+*
+*/
+  STOPPED: 3,
+  CANCELLED: 4
+} as const;
+export type BatchState = (typeof BatchState)[keyof typeof BatchState];
+export class BatchRow extends $.Struct {
+  static readonly _capnp = {
+    displayName: "BatchRow",
+    id: "d33f33d899477f55",
+    size: new $.ObjectSize(8, 2),
+  };
+  get row(): bigint {
+    return $.utils.getUint64(0, this);
+  }
+  set row(value: bigint) {
+    $.utils.setUint64(0, value, this);
+  }
+  _adoptValues(value: $.Orphan<$.Data>): void {
+    $.utils.adopt(value, $.utils.getPointer(0, this));
+  }
+  _disownValues(): $.Orphan<$.Data> {
+    return $.utils.disown(this.values);
+  }
+  /**
+* key and values, in the form of src/batch/rows.ts
+*
+*/
+  get values(): $.Data {
+    return $.utils.getData(0, this);
+  }
+  _hasValues(): boolean {
+    return !$.utils.isNull($.utils.getPointer(0, this));
+  }
+  _initValues(length: number): $.Data {
+    return $.utils.initData(0, length, this);
+  }
+  set values(value: $.Data) {
+    $.utils.copyFrom(value, $.utils.getPointer(0, this));
+  }
+  _adoptJob(value: $.Orphan<JobRecord>): void {
+    $.utils.adopt(value, $.utils.getPointer(1, this));
+  }
+  _disownJob(): $.Orphan<JobRecord> {
+    return $.utils.disown(this.job);
+  }
+  /**
+* its key is the row's
+*
+*/
+  get job(): JobRecord {
+    return $.utils.getStruct(1, JobRecord, this);
+  }
+  _hasJob(): boolean {
+    return !$.utils.isNull($.utils.getPointer(1, this));
+  }
+  _initJob(): JobRecord {
+    return $.utils.initStructAt(1, JobRecord, this);
+  }
+  set job(value: JobRecord) {
+    $.utils.copyFrom(value, $.utils.getPointer(1, this));
+  }
+  toString(): string { return "BatchRow_" + super.toString(); }
+}
 Explanation._Obstacles = $.CompositeList(Obstacle);
 PoolState._Workers = $.CompositeList(WorkerState);
 PoolState._Clients = $.CompositeList(ClientState);
@@ -4031,3 +5315,7 @@ JobRecords_List$Results._Jobs = $.CompositeList(JobRecord);
 JobRecords_Usage$Results._Clients = $.CompositeList(ClientUsage);
 LiveJobs_List$Results._Jobs = $.CompositeList(LiveJob);
 LiveJobs_Cancel$Results._Jobs = $.CompositeList(LiveJob);
+Batches_List$Results._Batches = $.CompositeList(BatchRecord);
+Batches_Rows$Results._Rows = $.CompositeList(BatchRow);
+BatchTemplate._BuildArgs = $.CompositeList(BatchText);
+BatchText._Pieces = $.CompositeList(BatchPiece);

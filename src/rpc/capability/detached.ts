@@ -3,6 +3,7 @@
  */
 import type { Struct, StructCtor } from "capnp-es";
 import { RpcError } from "../errors.js";
+import { PayloadWriter } from "../payload/builder.js";
 import { Payload } from "../payload/payload.js";
 import type { DetachedPointer } from "../types.js";
 import { Content } from "../wire/content.js";
@@ -46,6 +47,16 @@ export class Detached implements DetachedPointer {
       throw new RpcError("failed", "this pointer was released already");
     return this.payload;
   }
+}
+
+/** A pointer to a struct that `fill` fills in; owned by the caller. */
+export function detachedStruct<T extends Struct>(
+  type: StructCtor<T>,
+  fill: (root: T) => void,
+): DetachedPointer {
+  const writer = new PayloadWriter(type);
+  fill(writer.root);
+  return new Detached(writer.finish());
 }
 
 /** The payload of a detached pointer. Not taken. */

@@ -27,7 +27,7 @@
 
 import { quoted } from "../../text/index.js";
 import { type BookCounters, Ledger, STEPS } from "./ledger.js";
-import { retry, submit } from "./requests.js";
+import { beginRow, retry, submit } from "./requests.js";
 import { Restoration } from "./restoration.js";
 import { type BookSettings, DEFAULT_SETTINGS } from "./settings.js";
 import type {
@@ -41,8 +41,10 @@ import type {
   JobStore,
   Offer,
   Past,
+  Place,
   RestoredJob,
   RetryResult,
+  RowSubmission,
   Submission,
   SubmitResult,
   Verdict,
@@ -112,6 +114,22 @@ export class JobBook {
    */
   submit(submission: Submission, past: Past = {}): SubmitResult {
     return submit(this.ledger, submission, past);
+  }
+
+  /** Makes a job of a batch's row, queued. */
+  beginRow(row: RowSubmission): Readonly<JobRecord> {
+    return beginRow(this.ledger, row);
+  }
+
+  /** A job that has not ended has its place in another batch from now on. False if it has. */
+  adopt(id: number, { batch, key, row }: Place): boolean {
+    const job = this.ledger.jobs.get(id);
+    if (!job) return false;
+    job.batch = batch;
+    job.row = row;
+    job.key = key;
+    this.ledger.store.saveJob(job);
+    return true;
   }
 
   /**

@@ -168,6 +168,8 @@ export class Ledger {
   }
 
   erase(job: JobRecord): void {
+    // That of a batch's job is its batch's.
+    if (job.batch !== null) return;
     job.described = false;
     this.store.eraseDescription(job.id);
   }

@@ -6,7 +6,15 @@
 import { type Ledger, phrase } from "./ledger.js";
 import { NO_TALLY } from "./retry-decision.js";
 import { checkSubmission, newJob } from "./submission.js";
-import type { EndState, JobRecord, Past, RetryResult, Submission, SubmitResult } from "./types.js";
+import type {
+  EndState,
+  JobRecord,
+  Past,
+  RetryResult,
+  RowSubmission,
+  Submission,
+  SubmitResult,
+} from "./types.js";
 
 /** The jobs that one is to run after. */
 interface Others {
@@ -41,6 +49,21 @@ export function submit(ledger: Ledger, submission: Submission, past: Past): Subm
   else ledger.awaitOthers(job, active);
   return { kind: "new", job };
 }
+
+/** Makes a job of a row. It is nobody's promise yet: it is kept when it can be, and its batch knows the row. */
+export function beginRow(ledger: Ledger, row: RowSubmission): JobRecord {
+  const { clock, store } = ledger;
+  const { batch, options, row: number, ...rest } = row;
+  const job = newJob(store.nextId(), { ...rest, description: NOTHING }, options, clock.wall());
+  job.batch = batch;
+  job.row = number;
+  ledger.add(job);
+  ledger.counters.submitted++;
+  ledger.enqueue(job);
+  return job;
+}
+
+const NOTHING = new Uint8Array(0);
 
 export function retry(ledger: Ledger, record: JobRecord, past: Past): RetryResult {
   const { id } = record;
@@ -79,6 +102,8 @@ function whyNotAgain({ clock, settings }: Ledger, job: JobRecord): string | null
   if (job.state === "succeeded") {
     return `Job ${id} has succeeded, and its description was erased: submit it again.`;
   }
+  // Its batch has what it takes.
+  if (job.batch !== null) return null;
   if (!job.described || ended === null || ended < clock.wall() - settings.keepFailed) {
     return `The description of job ${id} has been erased: submit it again.`;
   }

@@ -89,11 +89,11 @@ export interface JobRecord {
   /** For people; empty for none. */
   readonly name: string;
   /** A client's submits with the same key are the same job; empty for none. */
-  readonly key: string;
+  key: string;
   /** The batch that it is part of. Its key is one of that batch then, and no other job's business. */
-  readonly batch: number | null;
+  batch: number | null;
   /** Which of the batch's rows it is, from 0; null outside of batches. */
-  readonly row: number | null;
+  row: number | null;
   readonly options: JobOptions;
   /** The abilities that it needs of a worker. */
   readonly needs: readonly string[];
@@ -217,6 +217,25 @@ export interface Submission {
   readonly name?: string;
   readonly key?: string;
   readonly options?: Partial<JobOptions>;
+}
+
+/** A row of a batch that is to become a job. Its description is made of the batch's template when a worker takes it. */
+export interface RowSubmission extends Place {
+  readonly client: string;
+  readonly pool: string;
+  readonly urgent: boolean;
+  readonly hint: string;
+  readonly needs: readonly string[];
+  readonly name: string;
+  /** In full, as `checkSubmission` gives them. */
+  readonly options: JobOptions;
+}
+
+/** A job's place in a batch. */
+export interface Place {
+  readonly batch: number;
+  readonly row: number;
+  readonly key: string;
 }
 
 /** What the records say of jobs that the book does not know, as they have ended. */

@@ -33,6 +33,7 @@ import { OutputStore } from "../state/output-store.js";
 import { ActiveJobs } from "./active-jobs.js";
 import { AttachedHistory } from "./attached-history.js";
 import type { AttemptRun } from "./attempt-run.js";
+import { Batches } from "./batches.js";
 import type { DurableSettings } from "./durable-settings.js";
 import type { JobLines } from "./job-lines.js";
 import { JobRevisions } from "./job-revisions.js";
@@ -80,6 +81,7 @@ export class DurableJobs {
   readonly book: JobBook;
   /** Of attached jobs; null if there is to be none. */
   readonly history: AttachedHistory | null;
+  readonly batches: Batches;
   private readonly timer: JobTimer;
   private cluster: Cluster = { pools: new Map(), isClient: () => true };
   /** Of the queued ones. */
@@ -105,15 +107,17 @@ export class DurableJobs {
       steady: () => performance.now() / 1000,
     };
     const store = new WatchedStore(records, {
-      jobChanged: ({ id }) => {
-        this.revisions.changed(id);
+      jobChanged: (job) => {
+        this.revisions.changed(job.id);
         this.timer.changed();
+        this.batches.jobChanged(job);
       },
       attemptChanged: (job, attempt) => this.attemptChanged(job, attempt),
     });
     this.book = new JobBook({ ...options.settings, clock, store, host: this.host() });
     this.history = options.settings.history ? new AttachedHistory(records) : null;
     this.timer = new JobTimer(this.book, clock.steady);
+    this.batches = new Batches(this, (pool) => this.capacityOf(pool), options.log);
   }
 
   /** Opens or makes the files. Rejects with a `StoreError` or the system's errors. */
@@ -172,6 +176,7 @@ export class DurableJobs {
     this.cluster = cluster;
     const learning = this.learn();
     const slices = new Slices();
+    await this.batches.load();
     for (let after: number | null = 0; after !== null; ) {
       const found: Unfinished = await this.records.unfinished(after, AT_ONCE);
       this.book.restore(await this.restored(found));
@@ -181,6 +186,7 @@ export class DurableJobs {
     await this.history?.closeFormer();
     await learning;
     await slices.run(this.book.startInSteps());
+    this.batches.start();
     this.timer.changed();
     await this.records.synced();
     this.report();
@@ -190,6 +196,7 @@ export class DurableJobs {
   stop(): void {
     this.timer.stop();
     this.history?.stop();
+    this.batches.stop();
     for (const run of this.runs) run.detach();
   }
 
@@ -265,6 +272,14 @@ export class DurableJobs {
     return this.current.get(job)?.lastOutput ?? null;
   }
 
+  private capacityOf(name: string): number {
+    let sum = 0;
+    for (const { capacity } of this.cluster.pools.get(name)?.pool.workers.values() ?? []) {
+      sum += capacity;
+    }
+    return sum;
+  }
+
   /** Of a queued job of a pool that there is. */
   ticketOf(job: number): Ticket<PoolJob> | undefined {
     return this.tickets.get(job);
@@ -327,6 +342,7 @@ export class DurableJobs {
     }
     for (const [index, job] of records.entries()) {
       this.active.enter(job, jobs[index]!.size ?? 0);
+      this.batches.restored(job);
       if (!this.cluster.pools.has(job.pool)) this.homeless.add(job.pool);
     }
     return records.map((job) => ({ job, attempt: open.get(job.id) ?? null, past: ends }));

@@ -12,10 +12,11 @@ const AT_ONCE = 500;
 
 /** Cancels what the client has waiting and queued, with `cancelRunning` also what runs; resolves when that is on disk. */
 export async function removeDurableJobs(
-  { book, records }: DurableJobs,
+  { batches, book, records }: DurableJobs,
   client: string,
   cancelRunning: boolean,
 ): Promise<void> {
+  await batches.removeClient(client, cancelRunning);
   const states = statesShownAs([
     "waiting",
     "queued",

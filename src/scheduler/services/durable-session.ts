@@ -81,7 +81,7 @@ export class DurableSession {
     jobs.taken(id);
     const attempt = book.offer(id, { worker: poolWorker.name, ...how })?.attempt;
     if (attempt === undefined) return null;
-    const [description] = await Promise.all([this.description(id), records.synced()]);
+    const [description] = await Promise.all([this.description(job), records.synced()]);
     if (book.attempt(id)?.attempt !== attempt) {
       if (typeof description !== "string") description.release();
       return null;
@@ -108,9 +108,11 @@ export class DurableSession {
   }
 
   /** The description, or in words why there is none. */
-  private async description(job: number): Promise<DetachedPointer | string> {
+  private async description(job: DurableRecord): Promise<DetachedPointer | string> {
+    const { batches, records } = this.options.jobs;
     try {
-      const bytes = await this.options.jobs.records.description(job);
+      if (job.batch !== null) return await batches.description(job);
+      const bytes = await records.description(job.id);
       return bytes ? detachedFromBytes(bytes) : "Its description is not on record any more.";
     } catch (error) {
       const why = "was the scheduler's key replaced? Submit the job again";

@@ -3,6 +3,7 @@
  */
 import type { JobRecords as Api } from "../../api/index.js";
 import { RpcError } from "../../rpc/index.js";
+import { quoted } from "../../text/index.js";
 import type { Past } from "../jobs/types.js";
 import type { RecordedJob } from "../state/job-records.js";
 import type { PageQuery } from "../state/jobs-messages.js";
@@ -102,6 +103,10 @@ export class JobDesk implements Api.JobRecordsService {
     const { active, book, records } = this.jobs;
     for (let past: Past = {}; ; ) {
       const { job } = await this.find(id);
+      if (job.batch !== null) {
+        const how = `ocluster-client batch retry ${job.batch} --key=${quoted(job.key)}`;
+        throw new RpcError("failed", `Job ${id} is one of batch ${job.batch}: see ${how}`);
+      }
       const size = await records.descriptionSize(id);
       const refusal = active.refusal(job.client, size, this.limits);
       if (refusal) throw refusal;

@@ -1,7 +1,7 @@
 /**
  * What a client's secret opens: jobs are submitted here.
  */
-import { DurableSubmission, JobRecords, Submission } from "../../api/index.js";
+import { Batches, DurableSubmission, JobRecords, Submission } from "../../api/index.js";
 import {
   brokenCapability,
   type Capability,
@@ -10,6 +10,7 @@ import {
   type SturdyRef,
 } from "../../rpc/index.js";
 import { quoted } from "../../text/index.js";
+import { BatchDesk } from "./batch-desk.js";
 import type { ClientLimits, TicketAccount } from "./client-limits.js";
 import type { Access } from "./clients.js";
 import type { ClusterPool } from "./cluster-pool.js";
@@ -55,6 +56,11 @@ function durableMethods(
 ): MethodEntry[] {
   const { client } = access;
   const desk = new JobDesk(durable, clientLimits, client, pools);
+  const batches = new BatchDesk(durable, clientLimits, client, (name) => pools.has(name));
+  const checkBatches = () => {
+    if (access.revoked) throw accessRevoked();
+    return batches;
+  };
   const check = () => {
     if (access.revoked) throw accessRevoked();
     return desk;
@@ -68,6 +74,19 @@ function durableMethods(
         job.descr.release();
         throw access.revoked ? accessRevoked() : unknownPool(job.pool, pools);
       },
+    }),
+    ...Batches.batchesMethods({
+      open: async (batch) => {
+        if (access.revoked) batch.release();
+        return checkBatches().open(batch);
+      },
+      add: async (...args) => checkBatches().add(...args),
+      close: async (...args) => checkBatches().close(...args),
+      listBatches: async (...args) => checkBatches().listBatches(...args),
+      getBatch: async (...args) => checkBatches().getBatch(...args),
+      rows: async (...args) => checkBatches().rows(...args),
+      cancelBatch: async (...args) => checkBatches().cancelBatch(...args),
+      retryBatch: async (...args) => checkBatches().retryBatch(...args),
     }),
     ...JobRecords.jobRecordsMethods({
       list: async (...args) => check().list(...args),

@@ -16,6 +16,7 @@
 import { join } from "node:path";
 import { setImmediate as nextTurn, setTimeout as pause } from "node:timers/promises";
 import type { AttemptRecord, JobRecord, JobStore } from "../jobs/types.js";
+import type { BatchQueries } from "./batch-tables.js";
 import { JobsConnection } from "./jobs-connection.js";
 import type {
   Changes,
@@ -51,6 +52,9 @@ export interface RecordedJob {
   readonly job: JobRecord;
   readonly attempts: readonly AttemptRecord[];
 }
+
+/** Of a thread's answers about batches: those after which the file is another. */
+type BatchChange = "openBatch" | "saveBatch" | "addBatchRows" | "moveJobs" | "removeBatchesBefore";
 
 interface Waiter {
   resolve(): void;
@@ -125,6 +129,7 @@ export class JobRecords implements JobStore {
   }
 
   removeBefore(ended: number): void {
+    this.clear(() => this.writer.ask("removeBatchesBefore", [ended]));
     this.clear(() => this.writer.ask("removeBefore", [ended]));
   }
 
@@ -212,6 +217,25 @@ export class JobRecords implements JobStore {
   async logPieces(job: number, attempt: number, start: number, limit: number) {
     await this.synced();
     return this.reader.ask("pieces", [job, attempt, start, limit]);
+  }
+
+  /** For batches: what changes in order, and what is read beside. */
+  get batches() {
+    const { reader, writer } = this;
+    return {
+      change: <M extends BatchChange>(method: M, ...args: Parameters<BatchQueries[M]>) =>
+        writer.ask(method, args),
+      read: <M extends Exclude<keyof BatchQueries, BatchChange>>(
+        method: M,
+        ...args: Parameters<BatchQueries[M]>
+      ) => reader.ask(method, args),
+    };
+  }
+
+  /** Jobs of a batch that have ended, in the order of their ends, from behind that one on. */
+  async endedInBatch(batch: number, after: number, limit: number): Promise<RecordedJob[]> {
+    await this.synced();
+    return (await this.reader.ask("endedInBatch", [batch, after, limit])).map(recorded);
   }
 
   /** For the spool, about its segments: what is in them, and which logs or pieces are no longer where they were. */

@@ -5,7 +5,7 @@ import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Worker } from "node:worker_threads";
-import type { Answer, Failure, Hello, JobsQueries, Request, ThreadData } from "./jobs-messages.js";
+import type { Answer, Failure, Hello, Queries, Request, ThreadData } from "./jobs-messages.js";
 import { StoreError } from "./store-error.js";
 
 interface Waiting {
@@ -46,10 +46,10 @@ export class JobsConnection {
   }
 
   /** Asks; answers come in the order of questions. Rejects with a `StoreError`. */
-  ask<M extends keyof JobsQueries>(
+  ask<M extends keyof Queries>(
     method: M,
-    args: Parameters<JobsQueries[M]>,
-  ): Promise<ReturnType<JobsQueries[M]>> {
+    args: Parameters<Queries[M]>,
+  ): Promise<ReturnType<Queries[M]>> {
     return new Promise((resolve, reject) => {
       if (this.lost) throw this.lost;
       const id = this.nextId++;

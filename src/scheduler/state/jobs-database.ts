@@ -9,6 +9,7 @@ import { randomBytes } from "node:crypto";
 import type { Database } from "better-sqlite3";
 import { SQLite } from "../../system/sqlite.js";
 import { OWN_ENDS } from "../jobs/types.js";
+import { BatchTables } from "./batch-tables.js";
 import { SEAL, seal, unseal } from "./job-cipher.js";
 import type {
   Changes,
@@ -48,6 +49,7 @@ export class JobsDatabase implements JobsQueries {
   private readonly statements: ReturnType<typeof prepare>;
   private readonly usageBooks: UsageBooks;
   private readonly key: Uint8Array;
+  readonly batches: BatchTables;
 
   /** Makes or migrates the database, unless it is to be read only. */
   constructor({ path, key, readonly }: ThreadData) {
@@ -61,6 +63,7 @@ export class JobsDatabase implements JobsQueries {
       }
       this.statements = prepare(this.db);
       this.usageBooks = new UsageBooks(this.db);
+      this.batches = new BatchTables(this.db, key);
     } catch (error) {
       this.db.close();
       throw error;
@@ -166,6 +169,11 @@ export class JobsDatabase implements JobsQueries {
 
   attachedRunning(): JobWithAttempts[] {
     const jobs = this.statements.attachedRunning.all(STATES.indexOf("running"));
+    return jobs.map((job) => ({ job, attempts: this.statements.attempts.all(job.id) }));
+  }
+
+  endedInBatch(batch: number, after: number, limit: number): JobWithAttempts[] {
+    const jobs = this.statements.endedInBatch.all(batch, after, limit);
     return jobs.map((job) => ({ job, attempts: this.statements.attempts.all(job.id) }));
   }
 
@@ -313,7 +321,7 @@ function prepare(db: Database) {
     undescribe: db.prepare<[number]>("UPDATE job SET described = 0 WHERE id = ?"),
     describedBefore: db
       .prepare<[number, number], number>(
-        "SELECT id FROM job WHERE ended < ? AND described = 1 LIMIT ?",
+        "SELECT id FROM job WHERE ended < ? AND described = 1 AND batch IS NULL LIMIT ?",
       )
       .pluck(),
     job: db.prepare<[number], JobRow>(`SELECT ${JOB_COLUMNS.join(", ")} FROM job WHERE id = ?`),
@@ -340,8 +348,15 @@ function prepare(db: Database) {
       `SELECT ${JOB_COLUMNS.join(", ")} FROM job WHERE state = ? AND state < ${FIRST_END} AND attached = 1`,
     ),
     endedBefore: db
-      .prepare<[number, number], number>("SELECT id FROM job WHERE ended < ? LIMIT ?")
+      .prepare<[number, number], number>(
+        // Those of batches stay as long as these.
+        `SELECT id FROM job WHERE ended < ?
+           AND (batch IS NULL OR NOT EXISTS (SELECT 1 FROM batch WHERE batch.id = job.batch)) LIMIT ?`,
+      )
       .pluck(),
+    endedInBatch: db.prepare<[number, number, number], JobRow>(
+      `SELECT ${JOB_COLUMNS.join(", ")} FROM job WHERE batch = ? AND batch_end > ? ORDER BY batch_end LIMIT ?`,
+    ),
     removeJob: db.prepare<[number]>("DELETE FROM job WHERE id = ?"),
     attempt: db.prepare<[number, number], AttemptRow>(
       `SELECT ${ATTEMPT_COLUMNS.join(", ")} FROM attempt WHERE job = ? AND attempt = ?`,

@@ -2,6 +2,7 @@
  * What the scheduler and the threads that hold `jobs.db` say to each other. All of it is plain data.
  */
 import type { JobRecords } from "../../api/index.js";
+import type { BatchQueries } from "./batch-tables.js";
 import type { AttemptRow, JobRow, Row } from "./jobs-schema.js";
 
 /** A piece of a log: bytes `start` to `start + length` of it are in the segment from `position` on. */
@@ -76,7 +77,9 @@ export interface Unfinished {
   readonly after: number | null;
 }
 
-/** What can be asked of a thread: names and forms of `JobsDatabase`'s methods. */
+/** What can be asked of a thread: names and forms of `JobsDatabase`'s methods, and of those of its batches. */
+export interface Queries extends JobsQueries, BatchQueries {}
+
 export interface JobsQueries {
   commit(changes: Changes): void;
   description(job: number): Uint8Array | null;
@@ -88,6 +91,8 @@ export interface JobsQueries {
   ends(ids: readonly number[]): readonly (readonly [id: number, client: string, state: number])[];
   unfinished(after: number, limit: number): Unfinished;
   attachedRunning(): readonly JobWithAttempts[];
+  /** Jobs of a batch that have ended, in the order of their ends, from behind that one on. */
+  endedInBatch(batch: number, after: number, limit: number): readonly JobWithAttempts[];
   usage(since: number, until: number): readonly Usage[];
   /** Of the attempts that came to an end of their own, the last so many, the newest first. */
   durations(limit: number): readonly Duration[];
@@ -105,7 +110,7 @@ export interface JobsQueries {
 /** A question to a thread; answered in order. */
 export interface Request {
   readonly id: number;
-  readonly method: keyof JobsQueries;
+  readonly method: keyof Queries;
   readonly args: readonly unknown[];
 }
 

@@ -162,6 +162,9 @@ export const MIGRATIONS: readonly string[] = [
   "ALTER TABLE attempt ADD COLUMN cached INTEGER",
   // What it needs, as JSON; empty for nothing, and for those from before.
   "ALTER TABLE job ADD COLUMN needs TEXT NOT NULL DEFAULT ''",
+  `
+  ALTER TABLE batch ADD COLUMN counts TEXT NOT NULL DEFAULT ''; -- JSON: what its rows came to, if it has ended
+  `,
 ];
 
 /** Values in the order of a table's columns, as they are written. */

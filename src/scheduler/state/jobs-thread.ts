@@ -22,6 +22,8 @@ function start(): JobsDatabase | undefined {
 
 const database = start();
 
+type Methods = Record<string, (...args: unknown[]) => unknown>;
+
 port.on("message", (request: Request | "close") => {
   if (request === "close") {
     database?.close();
@@ -31,7 +33,8 @@ port.on("message", (request: Request | "close") => {
   const { args, id, method } = request;
   try {
     // The arguments are of the method's own form: `JobsConnection.ask` sees to it.
-    const result = (database![method] as (...args: unknown[]) => unknown)(...args);
+    const owner = method in database! ? database! : database!.batches;
+    const result = (owner as unknown as Methods)[method]!(...args);
     say({ id, result });
   } catch (error) {
     say({ id, failure: failureOf(error) });

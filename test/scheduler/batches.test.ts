@@ -1,0 +1,443 @@
+/** Stories of batches, with simulated workers that reach the scheduler over the network. */
+import { createHash } from "node:crypto";
+import { cpSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { Batches, DurableSubmission, JobRecords } from "../../src/api/index.js";
+import { RowChunk, RowWriter } from "../../src/batch/index.js";
+import { Identity } from "../../src/rpc/index.js";
+import { Store } from "../../src/scheduler/state/store.js";
+import { Network, type NetworkOptions, type TestClient, type TestWorker } from "./network.js";
+
+let directory: string;
+let network: Network;
+const identity = Identity.ephemeral();
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), "ocluster-batches-"));
+});
+
+afterEach(async () => {
+  await network.stop();
+  rmSync(directory, { recursive: true });
+});
+
+async function start(options: NetworkOptions = {}): Promise<TestClient> {
+  const store = Store.open(join(directory, "scheduler.db"));
+  network = await Network.start({ durable: directory, store, identity, ...options });
+  return network.client("alice");
+}
+
+/** What is on disk at this moment is all that the next scheduler has. */
+async function killAndRestart(): Promise<TestClient> {
+  const killed = mkdtempSync(join(tmpdir(), "ocluster-batches-"));
+  cpSync(directory, killed, { recursive: true });
+  const { secrets } = network;
+  await network.stop();
+  rmSync(directory, { recursive: true });
+  directory = killed;
+  const store = Store.open(join(directory, "scheduler.db"));
+  network = await Network.start({ durable: directory, store, identity });
+  for (const [id, secret] of secrets) network.secrets.set(id, secret);
+  return network.known("alice");
+}
+
+interface Options extends Partial<Batches.BatchRules> {
+  readonly name?: string;
+  readonly fresh?: boolean;
+  readonly retries?: number;
+  /** What the spec is before the value. */
+  readonly spec?: string;
+}
+
+function newBatch(rows: readonly string[], options: Options = {}): Batches.NewBatch {
+  const { fresh = false, name = "", retries = 0, spec = "echo ", ...rules } = options;
+  return {
+    ...{ name, fresh, pool: "pool", urgent: false },
+    digest: createHash("sha256")
+      .update(JSON.stringify([spec, rows]))
+      .digest(),
+    options: { ...DurableSubmission.DEFAULT_DURABLE_OPTIONS, retries },
+    rules: { ...Batches.NO_RULES, ...rules },
+    template: {
+      columns: ["v"],
+      descr: { action: { kind: "obuilder", spec: "" }, cacheHint: "", secrets: [] },
+      spec: [spec, { column: 0, escape: "plain" }],
+      buildArgs: [],
+      hint: ["hint-", { column: 0, escape: "plain" }],
+    },
+  };
+}
+
+/** Submits a batch of rows with these values, whose keys are `k-VALUE`; resolves to what was answered. */
+async function submit(client: TestClient, values: readonly string[], options: Options = {}) {
+  const { submission } = client;
+  const opened = await Batches.open(submission, newBatch(values, options));
+  let kept = 0;
+  if (opened.isNew) {
+    const writer = new RowWriter();
+    for (const value of values) writer.add(`k-${value}`, [value]);
+    ({ kept } = await Batches.add(submission, opened.batch, 0, writer.take()));
+    await Batches.close(submission, opened.batch, values.length);
+  }
+  return { ...opened, kept };
+}
+
+/** A worker that runs what it gets, one after the other, until its connection ends; returns the specs, as they come. */
+function run(worker: TestWorker, verdict: (spec: string) => boolean = () => true): string[] {
+  const ran: string[] = [];
+  const loop = async () => {
+    for (;;) {
+      const job = await worker.popDurable();
+      const { action } = job.descr;
+      const spec = action.kind === "obuilder" ? action.spec : "";
+      ran.push(spec);
+      job.begun.resolve();
+      job.print(`${spec}\n`);
+      if (verdict(spec)) job.end("succeeded", { output: "layer" });
+      else job.end("failed", { reason: "no such tile" });
+    }
+  };
+  loop().catch(() => {});
+  return ran;
+}
+
+async function until(
+  client: TestClient,
+  batch: number,
+  isWanted: (record: Batches.BatchRecord) => boolean,
+): Promise<Batches.BatchRecord> {
+  let record = await Batches.get(client.submission, batch);
+  while (!isWanted(record)) record = await Batches.get(client.submission, batch, record.revision);
+  return record;
+}
+
+function ended(client: TestClient, batch: number): Promise<Batches.BatchRecord> {
+  return until(client, batch, (record) => record.ended !== null);
+}
+
+function numbers(count: number): string[] {
+  return Array.from({ length: count }, (_, index) => String(index));
+}
+
+describe("a batch", () => {
+  it("runs each of its rows once, and has what became of them on record", async () => {
+    const alice = await start();
+    const ran = run(await network.worker("w1"), (spec) => spec !== "echo 3");
+    const { batch } = await submit(alice, numbers(100), { name: "tiles" });
+    expect(await ended(alice, batch)).toMatchObject({
+      ...{ name: "tiles", pool: "pool", state: "failed", rows: 100, closed: true },
+      ...{ queued: 0, running: 0, succeeded: 99, failed: 1, cancelled: 0, last: 100 },
+      columns: ["v"],
+    });
+    expect([...ran].sort()).toEqual(
+      numbers(100)
+        .map((value) => `echo ${value}`)
+        .sort(),
+    );
+    const rows: Batches.EndedRow[] = [];
+    for (let next = 0; rows.length < 100; ) {
+      const page = await Batches.rows(alice.submission, batch, next, 30);
+      rows.push(...page.rows);
+      next = page.next;
+    }
+    expect(await Batches.rows(alice.submission, batch, 100, 30)).toEqual({ rows: [], next: 100 });
+    const third = rows.find(({ row }) => row === 3)!;
+    expect(new RowChunk(third.values, 1).row(0)).toEqual({ key: "k-3", values: ["3"] });
+    expect(third.job).toMatchObject({
+      ...{ state: "failed", reason: "no such tile", hint: "hint-3", batch: String(batch) },
+      options: { key: "k-3", name: "tiles" },
+    });
+    expect(await alice.durableLog(third.job.job)).toBe("echo 3\n");
+    const filter = { batch: String(batch), states: ["failed"] as const };
+    const { jobs } = await JobRecords.list(alice.submission, { filter, limit: 10 });
+    expect(jobs.map(({ job }) => job)).toEqual([third.job.job]);
+    expect(await Batches.get(alice.submission, "tiles")).toMatchObject({ batch, state: "failed" });
+    expect(await Batches.list(alice.submission, "", 10)).toMatchObject({
+      batches: [{ batch }],
+      cursor: "",
+    });
+  });
+
+  it("is nobody else's", async () => {
+    const alice = await start();
+    const { batch } = await submit(alice, ["1"], { name: "tiles" });
+    const bob = await network.client("bob");
+    await expect(Batches.get(bob.submission, batch)).rejects.toThrow(`You have no batch ${batch}`);
+    await expect(Batches.get(bob.submission, "tiles")).rejects.toThrow('You have no batch "tiles"');
+    await expect(Batches.cancel(bob.submission, batch, "")).rejects.toThrow(/no batch/);
+    await expect(Batches.rows(bob.submission, batch, 0, 1)).rejects.toThrow(/no batch/);
+    await expect(Batches.retry(bob.submission, batch, [])).rejects.toThrow(/no batch/);
+    expect(await Batches.list(bob.submission, "", 10)).toEqual({ batches: [], cursor: "" });
+  });
+
+  it("has only as many jobs at a time as its pool can take soon", async () => {
+    const alice = await start();
+    const { batch } = await submit(alice, numbers(1000));
+    const queued = async () =>
+      (await JobRecords.list(alice.submission, { filter: {}, limit: 500 })).jobs;
+    await expect.poll(async () => (await queued()).length).toBe(32);
+    expect(await Batches.get(alice.submission, batch)).toMatchObject({ queued: 1000, running: 0 });
+  });
+
+  it("goes on after a restart, with nothing run twice and nothing left out", async () => {
+    let alice = await start();
+    const ran = run(await network.worker("w1"));
+    const { batch } = await submit(alice, numbers(200), { name: "tiles" });
+    await until(alice, batch, ({ succeeded }) => succeeded > 60);
+    alice = await killAndRestart();
+    const more = run(await network.worker("w1"));
+    expect(await ended(alice, batch)).toMatchObject({
+      state: "succeeded",
+      succeeded: 200,
+      rows: 200,
+    });
+    const { jobs } = await JobRecords.list(alice.submission, { filter: {}, limit: 500 });
+    expect(jobs).toHaveLength(200);
+    expect(new Set([...ran, ...more]).size).toBe(200);
+  });
+
+  it("can be sent in parts, over several connections", async () => {
+    let alice = await start();
+    const values = numbers(10);
+    const { batch } = await Batches.open(alice.submission, newBatch(values, { name: "tiles" }));
+    const writer = new RowWriter();
+    const rows = (some: string[]) => {
+      for (const value of some) writer.add(`k-${value}`, [value]);
+      return writer.take();
+    };
+    await Batches.add(alice.submission, batch, 0, rows(values.slice(0, 5)));
+    alice = await killAndRestart();
+    expect(await Batches.open(alice.submission, newBatch(values, { name: "tiles" }))).toMatchObject(
+      { batch, rows: 5, isNew: false },
+    );
+    await expect(Batches.add(alice.submission, batch, 7, rows(["7"]))).rejects.toThrow(
+      "The next row is number 5, and not 7",
+    );
+    await expect(Batches.close(alice.submission, batch, 10)).rejects.toThrow(/has 5 rows/);
+    expect(await Batches.add(alice.submission, batch, 0, rows(values.slice(0, 5)))).toMatchObject({
+      rows: 5,
+    });
+    await Batches.add(alice.submission, batch, 5, rows(values.slice(5)));
+    await Batches.close(alice.submission, batch, 10);
+    run(await network.worker("w1"));
+    expect(await ended(alice, batch)).toMatchObject({ succeeded: 10, state: "succeeded" });
+  });
+
+  it("refuses what is no batch, and no rows", async () => {
+    const alice = await start();
+    const open = (change: Partial<Batches.NewBatch>) =>
+      Batches.open(alice.submission, { ...newBatch(["1"]), ...change });
+    await expect(open({ pool: "gpu" })).rejects.toThrow('There is no pool "gpu"');
+    await expect(open({ digest: new Uint8Array(3) })).rejects.toThrow(/digest/);
+    const { template } = newBatch(["1"]);
+    const spec = [{ column: 1, escape: "plain" }] as const;
+    await expect(open({ template: { ...template, spec } })).rejects.toThrow(/does not know such/);
+    const { batch } = await open({});
+    const add = (bytes: Uint8Array) => Batches.add(alice.submission, batch, 0, bytes);
+    await expect(add(Uint8Array.of(1, 0x6b, 5))).rejects.toThrow(/not rows of so many columns/);
+    await expect(add(Uint8Array.of(0xff, 0xff, 0xff, 0xff, 0xff))).rejects.toThrow(/not rows/);
+    await expect(add(new Uint8Array(0))).rejects.toThrow(/1 to 10000 rows/);
+    await expect(add(Uint8Array.of(0, 0))).rejects.toThrow(/key has 1 to 200/);
+  });
+
+  it("has so many rows as a client may have", async () => {
+    const alice = await start({ clientLimits: { queuedJobs: 99 } });
+    await expect(submit(alice, numbers(100))).rejects.toThrow(/would have 100 rows.*limit is 99/);
+  });
+});
+
+describe("the rules of a batch", () => {
+  it("have no more run at a time than they say", async () => {
+    const alice = await start();
+    const worker = await network.worker("w1", { capacity: 10 });
+    const { batch } = await submit(alice, numbers(20), { maxRunning: 3 });
+    const jobs = await Promise.all([1, 2, 3].map(() => worker.popDurable()));
+    for (const job of jobs) job.begun.resolve();
+    expect(await until(alice, batch, ({ running }) => running === 3)).toMatchObject({ queued: 17 });
+    const { jobs: all } = await JobRecords.list(alice.submission, { filter: {}, limit: 100 });
+    expect(all).toHaveLength(3);
+    jobs[0]!.end("succeeded");
+    const next = await worker.popDurable();
+    next.begun.resolve();
+    for (const job of [...jobs, next]) job.end("succeeded");
+    run(worker);
+    expect(await ended(alice, batch)).toMatchObject({ succeeded: 20 });
+  });
+
+  it("have the first rows go before all others", async () => {
+    const alice = await start();
+    const worker = await network.worker("w1");
+    const { batch } = await submit(alice, numbers(50), { canary: 2 });
+    const first = await worker.popDurable();
+    const { jobs } = await JobRecords.list(alice.submission, { filter: {}, limit: 100 });
+    expect(jobs).toHaveLength(2);
+    first.begun.resolve();
+    first.end("succeeded");
+    run(worker);
+    expect(await ended(alice, batch)).toMatchObject({ state: "succeeded", succeeded: 50 });
+  });
+
+  it("stop it when one of the first rows fails", async () => {
+    const alice = await start();
+    const ran = run(await network.worker("w1"), (spec) => spec !== "echo 1");
+    const { batch } = await submit(alice, numbers(50), { canary: 2 });
+    expect(await ended(alice, batch)).toMatchObject({
+      ...{ state: "stopped", succeeded: 1, failed: 1, cancelled: 48 },
+      reason: "Row 2, one of the first 2 (--canary), has failed.",
+    });
+    expect(ran).toHaveLength(2);
+  });
+
+  it.each([
+    [{ maxFailures: 2 }, "3 rows have failed, more than 2."],
+    [{ maxFailuresPercent: 1 }, "3 of 200 rows have failed, more than 1%."],
+  ])("stop it when too many rows fail: %o", async (rules, reason) => {
+    const alice = await start();
+    const ran = run(await network.worker("w1"), (spec) => !spec.endsWith("0"));
+    const { batch } = await submit(alice, numbers(200), rules);
+    const record = await ended(alice, batch);
+    expect(record).toMatchObject({ state: "stopped", failed: 3, reason });
+    expect(record.succeeded + record.cancelled).toBe(197);
+    expect(ran.length).toBeLessThan(60);
+  });
+
+  it("hold after a restart", async () => {
+    let alice = await start();
+    run(await network.worker("w1"), () => false);
+    const { batch } = await submit(alice, numbers(20), { maxFailures: 3, name: "tiles" });
+    await ended(alice, batch);
+    alice = await killAndRestart();
+    run(await network.worker("w1"), () => false);
+    const { failed, state } = await Batches.get(alice.submission, batch);
+    expect(state).toBe("stopped");
+    // More than the one too many may have been with their workers already.
+    expect(failed).toBeGreaterThanOrEqual(4);
+    expect(failed).toBeLessThan(15);
+    expect(await Batches.retry(alice.submission, batch, [])).toBeGreaterThanOrEqual(4);
+    expect(await ended(alice, batch)).toMatchObject({ state: "stopped" });
+  });
+});
+
+describe("the same again", () => {
+  it("tries what has failed, and nothing else", async () => {
+    const alice = await start();
+    let isWell = false;
+    const ran = run(await network.worker("w1"), (spec) => isWell || !spec.endsWith("7"));
+    const first = await submit(alice, numbers(40), { name: "tiles" });
+    await ended(alice, first.batch);
+    isWell = true;
+    const again = await submit(alice, numbers(40), { name: "tiles" });
+    expect(again).toMatchObject({ batch: first.batch, isNew: false, again: 4, rows: 40 });
+    expect(await ended(alice, first.batch)).toMatchObject({
+      ...{ state: "succeeded", succeeded: 40, failed: 0, last: 44 },
+    });
+    expect(ran).toHaveLength(44);
+    const page = await Batches.rows(alice.submission, first.batch, 40, 10);
+    expect(page.rows.map(({ job }) => job.attempts.length)).toEqual([2, 2, 2, 2]);
+    expect(await submit(alice, numbers(40), { name: "tiles" })).toMatchObject({ again: 0 });
+    expect(await ended(alice, first.batch)).toMatchObject({ state: "succeeded" });
+  });
+
+  it("with other rows runs those that are new, whatever their order", async () => {
+    const alice = await start();
+    const ran = run(await network.worker("w1"));
+    const first = await submit(alice, numbers(30), { name: "tiles" });
+    await ended(alice, first.batch);
+    const second = await submit(alice, ["x", ...numbers(30).reverse(), "y"], { name: "tiles" });
+    expect(second).toMatchObject({ isNew: true, kept: 30 });
+    expect(await ended(alice, second.batch)).toMatchObject({ state: "succeeded", succeeded: 32 });
+    expect(ran.slice(30)).toEqual(["echo x", "echo y"]);
+    const { rows } = await Batches.rows(alice.submission, second.batch, 0, 100);
+    expect(rows.map(({ job }) => job.options.key).sort()).toEqual(
+      ["x", "y", ...numbers(30)].map((value) => `k-${value}`).sort(),
+    );
+    expect(await Batches.get(alice.submission, "tiles")).toMatchObject({ batch: second.batch });
+  });
+
+  it("with another template runs all", async () => {
+    const alice = await start();
+    const ran = run(await network.worker("w1"));
+    await ended(alice, (await submit(alice, numbers(5), { name: "tiles" })).batch);
+    const second = await submit(alice, numbers(5), { name: "tiles", spec: "printf " });
+    expect(second.kept).toBe(0);
+    await ended(alice, second.batch);
+    expect(ran).toHaveLength(10);
+  });
+
+  it("is all new if that is wished", async () => {
+    const alice = await start();
+    const ran = run(await network.worker("w1"));
+    const first = await submit(alice, numbers(5), { name: "tiles" });
+    await ended(alice, first.batch);
+    const second = await submit(alice, numbers(5), { name: "tiles", fresh: true });
+    expect(second).toMatchObject({ isNew: true, kept: 0 });
+    await ended(alice, second.batch);
+    expect(ran).toHaveLength(10);
+  });
+
+  it("takes over what runs", async () => {
+    const alice = await start();
+    const worker = await network.worker("w1");
+    const first = await submit(alice, numbers(5), { name: "tiles" });
+    const running = await worker.popDurable();
+    running.begun.resolve();
+    await until(alice, first.batch, (record) => record.running === 1);
+    const second = await submit(alice, ["0", "x"], { name: "tiles" });
+    expect(await until(alice, first.batch, (record) => record.ended !== null)).toMatchObject({
+      state: "stopped",
+      reason: `Batch ${second.batch} has its name now.`,
+    });
+    expect(await until(alice, second.batch, (record) => record.running === 1)).toMatchObject({
+      queued: 1,
+    });
+    running.end("succeeded");
+    const ran = run(worker);
+    expect(await ended(alice, second.batch)).toMatchObject({ succeeded: 2 });
+    expect(ran).toEqual(["echo x"]);
+  });
+});
+
+describe("who has a batch", () => {
+  it("cancels it, with what runs", async () => {
+    const alice = await start();
+    const worker = await network.worker("w1");
+    const { batch } = await submit(alice, numbers(100));
+    const job = await worker.popDurable();
+    job.begun.resolve();
+    await until(alice, batch, ({ running }) => running === 1);
+    await Batches.cancel(alice.submission, batch, "Enough.");
+    expect(await job.cancelled.promise).toBe("cancel");
+    expect(await ended(alice, batch)).toMatchObject({
+      ...{ state: "cancelled", reason: "Enough.", cancelled: 100, queued: 0, running: 0 },
+    });
+    job.end("cancelled");
+    expect(await Batches.retry(alice.submission, batch, [])).toBe(33);
+    run(worker);
+    expect(await ended(alice, batch)).toMatchObject({ state: "succeeded", succeeded: 100 });
+  });
+
+  it("has single rows tried again, by their keys", async () => {
+    const alice = await start();
+    let isWell = false;
+    const ran = run(await network.worker("w1"), () => isWell);
+    const { batch } = await submit(alice, numbers(5));
+    await ended(alice, batch);
+    isWell = true;
+    expect(await Batches.retry(alice.submission, batch, ["k-3", "k-4", "k-9"])).toBe(2);
+    expect(await ended(alice, batch)).toMatchObject({ state: "failed", succeeded: 2, failed: 3 });
+    expect(ran).toHaveLength(7);
+    const { jobs } = await JobRecords.list(alice.submission, { filter: { key: "k-1" }, limit: 1 });
+    await expect(JobRecords.retry(alice.submission, jobs[0]!.job)).rejects.toThrow(
+      `ocluster-client batch retry ${batch} --key="k-1"`,
+    );
+  });
+
+  it("may be removed, and its batches with it", async () => {
+    const alice = await start();
+    const { batch } = await submit(alice, numbers(100));
+    await network.durable.batches.removeClient("alice", false);
+    expect(await ended(alice, batch)).toMatchObject({ state: "stopped", cancelled: 100 });
+  });
+});
