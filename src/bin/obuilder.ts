@@ -41,6 +41,13 @@ const layerId: Parser<string> = (text) => {
   );
 };
 
+/** A user's name, with the numbers that it has in an image. */
+const userNumbers: Parser<{ name: string; uid: bigint; gid: bigint }> = (text) => {
+  const [, name, uid, gid] = /^([^=:]+)=(\d{1,10}):(\d{1,10})$/.exec(text) ?? [];
+  if (name !== undefined) return { name, uid: BigInt(uid!), gid: BigInt(gid!) };
+  throw new ValueError(`invalid value '${text}', expected NAME=UID:GID, as in app=1000:1000`);
+};
+
 const freePercent = described(percentage, {
   meaning: "0 to 100, of the space that users can have",
 });
@@ -166,6 +173,9 @@ const fromDockerfile = command("from-dockerfile", "Print a Dockerfile as a spec.
   "obuilder from-dockerfile Dockerfile > example.spec",
 ])
   .addOption(repeatedOption("--build-arg <KEY=VALUE>", "A value for an ARG.", assignment))
+  .addOption(
+    repeatedOption("--user <NAME=UID:GID>", "The numbers of a user or group.", userNumbers),
+  )
   .addOption(option("--target <STAGE>", "The stage to build (default: the last one).", nonEmpty))
   .addOption(
     option(
@@ -180,10 +190,11 @@ const fromDockerfile = command("from-dockerfile", "Print a Dockerfile as a spec.
       "A store that knows the variables of images (default: ask the Docker engine).",
     ),
   )
+  .addOption(BUILDER_OPTIONS.imageDir)
   .addArgument(argument("<FILE>", "The Dockerfile; - for standard input.", input))
   .action(async (file, options) => {
     const { fromDockerfile } = await import("../obuilder/commands/index.js");
-    await fromDockerfile(file, options);
+    await fromDockerfile(file, { ...options, imageDir: options.obuilderImageDir });
   });
 
 await runMain(

@@ -421,13 +421,35 @@ describe("from-dockerfile", () => {
     });
   });
 
+  it("knows the users of a store, of a directory of images, and those it is told", async () => {
+    newStore();
+    await build("(run (shell ls))");
+    const input = "FROM busybox\nRUN adduser -D other\nUSER me\nRUN id\n";
+    const numbers = async (...args: string[]) => {
+      const { stdout, stderr } = await obuilder(["from-dockerfile", ...args, "-"], { input });
+      return /\(user \(uid \d+\) \(gid \d+\)\)/.exec(stdout)?.[0] ?? stderr;
+    };
+    expect(await numbers()).toMatch(/3: user me is not known|4: user me is not known/);
+    expect(await numbers("--user=me=5:6")).toBe("(user (uid 5) (gid 6))");
+    const known =
+      "FROM busybox\nUSER 0:root\nUSER root:root\nCOPY --chown=:root . /x\nENV A=$PATH\n";
+    for (const where of [justStore(), `--obuilder-image-dir=${workshop.path("images")}`]) {
+      const { stdout } = await obuilder(["from-dockerfile", where, "-"], { input: known });
+      expect(stdout).toContain("(env A /bin:/usr/bin)");
+    }
+  });
+
   it("names the line of each thing that it cannot say", async () => {
-    writeFileSync(workshop.path("source/Dockerfile"), "FROM busybox\nVOLUMES /v\nADD x /x\n");
+    writeFileSync(
+      workshop.path("source/Dockerfile"),
+      "FROM busybox\nVOLUMES /v\nADD http://x /x\n",
+    );
     expect(await obuilder(["from-dockerfile", "source/Dockerfile"])).toEqual(
       fails(
         "",
         "source/Dockerfile:2: there is no instruction VOLUMES\n" +
-          "source/Dockerfile:3: ADD has no counterpart; use COPY, or RUN with curl or tar\n",
+          "source/Dockerfile:3: ADD of http://x: a spec copies files only, and a layer's id could not tell when they " +
+          "change there; RUN wget or curl, or COPY a file that was fetched before\n",
       ),
     );
   });

@@ -1,29 +1,52 @@
 /**
- * A Dockerfile, built by a Docker engine, and built here from the spec that it becomes: the same files come out.
+ * Dockerfiles, built by a Docker engine, and built here from the specs that they become: the same files come out.
  */
-
 import { execFileSync } from "node:child_process";
-import {
-  chmodSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from "node:fs";
-import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { appendFileSync, chmodSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { DirectoryContext } from "../../src/obuilder/dockerfile/build-context.js";
-import { specFromDockerfile } from "../../src/obuilder/dockerfile/convert.js";
-import { IgnoreFile } from "../../src/text/ignore-file.js";
-import { TextLog, Workshop } from "../support/builder.js";
+import { formatSpec } from "../../src/obuilder/spec/spec-printer.js";
+import { BothBuilders } from "../support/both-builders.js";
+import { TextLog } from "../support/builder.js";
 import { DockerEngine } from "../support/docker-engine.js";
-import { busyboxWithMountPoints, withTemporaryRoot } from "../support/oci-layout.js";
-import { describeTree } from "../support/tree.js";
 
-const DOCKERFILE = `
+let engine: DockerEngine;
+let both: BothBuilders;
+
+beforeAll(async () => {
+  engine = await DockerEngine.start();
+  both = new BothBuilders(engine.socket);
+  both.image({ name: "busybox", env: ["PATH=/bin"] });
+  both.image({
+    name: "with-users",
+    env: ["PATH=/bin"],
+    fill: (rootfs) => {
+      appendFileSync(join(rootfs, "etc/passwd"), "app:x:1000:1001::/home/app:/bin/sh\n");
+      appendFileSync(join(rootfs, "etc/group"), "app:x:1001:\nstaff:x:50:\n");
+      mkdirSync(join(rootfs, "data"));
+      writeFileSync(join(rootfs, "data/kept"), "kept\n");
+    },
+  });
+});
+
+afterAll(async () => {
+  await both?.close();
+  await engine?.stop();
+});
+
+interface Case {
+  readonly dockerfile: string;
+  readonly files?: Readonly<Record<string, string>>;
+  readonly prepare?: (context: string) => void;
+  /** Where the stage's root is in what is built here. */
+  readonly root?: string;
+  /** Lines that the tree must have, so that nothing is compared with nothing. */
+  readonly has: RegExp;
+}
+
+const CASES: Readonly<Record<string, Case>> = {
+  "stages, owners, links, what is ignored": {
+    dockerfile: `
 ARG TAG=latest
 FROM busybox:$TAG AS tools
 ENV PATH=/opt/bin:$PATH GREETING="hello \\
@@ -50,104 +73,149 @@ COPY lib /renamed
 COPY lib/ /opt/
 RUN echo one > /script; \\
     echo two >> /script
-`;
-
-const CONTEXT: Record<string, string> = {
-  "tool/tool": "#!/bin/sh\necho made by the tool\n",
-  "tool/.keep": "",
-  "notes.txt": "notes\n",
-  "lib/a": "a\n",
-  "lib/deep/b": "b\n",
-  "lib/deep/junk.o": "left out",
-  ".git/config": "left out",
-  "node_modules/x/y": "left out",
-  ".dockerignore": "# not for the builder\n.git\nnode_modules\n**/*.o\nDockerfile\n.dockerignore\n",
+`,
+    files: {
+      "tool/tool": "#!/bin/sh\necho made by the tool\n",
+      "tool/.keep": "",
+      "notes.txt": "notes\n",
+      "lib/a": "a\n",
+      "lib/deep/b": "b\n",
+      "lib/deep/junk.o": "left out",
+      ".git/config": "left out",
+      "node_modules/x/y": "left out",
+      ".dockerignore": "# no\n.git\nnode_modules\n**/*.o\nDockerfile\n.dockerignore\n",
+    },
+    prepare: (context) => {
+      chmodSync(join(context, "tool/tool"), 0o755);
+      symlinkSync("a", join(context, "lib/link"));
+    },
+    has: /^file 644 5:6 \S+ \S+ \S+|^file 644 5:6 all\/lib\/deep\/b /m,
+  },
+  "users by name, directories of their own, modes": {
+    dockerfile: `
+FROM with-users
+COPY --chown=app a /by-name
+COPY --chown=1000 a /by-number
+COPY --chown=:staff a /by-group
+COPY --chown=app:staff d /tree/
+COPY --chmod=750 d /modes/
+COPY --chmod=600 a /data
+USER app
+WORKDIR /w/one/two
+RUN id -u > uid; id -g > gid; echo $HOME > home
+USER 1000
+RUN id -g > /tmp/gid
+USER app:staff
+WORKDIR /w/last
+`,
+    files: { a: "a\n", "d/b": "b\n", "d/e/c": "c\n" },
+    has: /^dir 755 1000:50 w\/last$/m,
+  },
+  "archives, patterns, links": {
+    dockerfile: `
+FROM busybox
+ADD t.tar.gz plain.gz /unpacked/
+ADD --chown=5:6 t.tar.gz /owned/
+COPY *.txt /texts/
+COPY d[a-z]r* /merged/
+COPY link /linked
+COPY link /into/
+COPY nothing* a.txt /some/
+WORKDIR /never/used
+WORKDIR /at/the/end
+`,
+    files: { "a.txt": "a\n", "b.txt": "b\n", "dir/x": "x\n", "dir/.y": "y\n", plain: "plain\n" },
+    prepare: (context) => {
+      symlinkSync("a.txt", join(context, "link"));
+      symlinkSync("dir", join(context, "dar"));
+      const tar = (...args: string[]) => execFileSync("tar", ["-C", context, ...args]);
+      chmodSync(join(context, "dir/x"), 0o600);
+      tar(
+        "--owner=12",
+        "--group=13",
+        "--numeric-owner",
+        "-czf",
+        join(context, "t.tar.gz"),
+        "dir",
+        "dar",
+      );
+      chmodSync(join(context, "dir/x"), 0o644);
+      execFileSync("gzip", [join(context, "plain")]);
+    },
+    has: /^file 600 12:13 owned\/dir\/x /m,
+  },
+  "what is not known to be a file or a directory": {
+    dockerfile: `
+FROM busybox AS made
+RUN mkdir -p /out/dir/.deep /out/jars && echo a > /out/dir/a && echo b > /out/dir/.deep/b && \\
+    echo one > /out/jars/app-1.jar && echo other > /out/jars/notes && ln -s dir /out/link
+FROM busybox
+COPY --from=made /out/dir /from-dir/
+COPY --from=made /out/dir/a /from-file/
+COPY --from=made /out/dir/a /tmp
+COPY --from=made /out/dir /out/jars/notes /both/
+COPY --from=made /out/jars/*.jar /app/app.jar
+COPY --from=made /out/*i* /globbed/
+COPY --from=made --chown=3:4 /out/jars/* /owned/
+`,
+    has: /^file 644 0:0 app\/app.jar /m,
+  },
+  "from nothing": {
+    dockerfile: `
+FROM busybox AS made
+RUN mkdir /out && echo a > /out/a && echo b > /b
+FROM scratch AS parts
+WORKDIR /parts
+COPY --from=made /out/ .
+COPY --from=made /b /deep/er/
+FROM scratch
+COPY --from=parts / /
+COPY --from=parts --chown=1:2 /parts/a /renamed
+ADD t.tar /
+`,
+    files: { t: "t\n" },
+    prepare: (context) => {
+      const tar = ["-C", context, "--owner=1", "--group=1", "-cf", join(context, "t.tar"), "t"];
+      execFileSync("tar", tar);
+    },
+    root: "scratch",
+    has: /^file 644 1:2 renamed /m,
+  },
+  "mounts of RUN": {
+    dockerfile: `
+FROM busybox AS made
+RUN mkdir /out && echo made > /out/made
+FROM with-users
+# Older engines leave mount points behind that newer ones remove.
+RUN mkdir -p /deep/er /a /src/x && touch /a/file
+WORKDIR /src
+RUN --mount=type=bind,target=. cat lib/a > /seen && pwd > /cwd && ls > /ls
+RUN --mount=target=/data,source=lib,rw cat /data/a > /seen2; rm /data/a; ls /data > /ls2
+RUN --mount=from=made,source=/out,target=/deep/er cp /deep/er/made /copied
+RUN --mount=type=tmpfs,target=/data echo lost > /data/lost; ls -a /data > /ls3
+RUN --mount=source=one,target=/a/file cat /a/file > /seen4
+USER app
+RUN --mount=target=/src/x,source=lib cat /src/x/a > /tmp/seen5; ls /src > /tmp/ls5
+`,
+    files: { "lib/a": "a\n", one: "one\n", ".dockerignore": "Dockerfile\n.dockerignore\n" },
+    has: /^file 644 0:0 data\/kept /m,
+  },
 };
 
-let engine: DockerEngine;
-let workshop: Workshop;
-let dir: string;
-
-beforeAll(async () => {
-  dir = mkdtempSync(join(tmpdir(), "obuilder-from-dockerfile-"));
-  for (const [path, content] of Object.entries({ ...CONTEXT, Dockerfile: DOCKERFILE })) {
-    mkdirSync(dirname(join(dir, "context", path)), { recursive: true });
-    writeFileSync(join(dir, "context", path), content);
-  }
-  chmodSync(join(dir, "context/tool/tool"), 0o755);
-  symlinkSync("a", join(dir, "context/lib/link"));
-  workshop = new Workshop();
-  workshop.image("busybox", "latest", busyboxWithMountPoints, ["PATH=/bin"]);
-  engine = await DockerEngine.start();
-  const root = withTemporaryRoot(busyboxWithMountPoints, (rootfs) =>
-    execFileSync("tar", ["-C", rootfs, "-c", "."], { maxBuffer: 64 * 1024 * 1024 }),
-  );
-  docker(["import", "-c", "ENV PATH=/bin", "-", "busybox:latest"], { input: root });
-});
-
-afterAll(async () => {
-  await engine?.stop();
-  workshop?.remove();
-  rmSync(dir, { recursive: true });
-});
-
-/** Calls Debian's client, which has a builder; another one in PATH may have none. */
-function docker(args: string[], options: { input?: Buffer } = {}): string {
-  const env = { ...process.env, DOCKER_HOST: `unix://${engine.socket}`, DOCKER_BUILDKIT: "1" };
-  return execFileSync("/usr/bin/docker", args, { ...options, env, stdio: "pipe" }).toString();
-}
-
-/** The root of what the engine makes of the Dockerfile. */
-function builtByDocker(): string {
-  const context = join(dir, "context");
-  docker([
-    "build",
-    "--network=none",
-    "--tag=built",
-    "--file",
-    join(context, "Dockerfile"),
-    context,
-  ]);
-  const container = docker(["create", "built", "sh"]).trim();
-  docker(["export", "--output", join(dir, "root.tar"), container]);
-  docker(["rm", container]);
-  const root = join(dir, "docker-root");
-  mkdirSync(root);
-  execFileSync("tar", ["-C", root, "-xf", join(dir, "root.tar")]);
-  return root;
-}
-
-async function builtHere(use: (root: string) => void): Promise<void> {
-  const sourceDir = join(dir, "context");
-  const ignored = new IgnoreFile(readFileSync(join(sourceDir, ".dockerignore"), "utf8"));
-  const { spec } = specFromDockerfile(DOCKERFILE, {
-    context: new DirectoryContext(sourceDir, ignored),
-    imageEnv: () => new Map([["PATH", "/bin"]]),
-  });
-  const store = `rsync:${workshop.path("store")}`;
-  const builder = await workshop.open({ store, rsyncMode: "copy" });
-  try {
-    const id = await builder.build({ spec, sourceDir, log: new TextLog() });
-    use(join(workshop.path("store"), "result", id, "rootfs"));
-  } finally {
-    await builder.close();
-  }
-}
-
-/**
- * Without what an engine or a runtime puts into each container, and without the owners of links: the image's tar unpacks
- * them here, and busybox's has no mind for these.
- */
-function tree(root: string): string[] {
-  const ofContainers = /^\w+ \S+ \S+ (\.dockerenv|(dev|proc|sys|etc)(\/\S*)?)( |$)/;
-  return describeTree(root)
-    .split("\n")
-    .filter((line) => !ofContainers.test(line))
-    .map((line) => line.replace(/^(link \d+) \d+:\d+/, "$1"));
-}
-
-it("comes to the same files", async () => {
-  const byDocker = tree(builtByDocker());
-  expect(byDocker.join("\n")).toMatch(/^file 644 5:6 all\/lib\/deep\/b /m);
-  await builtHere((root) => expect(tree(root)).toEqual(byDocker));
-});
+it.each(Object.entries(CASES))(
+  "%s: comes to the same files",
+  async (_, { dockerfile, files = {}, prepare, root, has }) => {
+    const context = both.context({ ...files, Dockerfile: dockerfile });
+    prepare?.(context);
+    const made = both.convert(context);
+    const byDocker = both.builtByDocker(context);
+    expect(byDocker.join("\n")).toMatch(has);
+    const log = new TextLog();
+    const here = await both
+      .builtHere(context, made, { log, ...(root ? { root } : {}) })
+      .catch((error) => {
+        throw new Error(`${error}\n${log.text}\n${formatSpec(made.spec)}`);
+      });
+    expect(here).toEqual(byDocker);
+  },
+);

@@ -2,9 +2,11 @@
  * What a Dockerfile's COPYs find in the build context, and what `.dockerignore` leaves of it.
  */
 
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { gzipSync } from "node:zlib";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { DirectoryContext } from "../../src/obuilder/dockerfile/build-context.js";
@@ -118,25 +120,81 @@ describe("sources", () => {
     });
   });
 
-  test("cannot be links, which Docker follows", () => {
-    write("file");
-    symlinkSync("file", join(root, "link"));
-    expect(convert(["COPY link /x"]).said).toEqual([
-      expect.stringMatching(/^2: link is a symbolic link: Docker copies what it points to/),
+  test("are what links in the context lead to, under the links' names", () => {
+    write("deep/file");
+    symlinkSync("../up", join(root, "deep/link"));
+    symlinkSync("/deep/file", join(root, "up"));
+    symlinkSync("deep", join(root, "dir"));
+    symlinkSync("nowhere", join(root, "dangling"));
+    expect(convert(["COPY up /x", "COPY dir/link dir/file /y/", "COPY dir /z"]).copies).toEqual([
+      "(copy(src deep/file)(dst /x))",
+      "(copy(src deep/file)(dst /y/link))",
+      "(copy(src deep/file)(dst /y/))",
+      "(copy(src deep)(dst /z))",
+    ]);
+    expect(convert(["COPY dangling /x"]).said).toEqual([
+      expect.stringMatching(
+        /^2: dangling is a symbolic link that leads nowhere in the build context/,
+      ),
+    ]);
+  });
+
+  test("are what patterns match now, which is said", () => {
+    for (const path of ["a.c", "b.c", ".c", "c.o", "d/e.c", "ignored.c", "dir/x"]) write(path);
+    const { copies, said } = convert(["COPY *.c d*/[a-f]?c /x/"], ["ignored.c"]);
+    expect(copies).toEqual(["(copy(src .c a.c b.c d/e.c)(dst /x/))"]);
+    expect(said).toEqual([
+      expect.stringMatching(
+        /^2: a spec has no patterns; \*\.c became what it matches now: \.c, a\.c, b\.c$/,
+      ),
+      expect.stringMatching(/d\/e\.c$/),
+    ]);
+    expect(convert(["COPY no* a.c /x/"]).copies).toEqual(["(copy(src a.c)(dst /x/))"]);
+    expect(convert(["COPY *.c /x"]).said.at(-1)).toMatch(/several sources needs a \/ at the end/);
+    expect(convert(["WORKDIR /x", "RUN :", "COPY *.c /x"]).copies.at(-1)).toBe(
+      "(copy(src .c a.c b.c ignored.c)(dst /x/))",
+    );
+  });
+
+  test("have modes that a copy may not keep, which is said once", () => {
+    write("secret");
+    write("dir/other");
+    chmodSync(join(root, "secret"), 0o600);
+    chmodSync(join(root, "dir/other"), 0o664);
+    expect(convert(["COPY secret /x", "COPY dir /y"]).said).toEqual([
+      expect.stringMatching(/^2: secret has mode 600, which Docker keeps/),
+    ]);
+    expect(convert(["COPY --chmod=600 secret /x"]).said).toEqual([]);
+  });
+
+  test("that are archives are known by their content", () => {
+    write("dir/x");
+    const tar = (name: string, ...options: string[]) =>
+      execFileSync("tar", ["-C", root, ...options, "-cf", join(root, name), "dir"]);
+    tar("plain");
+    tar("packed", "-z");
+    writeFileSync(join(root, "text.tar"), "no archive".repeat(100));
+    writeFileSync(join(root, "text.gz"), gzipSync("no archive".repeat(100)));
+    const unpacked = (name: string) =>
+      convert([`ADD ${name} /d`])
+        .copies.join("\n")
+        .match(/tar (-z )?-xf/)?.[0];
+    expect(["plain", "packed", "text.tar", "text.gz"].map(unpacked)).toEqual([
+      "tar -xf",
+      "tar -z -xf",
+      undefined,
+      undefined,
     ]);
   });
 
   test("may be missing, for who writes the Dockerfile first", () => {
-    expect(convert(["COPY later /x"])).toEqual({
-      copies: ["(copy(src later)(dst /x))"],
-      said: [expect.stringMatching(/^2: if later is a file and \/x is a directory by then/)],
-    });
+    expect(convert(["COPY later /x"])).toEqual({ copies: ["(copy(src later)(dst /x))"], said: [] });
   });
 
   test("of other stages have nothing to do with the context", () => {
     write("src/f");
-    const { copies } = convert(["FROM b", "COPY --from=0 src /x/"], ["src"]);
-    expect(copies).toEqual(["(copy(from(build 0))(src src)(dst /x/))"]);
+    const { copies } = convert(["FROM b", "COPY --from=0 src /x"], ["src"]);
+    expect(copies).toEqual(["(copy(from(build 0))(src src)(dst /x))"]);
   });
 });
 

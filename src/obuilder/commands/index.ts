@@ -2,9 +2,8 @@
  * The commands of `obuilder`: the builder without a cluster around it.
  */
 
-import { once } from "node:events";
 import { existsSync, readFileSync } from "node:fs";
-import { dirname, join, resolve } from "node:path";
+import { join, resolve } from "node:path";
 import {
   type ColorChoice,
   CommandFailed,
@@ -13,31 +12,26 @@ import {
   paint,
   useColor,
 } from "../../console/index.js";
-import { IgnoreFile, toBytes, visibleLines } from "../../text/index.js";
+import { toBytes } from "../../text/index.js";
 import type { Builder } from "../build/builder.js";
 import { readRows } from "../build/database.js";
-import { baseKey } from "../build/layer-ids.js";
 import { type PlannedLayer, planBuild } from "../build/plan.js";
 import type { Secrets } from "../build/run-input.js";
 import type { BuildLog, LayerId } from "../contracts.js";
-import { DirectoryContext } from "../dockerfile/build-context.js";
-import { imagesAskedFor, specFromDockerfile } from "../dockerfile/convert.js";
-import { DockerfileError } from "../dockerfile/errors.js";
 import { type DockerfileStyle, dockerfileOf } from "../dockerfile/from-spec.js";
 import { BuildCancelled, BuildError, MissingStore } from "../errors.js";
-import { type ImageConfig, imageConfig, imageEnv } from "../fetchers/docker-fetcher.js";
 import { healthcheck } from "../healthcheck.js";
-import { readImageEnv } from "../image/image-env.js";
 import { type BuilderOptions, fetcherFor, openBuilder } from "../open-builder.js";
 import { pruneUntil, type Room } from "../prune.js";
 import { DEFAULT_SHELL } from "../sandboxes/oci-sandbox.js";
 import { SexpError } from "../sexp/errors.js";
-import type { Env, Spec } from "../spec/spec.js";
-import { formatSpec } from "../spec/spec-printer.js";
+import type { Spec } from "../spec/spec.js";
 import { readSpec } from "../spec/spec-reader.js";
-import type { StoreParts } from "../stores/kind.js";
-import { inspectStore, parseStoreSpec } from "../stores/open-store.js";
+import { withInspected } from "./inspected.js";
 import { layerTable } from "./layer-table.js";
+import { print, readInput, writeOut } from "./streams.js";
+
+export { fromDockerfile } from "./from-dockerfile.js";
 
 const { warn } = logger("obuilder");
 
@@ -165,78 +159,6 @@ export async function dockerfile(file: string, style: DockerfileStyle): Promise<
   await print(dockerfileOf(loadSpec(file), style));
 }
 
-export interface FromDockerfileCommand {
-  readonly buildArg: readonly { readonly key: string; readonly value: string }[];
-  readonly target?: string | undefined;
-  /** The directory that COPY copies from; by default the Dockerfile's own. */
-  readonly context?: string | undefined;
-  /** A store whose base images' variables are known. */
-  readonly store?: string | undefined;
-}
-
-/** Prints a Dockerfile as a spec. */
-export async function fromDockerfile(
-  file: string,
-  { buildArg, target, context, store }: FromDockerfileCommand,
-): Promise<void> {
-  const text = readInput(file);
-  const name = file === "-" ? "standard input" : file;
-  const ignoreFile = (path: string) => (existsSync(path) ? [readFileSync(path, "utf8")] : []);
-  const root = resolve(context ?? dirname(file));
-  const [ignored = ""] = [`${file}.dockerignore`, join(root, ".dockerignore")].flatMap(ignoreFile);
-  const options = {
-    buildArgs: new Map(buildArg.map(({ key, value }) => [key, value])),
-    context: new DirectoryContext(root, new IgnoreFile(ignored)),
-    ...(target === undefined ? {} : { target }),
-  };
-  try {
-    const images = imagesAskedFor(text, options);
-    const known = await knownImageEnv(images, store);
-    const settings = await knownSettings(images);
-    const { spec, warnings } = specFromDockerfile(text, {
-      ...options,
-      imageEnv: (image) => known.get(image),
-      imageSettings: (image) => settings.get(image),
-    });
-    for (const { line, message } of warnings) {
-      process.stderr.write(`${visibleLines(`${name}:${line}: warning: ${message}`)}\n`);
-    }
-    await print(formatSpec(spec));
-  } catch (error) {
-    if (!(error instanceof DockerfileError)) throw error;
-    const lines = error.problems.map(({ line, message }) => `${name}:${line}: ${message}`);
-    throw new CommandFailed(lines.join("\n"));
-  }
-}
-
-/** The variables of those of the images that a store or, if there is none, the Docker engine has. */
-async function knownImageEnv(
-  images: readonly string[],
-  store: string | undefined,
-): Promise<Map<string, Map<string, string>>> {
-  const known = new Map<string, Map<string, string>>();
-  const note = (image: string, env: Env | undefined) => env && known.set(image, new Map(env));
-  if (store !== undefined && images.length > 0) {
-    await withInspected(store, async (opened) => {
-      for (const image of images) note(image, await readImageEnv(opened.store, baseKey(image).id));
-    });
-  }
-  for (const image of store === undefined ? images : []) {
-    note(image, await imageEnv(image).catch(() => undefined));
-  }
-  return known;
-}
-
-/** What those of the images set that the Docker engine has; a store knows their variables only. */
-async function knownSettings(images: readonly string[]): Promise<Map<string, ImageConfig>> {
-  const known = new Map<string, ImageConfig>();
-  for (const image of images) {
-    const settings = await imageConfig(image).catch(() => undefined);
-    if (settings) known.set(image, settings);
-  }
-  return known;
-}
-
 /** Opens a builder for `use`, which is told when the user wants to stop and then throws `BuildCancelled`. */
 async function withBuilder(
   options: BuilderOptions,
@@ -268,18 +190,6 @@ async function withExistingBuilder(
   }
 }
 
-async function withInspected(
-  text: string,
-  use: (parts: StoreParts) => Promise<void>,
-): Promise<void> {
-  const parts = await inspectStore(parseStoreSpec(text));
-  try {
-    await use(parts);
-  } finally {
-    await parts.store.close();
-  }
-}
-
 /** Reads a spec; what is wrong with one is reported on standard output, where people look for it. */
 function loadSpec(file: string): Spec {
   const name = file === "-" ? "standard input" : file;
@@ -292,27 +202,12 @@ function loadSpec(file: string): Spec {
   }
 }
 
-function readInput(file: string): Buffer {
-  return readFileSync(file === "-" ? STDIN : file);
-}
-
-/** Its descriptor. */
-const STDIN = 0;
-
 function loadSecrets(files: readonly SecretFile[]): Secrets {
   return files.map(({ id, file }) => [id, readFileSync(file)] as const);
 }
 
 function printRemoving(id: LayerId): void {
   process.stdout.write(`Removing ${id}\n`);
-}
-
-async function print(line: string): Promise<void> {
-  await writeOut(toBytes(`${line}\n`));
-}
-
-async function writeOut(data: Uint8Array): Promise<void> {
-  if (!process.stdout.write(data)) await once(process.stdout, "drain");
 }
 
 class StdoutLog implements BuildLog {

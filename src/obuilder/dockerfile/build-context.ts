@@ -6,10 +6,12 @@
  * in the context now decides whether names can say the same.
  */
 
-import { lstatSync, readdirSync, type Stats } from "node:fs";
+import { lstatSync, readdirSync, readlinkSync, type Stats } from "node:fs";
 import type { IgnoreFile, IgnorePattern } from "../../text/index.js";
 import { fromBytes, toBytes } from "../../text/index.js";
+import { archiveIn, type TarOption } from "./archives.js";
 import { InstructionError } from "./errors.js";
+import { matchesName } from "./glob.js";
 import type { KnownPaths } from "./known-paths.js";
 
 export type PathKind = "file" | "dir" | "symlink" | "other";
@@ -21,6 +23,22 @@ export interface BuildContext {
   leavesOut(path: string): IgnorePattern | undefined;
   /** The names that a copy of a directory must `exclude`. Throws `InstructionError` if no names will do. */
   excludes(path: string, warn: (message: string) => void): string[];
+  /** Where a path leads to when links are followed; undefined if it is not known, or there is nothing in the context. */
+  follow(path: string): string | undefined;
+  /** What a pattern matches, in order; undefined if it is not known. */
+  matches(pattern: string): string[] | undefined;
+  /** What a copy of the path has in it, the path itself first, and links as such; undefined if it is not known. */
+  entries(path: string): ContextEntry[] | undefined;
+  /** How `tar` reads a file that ADD unpacks; false if it is no archive, undefined if that is not known. */
+  archive(path: string): TarOption | false | undefined;
+}
+
+export interface ContextEntry {
+  /** Relative to the path asked for, empty for that itself. */
+  readonly path: string;
+  readonly kind: PathKind;
+  /** Permissions, 0o7777 at most. */
+  readonly mode: number;
 }
 
 /** Nothing is known. */
@@ -28,6 +46,10 @@ export const UNKNOWN_CONTEXT: BuildContext = {
   kindOf: () => undefined,
   leavesOut: () => undefined,
   excludes: () => [],
+  follow: () => undefined,
+  matches: () => undefined,
+  entries: () => undefined,
+  archive: () => undefined,
 };
 
 /** A stage that is copied from, as far as its files are known. Paths begin at its root. */
@@ -37,6 +59,12 @@ export function stageContext(paths: KnownPaths): BuildContext {
 
 /** Directories within directories. */
 const MAX_DEPTH = 1000;
+
+/** Links in one path, as the kernel has it. */
+const MAX_LINKS = 40;
+
+/** Of a context with more files no more is looked at. */
+const MAX_ENTRIES = 200_000;
 
 /** Names shown in a warning. */
 const SHOWN = 5;
@@ -95,6 +123,71 @@ export class DirectoryContext implements BuildContext {
       );
     }
     return [...names].sort();
+  }
+
+  follow(path: string): string | undefined {
+    const left = componentsOf(path).reverse();
+    const done: string[] = [];
+    let links = 0;
+    while (left.length > 0) {
+      const name = left.pop()!;
+      if (name === "..") {
+        done.pop();
+        continue;
+      }
+      const at = [...done, name].join("/");
+      const stats = this.#stat(at);
+      if (!stats) return undefined;
+      if (!stats.isSymbolicLink()) {
+        done.push(name);
+        continue;
+      }
+      if (++links > MAX_LINKS) return undefined;
+      const target = fromBytes(
+        readlinkSync(toBytes(`${this.#root}/${at}`), { encoding: "buffer" }),
+      );
+      // The context is the root, for links as for all paths.
+      if (target.startsWith("/")) done.length = 0;
+      left.push(...componentsOf(target).reverse());
+    }
+    return done.join("/");
+  }
+
+  matches(pattern: string): string[] | undefined {
+    let found = [""];
+    for (const part of componentsOf(pattern)) {
+      found = found.flatMap((dir) => {
+        const real = this.follow(dir);
+        if (real === undefined || this.kindOf(real) !== "dir") return [];
+        return this.#names(real)
+          .filter((name) => matchesName(part, name))
+          .map((name) => (dir === "" ? name : `${dir}/${name}`));
+      });
+    }
+    return found.filter((path) => path !== "" && this.leavesOut(path) === undefined);
+  }
+
+  entries(path: string): ContextEntry[] | undefined {
+    const top = componentsOf(path).join("/");
+    const found: ContextEntry[] = [];
+    const visit = (inner: string, depth: number) => {
+      const full = [top, inner].filter((part) => part !== "").join("/");
+      const stats = this.#stat(full);
+      const kind = kindOf(stats);
+      if (!stats || !kind || found.length >= MAX_ENTRIES || depth > MAX_DEPTH) return;
+      if (full !== "" && inner !== "" && this.#ignoredBy(full) && !this.#ignored.hasExceptions)
+        return;
+      found.push({ path: inner, kind, mode: stats.mode & 0o7777 });
+      if (kind !== "dir") return;
+      for (const name of this.#names(full))
+        visit(inner === "" ? name : `${inner}/${name}`, depth + 1);
+    };
+    visit("", 0);
+    return found.length > 0 ? found : undefined;
+  }
+
+  archive(path: string): TarOption | false | undefined {
+    return this.kindOf(path) === "file" ? archiveIn(`${this.#root}/${path}`) : undefined;
   }
 
   /** Notes what is left out below a directory and what is not. */

@@ -11,18 +11,23 @@
  */
 
 import { fromBytes } from "../../text/index.js";
-import type { Spec } from "../spec/spec.js";
+import { ROOT, type Spec, type UnixUser } from "../spec/spec.js";
+import type { AccountFiles } from "./account-files.js";
+import { Accounts } from "./accounts.js";
 import { assemble, type NamedStage } from "./assemble.js";
-import { type BuildContext, stageContext, UNKNOWN_CONTEXT } from "./build-context.js";
-import { type CopySource, convertCopy } from "./copy.js";
+import { type BuildContext, UNKNOWN_CONTEXT } from "./build-context.js";
+import { convertCopy } from "./copy.js";
+import type { CopyEnvironment } from "./copy-job.js";
 import { DockerfileError, InstructionError, type Problem } from "./errors.js";
 import { parseFrom } from "./from.js";
 import { applySettings, type ImageSettings } from "./image-settings.js";
 import { type Instruction, parseDockerfile, parseTrigger } from "./parser.js";
 import { type Platform, platformArgs, thisPlatform } from "./platform.js";
+import { Remarks } from "./remarks.js";
 import { convertRun } from "./run.js";
-import { Stage } from "./stage.js";
-import { parseUser } from "./user.js";
+import { PRIVATE_NAME, Stage } from "./stage.js";
+import { Stages } from "./stages.js";
+import { userNamed } from "./user.js";
 import { needed, parseArgs, parsePairs, splitArgs } from "./variables.js";
 import { expandWord, type Lookup, parseJsonWords, type WordRules } from "./words.js";
 import { convertWorkdir } from "./workdir.js";
@@ -34,6 +39,10 @@ export interface FromDockerfileOptions {
   readonly imageEnv?: (image: string) => ReadonlyMap<string, string> | undefined;
   /** What an image says of builds that begin with it, if known. */
   readonly imageSettings?: (image: string) => ImageSettings | undefined;
+  /** `/etc/passwd` and `/etc/group` of an image, if known. */
+  readonly imageAccounts?: (image: string) => AccountFiles | undefined;
+  /** Numbers of users and groups by their names, whatever images say. */
+  readonly users?: ReadonlyMap<string, UnixUser>;
   /** What COPY copies from, if known. */
   readonly context?: BuildContext;
   /** The stage wanted, if not the last one. */
@@ -62,18 +71,14 @@ const MAX_TEXT = 4 * 1024 * 1024;
 /** Characters that variables stand for, in all: one may stand for twice another, which stands for twice another… */
 const MAX_SUBSTITUTED = 4 * MAX_TEXT;
 
-/** Say how an image is to be run, and change nothing of what a build does. */
-const OF_RUNNING = new Set([
-  ...["CMD", "ENTRYPOINT", "EXPOSE", "HEALTHCHECK", "LABEL", "MAINTAINER", "STOPSIGNAL", "VOLUME"],
-]);
-
-/** Operations that stages take over from those that they continue. */
-const MAX_REPEATED = 100_000;
+/** What a stage is made in that begins with what no step can work in, and where in that. */
+const PROGRAMS_IMAGE = "busybox";
+const ROOT_ASIDE = "/scratch";
 
 /** The images whose settings and variables the conversion would ask for. */
 export function imagesAskedFor(
   text: Uint8Array | string,
-  options: Omit<FromDockerfileOptions, "imageEnv" | "imageSettings">,
+  options: Omit<FromDockerfileOptions, "imageEnv" | "imageSettings" | "imageAccounts">,
 ): string[] {
   const images = new Set<string>();
   const imageSettings = (image: string) => {
@@ -88,22 +93,26 @@ export function imagesAskedFor(
   return [...images];
 }
 
+/** Images that are made to hold one program, as far as they are known by their names. */
+function isWithoutPrograms(image: string): boolean {
+  return /(?:^|\/)distroless\/|(?:^|\/)chainguard\/static\b/.test(image);
+}
+
 class Converter {
   readonly #options: FromDockerfileOptions;
   readonly #escape: "\\" | "`";
   readonly #instructions: readonly Instruction[];
   readonly #globalArgs = new Map<string, string | undefined>();
-  readonly #stages: NamedStage[] = [];
-  readonly #stagesByName = new Map<string, NamedStage>();
+  readonly #stages = new Stages();
   readonly #platform: Platform;
-  #repeated = 0;
   #substituted = 0;
-  /** Builds of nothing but an image, for `COPY --from=IMAGE`. */
-  readonly #images = new Set<string>();
+  /** Files that the spec has of its own. */
+  #files = 0;
   /** Images that a warning was given for, as what they set is not known. */
   readonly #unknownImages = new Set<string>();
   readonly #problems: Problem[] = [];
-  readonly #warnings: Problem[] = [];
+  readonly #remarks = new Remarks();
+  readonly #warn = this.#remarks.warn;
 
   constructor(text: string, options: FromDockerfileOptions) {
     if (text.length > MAX_TEXT) {
@@ -120,6 +129,7 @@ class Converter {
 
   convert(): FromDockerfile {
     for (const instruction of this.#instructions) {
+      this.#remarks.line = instruction.line;
       try {
         this.#instruction(instruction);
       } catch (error) {
@@ -128,34 +138,31 @@ class Converter {
       }
     }
     const line = this.#instructions.at(-1)?.line ?? 1;
-    if (this.#stages.length === 0 && this.#problems.length === 0) {
+    if (this.#stages.all.length === 0 && this.#problems.length === 0) {
       this.#problems.push({ line, message: "there is no FROM" });
     }
-    const target = this.#target();
+    const target = this.#stages.target(this.#options.target);
     if (!target && this.#problems.length === 0) {
       this.#problems.push({ line, message: `there is no stage ${this.#options.target}` });
     }
+    target?.stage.end();
     if (!target || this.#problems.length > 0) throw new DockerfileError(this.#problems);
-    const spec = assemble(target, this.#stages, this.#images);
-    return { spec, warnings: this.#warnings };
+    const spec = assemble(target, this.#stages.all, this.#stages.images);
+    return { spec, warnings: this.#remarks.all };
   }
 
   #instruction(instruction: Instruction): void {
     const { keyword, text } = instruction;
-    const current = this.#stages.at(-1);
+    const current = this.#stages.current;
     if (keyword === "FROM") this.#from(instruction);
     else if (current) this.#inStage(instruction, current);
     else if (keyword === "ARG") this.#globalArg(text);
     else throw new InstructionError(`${keyword} before the first FROM`);
   }
 
-  #inStage(instruction: Instruction, { stage, triggers, uses }: NamedStage): void {
+  #inStage(instruction: Instruction, { stage, triggers }: NamedStage): void {
     const { keyword, text } = instruction;
-    const warn = (message: string) => this.#warn(instruction, message);
-    if (OF_RUNNING.has(keyword)) {
-      warn(`${keyword} is left out: it says how to run the image, and a spec says how to build it`);
-      return;
-    }
+    if (this.#remarks.isLeftOut(keyword)) return;
     const rules = this.#rules(stage.lookup);
     const oneWord = () => expandWord(needed(text, keyword), rules);
     switch (keyword) {
@@ -166,10 +173,10 @@ class Converter {
         for (const [key, value] of parsePairs(text, rules)) stage.setEnv(key, value);
         break;
       case "WORKDIR":
-        convertWorkdir(oneWord(), stage, warn);
+        convertWorkdir(oneWord(), stage, this.#warn);
         break;
       case "USER":
-        stage.setUser(parseUser(oneWord(), this.#isWindows));
+        stage.setUser(userNamed(oneWord(), this.#isWindows));
         break;
       case "SHELL": {
         const words = parseJsonWords(text);
@@ -178,17 +185,12 @@ class Converter {
         break;
       }
       case "RUN":
-        convertRun(instruction, stage, rules);
+        convertRun(instruction, stage, rules, this.#copyEnvironment);
         break;
       case "COPY":
-        convertCopy(instruction, stage, rules, {
-          sourceNamed: (name) => this.#sourceNamed(name, uses),
-          context: this.#options.context ?? UNKNOWN_CONTEXT,
-          warn,
-        });
-        break;
       case "ADD":
-        throw new InstructionError("ADD has no counterpart; use COPY, or RUN with curl or tar");
+        convertCopy(instruction, stage, rules, this.#copyEnvironment);
+        break;
       case "ONBUILD":
         triggers.push(instruction.trigger!);
         break;
@@ -197,8 +199,14 @@ class Converter {
     }
   }
 
-  #warn({ line }: Instruction, message: string): void {
-    this.#warnings.push({ line, message });
+  get #copyEnvironment(): CopyEnvironment {
+    return {
+      sourceNamed: (name) => this.#stages.source(name),
+      context: this.#options.context ?? UNKNOWN_CONTEXT,
+      warn: this.#warn,
+      warnOnce: this.#remarks.warnOnce,
+      unusedName: () => `${++this.#files}`,
+    };
   }
 
   #rules(lookup: Lookup): WordRules {
@@ -216,36 +224,34 @@ class Converter {
   #from(instruction: Instruction): void {
     const rules = this.#rules((name) => this.#globalArgs.get(name));
     const { image, alias, problem } = parseFrom(instruction, rules, this.#platform);
-    const parent = this.#stagesByName.get(image.toLowerCase());
-    const name = alias ?? this.#stages.length.toString();
-    const isDuplicate = alias !== undefined && this.#stagesByName.has(name);
-    const stage = this.#beginStage(image, parent);
-    const named = { name, stage, triggers: [], uses: new Set(parent?.uses) };
-    this.#stages.push(named);
-    if (alias !== undefined) this.#stagesByName.set(name, named);
+    const parent = this.#stages.named(image);
+    const stage = (parent && this.#stages.continued(parent)) ?? this.#newStage(image);
+    const named = this.#stages.add(stage, alias, parent);
     if (problem !== undefined) throw new InstructionError(problem);
-    if (isDuplicate) throw new InstructionError(`there is a stage ${name} already`);
-    if (this.#repeated > MAX_REPEATED) {
-      throw new InstructionError(
-        `stages that continue others repeat more than ${MAX_REPEATED} operations`,
-      );
-    }
     const triggers = parent ? parent.triggers : this.#fromImage(instruction, stage);
     for (const trigger of triggers) this.#trigger({ ...trigger, line: instruction.line }, named);
   }
 
   /** Gives a new stage what its image sets; returns what ONBUILD has left in there. */
-  #fromImage(instruction: Instruction, stage: Stage): Instruction[] {
-    const { image } = stage;
+  #fromImage({ line }: Instruction, stage: Stage): Instruction[] {
+    const image = stage.base;
+    if (stage.root !== "") {
+      this.#warn(
+        `${image} has no shell and no tar, which steps of a spec need: what is made here is in ${stage.root} of ` +
+          `${stage.image}, and copied from there`,
+      );
+      if (image === "scratch") return [];
+      const { from } = this.#stages.source(image);
+      stage.copy({ from, src: ["/"], dst: stage.root, exclude: [PRIVATE_NAME] }, ROOT);
+    }
     const settings = this.#options.imageSettings?.(image);
     if (settings) {
       applySettings(stage, settings, this.#isWindows);
-      return settings.onbuild.map((text) => parseTrigger(text, instruction.line));
+      return settings.onbuild.map((text) => parseTrigger(text, line));
     }
     if (!this.#unknownImages.has(image)) {
       this.#unknownImages.add(image);
       this.#warn(
-        instruction,
         `the image ${image} is not known here; if it sets USER, WORKDIR, SHELL or ONBUILD, write these ` +
           "behind FROM, or have the Docker engine pull it first",
       );
@@ -265,16 +271,27 @@ class Converter {
     }
   }
 
-  #beginStage(image: string, parent: NamedStage | undefined): Stage {
-    if (parent) {
-      const { stage, triggers } = parent;
-      this.#repeated += stage.ops.length + triggers.length + Math.ceil(stage.paths.size / 10);
-    }
-    if (parent && this.#repeated <= MAX_REPEATED) return parent.stage.continued();
+  #newStage(base: string): Stage {
+    const isScratch = base === "scratch";
+    const isAside = isScratch || isWithoutPrograms(base);
+    const { imageEnv, imageSettings, imageAccounts, users = new Map() } = this.#options;
     const usualShell = this.#isWindows ? ["cmd", "/S", "/C"] : ["/bin/sh", "-c"];
-    const shell = this.#options.imageSettings?.(image)?.shell ?? [];
-    const defaultShell = shell.length > 0 ? shell : usualShell;
-    return new Stage({ image, imageEnv: () => this.#options.imageEnv?.(image), defaultShell });
+    const shell = isScratch ? [] : (imageSettings?.(base)?.shell ?? []);
+    const none = { passwd: "", group: "" };
+    return new Stage({
+      image: isAside ? PROGRAMS_IMAGE : base,
+      base,
+      imageEnv: () => (isScratch ? new Map() : imageEnv?.(base)),
+      defaultShell: shell.length > 0 ? shell : usualShell,
+      accounts: () =>
+        new Accounts({
+          image: base,
+          files: isScratch ? none : imageAccounts?.(base),
+          given: users,
+        }),
+      root: isAside ? ROOT_ASIDE : "",
+      warn: this.#warn,
+    });
   }
 
   /** Paths are full of backslashes there, so the escape character is another. */
@@ -296,27 +313,5 @@ class Converter {
       const inherited = value ?? this.#globalArgs.get(name);
       stage.setArg(name, this.#options.buildArgs?.get(name) ?? inherited);
     }
-  }
-
-  /** A stage by its name or number, else an image. */
-  #sourceNamed(name: string, uses: Set<string>): CopySource {
-    const current = this.#stages.length - 1;
-    const named = this.#stagesByName.get(name.toLowerCase());
-    const byNumber = /^\d+$/.test(name) && Number(name) < current && this.#stages[Number(name)];
-    const stage = named && named !== this.#stages[current] ? named : byNumber || undefined;
-    if (name === "") throw new InstructionError("--from needs the name of a stage or image");
-    if (!stage) this.#images.add(name);
-    uses.add(stage?.name ?? name);
-    const from = { from: "build", name: stage?.name ?? name } as const;
-    return { from, context: stage ? stageContext(stage.stage.paths) : UNKNOWN_CONTEXT };
-  }
-
-  #target(): NamedStage | undefined {
-    const { target } = this.#options;
-    if (target === undefined) return this.#stages.at(-1);
-    return (
-      this.#stagesByName.get(target.toLowerCase()) ??
-      (/^\d+$/.test(target) ? this.#stages[Number(target)] : undefined)
-    );
   }
 }

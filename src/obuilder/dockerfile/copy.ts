@@ -1,39 +1,24 @@
 /*
- * COPY. A spec differs from Docker in two points.
- *
- * Of a directory, Docker copies the contents, a spec the directory itself, under the name of a
- * destination without a slash at its end. So a directory's destination loses its slash. Which sources
- * are directories can be seen in the build context, in what is known of a stage, or by a slash at
- * their end; if in none of these, the source is taken for a file.
- *
- * A file goes into a destination that is a directory; a spec goes by the slash at its end, Docker by
- * what is there. So the destination gets a slash if a directory is known to be there (destination.ts).
- *
- * Where that matters and is not known, there is a warning.
+ * COPY and ADD. What is copied as it is becomes a spec's `copy` (copy-files.ts); what that cannot do (modes, texts,
+ * archives, patterns in a stage) is done by a command of the spec's own (copy-steps.ts).
  */
 
-import { basename } from "node:path/posix";
-import { type DataSource, ROOT, type User } from "../spec/spec.js";
-import type { BuildContext } from "./build-context.js";
-import { fileDestination } from "./destination.js";
+import { posix } from "node:path";
+import { ROOT, type User } from "../spec/spec.js";
+import { parseMode } from "./chmod.js";
+import { copyDirectory, copyFiles, isPlain } from "./copy-files.js";
+import {
+  type CopyEnvironment,
+  type CopyJob,
+  type CopySource,
+  isDirectoryByName,
+} from "./copy-job.js";
+import { readSources, type Source } from "./copy-sources.js";
+import { copyPattern, copyText, unpackArchive } from "./copy-steps.js";
 import { InstructionError } from "./errors.js";
 import type { Instruction } from "./parser.js";
 import type { Stage } from "./stage.js";
-import { parseUserPair } from "./user.js";
 import { expandWord, parseJsonWords, splitBlanks, type WordRules } from "./words.js";
-
-/** Where a COPY copies from, and what is known of the files there. */
-export interface CopySource {
-  readonly from: DataSource;
-  readonly context: BuildContext;
-}
-
-export interface CopyEnvironment {
-  /** Where `--from=NAME` points. */
-  readonly sourceNamed: (name: string) => CopySource;
-  readonly context: BuildContext;
-  readonly warn: (message: string) => void;
-}
 
 export function convertCopy(
   instruction: Instruction,
@@ -41,121 +26,120 @@ export function convertCopy(
   rules: WordRules,
   environment: CopyEnvironment,
 ): void {
-  if (instruction.heredocs.length > 0) {
-    throw new InstructionError("COPY of a here-document has no counterpart; use a file");
+  const keyword = instruction.keyword === "ADD" ? "ADD" : "COPY";
+  const { source, owner, mode, parents } = convertFlags(instruction, stage, rules, environment);
+  const { dst, words } = parsePaths(keyword, instruction.text, rules);
+  const sources = readSources(words, {
+    keyword,
+    source,
+    heredocs: instruction.heredocs,
+    rules,
+    warn: environment.warn,
+  });
+  // Several words need it by name; what a pattern matches goes into a directory that is there.
+  const isThere = words.length === 1 && sources.length > 1 && stage.paths.kindOf(dst) === "dir";
+  const into = isDirectoryByName(dst) || isThere;
+  if (sources.length > 1 && !into && !parents) {
+    throw new InstructionError(`${keyword} of several sources needs a / at the end of ${dst}`);
   }
-  const { source, owner } = convertFlags(instruction, rules, environment);
-  const { from, context } = source;
-  const { dst, sources } = parsePaths(instruction.text, rules);
-  const into = isDirectoryByName(dst);
-  if (sources.length > 1 && !into) {
-    throw new InstructionError(`COPY of several sources needs a / at the end of ${dst}`);
+  if (keyword === "ADD" && mode !== undefined && sources.some(({ is }) => is === "archive")) {
+    environment.warn("--chmod changes nothing of an archive that ADD unpacks");
   }
-  for (const { src, dir } of grouped(sources, context)) {
-    if (dir) {
-      const path = destinationOfDirectory(src[0]!, dst);
-      const exclude = context.excludes(src[0]!, environment.warn);
-      stage.copy({ from, src, dst: path, exclude }, owner);
-      stage.paths.add(dst, "dir");
-      continue;
-    }
-    const unknown = src.filter((name) => context.kindOf(name) === undefined);
-    const path = into
-      ? withSlash(dst)
-      : fileDestination(
-          { src: src[0]!, isKnown: unknown.length === 0, dst },
-          stage.paths,
-          environment.warn,
-        );
-    stage.copy({ from, src, dst: path, exclude: [] }, owner);
-    if (into) stage.paths.add(dst, "dir");
-    if (into && unknown.length === 0) {
-      for (const file of src) stage.paths.add(`${dst}/${basename(file)}`, "file");
-    }
-    if (into && unknown.length > 0) {
-      environment.warn(
-        `if one of ${src.join(", ")} is a directory, it is copied as a whole into ${dst}, not its ` +
-          "contents; end its name with / to copy these",
-      );
-    }
+  const job: CopyJob = { ...environment, stage, source, owner, mode, dst, into };
+  if (source.from.from === "build") {
+    environment.warnOnce(
+      "COPY --from keeps modes in Docker; a spec makes them 644, or 755 for what can be executed",
+    );
+  }
+  for (const group of parents ? sources.map((one) => [one]) : grouped(sources)) {
+    copyGroup(group, parents ? withParents(job, group[0]!) : job);
   }
 }
 
-/** Throws `InstructionError`. */
-function parsePaths(text: string, rules: WordRules): { dst: string; sources: string[] } {
-  const words = parseJsonWords(text) ?? splitBlanks(text);
-  const [dst, ...sources] = words.map((word) => expandWord(word, rules)).reverse();
-  if (dst === undefined || sources.length === 0) {
-    throw new InstructionError("COPY needs at least one source and a destination");
-  }
-  // Nothing, as a variable's value may be, is the working directory.
-  return { dst: dst || ".", sources: sources.reverse() };
-}
-
-function convertFlags(
-  { flags }: Instruction,
-  rules: WordRules,
-  environment: CopyEnvironment,
-): { source: CopySource; owner: User } {
-  let source: CopySource = { from: { from: "context" }, context: environment.context };
-  let owner: User = ROOT;
-  for (const { name, value } of flags) {
-    const text = expandWord(value ?? "", rules);
-    if (name === "from") source = environment.sourceNamed(text);
-    else if (name === "chown") owner = parseUserPair(text);
-    else if (name !== "link") throw new InstructionError(`COPY --${name} has no counterpart`);
-  }
-  return { source, owner };
-}
-
-/** Sources in order, directories each on its own. */
-function grouped(
-  sources: readonly string[],
-  context: BuildContext,
-): { src: string[]; dir: boolean }[] {
-  const groups: { src: string[]; dir: boolean }[] = [];
+/** Sources in order: files that one operation can copy together, and others each on its own. */
+function grouped(sources: readonly Source[]): Source[][] {
+  const groups: Source[][] = [];
   for (const source of sources) {
-    const dir = isDirectory(source, context);
-    const last = groups.at(-1);
-    if (!dir && last && !last.dir) last.src.push(source);
-    else groups.push({ src: [source], dir });
+    const last = groups.at(-1)?.[0];
+    if (isPlain(source) && last && isPlain(last)) groups.at(-1)!.push(source);
+    else groups.push([source]);
   }
   return groups;
 }
 
-/** Throws `InstructionError` for a source that a spec cannot copy as Docker does. */
-function isDirectory(source: string, context: BuildContext): boolean {
-  if (/[*?[]/.test(source)) {
-    throw new InstructionError(`the pattern ${source} has no counterpart; name the files`);
-  }
-  if (source.split("/").includes("..")) {
-    throw new InstructionError(`${source} leads out of the source, which a spec does not allow`);
-  }
-  const ignored = context.leavesOut(source);
-  if (ignored) {
-    throw new InstructionError(`${source} is left out by .dockerignore:${ignored.line}`);
-  }
-  const kind = context.kindOf(source);
-  if (kind === "symlink") {
+/** `--parents`: the destination is a directory, and the source's directories are made in there. */
+function withParents(job: CopyJob, source: Source): CopyJob {
+  if (source.is !== "file" && source.is !== "dir") {
     throw new InstructionError(
-      `${source} is a symbolic link: Docker copies what it points to, a spec the link; name the former`,
+      "COPY --parents of a text or pattern has no counterpart; name the files",
     );
   }
-  return kind === undefined ? isDirectoryByName(source) : kind === "dir";
+  const path = posix.normalize(`/${source.path}`).replace(/\/$/, "");
+  const dir = source.is === "dir" ? path : posix.dirname(path);
+  return { ...job, dst: `${job.dst.replace(/\/+$/, "")}${dir === "/" ? "" : dir}/`, into: true };
 }
 
-function isDirectoryByName(path: string): boolean {
-  return /(?:^|\/)\.{0,2}$/.test(path);
+function copyGroup(group: readonly Source[], job: CopyJob): void {
+  const [first] = group;
+  if (first!.is === "dir") copyDirectory(first!.path, job);
+  else if (first!.is === "archive") unpackArchive(first!, job);
+  else if (first!.is === "pattern") copyPattern(first!.pattern, job);
+  else if (first!.is === "text") copyText(first!, job);
+  else copyFiles(group as Extract<Source, { is: "file" }>[], job);
 }
 
-function withSlash(dst: string): string {
-  return dst.endsWith("/") ? dst : `${dst}/`;
+/** Throws `InstructionError`. */
+function parsePaths(
+  keyword: string,
+  text: string,
+  rules: WordRules,
+): { dst: string; words: string[] } {
+  const written = parseJsonWords(text) ?? splitBlanks(text);
+  const [dst, ...sources] = written.map((word) => expandWord(word, rules)).reverse();
+  if (dst === undefined || sources.length === 0) {
+    throw new InstructionError(`${keyword} needs at least one source and a destination`);
+  }
+  // Nothing, as a variable's value may be, is the working directory.
+  return { dst: dst || ".", words: sources.reverse() };
 }
 
-/** Where a directory's contents are to be: named without a slash at the end. */
-function destinationOfDirectory(src: string, dst: string): string {
-  // The top directory has no name that could get in the way.
-  if (/^[./]*$/.test(src)) return isDirectoryByName(dst) ? withSlash(dst) : dst;
-  const bare = dst.replace(/(?<=[^/])\/+$/, "");
-  return isDirectoryByName(bare) ? `${withSlash(bare)}.` : bare;
+/** Flags of ADD for what is elsewhere, which is refused for that. */
+const OF_REMOTE = new Set(["keep-git-dir", "checksum", "unpack"]);
+
+interface CopyFlags {
+  readonly source: CopySource;
+  readonly owner: User;
+  readonly mode: string | undefined;
+  readonly parents: boolean;
+}
+
+function convertFlags(
+  { flags, keyword }: Instruction,
+  stage: Stage,
+  rules: WordRules,
+  environment: CopyEnvironment,
+): CopyFlags {
+  let source: CopySource = { from: { from: "context" }, context: environment.context, root: "" };
+  let owner: User = ROOT;
+  let mode: string | undefined;
+  let parents = false;
+  for (const { name, value } of flags) {
+    const text = expandWord(value ?? "", rules);
+    if (name === "from" && keyword === "COPY") source = environment.sourceNamed(text);
+    else if (name === "chown") owner = ownerNamed(text, stage);
+    else if (name === "chmod") mode = parseMode(text);
+    else if (name === "parents") parents = value !== "false";
+    else if (name === "exclude") {
+      throw new InstructionError(
+        `--exclude=${text} has no counterpart; write the pattern into .dockerignore`,
+      );
+    } else if (name !== "link" && !(keyword === "ADD" && OF_REMOTE.has(name)))
+      throw new InstructionError(`${keyword} --${name} has no counterpart`);
+  }
+  return { source, owner, mode, parents };
+}
+
+function ownerNamed(text: string, stage: Stage): User {
+  const owner = stage.accounts.resolveOwner(text);
+  return stage.checked(text.startsWith(":") ? `0${text}` : text, owner);
 }

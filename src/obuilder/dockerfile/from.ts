@@ -26,12 +26,10 @@ export function parseFrom(
   const isWellFormed =
     words.length !== 2 && more.length === 0 && (as === undefined || as.toLowerCase() === "as");
   const problem = !image
-    ? "FROM needs an image"
+    ? `FROM needs an image${text.includes("$") ? `, and ${text} is empty; give it with --build-arg` : ""}`
     : !isWellFormed
       ? "FROM needs the form IMAGE or IMAGE AS NAME"
-      : image === "scratch"
-        ? "FROM scratch has no counterpart: a build begins with an image"
-        : flagProblem(flags, rules, platform);
+      : flagProblem(flags, rules, platform);
   return { image, alias: alias?.toLowerCase(), problem };
 }
 
@@ -40,9 +38,18 @@ function flagProblem(flags: readonly Flag[], rules: WordRules, platform: Platfor
     if (name !== "platform") return `FROM --${name} has no counterpart`;
     const wanted = expandWord(value ?? "", rules);
     const own = platformName(platform);
-    if (wanted !== own) {
+    if (wanted !== "" && normalized(wanted) !== own) {
       return `--platform=${wanted} has no counterpart: builds are for their machine's own, ${own}`;
     }
   }
   return undefined;
+}
+
+/** `amd64`, `linux/x86_64` and the like. */
+function normalized(name: string): string {
+  const parts = name.toLowerCase().split("/");
+  const [os, architecture = os, variant] = parts.length === 1 ? ["linux", parts[0]] : parts;
+  const usual = { x86_64: "amd64", "x86-64": "amd64", aarch64: "arm64" }[architecture!];
+  const isUsual = variant === undefined || ["v1", "v8"].includes(variant);
+  return `${os}/${usual ?? architecture}${isUsual ? "" : `/${variant}`}`;
 }

@@ -10,10 +10,13 @@ export interface Heredoc {
   readonly name: string;
   /** The lines up to the end mark, each with its line feed; with `<<-` without the tabs before them. */
   readonly content: string;
+  /** Its name is written with quotes: variables in it are not put in. */
+  readonly isQuoted: boolean;
 }
 
 interface Announced {
   readonly name: string;
+  readonly isQuoted: boolean;
   /** `<<-`: tabs before lines do not count. */
   readonly withoutTabs: boolean;
 }
@@ -29,7 +32,7 @@ export function readHeredocs(
 ): { heredocs: Heredoc[]; end: number } {
   const heredocs: Heredoc[] = [];
   let end = start;
-  for (const { name, withoutTabs } of announcedIn(text)) {
+  for (const { name, isQuoted, withoutTabs } of announcedIn(text)) {
     const content: string[] = [];
     for (;;) {
       if (end >= lines.length) {
@@ -40,7 +43,7 @@ export function readHeredocs(
       if (line === name) break;
       content.push(`${line}\n`);
     }
-    heredocs.push({ name, content: content.join("") });
+    heredocs.push({ name, content: content.join(""), isQuoted });
   }
   return { heredocs, end };
 }
@@ -77,5 +80,6 @@ function announced(word: string): Announced | undefined {
   unquoted(word, ESCAPE);
   const [, dash, written] = /^\d*<<(-?)([^<]+)$/.exec(word) ?? [];
   const name = unquoted(written ?? "", ESCAPE);
-  return name === "" ? undefined : { name, withoutTabs: dash === "-" };
+  if (name === "") return undefined;
+  return { name, isQuoted: name !== written, withoutTabs: dash === "-" };
 }

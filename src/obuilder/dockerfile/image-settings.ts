@@ -3,9 +3,8 @@
  * that they are to begin with (ONBUILD). A spec takes none of that from an image, so it becomes operations.
  */
 
-import { InstructionError } from "./errors.js";
 import type { Stage } from "./stage.js";
-import { parseUser } from "./user.js";
+import { userNamed } from "./user.js";
 
 export interface ImageSettings {
   /** As USER has it; empty for root. */
@@ -22,16 +21,7 @@ export interface ImageSettings {
 export function applySettings(stage: Stage, settings: ImageSettings, windows: boolean): void {
   const { user, workdir } = settings;
   if (workdir !== "" && workdir !== "/") stage.setWorkdir(workdir);
-  if (user === "") return;
-  try {
-    const parsed = parseUser(user, windows);
-    stage.setUser(parsed);
-  } catch (error) {
-    if (!(error instanceof InstructionError)) throw error;
-    stage.setUnknownUser(
-      `the image ${stage.image} sets USER ${user}, and a spec has numbers; write USER UID:GID behind FROM`,
-    );
-  }
+  if (user !== "") stage.setUser(userNamed(user, windows));
 }
 
 /** Of an image that sets nothing. */

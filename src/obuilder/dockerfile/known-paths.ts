@@ -26,6 +26,17 @@ export class KnownPaths {
   #unmade: readonly string[] | undefined;
   #size = 0;
 
+  /** The working directory; `/` if that is too long to be used. */
+  get workdir(): string {
+    return this.#workdir ?? "/";
+  }
+
+  /** The path from the top, without `.`, `..` and a slash at its end; undefined if it is too long. */
+  absolute(path: string): string | undefined {
+    const parts = this.#parts(path);
+    return parts && `/${parts.join("/")}`;
+  }
+
   /** How many paths are remembered, about. */
   get size(): number {
     return this.#size;
@@ -57,6 +68,18 @@ export class KnownPaths {
     return `/${this.#unmade.join("/")}`;
   }
 
+  /** Whether the path is a directory that a spec has made so far, for sure. */
+  isMade(path: string): boolean {
+    const parts = this.#parts(path);
+    const isUnmade = parts !== undefined && this.#unmade && startsWith(this.#unmade, parts);
+    return this.kindOf(path) === "dir" && (parts?.length === 0 || !isUnmade);
+  }
+
+  /** The working directory, if nothing has made it. */
+  get unmadeWorkdir(): string | undefined {
+    return this.#unmade && `/${this.#unmade.join("/")}`;
+  }
+
   /** The path is of that kind now, and what leads to it are directories. */
   add(path: string, kind: KnownKind): void {
     const parts = this.#parts(path);
@@ -84,6 +107,11 @@ export class KnownPaths {
     let node: Node | undefined = parts && this.#root;
     for (const part of parts ?? []) node = node?.children.get(part);
     return node?.kind;
+  }
+
+  /** A command was run in the working directory, of which no more needs to be known. */
+  ran(): void {
+    this.#unmade = undefined;
   }
 
   /** A command was run, by a shell. */

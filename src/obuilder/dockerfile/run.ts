@@ -5,31 +5,47 @@
 import { posix } from "node:path";
 import {
   type Cache,
+  isRoot,
   isUnixUser,
   type KeyValue,
   type RunOp,
   type Secret,
   type User,
 } from "../spec/spec.js";
+import type { CopyEnvironment, CopySource } from "./copy-job.js";
 import { InstructionError } from "./errors.js";
-import { isHeredoc } from "./heredocs.js";
+import { type Heredoc, isHeredoc } from "./heredocs.js";
+import { type Loan, whileLent } from "./loans.js";
 import type { Flag, Instruction } from "./parser.js";
+import { shellWord, writeCommand } from "./shell-text.js";
 import type { Stage } from "./stage.js";
 import { expandWord, parseJsonWords, type WordRules } from "./words.js";
 
-export function convertRun(instruction: Instruction, stage: Stage, rules: WordRules): void {
-  const flags = convertFlags(instruction.flags, stage.user, rules);
-  const words = parseJsonWords(instruction.text);
-  if (words) {
-    if (words.length === 0) throw new InstructionError("RUN needs a command");
-    stage.runWords(words, flags);
-  } else {
-    stage.run(shellCommand(instruction), flags);
+export function convertRun(
+  instruction: Instruction,
+  stage: Stage,
+  rules: WordRules,
+  environment: CopyEnvironment,
+): void {
+  if (stage.root !== "") {
+    throw new InstructionError(
+      "RUN has no counterpart in a stage that begins with scratch or with an image that has no shell; if what is added " +
+        "there has one, make an image of it with obuilder image import, and begin with that",
+    );
   }
+  const { user } = stage;
+  const { lends, ...flags } = convertFlags(instruction.flags, { user, stage, rules, environment });
+  const words = parseJsonWords(instruction.text);
+  if (words?.length === 0) throw new InstructionError("RUN needs a command");
+  const command = words ? undefined : shellCommand(instruction, user);
+  whileLent(lends, stage, () => {
+    if (words) stage.runWords(words, flags);
+    else stage.run(command!, flags);
+  });
 }
 
 /** The command, here-documents included as the shell wants them. */
-function shellCommand({ text, heredocs }: Instruction): string {
+function shellCommand({ text, heredocs }: Instruction, user: User): string {
   if (text === "") throw new InstructionError("RUN needs a command");
   const [heredoc] = heredocs;
   if (!heredoc) return text;
@@ -38,19 +54,46 @@ function shellCommand({ text, heredocs }: Instruction): string {
     return [text, ...bodies].join("\n");
   }
   // The here-document is the whole command.
-  if (heredoc.content.startsWith("#!")) {
-    throw new InstructionError(
-      "a script with a #! line has no counterpart; COPY it from a file and run that",
-    );
-  }
-  return heredoc.content.replace(/\n$/, "");
+  return heredoc.content.startsWith("#!")
+    ? scriptCommand(heredoc, user)
+    : heredoc.content.replace(/\n$/, "");
 }
 
-type RunFlags = Omit<RunOp, "op" | "shell">;
+/**
+ * Runs a script with a `#!` line from a place that is in no layer: root from where Docker has it, and others, who may not
+ * write there, from where nothing can be executed directly.
+ */
+function scriptCommand({ name, content }: Heredoc, user: User): string {
+  const [, interpreter, argument] = /^#![ \t]*(\S+)[ \t]*(.*)/.exec(content) ?? [];
+  if (interpreter === undefined)
+    throw new InstructionError("the script's #! line names no program");
+  if (isRoot(user)) {
+    const file = shellWord(`/dev/pipes/${name.replaceAll("/", "_")}`);
+    const write = writeCommand(content, file);
+    return `mkdir -p /dev/pipes\n${write}\nchmod 755 ${file}\nexec ${file}`;
+  }
+  const file = shellWord(`/dev/shm/${name.replaceAll("/", "_")}`);
+  const words = [interpreter, ...(argument ? [argument.trimEnd()] : [])].map(shellWord);
+  return `${writeCommand(content, file)}\nexec ${words.join(" ")} ${file}`;
+}
 
-function convertFlags(flags: readonly Flag[], user: User, rules: WordRules): RunFlags {
+interface RunFlags extends Omit<RunOp, "op" | "shell"> {
+  /** Mounts of things that a spec cannot mount. */
+  readonly lends: readonly Loan[];
+}
+
+interface FlagOptions {
+  readonly user: User;
+  readonly stage: Stage;
+  readonly rules: WordRules;
+  readonly environment: CopyEnvironment;
+}
+
+function convertFlags(flags: readonly Flag[], options: FlagOptions): RunFlags {
+  const { user, stage, rules, environment } = options;
   const cache: Cache[] = [];
   const secrets: Secret[] = [];
+  const lends: Loan[] = [];
   // Commands have the network in Docker unless told otherwise, and in a spec if told so.
   let network = ["host"];
   for (const { name, value } of flags) {
@@ -58,9 +101,13 @@ function convertFlags(flags: readonly Flag[], user: User, rules: WordRules): Run
       network = convertNetwork(value);
     } else if (name === "mount") {
       const mount = parseMount(value ?? "", rules);
-      if (mount.type === "cache") cache.push(convertCache(mount, user));
+      if (mount.type === "cache") cache.push(convertCache(mount, options));
       else if (mount.type === "secret") secrets.push(convertSecret(mount, user));
-      else throw new InstructionError(`--mount=type=${mount.type} has no counterpart`);
+      else if (mount.type === "bind") lends.push(convertBind(mount, stage, environment));
+      else if (mount.type === "tmpfs") lends.push(convertTmpfs(mount, stage, environment));
+      else if (mount.type === "ssh") {
+        throw new InstructionError("--mount=type=ssh has no counterpart; give the key as a secret");
+      } else throw new InstructionError(`--mount=type=${mount.type} has no counterpart`);
     } else {
       throw new InstructionError(`RUN --${name} has no counterpart`);
     }
@@ -73,7 +120,12 @@ function convertFlags(flags: readonly Flag[], user: User, rules: WordRules): Run
         "give it a target elsewhere",
     );
   }
-  return { cache: outerFirst(cache), network, secrets };
+  if ([...cache, ...secrets].some(({ target }) => stage.paths.kindOf(target) === undefined)) {
+    environment.warnOnce(
+      "places at which caches and secrets are mounted stay in the layer, empty, where Docker removes those that it made",
+    );
+  }
+  return { cache: outerFirst(cache), network, secrets, lends };
 }
 
 /** Caches in an order in which none hides another, as Docker has them; a spec mounts them as they stand. */
@@ -138,12 +190,20 @@ function splitFields(text: string): string[] {
   return fields;
 }
 
-function convertCache({ options }: Mount, user: User): Cache {
-  const target = options.get("target");
-  if (!target) throw new InstructionError("a cache mount needs a target");
+function convertCache({ options }: Mount, { user, stage, environment }: FlagOptions): Cache {
+  const written = options.get("target");
+  if (!written) throw new InstructionError("a cache mount needs a target");
   refuse(options, ["from", "source", "readonly"], "cache");
-  const id = options.get("id") ?? target;
-  return { id, target, buildkitOptions: otherOptions(options, user, "cache") };
+  const target = written.startsWith("/") ? written : stage.paths.absolute(written);
+  if (target === undefined) throw new InstructionError(`the path ${written} is too long`);
+  const uid = options.get("uid");
+  if (uid !== undefined && !isUidOf(user, uid)) {
+    environment.warnOnce(
+      `the cache ${target} belongs to the user who runs the command, and not to ${uid} as in Docker`,
+    );
+    options.delete("uid");
+  }
+  return { id: options.get("id") ?? written, target, buildkitOptions: otherOptions(options) };
 }
 
 function convertSecret({ options }: Mount, user: User): Secret {
@@ -151,7 +211,38 @@ function convertSecret({ options }: Mount, user: User): Secret {
   const id = options.get("id") ?? options.get("target")?.replace(/^.*\//, "");
   if (!id) throw new InstructionError("a secret mount needs an id");
   const target = options.get("target") ?? `/run/secrets/${id}`;
-  return { id, target, buildkitOptions: otherOptions(options, user, "secret") };
+  // Everybody can read it there.
+  const uid = options.get("uid");
+  if (uid !== undefined && !isUidOf(user, uid)) options.delete("uid");
+  return { id, target, buildkitOptions: otherOptions(options) };
+}
+
+function convertBind({ options }: Mount, stage: Stage, environment: CopyEnvironment): Loan {
+  const from = options.get("from");
+  const source: CopySource =
+    from === undefined
+      ? { from: { from: "context" }, context: environment.context, root: "" }
+      : environment.sourceNamed(from);
+  const path = options.get("source") ?? "/";
+  return { ...place(options, stage, environment), source, path };
+}
+
+function convertTmpfs({ options }: Mount, stage: Stage, environment: CopyEnvironment): Loan {
+  return { ...place(options, stage, environment), source: undefined, path: "" };
+}
+
+function place(
+  options: Map<string, string>,
+  stage: Stage,
+  { unusedName, warn }: CopyEnvironment,
+): Pick<Loan, "target" | "name" | "warn"> {
+  const target = stage.paths.absolute(options.get("target") ?? ".");
+  if (target === undefined || target === "/") {
+    throw new InstructionError(
+      "a bind or tmpfs mount on / has no counterpart; give it a target below",
+    );
+  }
+  return { target, name: unusedName(), warn };
 }
 
 function refuse(options: Map<string, string>, names: readonly string[], type: string): void {
@@ -160,11 +251,10 @@ function refuse(options: Map<string, string>, names: readonly string[], type: st
 }
 
 /** What only BuildKit knows of. A mount belongs to the step's user, here as in a spec. */
-function otherOptions(options: Map<string, string>, user: User, type: string): KeyValue[] {
-  const others = [...options].filter(([name]) => !["id", "target", "uid"].includes(name));
-  const uid = options.get("uid");
-  if (uid !== undefined && !(isUnixUser(user) && uid === user.uid.toString())) {
-    throw new InstructionError(`a ${type} mount for another user (uid=${uid}) has no counterpart`);
-  }
-  return others;
+function otherOptions(options: Map<string, string>): KeyValue[] {
+  return [...options].filter(([name]) => !["id", "target", "uid"].includes(name));
+}
+
+function isUidOf(user: User, uid: string): boolean {
+  return isUnixUser(user) && uid === user.uid.toString();
 }

@@ -1,30 +1,20 @@
 /*
- * Users of USER and --chown. A spec knows numbers only, as names would have to be looked up in the
- * image.
+ * Users of USER: numbers at once, names when somebody needs to know (accounts.ts). Most images end with a USER that no
+ * command is run as.
  */
 
-import { ROOT, type UnixUser, type User } from "../spec/spec.js";
+import type { User } from "../spec/spec.js";
+import { numberIn } from "./account-files.js";
 import { InstructionError } from "./errors.js";
 
 /** USER. With the backquote as escape character the image is a Windows one, where users have names. */
-export function parseUser(text: string, windows: boolean): User {
+export function userNamed(text: string, windows: boolean): User | string {
   if (windows && !/^\d+(:\d+)?$/.test(text)) return { name: text };
-  return parseUserPair(text);
-}
-
-/** `UID:GID`; `root` and `0` stand for `0:0`. */
-export function parseUserPair(text: string): UnixUser {
-  const [, user, group] = /^([^:]+)(?::([^:]+))?$/.exec(text) ?? [];
-  const uid = parseNumber(user);
-  if (uid === 0n && group === undefined) return ROOT;
-  const gid = parseNumber(group);
-  if (uid !== undefined && gid !== undefined) return { uid, gid };
-  throw new InstructionError(
-    `user ${text || '""'} has no counterpart: a spec has numbers, so write UID:GID, as in 1000:1000`,
-  );
-}
-
-function parseNumber(text: string | undefined): bigint | undefined {
-  if (text === "root") return 0n;
-  return text !== undefined && /^\d{1,10}$/.test(text) ? BigInt(text) : undefined;
+  const [, user, group] = /^([^:]+)(?::([^:]*))?$/.exec(text) ?? [];
+  if (user === undefined) {
+    throw new InstructionError(`USER needs the form NAME or NAME:GROUP, and not ${text || '""'}`);
+  }
+  const uid = user === "root" ? 0n : numberIn(user);
+  const gid = group === "root" ? 0n : group ? numberIn(group) : uid === 0n ? 0n : undefined;
+  return uid !== undefined && gid !== undefined ? { uid, gid } : text;
 }

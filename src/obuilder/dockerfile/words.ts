@@ -3,6 +3,7 @@
  * of RUN is not touched: the shell does all that.)
  */
 
+import { edit } from "./edits.js";
 import { InstructionError } from "./errors.js";
 
 /** A variable's value: undefined if it has none. Throws if that cannot be known. */
@@ -11,6 +12,8 @@ export type Lookup = (name: string) => string | undefined;
 export interface WordRules {
   readonly escape: string;
   readonly lookup: Lookup;
+  /** Whether quotes are more than characters; they are unless this says otherwise. */
+  readonly quotes?: boolean;
 }
 
 /** Splits at blanks and nothing else, as Docker does for FROM and COPY: quotes do not hold words together there. */
@@ -56,26 +59,31 @@ const MAX_DEPTH = 100;
 /** A variable's name: letters, digits and `_`; only digits, if it begins with one; or one of the shell's own. */
 const NAME = /\p{Nd}+|[\p{L}_][\p{L}\p{Nd}_]*|[@*#?$!-]/uy;
 
+interface ExpanderRules extends Omit<WordRules, "lookup"> {
+  readonly lookup: Lookup | undefined;
+}
+
 class Expander {
   readonly #text: string;
-  readonly #rules: { readonly escape: string; readonly lookup: Lookup | undefined };
+  readonly #rules: ExpanderRules;
   #pos = 0;
   #depth = 0;
 
   /** Without a `lookup`, `$` is a character like others. */
-  constructor(text: string, rules: { escape: string; lookup: Lookup | undefined }) {
+  constructor(text: string, rules: ExpanderRules) {
     this.#text = text;
     this.#rules = rules;
   }
 
   /** Up to the closing character (which is consumed), or to the end if it is empty. */
   until(close: string): string {
+    const { quotes = true } = this.#rules;
     let out = "";
     while (this.#pos < this.#text.length) {
       const c = this.#text[this.#pos++]!;
       if (c === close) return out;
-      if (c === "'") out += this.#single();
-      else if (c === '"') out += this.#double();
+      if (quotes && c === "'") out += this.#single();
+      else if (quotes && c === '"') out += this.#double();
       else if (c === "$") out += this.#variable();
       else if (c === this.#rules.escape) {
         // An escape with nothing behind it is nothing.
@@ -130,12 +138,13 @@ class Expander {
     }
     this.#pos++;
     const name = this.#match(NAME)?.[0];
-    const operator = this.#match(/\}|:?[-+?]/y)?.[0];
+    const operator = this.#match(/\}|:?[-+?]|##?|%%?|\/\/?/y)?.[0];
     if (name === undefined || operator === undefined) {
       throw new InstructionError(`unsupported substitution in ${this.#text}`);
     }
     const value = () => lookup(name);
     if (operator === "}") return value() ?? "";
+    if (/[#%/]/.test(operator)) return this.#edited(value(), operator);
     const word = this.#nested();
     const isSet = (v: string | undefined) => (operator.startsWith(":") ? !!v : v !== undefined);
     switch (operator.at(-1)) {
@@ -149,12 +158,19 @@ class Expander {
     }
   }
 
+  /** `${NAME#PATTERN}` and its like, behind the operator. */
+  #edited(value: string | undefined, operator: string): string {
+    const pattern = this.#nested(operator.startsWith("/") ? "/" : "}");
+    const replacement = operator.startsWith("/") ? this.#nested() : "";
+    return edit(value ?? "", operator, { pattern, replacement });
+  }
+
   /** The word in `${NAME:-WORD}`. */
-  #nested(): string {
+  #nested(close = "}"): string {
     if (++this.#depth > MAX_DEPTH) {
       throw new InstructionError(`substitutions are nested more than ${MAX_DEPTH} deep`);
     }
-    const word = this.until("}");
+    const word = this.until(close);
     this.#depth--;
     return word;
   }

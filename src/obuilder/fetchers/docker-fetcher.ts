@@ -8,6 +8,7 @@ import { pinnedName } from "../../docker/index.js";
 import { endingText, ProgramError, run, start } from "../../system/index.js";
 import type { FetchedImage, Fetcher, FetchIo, LayerDir, LogSink } from "../contracts.js";
 import { BuildCancelled, BuildError, failure } from "../errors.js";
+import { type ImageFacts, type RunConfig, settingsIn } from "../image/image-facts.js";
 import { imageNameOf } from "../image/image-name.js";
 import { parseVariable } from "../image/variables.js";
 import type { Env } from "../spec/spec.js";
@@ -67,30 +68,28 @@ export async function imageEnv(image: string): Promise<Env> {
     .map(parseVariable);
 }
 
-/** What an image tells those who begin with it. Fields that the engine leaves out are empty. */
-export interface ImageConfig {
-  readonly user: string;
-  readonly workdir: string;
-  readonly shell: readonly string[];
-  readonly onbuild: readonly string[];
-}
-
-/** Asks the engine. Rejects with `ProgramError` if it does not have the image, or does not answer. */
-export async function imageConfig(image: string): Promise<ImageConfig> {
+/** What the engine knows of an image. Rejects with `ProgramError` if it does not have it, or does not answer. */
+export async function engineFacts(image: string): Promise<ImageFacts> {
   const format = "{{json .Config}}";
   const text = await run(["docker", "image", "inspect", "--format", format, "--", image]);
-  const config = JSON.parse(text) as {
-    readonly User?: string | null;
-    readonly WorkingDir?: string | null;
-    readonly Shell?: readonly string[] | null;
-    readonly OnBuild?: readonly string[] | null;
+  const config = JSON.parse(text) as RunConfig;
+  const env = (config.Env ?? []).map(parseVariable);
+  return { env, ...settingsIn(config), accounts: await engineAccounts(image) };
+}
+
+/** Its users and groups, from a container that is never run. */
+async function engineAccounts(image: string): Promise<ImageFacts["accounts"]> {
+  // The image may not say what to run; it will not be.
+  const container = (await run(["docker", "create", "--", image, "sh"])).trim();
+  const read = async (path: string) => {
+    const script = 'docker cp -L -- "$1" - 2> /dev/null | tar -xO 2> /dev/null | head -c 1000000';
+    return await run(["sh", "-c", script, "sh", `${container}:${path}`]);
   };
-  return {
-    user: config.User ?? "",
-    workdir: config.WorkingDir ?? "",
-    shell: config.Shell ?? [],
-    onbuild: config.OnBuild ?? [],
-  };
+  try {
+    return { passwd: await read("/etc/passwd"), group: await read("/etc/group") };
+  } finally {
+    await run(["docker", "rm", "--force", "--", container]);
+  }
 }
 
 /** The digest by which a registry knows the image, else that of its configuration; undefined if the engine does not say. */

@@ -13,9 +13,11 @@ import { join } from "node:path";
 import { type ImageName, repositoryAliases } from "../../docker/index.js";
 import type { FetchedImage, Fetcher, FetchIo, LayerDir } from "../contracts.js";
 import { BuildError } from "../errors.js";
+import type { ImageFacts } from "../image/image-facts.js";
 import { imageNameOf } from "../image/image-name.js";
 import {
   type Descriptor,
+  imageFacts,
   imageVariables,
   REF_NAME,
   readIndex,
@@ -53,6 +55,12 @@ export class LocalFetcher implements Fetcher {
   async knownEnv(image: string): Promise<Env | undefined> {
     const found = await this.#find(imageNameOf(image));
     return found && (await imageVariables(found.layout, found.image));
+  }
+
+  /** What is known of the image; undefined if it is not there. */
+  async facts(image: string): Promise<ImageFacts | undefined> {
+    const found = await this.#find(imageNameOf(image));
+    return found && (await imageFacts(found.layout, found.image));
   }
 
   async resolve(image: string): Promise<string | undefined> {

@@ -11,6 +11,7 @@ import { join } from "node:path";
 import { run } from "../../system/index.js";
 import { BuildError } from "../errors.js";
 import type { Env, KeyValue } from "../spec/spec.js";
+import { type ImageFacts, type RunConfig, settingsIn } from "./image-facts.js";
 import { parseVariable } from "./variables.js";
 
 /** A reference to a blob. */
@@ -33,10 +34,12 @@ interface Index {
 
 interface ImageManifest {
   readonly config: Descriptor;
+  /** The lowest first. */
+  readonly layers: readonly Descriptor[];
 }
 
 interface ImageConfig {
-  readonly config?: { readonly Env?: readonly string[] | null };
+  readonly config?: RunConfig;
 }
 
 const INDEX_TYPES: readonly string[] = [
@@ -92,6 +95,37 @@ export async function imageVariables(layout: string, image: Descriptor): Promise
   return variablesIn((await readImage(layout, image)).config);
 }
 
+/** What is known of the image without unpacking it. */
+export async function imageFacts(layout: string, image: Descriptor): Promise<ImageFacts> {
+  const { config, layers } = await readImage(layout, image);
+  const [passwd, group] = await Promise.all(
+    ["etc/passwd", "etc/group"].map((path) => fileIn(layout, layers, path)),
+  );
+  return {
+    env: variablesIn(config),
+    ...settingsIn(config.config ?? {}),
+    accounts: { passwd: passwd!, group: group! },
+  };
+}
+
+/** A small text file of an image; empty if there is none. */
+async function fileIn(
+  layout: string,
+  layers: readonly Descriptor[],
+  path: string,
+): Promise<string> {
+  for (const { digest } of layers.toReversed()) {
+    const blob = join(layout, "blobs", digest.replace(":", "/"));
+    for (const name of [path, `./${path}`]) {
+      // The status is that of `head`: a file that is not there is empty.
+      const script = 'tar -xOf "$1" "$2" 2> /dev/null | head -c 1000000';
+      const text = await run(["sh", "-c", script, "sh", blob, name]);
+      if (text !== "") return text;
+    }
+  }
+  return "";
+}
+
 function variablesIn({ config }: ImageConfig): Env {
   return (config?.Env ?? []).map((variable): KeyValue => parseVariable(variable));
 }
@@ -118,11 +152,16 @@ export async function unpackRoot(
 async function readImage(
   layout: string,
   image: Descriptor,
-): Promise<{ descriptor: Descriptor; config: ImageConfig }> {
+): Promise<{
+  descriptor: Descriptor;
+  config: ImageConfig;
+  layers: readonly Descriptor[];
+}> {
   const descriptor = await forThisPlatform(layout, image);
   const manifest = parseJson<ImageManifest>(await readBlob(layout, descriptor), descriptor.digest);
   const config = await readBlob(layout, manifest.config);
-  return { descriptor, config: parseJson<ImageConfig>(config, manifest.config.digest) };
+  const { layers } = manifest;
+  return { descriptor, layers, config: parseJson<ImageConfig>(config, manifest.config.digest) };
 }
 
 /** A layout that borrows the other's blobs and has just this image, by the name that umoci is given. */
