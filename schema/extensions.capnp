@@ -498,3 +498,23 @@ struct BatchRow {
   values @1 :Data;         # key and values, in the form of src/batch/rows.ts
   job @2 :JobRecord;       # its key is the row's
 }
+
+interface FormerPools {
+  # Of an `Admin`: what is kept of pools that the scheduler does not have any more, as they were renamed or given up.
+
+  list @0 () -> (pools :List(FormerPool));
+
+  move @1 (from :Text, to :Text) -> (moved :FormerPool);
+  # To a pool that there is, which keeps its own where both have something of the same name. Answered when that is on disk.
+
+  forget @2 (name :Text) -> (forgotten :FormerPool);
+  # Its durable jobs are cancelled; records of those that have ended stay.
+}
+
+struct FormerPool {
+  name @0 :Text;
+  workers @1 :UInt32;      # that were known, with their pauses
+  rates @2 :UInt32;        # of clients
+  hints @3 :UInt32;        # that workers hold
+  jobs @4 :UInt32;         # durable ones that have not ended
+}

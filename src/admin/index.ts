@@ -6,6 +6,7 @@ export { addClient, listClients, removeClient, setRate } from "./clients.js";
 export { exec } from "./exec.js";
 export { explain } from "./explain.js";
 export { forget } from "./forget.js";
+export { forgetPool, movePool } from "./former-pools.js";
 export { setActive } from "./pause.js";
 export { running } from "./running.js";
 export { show } from "./show.js";

@@ -10,6 +10,7 @@ export type { CallOptions } from "./calls.js";
 export * as DurableJob from "./durable-job.js";
 export * as DurableQueue from "./durable-queue.js";
 export * as DurableSubmission from "./durable-submission.js";
+export * as FormerPools from "./former-pools.js";
 export * as Job from "./job.js";
 export type {
   Action,

@@ -233,6 +233,33 @@ const forget = adminCommand("forget", "Forget about a worker that will not come 
     }),
   );
 
+const movePool = adminCommand("move-pool", "Give a pool what is kept of one that was renamed.", [
+  "move-pool x86 linux-x86_64",
+])
+  .option("--json", "Print JSON.", false)
+  .addArgument(argument("<OLD>", "The name that the pool had.", utf8Name))
+  .addArgument(argument("<NEW>", "The pool.", utf8Name))
+  .action((from, to, options) =>
+    withAdmin(options, async (admin) => {
+      const { movePool } = await import("../admin/index.js");
+      await movePool(admin, from, to, options.json);
+    }),
+  );
+
+const forgetPool = adminCommand("forget-pool", "Forget what is kept of a pool that was given up.", [
+  "forget-pool x86",
+])
+  .option("--json", "Print JSON.", false)
+  .addArgument(argument("<NAME>", "The name that the pool had. Its jobs are cancelled.", utf8Name))
+  .action((name, options) =>
+    withAdmin(options, async (admin) => {
+      const { forgetPool } = await import("../admin/index.js");
+      await forgetPool(admin, name, options.json);
+    }),
+  );
+// "fo" means "forget".
+unabbreviated.add(forgetPool);
+
 const exec = adminCommand("exec", "Run a command on this machine for each worker of a pool.", [
   "exec linux-x86_64 -- ssh {} uptime",
 ])
@@ -350,6 +377,8 @@ await runMain(
       unpause,
       update,
       forget,
+      movePool,
+      forgetPool,
       exec,
       jobs,
       jobCommand(OWNER),

@@ -143,6 +143,7 @@ async function serveWith(
     estimates: config.estimates,
   });
   await durable.start(scheduler);
+  await scheduler.formerPools.report();
   metrics.watch(scheduler.pools.values());
   metrics.durable.watch(durable);
   const relayLimit = new RelayLimit(clientLimits.relayTotalBytes, log);

@@ -1,8 +1,9 @@
 /** What `ocluster-admin` prints and how it ends, command by command, against a real scheduler. */
+import { mkdirSync } from "node:fs";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { Cluster } from "../support/cluster.js";
 import { IdleWorkers } from "../support/idle-workers.js";
-import { type Ended, run } from "../support/programs.js";
+import { type Ended, freePort, Program, run } from "../support/programs.js";
 
 const POOL = "linux-x86_64";
 
@@ -201,6 +202,50 @@ describe("updates", () => {
       ),
     );
     await workers.removeAll();
+  });
+});
+
+describe("a pool with another name", () => {
+  it("is told of at the start, and gets what was kept", async () => {
+    const dir = cluster.path("renamed");
+    mkdirSync(dir);
+    const port = await freePort();
+    const start = async (pool: string) => {
+      const scheduler = new Program("ocluster-scheduler", [
+        ...[`--capnp-secret-key-file=${dir}/key.pem`, `--state-dir=${dir}/state`],
+        ...[`--secrets-dir=${dir}`, `--capnp-listen-address=tcp:127.0.0.1:${port}`],
+        `--pools=${pool}`,
+      ]);
+      await scheduler.sees("stderr", /Wrote capability reference to "[^"]*pool-/);
+      return scheduler;
+    };
+    const there = async (...args: readonly string[]) => {
+      const { code, stderr, stdout } = await run("ocluster-admin", [
+        "-c",
+        `${dir}/admin.cap`,
+        ...args,
+      ]);
+      return { code, stdout, stderr: stderr.replace(/^Connecting to .*\n/, "") };
+    };
+    const before = await start("x86");
+    await there("pause", "--auto-create", "x86", "ghost");
+    await before.stop();
+    const after = await start(POOL);
+    expect(after.stderr).toContain(
+      'There is no pool "x86" any more (--pools), and this is kept of it: 1 worker. If it has another name now: ' +
+        "ocluster-admin move-pool x86 NEW; if it is not wanted: ocluster-admin forget-pool x86\n",
+    );
+    expect(await there("move-pool", "x86", "nope")).toEqual(
+      failed(`Failed: No such pool "nope" to move it to; there is ${POOL}\n`),
+    );
+    expect(await there("move-pool", "x86", POOL)).toEqual(
+      ok("Moved workers: 1, rates: 0, hints: 0, durable jobs: 0.\n"),
+    );
+    expect(await there("show", POOL, "ghost")).toEqual(ok("ghost: Paused\n"));
+    expect(await there("forget-pool", "x86")).toEqual(
+      failed('Failed: Nothing is kept of a pool "x86", nor of any other\n'),
+    );
+    await after.stop();
   });
 });
 

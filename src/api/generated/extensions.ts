@@ -5306,6 +5306,320 @@ export class BatchRow extends $.Struct {
   }
   toString(): string { return "BatchRow_" + super.toString(); }
 }
+export class FormerPools_List$Params extends $.Struct {
+  static readonly _capnp = {
+    displayName: "list$Params",
+    id: "8e2cf0c587c941d4",
+    size: new $.ObjectSize(0, 0),
+  };
+  toString(): string { return "FormerPools_List$Params_" + super.toString(); }
+}
+export class FormerPools_List$Results extends $.Struct {
+  static readonly _capnp = {
+    displayName: "list$Results",
+    id: "98419b29567983f7",
+    size: new $.ObjectSize(0, 1),
+  };
+  static _Pools: $.ListCtor<FormerPool>;
+  _adoptPools(value: $.Orphan<$.List<FormerPool>>): void {
+    $.utils.adopt(value, $.utils.getPointer(0, this));
+  }
+  _disownPools(): $.Orphan<$.List<FormerPool>> {
+    return $.utils.disown(this.pools);
+  }
+  get pools(): $.List<FormerPool> {
+    return $.utils.getList(0, FormerPools_List$Results._Pools, this);
+  }
+  _hasPools(): boolean {
+    return !$.utils.isNull($.utils.getPointer(0, this));
+  }
+  _initPools(length: number): $.List<FormerPool> {
+    return $.utils.initList(0, FormerPools_List$Results._Pools, length, this);
+  }
+  set pools(value: $.List<FormerPool>) {
+    $.utils.copyFrom(value, $.utils.getPointer(0, this));
+  }
+  toString(): string { return "FormerPools_List$Results_" + super.toString(); }
+}
+export class FormerPools_List$Results$Promise {
+  pipeline: $.Pipeline<any, any, FormerPools_List$Results>;
+  constructor(pipeline: $.Pipeline<any, any, FormerPools_List$Results>) {
+    this.pipeline = pipeline;
+  }
+  async promise(): Promise<FormerPools_List$Results> {
+    return await this.pipeline.struct();
+  }
+}
+export class FormerPools_Move$Params extends $.Struct {
+  static readonly _capnp = {
+    displayName: "move$Params",
+    id: "9f81089dd247eaa5",
+    size: new $.ObjectSize(0, 2),
+  };
+  get from(): string {
+    return $.utils.getText(0, this);
+  }
+  set from(value: string) {
+    $.utils.setText(0, value, this);
+  }
+  get to(): string {
+    return $.utils.getText(1, this);
+  }
+  set to(value: string) {
+    $.utils.setText(1, value, this);
+  }
+  toString(): string { return "FormerPools_Move$Params_" + super.toString(); }
+}
+export class FormerPools_Move$Results extends $.Struct {
+  static readonly _capnp = {
+    displayName: "move$Results",
+    id: "854343648e339ffe",
+    size: new $.ObjectSize(0, 1),
+  };
+  _adoptMoved(value: $.Orphan<FormerPool>): void {
+    $.utils.adopt(value, $.utils.getPointer(0, this));
+  }
+  _disownMoved(): $.Orphan<FormerPool> {
+    return $.utils.disown(this.moved);
+  }
+  get moved(): FormerPool {
+    return $.utils.getStruct(0, FormerPool, this);
+  }
+  _hasMoved(): boolean {
+    return !$.utils.isNull($.utils.getPointer(0, this));
+  }
+  _initMoved(): FormerPool {
+    return $.utils.initStructAt(0, FormerPool, this);
+  }
+  set moved(value: FormerPool) {
+    $.utils.copyFrom(value, $.utils.getPointer(0, this));
+  }
+  toString(): string { return "FormerPools_Move$Results_" + super.toString(); }
+}
+export class FormerPools_Move$Results$Promise {
+  pipeline: $.Pipeline<any, any, FormerPools_Move$Results>;
+  constructor(pipeline: $.Pipeline<any, any, FormerPools_Move$Results>) {
+    this.pipeline = pipeline;
+  }
+  async promise(): Promise<FormerPools_Move$Results> {
+    return await this.pipeline.struct();
+  }
+}
+export class FormerPools_Forget$Params extends $.Struct {
+  static readonly _capnp = {
+    displayName: "forget$Params",
+    id: "8de5d5d95218bb1c",
+    size: new $.ObjectSize(0, 1),
+  };
+  get name(): string {
+    return $.utils.getText(0, this);
+  }
+  set name(value: string) {
+    $.utils.setText(0, value, this);
+  }
+  toString(): string { return "FormerPools_Forget$Params_" + super.toString(); }
+}
+export class FormerPools_Forget$Results extends $.Struct {
+  static readonly _capnp = {
+    displayName: "forget$Results",
+    id: "d0a8a5ff8c1b2817",
+    size: new $.ObjectSize(0, 1),
+  };
+  _adoptForgotten(value: $.Orphan<FormerPool>): void {
+    $.utils.adopt(value, $.utils.getPointer(0, this));
+  }
+  _disownForgotten(): $.Orphan<FormerPool> {
+    return $.utils.disown(this.forgotten);
+  }
+  get forgotten(): FormerPool {
+    return $.utils.getStruct(0, FormerPool, this);
+  }
+  _hasForgotten(): boolean {
+    return !$.utils.isNull($.utils.getPointer(0, this));
+  }
+  _initForgotten(): FormerPool {
+    return $.utils.initStructAt(0, FormerPool, this);
+  }
+  set forgotten(value: FormerPool) {
+    $.utils.copyFrom(value, $.utils.getPointer(0, this));
+  }
+  toString(): string { return "FormerPools_Forget$Results_" + super.toString(); }
+}
+export class FormerPools_Forget$Results$Promise {
+  pipeline: $.Pipeline<any, any, FormerPools_Forget$Results>;
+  constructor(pipeline: $.Pipeline<any, any, FormerPools_Forget$Results>) {
+    this.pipeline = pipeline;
+  }
+  async promise(): Promise<FormerPools_Forget$Results> {
+    return await this.pipeline.struct();
+  }
+}
+export class FormerPools$Client {
+  client: $.Client;
+  static readonly interfaceId: bigint = 0x8d8fb53318caa9a0n;
+  constructor(client: $.Client) {
+    this.client = client;
+  }
+  static readonly methods: [
+    $.Method<FormerPools_List$Params, FormerPools_List$Results>,
+    $.Method<FormerPools_Move$Params, FormerPools_Move$Results>,
+    $.Method<FormerPools_Forget$Params, FormerPools_Forget$Results>
+  ] = [
+    {
+      ParamsClass: FormerPools_List$Params,
+      ResultsClass: FormerPools_List$Results,
+      interfaceId: FormerPools$Client.interfaceId,
+      methodId: 0,
+      interfaceName: "schema/extensions.capnp:FormerPools",
+      methodName: "list"
+    },
+    {
+      ParamsClass: FormerPools_Move$Params,
+      ResultsClass: FormerPools_Move$Results,
+      interfaceId: FormerPools$Client.interfaceId,
+      methodId: 1,
+      interfaceName: "schema/extensions.capnp:FormerPools",
+      methodName: "move"
+    },
+    {
+      ParamsClass: FormerPools_Forget$Params,
+      ResultsClass: FormerPools_Forget$Results,
+      interfaceId: FormerPools$Client.interfaceId,
+      methodId: 2,
+      interfaceName: "schema/extensions.capnp:FormerPools",
+      methodName: "forget"
+    }
+  ];
+  list(paramsFunc?: (params: FormerPools_List$Params) => void): FormerPools_List$Results$Promise {
+    const answer = this.client.call({
+      method: FormerPools$Client.methods[0],
+      ...(paramsFunc && { paramsFunc })
+    });
+    const pipeline = new $.Pipeline(FormerPools_List$Results, answer);
+    return new FormerPools_List$Results$Promise(pipeline);
+  }
+  /**
+* To a pool that there is, which keeps its own where both have something of the same name. Answered when that is on disk.
+*
+*/
+  move(paramsFunc?: (params: FormerPools_Move$Params) => void): FormerPools_Move$Results$Promise {
+    const answer = this.client.call({
+      method: FormerPools$Client.methods[1],
+      ...(paramsFunc && { paramsFunc })
+    });
+    const pipeline = new $.Pipeline(FormerPools_Move$Results, answer);
+    return new FormerPools_Move$Results$Promise(pipeline);
+  }
+  /**
+* Its durable jobs are cancelled; records of those that have ended stay.
+*
+*/
+  forget(paramsFunc?: (params: FormerPools_Forget$Params) => void): FormerPools_Forget$Results$Promise {
+    const answer = this.client.call({
+      method: FormerPools$Client.methods[2],
+      ...(paramsFunc && { paramsFunc })
+    });
+    const pipeline = new $.Pipeline(FormerPools_Forget$Results, answer);
+    return new FormerPools_Forget$Results$Promise(pipeline);
+  }
+}
+$.Registry.register(FormerPools$Client.interfaceId, FormerPools$Client);
+export interface FormerPools$Server$Target {
+  list(params: FormerPools_List$Params, results: FormerPools_List$Results): Promise<void>;
+  move(params: FormerPools_Move$Params, results: FormerPools_Move$Results): Promise<void>;
+  forget(params: FormerPools_Forget$Params, results: FormerPools_Forget$Results): Promise<void>;
+}
+export class FormerPools$Server extends $.Server {
+  readonly target: FormerPools$Server$Target;
+  constructor(target: FormerPools$Server$Target) {
+    super(target, [
+      {
+        ...FormerPools$Client.methods[0],
+        impl: target.list
+      },
+      {
+        ...FormerPools$Client.methods[1],
+        impl: target.move
+      },
+      {
+        ...FormerPools$Client.methods[2],
+        impl: target.forget
+      }
+    ]);
+    this.target = target;
+  }
+  client(): FormerPools$Client {
+    return new FormerPools$Client(this);
+  }
+}
+/**
+* Of an `Admin`: what is kept of pools that the scheduler does not have any more, as they were renamed or given up.
+*
+*/
+export class FormerPools extends $.Interface {
+  static readonly Client = FormerPools$Client;
+  static readonly Server = FormerPools$Server;
+  static readonly _capnp = {
+    displayName: "FormerPools",
+    id: "8d8fb53318caa9a0",
+    size: new $.ObjectSize(0, 0),
+  };
+  toString(): string { return "FormerPools_" + super.toString(); }
+}
+export class FormerPool extends $.Struct {
+  static readonly _capnp = {
+    displayName: "FormerPool",
+    id: "ab527492bfd63942",
+    size: new $.ObjectSize(16, 1),
+  };
+  get name(): string {
+    return $.utils.getText(0, this);
+  }
+  set name(value: string) {
+    $.utils.setText(0, value, this);
+  }
+  /**
+* that were known, with their pauses
+*
+*/
+  get workers(): number {
+    return $.utils.getUint32(0, this);
+  }
+  set workers(value: number) {
+    $.utils.setUint32(0, value, this);
+  }
+  /**
+* of clients
+*
+*/
+  get rates(): number {
+    return $.utils.getUint32(4, this);
+  }
+  set rates(value: number) {
+    $.utils.setUint32(4, value, this);
+  }
+  /**
+* that workers hold
+*
+*/
+  get hints(): number {
+    return $.utils.getUint32(8, this);
+  }
+  set hints(value: number) {
+    $.utils.setUint32(8, value, this);
+  }
+  /**
+* durable ones that have not ended
+*
+*/
+  get jobs(): number {
+    return $.utils.getUint32(12, this);
+  }
+  set jobs(value: number) {
+    $.utils.setUint32(12, value, this);
+  }
+  toString(): string { return "FormerPool_" + super.toString(); }
+}
 Explanation._Obstacles = $.CompositeList(Obstacle);
 PoolState._Workers = $.CompositeList(WorkerState);
 PoolState._Clients = $.CompositeList(ClientState);
@@ -5319,3 +5633,4 @@ Batches_List$Results._Batches = $.CompositeList(BatchRecord);
 Batches_Rows$Results._Rows = $.CompositeList(BatchRow);
 BatchTemplate._BuildArgs = $.CompositeList(BatchText);
 BatchText._Pieces = $.CompositeList(BatchPiece);
+FormerPools_List$Results._Pools = $.CompositeList(FormerPool);

@@ -151,6 +151,13 @@ export class JobBook {
     return true;
   }
 
+  /** Its pool was none that there is, and has another name now. False if it has ended, or never was. */
+  move(id: number, pool: string): boolean {
+    const job = this.ledger.jobs.get(id);
+    if (job) this.ledger.move(job, pool);
+    return job !== undefined;
+  }
+
   /** A new job could not be kept, and its client is told so: it never was. Nothing of it is saved any more. */
   forget(id: number): void {
     const job = this.ledger.jobs.get(id) ?? this.ledger.jobs.justEnded(id);

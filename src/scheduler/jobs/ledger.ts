@@ -144,6 +144,13 @@ export class Ledger {
     this.enter(job, "queued");
   }
 
+  /** From a pool that there is not, where it was in no queue. */
+  move(job: JobRecord, pool: string): void {
+    job.pool = pool;
+    if (job.state === "queued") job.start = this.host.enqueue(job);
+    this.store.saveJob(job);
+  }
+
   enter(job: JobRecord, state: JobState): void {
     this.changeCount(job.state, -1);
     this.changeCount(state, 1);

@@ -82,7 +82,8 @@ export interface JobRecord {
   readonly id: number;
   readonly kind: "durable" | "attached";
   readonly client: string;
-  readonly pool: string;
+  /** It changes only when a pool gets another name. */
+  pool: string;
   readonly urgent: boolean;
   /** The cache hint; empty for none. */
   readonly hint: string;

@@ -11,7 +11,6 @@ import { join } from "node:path";
 import { AbleQueue } from "../../api/index.js";
 import { Slices } from "../../async/index.js";
 import type { Logger } from "../../console/index.js";
-import { quoted } from "../../text/index.js";
 import { type BookOptions, JobBook } from "../jobs/job-book.js";
 import { ShardedMap } from "../jobs/sharded-map.js";
 import {
@@ -90,8 +89,8 @@ export class DurableJobs {
   private readonly current = new Map<number, AttemptRun>();
   /** Also those that were given up, and whose workers are waited for. */
   private readonly runs = new Set<AttemptRun>();
-  /** Pools that jobs on file are for, and that there are none of. */
-  private readonly homeless = new Set<string>();
+  /** Pools that jobs on file were for, and that there are none of. */
+  readonly homeless = new Set<string>();
   /** The attempt that has ended last. */
   private lastEnded: AttemptRecord | undefined;
 
@@ -356,11 +355,6 @@ export class DurableJobs {
       log.info(
         `Durable jobs: ${queued} queued, ${waiting} wait for others, and ${away} are with workers that have ` +
           `${this.lease} s to come back`,
-      );
-    }
-    for (const name of this.homeless) {
-      log.warn(
-        `There are durable jobs for pool ${quoted(name)}, which this scheduler does not have (--pools): they wait`,
       );
     }
   }

@@ -8,7 +8,13 @@
  * The first two are derived from the vat's key, the others are in the database.
  */
 import { createHash } from "node:crypto";
-import { Admin, JobRecords, PoolAdmin, Registration } from "../../api/index.js";
+import {
+  Admin,
+  FormerPools as FormerPoolsApi,
+  JobRecords,
+  PoolAdmin,
+  Registration,
+} from "../../api/index.js";
 import { DeferredWork } from "../../async/index.js";
 import type { Logger } from "../../console/index.js";
 import {
@@ -22,12 +28,14 @@ import {
 import { compareNames, quoted } from "../../text/index.js";
 import type { EstimateKind } from "../pool/estimates.js";
 import { LearnedEstimates } from "../pool/learned-estimates.js";
+import type { SqlitePoolStore } from "../state/pool-store.js";
 import type { Store } from "../state/store.js";
 import { type ClientLimits, TicketAccount } from "./client-limits.js";
 import { type Access, Clients } from "./clients.js";
 import { ClusterPool, type PoolEvents } from "./cluster-pool.js";
 import type { DurableJobs } from "./durable-jobs.js";
 import { removeDurableJobs } from "./durable-removal.js";
+import { FormerPools } from "./former-pools.js";
 import { JobDesk } from "./job-desk.js";
 import type { JobLines } from "./job-lines.js";
 import { MemoryRelease } from "./memory-release.js";
@@ -59,6 +67,8 @@ export interface SchedulerOptions {
 export class Scheduler {
   /** By name, in the order of names. */
   readonly pools: ReadonlyMap<string, ClusterPool>;
+  /** Of which something is kept. */
+  readonly formerPools: FormerPools;
   private readonly clients: Clients;
   /** Services with derived ids, by the id's hash. */
   private readonly services = new Map<string, (connection: Connection | undefined) => Capability>();
@@ -70,9 +80,11 @@ export class Scheduler {
     this.clients = new Clients(store.sturdyRefs, clientLimits);
     const deferredWork = new DeferredWork((error) => log.error(`Cannot clear up: ${error}`));
     const pools = new Map<string, ClusterPool>();
+    const memories = new Map<string, SqlitePoolStore>();
     for (const name of [...options.pools].sort(compareNames)) {
       const { events, liveness } = options;
       const memory = store.pool(name);
+      memories.set(name, memory);
       const pool = new ClusterPool({
         name,
         clock,
@@ -87,13 +99,20 @@ export class Scheduler {
         learned: options.estimates === "learned" ? new LearnedEstimates() : undefined,
       });
       pools.set(name, pool);
-      // Clients whose rate was set are shown from the start, and not only once they submit something.
-      for (const id of this.clients.list()) if (memory.rate(id) !== 1) pool.pool.client(id);
+      this.showRated(pool, memory);
       this.addService(derivedId(`pool-${name}`), (connection) =>
         Registration.local({ register: (worker) => pool.register(worker, connection) }),
       );
     }
     this.pools = pools;
+    this.formerPools = new FormerPools({
+      ...{ store, pools, log },
+      durable: options.durable,
+      onMoved: (name) => {
+        memories.get(name)!.reload();
+        this.showRated(pools.get(name)!, memories.get(name)!);
+      },
+    });
     this.addService(derivedId("admin"), (connection) => this.admin(connection));
   }
 
@@ -114,6 +133,11 @@ export class Scheduler {
     const secret = await this.options.store.writes.run(() => this.clients.add(id));
     this.options.log.info(`Created new submission endpoint for client ${quoted(id)}`);
     return this.options.sturdyRef(secret);
+  }
+
+  /** Clients whose rate was set are shown from the start, and not only once they submit something. */
+  private showRated({ pool }: ClusterPool, memory: SqlitePoolStore): void {
+    for (const id of this.clients.list()) if (memory.rate(id) !== 1) pool.client(id);
   }
 
   isClient(id: string): boolean {
@@ -137,10 +161,11 @@ export class Scheduler {
       removeClient: (id, cancelRunning) => this.removeClient(id, cancelRunning),
       listClients: () => this.clients.list(),
     };
-    return Admin.local(
-      service,
-      durable && JobRecords.jobRecordsMethods(new JobDesk(durable, clientLimits, null, this.pools)),
-    );
+    const desk = durable && new JobDesk(durable, clientLimits, null, this.pools);
+    return Admin.local(service, [
+      ...FormerPoolsApi.formerPoolsMethods(this.formerPools),
+      ...(desk ? JobRecords.jobRecordsMethods(desk) : []),
+    ]);
   }
 
   private poolAdmin(name: string): Capability {

@@ -50,8 +50,17 @@ export class SqlitePoolStore implements PoolStore {
     private readonly db: Database,
     private readonly options: PoolStoreOptions,
   ) {
-    const { pool, path } = options;
     this.statements = prepare(db);
+    this.reload();
+  }
+
+  /** Reads anew what is in memory, as it was written by others. */
+  reload(): void {
+    const { path, pool } = this.options;
+    this.hints.clear();
+    this.rates.clear();
+    this.workerNames.length = 0;
+    this.pausedWorkers.clear();
     StoreError.guard(path, () => {
       for (const { user, rate } of this.statements.rates.all(pool)) {
         if (rate > 0) this.rates.set(user, rate);

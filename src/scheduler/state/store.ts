@@ -13,6 +13,7 @@
 import { statSync } from "node:fs";
 import type { Database } from "better-sqlite3";
 import { SQLite } from "../../system/sqlite.js";
+import { KeptPools } from "./kept-pools.js";
 import { SqlitePoolStore } from "./pool-store.js";
 import { StoreError } from "./store-error.js";
 import { SturdyRefs } from "./sturdy-refs.js";
@@ -59,6 +60,7 @@ export interface StoreOptions {
 
 export class Store {
   readonly sturdyRefs: SturdyRefs;
+  readonly kept: KeptPools;
   /** Through which writes go that must not be lost when another program has locked the database for a while. */
   readonly writes = new WriteQueue();
 
@@ -70,6 +72,7 @@ export class Store {
     private readonly today = dateOf(now),
   ) {
     this.sturdyRefs = new SturdyRefs(db, path, today);
+    this.kept = new KeptPools(db, path);
   }
 
   /**
