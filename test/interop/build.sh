@@ -7,10 +7,11 @@ cd "$(dirname "$0")"
 mkdir -p "$out"
 exec 9>"$out/lock"
 flock 9
-if [ -x "$out/peer" ] && [ -z "$(find . "$(command -v capnp)" -maxdepth 1 -type f ! -name '*.ts' ! -name '*.md' -newer "$out/peer")" ]; then
+if [ -x "$out/peer" ] && [ -z "$(find . ../../schema/ocluster.capnp "$(command -v capnp)" -maxdepth 1 -type f ! -name '*.ts' ! -name '*.md' -newer "$out/peer")" ]; then
   exit 0
 fi
 capnp compile -oc++:"$out" test.capnp
-g++ -std=c++17 -O2 -Wall -I "$out" -o "$out/peer.new" peer.c++ "$out/test.capnp.c++" \
+capnp compile -oc++:"$out" --src-prefix=../../schema ../../schema/ocluster.capnp
+g++ -std=c++17 -O2 -Wall -I "$out" -o "$out/peer.new" peer.c++ "$out/test.capnp.c++" "$out/ocluster.capnp.c++" \
   -lkj-tls -lcapnp-rpc -lcapnp -lkj-async -lkj
 mv "$out/peer.new" "$out/peer"

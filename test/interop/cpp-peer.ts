@@ -74,6 +74,47 @@ export class CppServer {
   }
 }
 
+/** A worker or a client of a cluster, as a process that says in lines what happens to it. */
+export class CppMember implements AsyncDisposable {
+  private readonly lines: AsyncIterator<string>;
+
+  private constructor(private readonly child: ChildProcess) {
+    this.lines = createInterface(child.stdout!)[Symbol.asyncIterator]();
+  }
+
+  /** Starts `peer ROLE WHAT ADDRESS`; see README.md. */
+  static start(
+    role: "worker" | "client",
+    what: string,
+    address: Address,
+    ...options: readonly string[]
+  ): CppMember {
+    const args = [role, what, formatAddress(address), ...options];
+    return new CppMember(spawn(join(OUT, "peer"), args, { stdio: ["pipe", "pipe", "inherit"] }));
+  }
+
+  /** The next line that it says; undefined if it has ended. */
+  async says(): Promise<string | undefined> {
+    const { done, value } = await this.lines.next();
+    return done ? undefined : value;
+  }
+
+  tell(order: string): void {
+    this.child.stdin!.write(`${order}\n`);
+  }
+
+  /** Ends it without a warning, if it has not ended. */
+  async kill(): Promise<void> {
+    if (this.child.exitCode !== null || this.child.signalCode !== null) return;
+    this.child.kill("SIGKILL");
+    await once(this.child, "exit");
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.kill();
+  }
+}
+
 /** Runs `peer COMMAND WHAT ADDRESS`; gives what it prints. Rejects with its complaint if it ends with an error. */
 export async function runCppClient(
   command: "run" | "load",

@@ -1,6 +1,7 @@
 // A Cap'n Proto peer made with libcapnp, an implementation that we did not write: server, client and load generator.
 // See README.md for its command line.
 
+#include "cluster.h"
 #include "load.h"
 #include "network.h"
 #include "scenarios.h"
@@ -50,7 +51,8 @@ int main(int argc, char** argv) {
   Options options;
   auto arguments = parse(argc, argv, options);
   if (arguments.size() < 2) {
-    fprintf(stderr, "usage: peer serve ADDRESS | run SCENARIO ADDRESS | load METHOD ADDRESS [OPTIONS]\n");
+    fprintf(stderr, "usage: peer serve ADDRESS | run SCENARIO ADDRESS | load METHOD ADDRESS |\n"
+                    "       worker NAME ADDRESS | client POOL ADDRESS [OPTIONS]\n");
     return 2;
   }
   const auto& command = arguments[0];
@@ -71,6 +73,15 @@ int main(int argc, char** argv) {
   KJ_REQUIRE(arguments.size() == 3, "expected three arguments");
   const auto& what = arguments[1];
   Conversation conversation(network.connect(arguments[2], wait));
+  if (command == "worker") {
+    Lines lines(io.lowLevelProvider->wrapInputFd(0));
+    beOldWorker(conversation.service(options.id).castAs<Registration>(), what, kj::mv(lines), wait);
+    return 0;
+  }
+  if (command == "client") {
+    beOldClient(conversation.service(options.id).castAs<Submission>(), what, wait);
+    return 0;
+  }
   auto peer = conversation.service(options.id).castAs<Peer>();
   if (command == "run") {
     auto found = allScenarios().find(what);
