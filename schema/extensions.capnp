@@ -108,6 +108,12 @@ struct PoolState {
 
   obstacles @9 :List(Obstacle);
   # What keeps the queued job that is next from running; empty if none is queued.
+
+  wanted :union {
+    untold @10 :Void;
+    workers @11 :UInt32;
+    # So many of the usual capacity would have the queue empty within the scheduler's target.
+  }
 }
 
 struct JobCount {

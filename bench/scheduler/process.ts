@@ -159,6 +159,7 @@ export async function beScheduler(task: string): Promise<void> {
       secretsDir: secrets,
       stateDir: state,
       estimates: "learned",
+      scaleTarget: 300,
       prometheus: undefined,
       defaultClients: [CLIENT],
       clientLimits: DEFAULT_CLIENT_LIMITS,

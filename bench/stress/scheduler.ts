@@ -52,6 +52,7 @@ export async function withOwnScheduler(
       clientLimits: DEFAULT_CLIENT_LIMITS,
       durable: DEFAULT_DURABLE_SETTINGS,
       estimates: "learned",
+      scaleTarget: 300,
       relayBytes: DEFAULT_LIMITS.outboundAbortBytes,
       liveness: { intervalMs: 30_000, timeoutMs: 30_000 },
     },

@@ -53,6 +53,7 @@ export function parsePoolText(text: string): PoolReport {
     clients: parseClients(section(4).join("\n"), jobs),
     totals: null,
     obstacles: [],
+    workersWanted: null,
   };
 }
 

@@ -54,7 +54,7 @@ interface Line {
 const blank: Line = { text: "" };
 
 function summaryLines({ report, time }: Sample, before: Sample | null, pool: string): Line[] {
-  const { backlog, capacity, clients, ready, workers } = report;
+  const { backlog, capacity, clients, ready, workers, workersWanted } = report;
   const connected = workers.filter((worker) => worker.connected);
   const paused = connected.filter((worker) => !isActive(worker)).length;
   const running = sum(connected.map((worker) => worker.running));
@@ -65,7 +65,9 @@ function summaryLines({ report, time }: Sample, before: Sample | null, pool: str
   return [
     { text: `${visible(pool)}  ${timeOfDay(time)}`, look: "bold" },
     {
-      text: `Workers: ${connected.length} connected, ${paused} paused, ${workers.length - connected.length} disconnected`,
+      text:
+        `Workers: ${connected.length} connected, ${paused} paused, ${workers.length - connected.length} disconnected` +
+        (workersWanted === null ? "" : `, ${workersWanted} wanted`),
     },
     { text: `Running: ${running} of ${capacity}${use}, ${ready} more asked for` },
     {

@@ -83,6 +83,8 @@ export interface PoolState {
   readonly totals: JobTotals;
   /** What keeps the queued job that is next from running; empty if none is queued, or the scheduler does not tell. */
   readonly obstacles: readonly Obstacle[];
+  /** How many workers of the usual capacity would have the queue empty within the scheduler's target; null: not told. */
+  readonly workersWanted: number | null;
 }
 
 export interface PoolMonitorService {
@@ -143,6 +145,7 @@ function write(wire: WirePoolState, state: PoolState): void {
   wire.cancelled = BigInt(cancelled);
   wire.finished = BigInt(finished);
   writeObstacles(wire._initObstacles(state.obstacles.length), state.obstacles);
+  if (state.workersWanted !== null) wire.wanted.workers = state.workersWanted;
 }
 
 function read(wire: WirePoolState): PoolState {
@@ -174,6 +177,7 @@ function read(wire: WirePoolState): PoolState {
       finished: Number(wire.finished),
     },
     obstacles: readObstacles(wire.obstacles),
+    workersWanted: wire.wanted._isWorkers ? wire.wanted.workers : null,
   };
 }
 

@@ -215,6 +215,15 @@ const scheduler = command("ocluster-scheduler", "Queues build jobs and hands the
       ).default("learned"),
     ),
   )
+  .addOption(
+    seldom(
+      option(
+        "--scale-target <TIME>",
+        "Workers are wanted so that queues are empty within it.",
+        duration,
+      ).default(300),
+    ),
+  )
   .option("--no-history", "No records of attached jobs.")
   .option("--log-jobs", "Log a line for each job that has ended, without --verbose, too.", false)
   .action(async (options) => {
@@ -261,6 +270,7 @@ const scheduler = command("ocluster-scheduler", "Queues build jobs and hands the
             },
           },
           estimates: options.estimates,
+          scaleTarget: options.scaleTarget,
           logJobs: options.logJobs,
           relayBytes: options.maxRelaySize,
           liveness: {

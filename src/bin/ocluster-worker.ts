@@ -247,6 +247,18 @@ const worker = command("ocluster-worker", "Runs a build worker.", [
       duration,
     ),
   )
+  .addOption(
+    seldom(option("--idle-timeout <TIME>", "Exit when no job has run for that long.", duration)),
+  )
+  .addOption(
+    seldom(
+      option(
+        "--max-lifetime <TIME>",
+        "Take no more jobs after that time; finish those that run, and exit.",
+        duration,
+      ),
+    ),
+  )
   .action(async (options) => {
     const { runWorker } = await import("../worker/main.js");
     await runWorker(
@@ -266,6 +278,7 @@ const worker = command("ocluster-worker", "Runs a build worker.", [
         dockerRoom: roomRule(options.pruneThreshold, options.dockerMaxDfSize),
         additionalMetrics: new Map(options.additionalMetrics.map(({ name, url }) => [name, url])),
         once: options.once,
+        idleTimeout: milliseconds(options.idleTimeout),
         obuilder:
           options.obuilderStore === undefined
             ? undefined
@@ -281,6 +294,7 @@ const worker = command("ocluster-worker", "Runs a build worker.", [
       },
       {
         drainTime: drainTime(options.drainOnSigterm),
+        lifetime: milliseconds(options.maxLifetime) ?? Number.POSITIVE_INFINITY,
         updateMode: options.updateMode,
         serviceImage: {
           repository: options.updateRepository,

@@ -53,6 +53,8 @@ export interface SchedulerConfig {
   readonly clientLimits: ClientLimits;
   readonly durable: DurableSettings;
   readonly estimates: EstimateKind;
+  /** Within how many seconds the queue of a pool with as many workers as are wanted would be empty. */
+  readonly scaleTarget: number;
   /** Bytes that may wait for one peer which does not read. */
   readonly relayBytes: number;
   readonly liveness: LivenessOptions;
@@ -141,6 +143,7 @@ async function serveWith(
     lines,
     durable,
     estimates: config.estimates,
+    scaleTarget: config.scaleTarget,
   });
   await durable.start(scheduler);
   await scheduler.formerPools.report();

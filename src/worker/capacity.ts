@@ -52,6 +52,11 @@ export class Capacity {
     while (this.full) await this.#changed.wait(signal);
   }
 
+  /** Resolves when a job runs. Throws `signal`'s reason when it is aborted first. */
+  async whenBusy(signal: AbortSignal): Promise<void> {
+    while (this.#inUse === 0) await this.#changed.wait(signal);
+  }
+
   /** Resolves when no job runs. Throws `signal`'s reason when it is aborted first. */
   async whenIdle(signal?: AbortSignal): Promise<void> {
     while (this.#inUse > 0) await this.#changed.wait(signal);

@@ -26,6 +26,7 @@ import { Jobs } from "./jobs/jobs.js";
 import { Membership } from "./membership.js";
 import { fetchMetrics, NODE_EXPORTER } from "./metric-sources.js";
 import { WorkerMetrics } from "./metrics.js";
+import { idleFor } from "./retirement.js";
 import type { Gate } from "./session.js";
 import { SpaceGate } from "./space-gate.js";
 import { SpecBuilder, type SpecBuilderOptions } from "./spec-builder.js";
@@ -72,6 +73,8 @@ export interface WorkerOptions {
   readonly declares?: boolean;
   /** Take one job, then drain. */
   readonly once?: boolean;
+  /** Drain when no job has run for so long, in ms. Default: never. */
+  readonly idleTimeout?: number | undefined;
   /** When to connect again. Default: as `Backoff` does, about every 10 to 30 s. */
   readonly backoff?: Backoff;
   /** Called each time that the worker has registered with the scheduler. */
@@ -155,8 +158,8 @@ export class Worker {
   }
 
   async #work(): Promise<void> {
-    const { backoff, connect, declares = true, name, once, onRegistered } = this.#options;
-    const { spaceRetry, stateDir } = this.#options;
+    const { backoff, connect, declares = true, idleTimeout, spaceRetry, stateDir } = this.#options;
+    const { name, once, onRegistered } = this.#options;
     const [draining, stopping] = [this.#draining.signal, this.#stopping.signal];
     const capacity = this.#capacity;
     const builders = await this.#openBuilders();
@@ -190,6 +193,7 @@ export class Worker {
       stopping,
       backoff,
     });
+    if (idleTimeout !== undefined) this.#endWhenIdle(idleTimeout);
     try {
       await membership.run();
     } finally {
@@ -198,6 +202,16 @@ export class Worker {
       await jobs.attempts.close();
       await specs?.close();
     }
+  }
+
+  #endWhenIdle(ms: number): void {
+    idleFor(this.#capacity, ms, this.#draining.signal).then(
+      () => {
+        log.info(`No job for ${ms / 1000} s: will exit.`);
+        this.drain();
+      },
+      () => {}, // It is draining already.
+    );
   }
 
   async #openBuilders(): Promise<Builders> {

@@ -36,7 +36,7 @@ test("it says what the scheduler says, whatever has happened in the pool", () =>
           else time.now += hint;
         }
         pool.settle();
-        const told = poolState(pool, time.now);
+        const told = poolState(pool, time.now, { ...pool.metrics(), workersWanted: 1 });
         const read = parsePoolText(pool.show());
         expect(read).toEqual({
           ...told,
@@ -47,6 +47,7 @@ test("it says what the scheduler says, whatever has happened in the pool", () =>
           clients: told.clients.map((each) => ({ ...each, delay: expect.any(Number) })),
           totals: null,
           obstacles: [],
+          workersWanted: null,
         });
         for (const [i, { delay }] of read.clients.entries()) {
           const exact = Math.max(0, told.clients[i]!.delay);

@@ -44,7 +44,7 @@ const admin = (...args: readonly string[]) =>
 /** What both ways of asking the scheduler tell of this cluster. */
 const EXPECTED = [
   /^linux-x86_64 {2}\d\d:\d\d:\d\d$/,
-  /^Workers: 1 connected, 1 paused, 1 disconnected$/,
+  /^Workers: 1 connected, 1 paused, 1 disconnected(, 1 wanted)?$/,
   /^Running: 0 of 4 \(0%\), 0 more asked for$/,
   /^Queued: {2}1 \(1 urgent\), 0 of them with workers, from 1 clients$/,
 ];
@@ -55,6 +55,7 @@ describe("without a terminal", () => {
     expect({ code, stderr }).toEqual({ code: 0, stderr: expect.stringMatching(/OK\n$/) });
     const lines = stdout.split("\n");
     for (const [i, pattern] of EXPECTED.entries()) expect(lines[i]).toMatch(pattern);
+    expect(lines[1]).toContain(", 1 wanted");
     expect(lines.slice(4).join("\n")).toMatch(
       /^Rates: {3}1 submitted, 0 started, 0 finished, 0 cancelled\nWaiting: 1 worker is given no jobs: paused by an administrator\n\nWORKER +STATE +RUNNING +QUEUED +WORK\nnorth-1 +paused +0\/4 +0 +0s\nsouth-1 +disconnected, paused +- +- +-\n\nCLIENT +RATE +QUEUED +URGENT +DUE IN\ntest-user +2\.5 +1 +1 +\d+[ms]\n$/,
     );
@@ -75,6 +76,7 @@ describe("without a terminal", () => {
       capacity: 4,
       ready: 0,
       backlog: { urgent: 1, other: 0 },
+      workersWanted: 1,
       workers: [worker("north-1", { capacity: 4, connected: true }), worker("south-1", {})],
       clients: [
         {
@@ -287,6 +289,7 @@ describe("a scheduler that knows nothing of it", () => {
       expect(code).toBe(0);
       const lines = stdout.split("\n");
       for (const [i, pattern] of EXPECTED.entries()) expect(lines[i]).toMatch(pattern);
+      expect(lines[1]).not.toContain("wanted");
       expect(lines[4]).toBe("Rates:   not told by this scheduler");
       expect(stdout).toMatch(/^north-1 +paused +0 +0 +0s$/m);
       for (const args of [
@@ -315,7 +318,7 @@ describe("a scheduler that knows nothing of it", () => {
 describe("the view", () => {
   const count = { urgent: 0, other: 1 };
   const report = (workerNames: readonly string[], clientIds: readonly string[]): PoolReport => ({
-    ...{ capacity: 1, ready: 0, backlog: count, totals: null, obstacles: [] },
+    ...{ capacity: 1, ready: 0, backlog: count, totals: null, obstacles: [], workersWanted: 2 },
     workers: workerNames.map((name) => ({
       ...{ name, connected: true, capacity: 1, running: 1, work: 100_000, queue: count },
       ...{ workerPause: false, adminPause: false, shuttingDown: false },

@@ -94,6 +94,13 @@ async function exported(): Promise<Map<string, string>> {
   );
 }
 
+it("tells KEDA how many workers are wanted", async () => {
+  const manifest = readFileSync(join(DEPLOY, "kubernetes/keda.yml"), "utf8");
+  const query = /^ *query: (.*)$/m.exec(manifest)![1]!;
+  const [sample] = await prometheus.query(query);
+  expect(Number(sample?.value[1])).toBe(0);
+});
+
 describe("the dashboard", () => {
   it("is for the data source that is set up", () => {
     const source = readFileSync(

@@ -273,6 +273,11 @@ test("the figures for monitoring", () => {
       ["ann", { high: 1, low: 1 }],
       ["ben", { high: 0, low: 1 }],
     ]),
+    waiting: [
+      { jobs: 1, seconds: 10 },
+      { jobs: 1, seconds: 10 },
+    ],
+    usualCapacity: 3,
   };
   expect(pool.metrics()).toEqual(figures);
 

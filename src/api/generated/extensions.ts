@@ -796,11 +796,54 @@ export class Obstacle extends $.Struct {
   }
   toString(): string { return "Obstacle_" + super.toString(); }
 }
+export const PoolState_Wanted_Which = {
+  UNTOLD: 0,
+  /**
+* So many of the usual capacity would have the queue empty within the scheduler's target.
+*
+*/
+  WORKERS: 1
+} as const;
+export type PoolState_Wanted_Which = (typeof PoolState_Wanted_Which)[keyof typeof PoolState_Wanted_Which];
+export class PoolState_Wanted extends $.Struct {
+  static readonly UNTOLD = PoolState_Wanted_Which.UNTOLD;
+  static readonly WORKERS = PoolState_Wanted_Which.WORKERS;
+  static readonly _capnp = {
+    displayName: "wanted",
+    id: "a7064015f069f558",
+    size: new $.ObjectSize(48, 4),
+  };
+  get _isUntold(): boolean {
+    return $.utils.getUint16(40, this) === 0;
+  }
+  set untold(_: true) {
+    $.utils.setUint16(40, 0, this);
+  }
+  /**
+* So many of the usual capacity would have the queue empty within the scheduler's target.
+*
+*/
+  get workers(): number {
+    $.utils.testWhich("workers", $.utils.getUint16(40, this), 1, this);
+    return $.utils.getUint32(44, this);
+  }
+  get _isWorkers(): boolean {
+    return $.utils.getUint16(40, this) === 1;
+  }
+  set workers(value: number) {
+    $.utils.setUint16(40, 1, this);
+    $.utils.setUint32(44, value, this);
+  }
+  toString(): string { return "PoolState_Wanted_" + super.toString(); }
+  which(): PoolState_Wanted_Which {
+    return $.utils.getUint16(40, this) as PoolState_Wanted_Which;
+  }
+}
 export class PoolState extends $.Struct {
   static readonly _capnp = {
     displayName: "PoolState",
     id: "9343ddf517a4e43e",
-    size: new $.ObjectSize(40, 4),
+    size: new $.ObjectSize(48, 4),
   };
   static _Workers: $.ListCtor<WorkerState>;
   static _Clients: $.ListCtor<ClientState>;
@@ -932,6 +975,12 @@ export class PoolState extends $.Struct {
   }
   set obstacles(value: $.List<Obstacle>) {
     $.utils.copyFrom(value, $.utils.getPointer(3, this));
+  }
+  get wanted(): PoolState_Wanted {
+    return $.utils.getAs(PoolState_Wanted, this);
+  }
+  _initWanted(): PoolState_Wanted {
+    return $.utils.getAs(PoolState_Wanted, this);
   }
   toString(): string { return "PoolState_" + super.toString(); }
 }

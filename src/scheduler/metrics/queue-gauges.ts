@@ -3,9 +3,10 @@
  * the library for metrics would keep everybody else waiting while it makes them.
  */
 import type { ByPriority, PoolMetrics } from "../pool/pool-metrics.js";
+import type { ScaledMetrics } from "../services/cluster-pool.js";
 
 /** The figures of a pool by its name. */
-export type MeasuredPool = readonly [pool: string, metrics: PoolMetrics];
+export type MeasuredPool = readonly [pool: string, metrics: ScaledMetrics];
 
 /** How many of a gauge's things are in one piece: it takes a millisecond or so to make. */
 const PIECE = 1000;

@@ -6,8 +6,7 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import { logMetrics } from "../../console/metrics.js";
-import type { PoolMetrics } from "../pool/pool-metrics.js";
-import type { ClusterPool, PoolEvents } from "../services/cluster-pool.js";
+import type { ClusterPool, PoolEvents, ScaledMetrics } from "../services/cluster-pool.js";
 import type { Outcome } from "../services/worker-session.js";
 import { DurableMetrics } from "./durable.js";
 import { type MeasuredPool, queueGauges } from "./queue-gauges.js";
@@ -56,7 +55,7 @@ export class SchedulerMetrics implements PoolEvents {
 
   /** All of them, now, in Prometheus' text format. Lets others run in between. */
   async text(): Promise<string> {
-    this.measured = this.pools.map(({ name, pool }) => [name, pool.metrics()]);
+    this.measured = this.pools.map((pool) => [pool.name, pool.metrics()]);
     const { measured } = this;
     const pieces = [await this.registry.metrics()];
     for (const piece of queueGauges(measured)) {
@@ -72,7 +71,7 @@ export class SchedulerMetrics implements PoolEvents {
     const measured = () => this.measured;
     this.pools = [...pools];
 
-    const counter = (name: string, help: string, read: (metrics: PoolMetrics) => number) => {
+    const counter = (name: string, help: string, read: (metrics: ScaledMetrics) => number) => {
       new Counter({
         name: `ocluster_pool_${name}_total`,
         help,
@@ -84,7 +83,7 @@ export class SchedulerMetrics implements PoolEvents {
         },
       });
     };
-    const gauge = (name: string, help: string, read: (metrics: PoolMetrics) => number) => {
+    const gauge = (name: string, help: string, read: (metrics: ScaledMetrics) => number) => {
       new Gauge({
         name: `ocluster_pool_${name}`,
         help,
@@ -112,5 +111,10 @@ export class SchedulerMetrics implements PoolEvents {
     gauge("workers_capacity", "Jobs that the connected workers can run", (m) => m.workersCapacity);
     gauge("workers_ready", "Workers waiting for a job", (m) => m.workersReady);
     gauge("workers_paused", "Workers connected but not active", (m) => m.workersPaused);
+    gauge(
+      "workers_wanted",
+      "Workers of the usual capacity that would have the queue empty within --scale-target",
+      (m) => m.workersWanted,
+    );
   }
 }

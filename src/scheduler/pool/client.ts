@@ -103,6 +103,15 @@ export class PoolClient<J> {
     return this.dispatcher.cancel(ticket);
   }
 
+  /** The first of its tickets in some backlog; undefined if it has none there but such as are out of order. */
+  get waiting(): Ticket<J> | undefined {
+    for (const { other, urgent } of this.lanes.values()) {
+      const first = urgent.first ?? other.first;
+      if (first) return first;
+    }
+    return undefined;
+  }
+
   /** For a backlog: where its tickets of this urgency wait. */
   queueFor(urgent: boolean, backlog: Backlog<J>): ClientQueue<J> {
     let lanes = this.lanes.get(backlog);

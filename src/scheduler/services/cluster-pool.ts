@@ -19,9 +19,11 @@ import { FIXED_ESTIMATES } from "../pool/estimates.js";
 import { INACTIVE } from "../pool/inactive-reasons.js";
 import type { LearnedEstimates } from "../pool/learned-estimates.js";
 import { Pool, type Subject } from "../pool/pool.js";
+import type { PoolMetrics } from "../pool/pool-metrics.js";
 import type { PoolWorker } from "../pool/pool-worker.js";
 import type { Ticket as PoolTicket } from "../pool/ticket.js";
 import type { Clock, JobTraits, PoolStore } from "../pool/types.js";
+import { workersWanted } from "../pool/workers-wanted.js";
 import type { WriteQueue } from "../state/write-queue.js";
 import type { AttachedRun } from "./attached-run.js";
 import type { QueueAccount, TicketAccount } from "./client-limits.js";
@@ -58,6 +60,8 @@ export interface ClusterPoolOptions {
   readonly durable?: DurableJobs | undefined;
   /** Undefined: by fixed estimates. */
   readonly learned?: LearnedEstimates | undefined;
+  /** Within how many seconds its queue would be empty with as many workers as are wanted. */
+  readonly scaleTarget: number;
 }
 
 /** A job as it is submitted. */
@@ -69,6 +73,11 @@ export interface Submitting {
   readonly urgent: boolean;
   readonly queueAccount: QueueAccount;
   readonly ticketAccount: TicketAccount;
+}
+
+/** A pool's figures, with how many workers of the usual capacity it is worth. */
+export interface ScaledMetrics extends PoolMetrics {
+  readonly workersWanted: number;
 }
 
 /** Longest name of a worker, in characters: a host name has 255 at most. It is logged, shown, counted and kept for ever. */
@@ -86,6 +95,8 @@ export class ClusterPool {
   /** Those that are held, by client. */
   private readonly tickets = new Map<string, Set<ClientTicket>>();
   private readonly joined = new Set<(session: WorkerSession) => void>();
+  /** How many jobs a worker runs at a time, as it was when some were connected. */
+  private usualCapacity = 1;
   /** The connections that are watched because workers came by them. */
   private readonly watched = new WeakSet<Connection>();
 
@@ -186,9 +197,17 @@ export class ClusterPool {
     return (await this.admit(registering, connection)).queue;
   }
 
+  /** The pool's figures, now. Costs a little for each worker and client. */
+  metrics(): ScaledMetrics {
+    const metrics = this.pool.metrics();
+    this.usualCapacity = metrics.usualCapacity ?? this.usualCapacity;
+    const wanted = workersWanted(metrics, this.options.scaleTarget, this.usualCapacity);
+    return { ...metrics, workersWanted: wanted };
+  }
+
   /** The pool in numbers, now. Costs a little for each worker and client. */
   state(): PoolMonitor.PoolState {
-    return poolState(this.pool, this.options.clock());
+    return poolState(this.pool, this.options.clock(), this.metrics());
   }
 
   /** Why something does not run, now. Costs a little for each worker and client. */

@@ -7,12 +7,19 @@ import { compareNames } from "../../text/index.js";
 import { INACTIVE } from "../pool/inactive-reasons.js";
 import type { Pool } from "../pool/pool.js";
 import type { ByPriority } from "../pool/pool-metrics.js";
+import type { ScaledMetrics } from "./cluster-pool.js";
 import { pauseReasons, wireObstacle } from "./explanation.js";
 
-/** @param now in seconds of the pool's clock */
-export function poolState<J>(pool: Pool<J>, now: number): PoolMonitor.PoolState {
-  const { clients, counters, incoming, workerQueues, workersCapacity, workersReady } =
-    pool.metrics();
+/**
+ * @param now in seconds of the pool's clock
+ * @param metrics the pool's, now
+ */
+export function poolState<J>(
+  pool: Pool<J>,
+  now: number,
+  metrics: ScaledMetrics,
+): PoolMonitor.PoolState {
+  const { clients, counters, incoming, workerQueues, workersCapacity, workersReady } = metrics;
   const { submitted, accepted: started, cancelled, finished } = counters;
   return {
     capacity: workersCapacity,
@@ -41,6 +48,7 @@ export function poolState<J>(pool: Pool<J>, now: number): PoolMonitor.PoolState 
       })),
     totals: { submitted, started, cancelled, finished },
     obstacles: pool.explain().obstacles.map(wireObstacle),
+    workersWanted: metrics.workersWanted,
   };
 }
 

@@ -60,9 +60,14 @@ export interface SchedulerOptions {
   readonly durable?: DurableJobs | undefined;
   /** How long jobs are thought to take; see `pool/estimates.ts`. Default: fixed. */
   readonly estimates?: EstimateKind | undefined;
+  /** See `ClusterPoolOptions`. Default: 5 minutes. */
+  readonly scaleTarget?: number | undefined;
   /** Seconds since the Unix epoch. */
   readonly clock?: () => number;
 }
+
+/** In seconds: a worker that is started for less has hardly begun to be of use. */
+export const DEFAULT_SCALE_TARGET = 300;
 
 export class Scheduler {
   /** By name, in the order of names. */
@@ -97,6 +102,7 @@ export class Scheduler {
         lines: options.lines,
         durable: options.durable,
         learned: options.estimates === "learned" ? new LearnedEstimates() : undefined,
+        scaleTarget: options.scaleTarget ?? DEFAULT_SCALE_TARGET,
       });
       pools.set(name, pool);
       this.showRated(pool, memory);
