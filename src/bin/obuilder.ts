@@ -2,6 +2,7 @@
 /**
  * `obuilder`: builds specs on this machine, without a cluster, and looks after a store.
  */
+import { existsSync } from "node:fs";
 import {
   argument,
   assignment,
@@ -33,6 +34,12 @@ import {
 /** A file, or `-` for standard input. */
 const input: Parser<string> = (text) => (text === "-" ? text : existingFile(text));
 
+/** A directory, a file, or `-` for standard input. */
+const root: Parser<string> = (text) => {
+  if (text === "-" || existsSync(text)) return text;
+  throw new ValueError(`no '${text}' file or directory`);
+};
+
 /** A layer's id becomes part of a path. */
 const layerId: Parser<string> = (text) => {
   if (/^[\w-]+$/.test(text)) return text;
@@ -54,6 +61,13 @@ const freePercent = described(percentage, {
 
 const neededStore = () =>
   storeOption("--store <STORE>", "Where layers are kept.").makeOptionMandatory();
+
+const neededImageDir = () =>
+  option(
+    "--obuilder-image-dir <DIR>",
+    "Directory of OCI layouts with base images.",
+    existingDirectory,
+  ).makeOptionMandatory();
 
 const specOption = () =>
   option("-f <FILE>", "The spec; - for standard input.", input).makeOptionMandatory();
@@ -197,11 +211,42 @@ const fromDockerfile = command("from-dockerfile", "Print a Dockerfile as a spec.
     await fromDockerfile(file, { ...options, imageDir: options.obuilderImageDir });
   });
 
+const importImage = command("import-image", "Make a base image of a root file system.", [
+  "obuilder import-image --obuilder-image-dir=images tools:1 root.tar.gz",
+])
+  .addOption(neededImageDir())
+  .addOption(
+    repeatedOption(
+      "--env <KEY=VALUE>",
+      "A variable that the image sets, such as PATH.",
+      assignment,
+    ),
+  )
+  .addArgument(argument("<NAME>", "What specs call it: NAME or NAME:TAG.", nonEmpty))
+  .addArgument(
+    argument("<ROOT>", "A directory, or an archive of one; - for one on standard input.", root),
+  )
+  .action(async (name, source, { obuilderImageDir: imageDir, env }) => {
+    const { importImage } = await import("../obuilder/commands/index.js");
+    await importImage(name, source, { imageDir, env });
+  });
+
 await runMain(
   program(
     "obuilder",
     "Builds specs on this machine, and looks after a store of layers.",
-    [build, plan, healthcheck, deleteLayer, clean, prune, du, dockerfile, fromDockerfile],
+    [
+      build,
+      plan,
+      healthcheck,
+      deleteLayer,
+      clean,
+      prune,
+      du,
+      dockerfile,
+      fromDockerfile,
+      importImage,
+    ],
     [
       "obuilder build -f example.spec --store=overlayfs:/var/cache/obuilder .",
       "obuilder du --store=overlayfs:/var/cache/obuilder",

@@ -3,11 +3,13 @@
  * test's own.
  */
 
+import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { baseKey } from "../../src/obuilder/build/layer-ids.js";
 import { Workshop } from "../support/builder.js";
+import { busyboxRoot } from "../support/oci-layout.js";
 import { type Ended, Program, type ProgramOptions, run, stopAll } from "../support/programs.js";
 
 /** Of the image `busybox`: it depends on nothing but the name. */
@@ -452,6 +454,48 @@ describe("from-dockerfile", () => {
           "change there; RUN wget or curl, or COPY a file that was fetched before\n",
       ),
     );
+  });
+});
+
+describe("import-image", () => {
+  const images = () => `--obuilder-image-dir=${workshop.path("images")}`;
+  const importing = (args: string[]) => obuilder(["import-image", images(), ...args]);
+  /** Says what a step on the image sees. */
+  const seen = async (image: string) => {
+    newStore();
+    const spec = `((from ${image}) (shell /bin/sh -c) (run (shell "cat /mark; echo $PATH")))`;
+    return (await build(spec)).stdout;
+  };
+
+  it("makes an image of a directory, and of an archive in place of it", async () => {
+    const root = workshop.path("root");
+    busyboxRoot(root);
+    writeFileSync(join(root, "mark"), "first\n");
+    expect(await importing(["org/made:1", "--env=PATH=/bin", root])).toEqual({
+      code: 0,
+      signal: null,
+      stdout: expect.stringMatching(/^Imported org\/made:1: sha256:[0-9a-f]{64}\n$/),
+      stderr: "",
+    });
+    expect(await seen("org/made:1")).toContain("\nfirst\n/bin\n");
+    writeFileSync(join(root, "mark"), "second\n");
+    execFileSync("tar", ["-C", root, "-czf", workshop.path("root.tar.gz"), "."]);
+    expect((await importing(["org/made:1", "root.tar.gz"])).code).toBe(0);
+    expect(await seen("org/made:1")).toContain("\nsecond\n/usr/local/sbin:/usr/local/bin:");
+    // Nothing is left of what was in its place.
+    expect(readdirSync(workshop.path("images")).filter((name) => name.startsWith("."))).toEqual([]);
+  });
+
+  it("refuses what is no root, and names that it would not be found by", async () => {
+    writeFileSync(workshop.path("text"), "no archive");
+    expect(await importing(["x", workshop.path("text")])).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/text is no archive of a root file system/),
+    });
+    expect((await importing(["busybox", workshop.path("root")])).stderr).toMatch(
+      /busybox has an image latest, which would hide the new one; remove it, or choose another tag/,
+    );
+    expect((await importing(["../x", workshop.path("root")])).stderr).toMatch(/Invalid image name/);
   });
 });
 

@@ -32,6 +32,7 @@ import { layerTable } from "./layer-table.js";
 import { print, readInput, writeOut } from "./streams.js";
 
 export { fromDockerfile } from "./from-dockerfile.js";
+export { importImage } from "./import-image.js";
 
 const { warn } = logger("obuilder");
 

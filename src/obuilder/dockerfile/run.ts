@@ -30,7 +30,7 @@ export function convertRun(
   if (stage.root !== "") {
     throw new InstructionError(
       "RUN has no counterpart in a stage that begins with scratch or with an image that has no shell; if what is added " +
-        "there has one, make an image of it with obuilder image import, and begin with that",
+        "there has one, make an image of it with obuilder import-image, and begin with that",
     );
   }
   const { user } = stage;

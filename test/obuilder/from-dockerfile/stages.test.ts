@@ -234,7 +234,7 @@ describe("a stage that begins with what no step can work in", () => {
 
   test("runs nothing", () => {
     expect(problems(["FROM scratch", "ADD root.tar /", "RUN x"])).toEqual([
-      { line: 3, message: expect.stringMatching(/obuilder image import/) },
+      { line: 3, message: expect.stringMatching(/obuilder import-image/) },
     ]);
   });
 });
