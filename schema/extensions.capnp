@@ -524,3 +524,28 @@ struct FormerPool {
   hints @3 :UInt32;        # that workers hold
   jobs @4 :UInt32;         # durable ones that have not ended
 }
+
+interface PoolDirectory {
+  # Of a `Submission`.
+
+  pools @0 () -> (pools :List(PoolSummary));
+  # The pools that jobs can be submitted to, by name, as they are at this moment. Nothing tells who uses them.
+}
+
+struct PoolSummary {
+  name @0 :Text;
+  workers @1 :UInt32;      # connected
+  capacity @2 :UInt32;     # jobs that these can run at a time
+  running @3 :UInt32;
+  queued @4 :UInt32;
+  able @5 :List(AbleWorkers);
+  # Of the largest machine of those that have said so; 0: none has.
+  cpus @6 :Float64;
+  memory @7 :UInt64;
+  architectures @8 :List(Text);
+}
+
+struct AbleWorkers {
+  ability @0 :Text;
+  workers @1 :UInt32;      # so many of the connected ones have it
+}

@@ -27,6 +27,7 @@ export * as JobRecords from "./job-records.js";
 export * as LiveJobs from "./live-jobs.js";
 export * as Persistent from "./persistent.js";
 export * as PoolAdmin from "./pool-admin.js";
+export * as PoolDirectory from "./pool-directory.js";
 export * as PoolMonitor from "./pool-monitor.js";
 export * as Progress from "./progress.js";
 export * as Queue from "./queue.js";

@@ -20,6 +20,8 @@ import { UsageError } from "../console/index.js";
 export interface Owner {
   readonly program: string;
   readonly capFile: string;
+  /** Its option --connect, if it has one of its own. */
+  connect?(): ReturnType<typeof connectOption>;
 }
 
 /** What all of these are told. */
@@ -33,13 +35,13 @@ export function recordsOptions({ connect, verbosity }: RecordsCommand) {
 }
 
 export function recordsCommand(
-  { program, capFile }: Owner,
+  { connect, program, capFile }: Owner,
   name: string,
   summary: string,
   examples: readonly string[],
 ) {
   const lines = examples.map((line) => `${program} -c ${capFile} ${line}`);
-  return command(name, summary, lines).addOption(connectOption(capFile));
+  return command(name, summary, lines).addOption(connect?.() ?? connectOption(capFile));
 }
 
 const STATES = [

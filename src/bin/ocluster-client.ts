@@ -1,7 +1,9 @@
 #!/usr/bin/env node
 import type { Action, Secret, Source } from "../api/index.js";
 import {
+  argument,
   command,
+  completedBy,
   connectOption,
   duration,
   existingFile,
@@ -15,7 +17,9 @@ import {
   runMain,
   secretFile,
   seldom,
+  withFallback,
 } from "../cli/index.js";
+import { CONTEXT_ACTIONS, usualCap, usualPool } from "../client/contexts.js";
 /**
  * `ocluster-client`: submits jobs to a scheduler, and looks after those that it keeps.
  */
@@ -36,10 +40,15 @@ import { rpcFailure } from "./rpc-failure.js";
 const EXIT_CODES = ["reference", "fine"] as const;
 
 /** A command that submits a job. */
-function submitCommand(name: string, summary: string, examples: readonly string[]) {
+function submitCommand(
+  name: string,
+  summary: string,
+  examples: readonly string[],
+  exitCodes: (typeof EXIT_CODES)[number] = "reference",
+) {
   return command(name, summary, examples)
-    .addOption(connectOption("submission.cap"))
-    .addOption(option("--pool <ID>", "The pool to use.", nonEmpty).makeOptionMandatory())
+    .addOption(usualConnect())
+    .addOption(usualPoolOption())
     .addOption(
       option(
         "--cache-hint <STRING>",
@@ -60,7 +69,7 @@ function submitCommand(name: string, summary: string, examples: readonly string[
           "fine: a status for each kind of failure.",
           oneOf(EXIT_CODES),
         ),
-      ).default("reference"),
+      ).default(exitCodes),
     )
     .option("--detach", "Print its number and end: the scheduler keeps it.", false)
     .option("--durable", "Follow it, but do not cancel it when interrupted.", false)
@@ -70,14 +79,29 @@ function submitCommand(name: string, summary: string, examples: readonly string[
     .addOption(DURABLE_OPTIONS.lostRetries)
     .addOption(DURABLE_OPTIONS.retryDelay)
     .addOption(DURABLE_OPTIONS.timeout)
-    .addOption(DURABLE_OPTIONS.after)
-    .argument("[URL]", "Git repository of the build context.")
-    .argument("[HASH...]", "Commits to use, by full hash; they are merged.");
+    .addOption(DURABLE_OPTIONS.after);
+}
+
+/** `--connect`, for which there may be a file without it. */
+function usualConnect() {
+  return withFallback(connectOption("submission.cap"), {
+    text: usualCap,
+    advice: "set OCLUSTER_CAP, or see `ocluster-client context`",
+  });
+}
+
+function usualPoolOption() {
+  const pool = option("--pool <ID>", "The pool to use, if there are several.", nonEmpty);
+  const listed = completedBy(pool, "ocluster-client pools --names --quiet");
+  return withFallback(listed, {
+    text: (isGiven) => usualPool(isGiven("--connect")),
+    advice: "set OCLUSTER_POOL",
+  });
 }
 
 interface CommonOptions extends DurableCommand {
   readonly connect: string;
-  readonly pool: string;
+  readonly pool?: string | undefined;
   readonly cacheHint: string;
   readonly urgent: boolean;
   readonly json: boolean;
@@ -94,7 +118,7 @@ async function submitJob(
     "../client/index.js"
   );
   const descr = { ...job, cacheHint: options.cacheHint };
-  const what = { ...options, descr, quiet: options.verbosity === "quiet" };
+  const what = { ...options, pool: options.pool, descr, quiet: options.verbosity === "quiet" };
   await withStatuses(options.exitCodes === "fine", () => {
     if (!durable) return submit(what);
     return options.detach
@@ -116,6 +140,8 @@ const submitDocker = submitCommand("submit-docker", "Submit a Docker build to th
   .option("--squash", "Squash the layers.", false)
   .option("--buildkit", "Use BuildKit to build.", false)
   .option("--include-git", "Keep the .git directory in the build context.", false)
+  .argument("[URL]", "Git repository of the build context.")
+  .argument("[HASH...]", "Commits to use, by full hash; they are merged.")
   .action(async (url, hashes, options) => {
     const { dockerAction, readSecrets, sourceOf } = await import("../client/index.js");
     const action = dockerAction(options);
@@ -136,6 +162,8 @@ const submitObuilder = submitCommand(
   .addOption(
     option("--local-file <PATH>", "The spec to build.", existingFile).makeOptionMandatory(),
   )
+  .argument("[URL]", "Git repository of the build context.")
+  .argument("[HASH...]", "Commits to use, by full hash; they are merged.")
   .action(async (url, hashes, options) => {
     const { obuilderAction, readSecrets, sourceOf } = await import("../client/index.js");
     const action = obuilderAction(options.localFile);
@@ -143,7 +171,47 @@ const submitObuilder = submitCommand(
     await submitJob(options, { action, source, secrets: readSecrets(options.secret) });
   });
 
-const OWNER = { program: "ocluster-client", capFile: "submission.cap" };
+const submitFile = submitCommand(
+  "submit",
+  "Submit a spec or a Dockerfile, whichever the file is.",
+  ["ocluster-client -c submission.cap submit hello.spec"],
+  "fine",
+)
+  .addArgument(argument("<FILE>", "The spec or Dockerfile.", existingFile))
+  .argument("[URL]", "Git repository of the build context.")
+  .argument("[HASH...]", "Commits to use, by full hash; they are merged.")
+  .action(async (file, url, hashes, options) => {
+    const { actionOfFile, readSecrets, sourceOf } = await import("../client/index.js");
+    const action = actionOfFile(file);
+    const source = sourceOf(url, hashes);
+    await submitJob(options, { action, source, secrets: readSecrets(options.secret) });
+  });
+
+const OWNER = { program: "ocluster-client", capFile: "submission.cap", connect: usualConnect };
+
+const pools = recordsCommand(OWNER, "pools", "List the pools, and what their workers can do.", [
+  "pools",
+])
+  .option("--names", "Their names alone.", false)
+  .option("--json", "Print JSON, one line for each pool.", false)
+  .action(async ({ json, names, ...options }) => {
+    const { listPools } = await import("../client/index.js");
+    await listPools({ ...recordsOptions(options), json, names });
+  });
+
+const context = command("context", "Name capability files, and choose one to be used.", [
+  "ocluster-client context add home -c alice.cap --pool=linux-x86_64",
+  "ocluster-client context use home",
+  "ocluster-client context list",
+])
+  .addOption(option("-c, --connect <FILE>", "Of add: the capability file.", existingFile))
+  .addOption(option("--pool <ID>", "Of add: the pool, if it is always the same.", nonEmpty))
+  .addArgument(argument("<ACTION>", "What to do", oneOf(CONTEXT_ACTIONS)))
+  .argument("[NAME]", "What it is called.")
+  .action(async (action, name, options) => {
+    const { changeContexts } = await import("../client/index.js");
+    changeContexts(action, name, options);
+  });
 
 const jobs = jobsCommand(OWNER, "List your jobs, the newest first.", [
   "jobs",
@@ -186,8 +254,11 @@ await runMain(
     "ocluster-client",
     "Submits build jobs to a scheduler, and looks after them.",
     [
+      submitFile,
       submitDocker,
       submitObuilder,
+      pools,
+      context,
       jobs,
       jobCommand(OWNER),
       logsCommand(OWNER),

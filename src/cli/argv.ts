@@ -79,18 +79,23 @@ export function parse(program: Command, argv: readonly string[]): Parsed {
 }
 
 /** Throws `BadCommandLine` if an option or argument is missing, or one too many. */
-export function checkComplete({ command, given, positional }: Parsed): void {
+export function checkComplete(parsed: Parsed): void {
+  const { command, given, positional } = parsed;
   if (command.commands.length > 0) {
     throw new BadCommandLine(
       `required COMMAND name is missing, must be one of ${alternatives(names(command))}.`,
       command,
     );
   }
-  const options = command.options
-    .filter((option) => option.mandatory && !given.has(option))
-    .map(longest);
+  const missingOptions = command.options.filter(
+    (option) =>
+      option.mandatory && !given.has(option) && fallbackText(parsed, option) === undefined,
+  );
+  const options = missingOptions.map(longest);
   if (options.length === 1) {
-    throw new BadCommandLine(`required option ${options[0]} is missing`, command);
+    const advice = factsOf(missingOptions[0]!).fallback?.advice;
+    const otherwise = advice === undefined ? "" : ` (or ${advice})`;
+    throw new BadCommandLine(`required option ${options[0]} is missing${otherwise}`, command);
   }
   if (options.length > 1) {
     throw new BadCommandLine(`required options ${options.join(", ")} are missing`, command);
@@ -107,17 +112,27 @@ export function checkComplete({ command, given, positional }: Parsed): void {
 }
 
 /** The values of a command's options by their names in camel case. Throws `UsageError` for the first that is none. */
-export function optionValues({ command, given }: Parsed): Record<string, unknown> {
+export function optionValues(parsed: Parsed): Record<string, unknown> {
+  const { command, given } = parsed;
+  const fallbacks = command.options.flatMap((option) => {
+    const text = given.has(option) ? undefined : fallbackText(parsed, option);
+    return text === undefined ? [] : [[option, [text]] as const];
+  });
   const absent = command.options.filter(
     (option) => !given.has(option) && option.defaultValue !== undefined,
   );
   // Those that were given in their order, so that the first error is the first on the command line.
   return Object.fromEntries(
-    [...absent, ...given.keys()].map((option) => [
-      option.attributeName(),
-      optionValue(option, given.get(option)),
-    ]),
+    [...absent.map((option) => [option, undefined] as const), ...fallbacks, ...given].map(
+      ([option, texts]) => [option.attributeName(), optionValue(option, texts)],
+    ),
   );
+}
+
+/** The text of an option that was not given, if it has one all the same. */
+function fallbackText({ given }: Parsed, option: Option): string | undefined {
+  const isGiven = (long: string) => [...given.keys()].some((each) => each.long === long);
+  return factsOf(option).fallback?.text(isGiven);
 }
 
 /** The values of a command's arguments. Throws `UsageError` for the first that is none. */
@@ -279,7 +294,9 @@ function takeCapFile(command: Command, given: Map<Option, string[]>, positional:
   const connect = command.options.find((option) => option.long === "--connect");
   const first = positional[0];
   if (!connect || given.has(connect) || first === undefined) return;
-  if (first.endsWith(".cap") || (first.includes("/") && existsSync(first))) {
+  // Where a file is meant, only its name can tell the two apart.
+  const isFile = command.registeredArguments[0]?.name() === "FILE";
+  if (first.endsWith(".cap") || (!isFile && first.includes("/") && existsSync(first))) {
     positional.shift();
     given.set(connect, [first]);
   }

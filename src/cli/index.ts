@@ -5,11 +5,13 @@ export { unabbreviated } from "./argv.js";
 export { command, program } from "./command.js";
 export {
   argument,
+  completedBy,
   connectOption,
   option,
   repeatedArgument,
   repeatedOption,
   seldom,
+  withFallback,
 } from "./option.js";
 export { runMain } from "./run.js";
 export {

@@ -25,6 +25,18 @@ interface Facts {
   readonly seldom?: boolean;
   /** Every command has it: listed after a command's own. */
   readonly common?: boolean;
+  /** What holds where it was not given. */
+  readonly fallback?: Fallback;
+  /** The words of a shell that print what the value can be. */
+  readonly listed?: string;
+}
+
+/** Where an option's text comes from that was not given: not the same on each machine, so that no help can show it. */
+export interface Fallback {
+  /** Undefined if there is none. `isGiven`: whether an option of this long name was given. */
+  text(isGiven: (long: string) => boolean): string | undefined;
+  /** For people: `set OCLUSTER_CAP`. Stands behind "or". */
+  readonly advice: string;
 }
 
 const facts = new WeakMap<object, Facts>();
@@ -90,6 +102,16 @@ export function connectOption(example: string) {
 /** Leaves an option out of the help unless all are wanted: what is needed to begin with fits a screen then. */
 export function seldom<T extends object>(declared: T): T {
   return note(declared, { seldom: true });
+}
+
+/** An option that has a text of its own where it is not given. */
+export function withFallback<T extends object>(declared: T, fallback: Fallback): T {
+  return note(declared, { fallback });
+}
+
+/** An option whose values a shell completes by what a command prints, one a line. */
+export function completedBy<T extends object>(declared: T, listed: string): T {
+  return note(declared, { listed });
 }
 
 /** Says of an option that every command has it. */

@@ -14,12 +14,14 @@ import { jobJson } from "./jobs/job-json.js";
 import { describeFurther, describePhase } from "./jobs/job-text.js";
 import { steadily, withRecords } from "./jobs/records-session.js";
 import { ClientOutput, type OutputOptions } from "./output.js";
+import { onlyPool } from "./pools.js";
 import { JobStatus } from "./status.js";
 
 export interface DurableSubmitOptions extends OutputOptions {
   /** The path of the capability file. */
   readonly connect: string;
-  readonly pool: string;
+  /** Undefined: the only one that there is. */
+  readonly pool: string | undefined;
   readonly urgent: boolean;
   readonly descr: JobDescr;
   readonly quiet: boolean;
@@ -138,8 +140,9 @@ class Submitted {
  */
 async function submit(
   submission: Capability,
-  { descr, durable, pool, urgent }: DurableSubmitOptions,
+  { descr, durable, pool: named, urgent }: DurableSubmitOptions,
 ): Promise<DurableSubmission.DurableSubmitted> {
+  const pool = named ?? (await onlyPool(submission));
   const options = { ...DurableSubmission.DEFAULT_DURABLE_OPTIONS, ...durable };
   const job = { pool, urgent, descr, options };
   return await DurableSubmission.submit(submission, job).catch((error: RpcError) => {

@@ -1,6 +1,7 @@
 /**
  * What the commands of users do, and operators' with jobs.
  */
+export { changeContexts } from "./context-command.js";
 export { submitDetached, submitDurable } from "./durable.js";
 export { withStatuses } from "./failure.js";
 export { dockerAction, obuilderAction, readSecrets, sourceOf } from "./job-options.js";
@@ -10,5 +11,7 @@ export { withRecords } from "./jobs/records-session.js";
 export { showJob } from "./jobs/show-job.js";
 export { showLog } from "./jobs/show-log.js";
 export { waitForJobs } from "./jobs/wait.js";
+export { listPools } from "./pools.js";
 export { describeRefusal, withService } from "./session.js";
 export { submit } from "./submit.js";
+export { actionOfFile } from "./submit-file.js";

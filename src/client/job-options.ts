@@ -1,7 +1,7 @@
 /**
  * From a client's command line to the description of a job: what files say is read, and what makes no sense refused.
  */
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import type { Action, Push, Secret, Source } from "../api/index.js";
 import { CommandFailed, UsageError } from "../console/index.js";
 import { fromBytes, quoted } from "../text/index.js";
@@ -48,6 +48,13 @@ export function sourceOf(
   commits: readonly string[],
 ): Source | undefined {
   if (repository === undefined) return undefined;
+  // No URL has no scheme, and what is here can only be meant as a file.
+  if (!repository.includes("://") && existsSync(repository)) {
+    throw new UsageError(
+      `${quoted(repository)} is a file on this machine, not the URL of a repository. To build it: ` +
+        "`ocluster-client submit FILE`, or --local-file or --local-dockerfile.",
+    );
+  }
   if (commits.length === 0) {
     throw new CommandFailed(`No commits requested from repository ${quoted(repository)}!`);
   }

@@ -8,13 +8,15 @@ import { type Capability, type Connection, RpcError } from "../rpc/index.js";
 import { visible } from "../text/index.js";
 import { type FailureKind, JobFailure, kindOfEnd, kindOfLoss } from "./failure.js";
 import { ClientOutput, type OutputOptions } from "./output.js";
+import { onlyPool } from "./pools.js";
 import { describeRefusal, GET_ANOTHER, withService } from "./session.js";
 import { JobStatus } from "./status.js";
 
 export interface SubmitOptions extends OutputOptions {
   /** The path of the capability file. */
   readonly connect: string;
-  readonly pool: string;
+  /** Undefined: the only one that there is. */
+  readonly pool: string | undefined;
   readonly urgent: boolean;
   readonly descr: JobDescr;
   readonly quiet: boolean;
@@ -51,10 +53,12 @@ export async function submit(options: SubmitOptions): Promise<void> {
 async function seeThrough(
   submission: Capability,
   connection: Connection,
-  { connect, pool, descr, urgent, quiet }: SubmitOptions,
+  { connect, pool: named, descr, urgent, quiet }: SubmitOptions,
   output: ClientOutput,
   signal: AbortSignal,
 ): Promise<void> {
+  signal.throwIfAborted();
+  const pool = named ?? (await onlyPool(submission));
   signal.throwIfAborted();
   using ticket = Submission.submit(submission, { pool, descr, urgent });
   using job = Ticket.job(ticket);

@@ -70,7 +70,7 @@ describe("--detach", () => {
     expect(code).toBe(1);
     expect(stderr).toContain("Overloaded: alice has 1000 jobs queued\n");
     const reason = "alice has 1000 jobs queued";
-    expect(JSON.parse(stdout)).toEqual({ ok: false, kind: "overloaded", reason });
+    expect(JSON.parse(stdout)).toEqual({ ok: false, kind: "refused", reason });
   });
 });
 
@@ -88,7 +88,7 @@ describe("--durable", () => {
       code: 0,
       stdout: 'Tailing log:\nBuilding on w1\nhello world\nResult: "the-layer"\n',
     });
-    expect(stderr).toMatch(/OK\nJob 1\.\n$/);
+    expect(stderr).toMatch(/^Job 1\.\n$/);
   });
 
   it("says how a job failed, and ends with status 1", async () => {

@@ -16,7 +16,7 @@ export class Cluster {
 
   /**
    * Starts a scheduler with one pool, `linux-x86_64`, and a client `test-user`; ready when it accepts connections.
-   * `schedulerArgs` are more options for it; with `--state-dir` its state is somewhere else than in the cluster's directory.
+   * `schedulerArgs` are more options for it; `--pools` has to name that one, too; with `--state-dir` its state is somewhere else than in the cluster's directory.
    */
   static async start(schedulerArgs: readonly string[] = []): Promise<Cluster> {
     const dir = mkdtempSync(join(tmpdir(), "ocluster-test-"));
@@ -45,7 +45,7 @@ export class Cluster {
         `--capnp-listen-address=tcp:127.0.0.1:${port}`,
         ...(isElsewhere ? [] : [`--state-dir=${join(dir, "scheduler")}`]),
         `--secrets-dir=${join(dir, "capnp-secrets")}`,
-        "--pools=linux-x86_64",
+        ...(args.some((arg) => arg.startsWith("--pools=")) ? [] : ["--pools=linux-x86_64"]),
         "--verbose",
         ...args,
       ],

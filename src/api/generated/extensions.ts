@@ -5669,6 +5669,237 @@ export class FormerPool extends $.Struct {
   }
   toString(): string { return "FormerPool_" + super.toString(); }
 }
+export class PoolDirectory_Pools$Params extends $.Struct {
+  static readonly _capnp = {
+    displayName: "pools$Params",
+    id: "97a9309d44365431",
+    size: new $.ObjectSize(0, 0),
+  };
+  toString(): string { return "PoolDirectory_Pools$Params_" + super.toString(); }
+}
+export class PoolDirectory_Pools$Results extends $.Struct {
+  static readonly _capnp = {
+    displayName: "pools$Results",
+    id: "ec7a4fb16f8ceb26",
+    size: new $.ObjectSize(0, 1),
+  };
+  static _Pools: $.ListCtor<PoolSummary>;
+  _adoptPools(value: $.Orphan<$.List<PoolSummary>>): void {
+    $.utils.adopt(value, $.utils.getPointer(0, this));
+  }
+  _disownPools(): $.Orphan<$.List<PoolSummary>> {
+    return $.utils.disown(this.pools);
+  }
+  get pools(): $.List<PoolSummary> {
+    return $.utils.getList(0, PoolDirectory_Pools$Results._Pools, this);
+  }
+  _hasPools(): boolean {
+    return !$.utils.isNull($.utils.getPointer(0, this));
+  }
+  _initPools(length: number): $.List<PoolSummary> {
+    return $.utils.initList(0, PoolDirectory_Pools$Results._Pools, length, this);
+  }
+  set pools(value: $.List<PoolSummary>) {
+    $.utils.copyFrom(value, $.utils.getPointer(0, this));
+  }
+  toString(): string { return "PoolDirectory_Pools$Results_" + super.toString(); }
+}
+export class PoolDirectory_Pools$Results$Promise {
+  pipeline: $.Pipeline<any, any, PoolDirectory_Pools$Results>;
+  constructor(pipeline: $.Pipeline<any, any, PoolDirectory_Pools$Results>) {
+    this.pipeline = pipeline;
+  }
+  async promise(): Promise<PoolDirectory_Pools$Results> {
+    return await this.pipeline.struct();
+  }
+}
+export class PoolDirectory$Client {
+  client: $.Client;
+  static readonly interfaceId: bigint = 0xd33ca19231ba99d3n;
+  constructor(client: $.Client) {
+    this.client = client;
+  }
+  static readonly methods: [
+    $.Method<PoolDirectory_Pools$Params, PoolDirectory_Pools$Results>
+  ] = [
+    {
+      ParamsClass: PoolDirectory_Pools$Params,
+      ResultsClass: PoolDirectory_Pools$Results,
+      interfaceId: PoolDirectory$Client.interfaceId,
+      methodId: 0,
+      interfaceName: "schema/extensions.capnp:PoolDirectory",
+      methodName: "pools"
+    }
+  ];
+  /**
+* The pools that jobs can be submitted to, by name, as they are at this moment. Nothing tells who uses them.
+*
+*/
+  pools(paramsFunc?: (params: PoolDirectory_Pools$Params) => void): PoolDirectory_Pools$Results$Promise {
+    const answer = this.client.call({
+      method: PoolDirectory$Client.methods[0],
+      ...(paramsFunc && { paramsFunc })
+    });
+    const pipeline = new $.Pipeline(PoolDirectory_Pools$Results, answer);
+    return new PoolDirectory_Pools$Results$Promise(pipeline);
+  }
+}
+$.Registry.register(PoolDirectory$Client.interfaceId, PoolDirectory$Client);
+export interface PoolDirectory$Server$Target {
+  pools(params: PoolDirectory_Pools$Params, results: PoolDirectory_Pools$Results): Promise<void>;
+}
+export class PoolDirectory$Server extends $.Server {
+  readonly target: PoolDirectory$Server$Target;
+  constructor(target: PoolDirectory$Server$Target) {
+    super(target, [
+      {
+        ...PoolDirectory$Client.methods[0],
+        impl: target.pools
+      }
+    ]);
+    this.target = target;
+  }
+  client(): PoolDirectory$Client {
+    return new PoolDirectory$Client(this);
+  }
+}
+/**
+* Of a `Submission`.
+*
+*/
+export class PoolDirectory extends $.Interface {
+  static readonly Client = PoolDirectory$Client;
+  static readonly Server = PoolDirectory$Server;
+  static readonly _capnp = {
+    displayName: "PoolDirectory",
+    id: "d33ca19231ba99d3",
+    size: new $.ObjectSize(0, 0),
+  };
+  toString(): string { return "PoolDirectory_" + super.toString(); }
+}
+export class PoolSummary extends $.Struct {
+  static readonly _capnp = {
+    displayName: "PoolSummary",
+    id: "9140b5587e860e09",
+    size: new $.ObjectSize(32, 3),
+  };
+  static _Able: $.ListCtor<AbleWorkers>;
+  get name(): string {
+    return $.utils.getText(0, this);
+  }
+  set name(value: string) {
+    $.utils.setText(0, value, this);
+  }
+  /**
+* connected
+*
+*/
+  get workers(): number {
+    return $.utils.getUint32(0, this);
+  }
+  set workers(value: number) {
+    $.utils.setUint32(0, value, this);
+  }
+  /**
+* jobs that these can run at a time
+*
+*/
+  get capacity(): number {
+    return $.utils.getUint32(4, this);
+  }
+  set capacity(value: number) {
+    $.utils.setUint32(4, value, this);
+  }
+  get running(): number {
+    return $.utils.getUint32(8, this);
+  }
+  set running(value: number) {
+    $.utils.setUint32(8, value, this);
+  }
+  get queued(): number {
+    return $.utils.getUint32(12, this);
+  }
+  set queued(value: number) {
+    $.utils.setUint32(12, value, this);
+  }
+  _adoptAble(value: $.Orphan<$.List<AbleWorkers>>): void {
+    $.utils.adopt(value, $.utils.getPointer(1, this));
+  }
+  _disownAble(): $.Orphan<$.List<AbleWorkers>> {
+    return $.utils.disown(this.able);
+  }
+  /**
+* Of the largest machine of those that have said so; 0: none has.
+*
+*/
+  get able(): $.List<AbleWorkers> {
+    return $.utils.getList(1, PoolSummary._Able, this);
+  }
+  _hasAble(): boolean {
+    return !$.utils.isNull($.utils.getPointer(1, this));
+  }
+  _initAble(length: number): $.List<AbleWorkers> {
+    return $.utils.initList(1, PoolSummary._Able, length, this);
+  }
+  set able(value: $.List<AbleWorkers>) {
+    $.utils.copyFrom(value, $.utils.getPointer(1, this));
+  }
+  get cpus(): number {
+    return $.utils.getFloat64(16, this);
+  }
+  set cpus(value: number) {
+    $.utils.setFloat64(16, value, this);
+  }
+  get memory(): bigint {
+    return $.utils.getUint64(24, this);
+  }
+  set memory(value: bigint) {
+    $.utils.setUint64(24, value, this);
+  }
+  _adoptArchitectures(value: $.Orphan<$.List<string>>): void {
+    $.utils.adopt(value, $.utils.getPointer(2, this));
+  }
+  _disownArchitectures(): $.Orphan<$.List<string>> {
+    return $.utils.disown(this.architectures);
+  }
+  get architectures(): $.List<string> {
+    return $.utils.getList(2, $.TextList, this);
+  }
+  _hasArchitectures(): boolean {
+    return !$.utils.isNull($.utils.getPointer(2, this));
+  }
+  _initArchitectures(length: number): $.List<string> {
+    return $.utils.initList(2, $.TextList, length, this);
+  }
+  set architectures(value: $.List<string>) {
+    $.utils.copyFrom(value, $.utils.getPointer(2, this));
+  }
+  toString(): string { return "PoolSummary_" + super.toString(); }
+}
+export class AbleWorkers extends $.Struct {
+  static readonly _capnp = {
+    displayName: "AbleWorkers",
+    id: "893f8ade445ca8e0",
+    size: new $.ObjectSize(8, 1),
+  };
+  get ability(): string {
+    return $.utils.getText(0, this);
+  }
+  set ability(value: string) {
+    $.utils.setText(0, value, this);
+  }
+  /**
+* so many of the connected ones have it
+*
+*/
+  get workers(): number {
+    return $.utils.getUint32(0, this);
+  }
+  set workers(value: number) {
+    $.utils.setUint32(0, value, this);
+  }
+  toString(): string { return "AbleWorkers_" + super.toString(); }
+}
 Explanation._Obstacles = $.CompositeList(Obstacle);
 PoolState._Workers = $.CompositeList(WorkerState);
 PoolState._Clients = $.CompositeList(ClientState);
@@ -5683,3 +5914,5 @@ Batches_Rows$Results._Rows = $.CompositeList(BatchRow);
 BatchTemplate._BuildArgs = $.CompositeList(BatchText);
 BatchText._Pieces = $.CompositeList(BatchPiece);
 FormerPools_List$Results._Pools = $.CompositeList(FormerPool);
+PoolDirectory_Pools$Results._Pools = $.CompositeList(PoolSummary);
+PoolSummary._Able = $.CompositeList(AbleWorkers);

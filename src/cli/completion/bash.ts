@@ -63,7 +63,8 @@ function valueCases(options: readonly CompletableOption[]): string {
 }
 
 function byValues(values: readonly Value[]): string {
-  const kinds = values.map(({ kind, words }) => {
+  const kinds = values.map(({ command, kind, words }) => {
+    if (kind === "command") return compgen(`-W "$(${command} 2>/dev/null)"`);
     if (kind === "words") return compgen(`-W '${words.join(" ")}'`);
     if (kind === "file") return `compopt -o filenames; ${compgen("-f")}`;
     if (kind === "directory") return `compopt -o filenames; ${compgen("-d")}`;

@@ -40,7 +40,8 @@ function optionLine(name: string, condition: string, option: CompletableOption):
   return words.join(" ");
 }
 
-function candidates({ kind, words }: Value): string {
+function candidates({ command, kind, words }: Value): string {
+  if (kind === "command") return `-f -a ${quote(`(${command} 2>/dev/null)`)}`;
   if (kind === "file") return "-F";
   if (kind === "directory") return "-f -a '(__fish_complete_directories)'";
   return kind === "words" ? `-f -a ${quote(words.join(" "))}` : "-f";

@@ -29,11 +29,13 @@ export interface CompletableOption {
   readonly value: Value | undefined;
 }
 
-/** What can stand for a value: files, directories, one of some words, or what no shell can know. */
+/** What can stand for a value: files, directories, one of some words, or what a command prints, or what no shell can know. */
 export interface Value {
   readonly name: string;
-  readonly kind: "file" | "directory" | "words" | "other";
+  readonly kind: "file" | "directory" | "words" | "command" | "other";
   readonly words: readonly string[];
+  /** The command that prints them, one a line; a shell's words. */
+  readonly command?: string;
 }
 
 /** Names of values, as declared, that stand for a path. */
@@ -76,6 +78,7 @@ function argumentsOf(command: CommandUnknownOpts): Value[] {
 }
 
 function value(name: string, declared: DeclaredOption | DeclaredArgument): Value {
-  const { words } = factsOf(declared).value ?? {};
+  const { listed, value: { words } = {} } = factsOf(declared);
+  if (listed !== undefined) return { name, kind: "command", words: [], command: listed };
   return { name, kind: words ? "words" : (PATHS[name] ?? "other"), words: words ?? [] };
 }

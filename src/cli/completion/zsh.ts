@@ -51,7 +51,8 @@ function specs(options: readonly CompletableOption[]): string[] {
   });
 }
 
-function action({ kind, words }: Value): string {
+function action({ command, kind, words }: Value): string {
+  if (kind === "command") return `{compadd -- $(${command} 2>/dev/null)}`;
   if (kind === "file") return "_files";
   if (kind === "directory") return "_directories";
   return kind === "words" ? `(${words.join(" ")})` : " ";

@@ -1,7 +1,12 @@
 /**
  * A pool and who is connected to it: jobs come in from clients and go out to workers.
  */
-import { type PoolMonitor, type Registration, Ticket } from "../../api/index.js";
+import {
+  type PoolDirectory,
+  type PoolMonitor,
+  type Registration,
+  Ticket,
+} from "../../api/index.js";
 import type { DeferredWork } from "../../async/index.js";
 import { Slices } from "../../async/index.js";
 import type { Logger } from "../../console/index.js";
@@ -35,6 +40,7 @@ import { jobObstacle } from "./job-obstacle.js";
 import { LiveJobs } from "./live-jobs.js";
 import { jobTraits, type PoolJob } from "./pool-job.js";
 import { poolState } from "./pool-state.js";
+import { poolSummary } from "./pool-summary.js";
 import { QueuedJob } from "./queued-job.js";
 import { type Outcome, WorkerSession } from "./worker-session.js";
 
@@ -208,6 +214,14 @@ export class ClusterPool {
   /** The pool in numbers, now. Costs a little for each worker and client. */
   state(): PoolMonitor.PoolState {
     return poolState(this.pool, this.options.clock(), this.metrics());
+  }
+
+  /** As clients see it, now. Costs a little for each worker and client. */
+  summary(): PoolDirectory.PoolSummary {
+    return poolSummary(
+      this.pool,
+      Array.from(this.sessions.values(), ({ abilities }) => abilities),
+    );
   }
 
   /** Why something does not run, now. Costs a little for each worker and client. */

@@ -1,7 +1,13 @@
 /**
  * What a client's secret opens: jobs are submitted here.
  */
-import { Batches, DurableSubmission, JobRecords, Submission } from "../../api/index.js";
+import {
+  Batches,
+  DurableSubmission,
+  JobRecords,
+  PoolDirectory,
+  Submission,
+} from "../../api/index.js";
 import {
   brokenCapability,
   type Capability,
@@ -9,7 +15,7 @@ import {
   RpcError,
   type SturdyRef,
 } from "../../rpc/index.js";
-import { quoted } from "../../text/index.js";
+import { compareNames, quoted } from "../../text/index.js";
 import { BatchDesk } from "./batch-desk.js";
 import type { ClientLimits, TicketAccount } from "./client-limits.js";
 import type { Access } from "./clients.js";
@@ -46,7 +52,17 @@ export function submissionService(options: SubmissionOptions): Capability {
     },
     save: () => sturdyRef,
   };
-  return Submission.local(service, durable && durableMethods(options, durable));
+  return Submission.local(service, [
+    ...PoolDirectory.poolDirectoryMethods({
+      pools: () => {
+        if (access.revoked) throw accessRevoked();
+        return Array.from(pools.values(), (pool) => pool.summary()).sort((a, b) =>
+          compareNames(a.name, b.name),
+        );
+      },
+    }),
+    ...(durable ? durableMethods(options, durable) : []),
+  ]);
 }
 
 /** What a client's service can do beyond the shared contract. */

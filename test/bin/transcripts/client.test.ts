@@ -58,8 +58,11 @@ describe.concurrent("the same job", () => {
 
 const USAGES: Usages = {
   "": "COMMAND …",
-  "submit-docker": "--connect=FILE --pool=ID [OPTION]… [URL] [HASH]…",
-  "submit-obuilder": "--connect=FILE --pool=ID --local-file=PATH [OPTION]… [URL] [HASH]…",
+  submit: "--connect=FILE [OPTION]… FILE [URL] [HASH]…",
+  "submit-docker": "--connect=FILE [OPTION]… [URL] [HASH]…",
+  "submit-obuilder": "--connect=FILE --local-file=PATH [OPTION]… [URL] [HASH]…",
+  pools: "--connect=FILE [OPTION]…",
+  context: "[OPTION]… ACTION [NAME]",
   jobs: "--connect=FILE [OPTION]…",
   job: "--connect=FILE [OPTION]… JOB",
   logs: "--connect=FILE [OPTION]… JOB",
@@ -70,7 +73,7 @@ const USAGES: Usages = {
 };
 
 const COMMANDS =
-  "'cancel', 'completion', 'job', 'jobs', 'logs', 'retry', 'submit-docker', 'submit-obuilder' or 'wait'";
+  "'cancel', 'completion', 'context', 'job', 'jobs', 'logs', 'pools', 'retry', 'submit', 'submit-docker', 'submit-obuilder' or 'wait'";
 const docker = (rest: string) => `submit-docker submission.cap --pool=p ${rest}`;
 
 describe.concurrent("a bad command line", () => {
@@ -78,13 +81,31 @@ describe.concurrent("a bad command line", () => {
     ["", "", `required COMMAND name is missing, must be one of ${COMMANDS}.`],
     ["--bogus", "", "unknown option '--bogus'."],
     [
-      "submit",
+      "submit-",
       "",
-      "command 'submit' ambiguous and could be either 'submit-docker' or 'submit-obuilder'",
+      "command 'submit-' ambiguous and could be either 'submit-docker' or 'submit-obuilder'",
     ],
+    ["submit -c submission.cap", "submit", "required argument FILE is missing"],
+    [
+      "submit -c submission.cap submission.cap",
+      "submit",
+      '"submission.cap" is neither a spec, which begins with a parenthesis, nor a Dockerfile, which begins with FROM or ARG. ' +
+        "Use submit-obuilder or submit-docker if it is one all the same.",
+    ],
+    [
+      "submit-obuilder -c submission.cap --local-file=x.spec x.spec",
+      "submit-obuilder",
+      '"x.spec" is a file on this machine, not the URL of a repository. To build it: ' +
+        "`ocluster-client submit FILE`, or --local-file or --local-dockerfile.",
+    ],
+    ["context use", "context", "required argument NAME is missing"],
+    ["context add x", "context", "required option --connect is missing"],
     ["submit-dokcer", "", "unknown command 'submit-dokcer', did you mean 'submit-docker'?"],
-    ["submit-docker", "submit-docker", "required options --connect, --pool are missing"],
-    ["submit-docker submission.cap", "submit-docker", "required option --pool is missing"],
+    [
+      "submit-docker",
+      "submit-docker",
+      "required option --connect is missing (or set OCLUSTER_CAP, or see `ocluster-client context`)",
+    ],
     [
       "submit-docker submission.cap --pool=",
       "submit-docker",
