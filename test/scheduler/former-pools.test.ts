@@ -3,7 +3,14 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { FormerPools, PoolAdmin } from "../../src/api/index.js";
+import {
+  Batches,
+  DurableSubmission,
+  FormerPools,
+  JobRecords,
+  PoolAdmin,
+} from "../../src/api/index.js";
+import { RowWriter } from "../../src/batch/index.js";
 import { type Capability, Identity, RpcError } from "../../src/rpc/index.js";
 import { Store } from "../../src/scheduler/state/store.js";
 import { Network, type TestClient } from "./network.js";
@@ -13,6 +20,34 @@ let network: Network;
 let admin: Capability;
 let alice: TestClient;
 let job: number;
+let batch: number;
+
+/** More rows than become jobs ahead of their turn. */
+const ROWS = 50;
+const AHEAD = 32;
+
+async function submitBatch({ submission }: TestClient): Promise<number> {
+  const { batch } = await Batches.open(submission, {
+    ...{ name: "tiles", fresh: false, pool: "old", urgent: false, digest: Buffer.alloc(32, 1) },
+    options: DurableSubmission.DEFAULT_DURABLE_OPTIONS,
+    rules: Batches.NO_RULES,
+    template: {
+      columns: ["v"],
+      descr: { action: { kind: "obuilder", spec: "" }, cacheHint: "", secrets: [] },
+      spec: ["echo ", { column: 0, escape: "plain" }],
+      buildArgs: [],
+      hint: [],
+    },
+  });
+  const writer = new RowWriter();
+  for (let n = 0; n < ROWS; n++) writer.add(`k-${n}`, [`${n}`]);
+  await Batches.add(submission, batch, 0, writer.take());
+  await Batches.close(submission, batch, ROWS);
+  const filter = { pool: "old", states: ["queued"] } as const;
+  const jobs = async () => (await JobRecords.list(submission, { filter, limit: 100 })).jobs.length;
+  await expect.poll(jobs).toBe(1 + AHEAD);
+  return batch;
+}
 
 /** A scheduler whose pool `old` had a worker that is paused, a rate, a hint, and a durable job, and that has `new` instead now. */
 beforeEach(async () => {
@@ -34,6 +69,7 @@ beforeEach(async () => {
   await PoolAdmin.setRate(pool, "alice", 2.5);
   await worker.disconnect();
   job = await first.submitDurable("two", { pool: "old" });
+  batch = await submitBatch(first);
   const { secrets } = network;
   await network.stop();
   await start(["new"]);
@@ -47,14 +83,14 @@ afterEach(async () => {
   rmSync(directory, { recursive: true });
 });
 
-const KEPT = { name: "old", workers: 1, rates: 1, hints: 1, jobs: 1 };
+const KEPT = { name: "old", workers: 1, rates: 1, hints: 1, jobs: 1 + AHEAD };
 
 describe("a pool that there is not any more", () => {
   it("is told of at the start, with what can be done", async () => {
     expect(await FormerPools.list(admin)).toEqual([KEPT]);
     await network.scheduler.formerPools.report();
     expect(network.log.at(-1)).toBe(
-      'There is no pool "old" any more (--pools), and this is kept of it: 1 worker, 1 rate, 1 hint, 1 durable job; the jobs wait. ' +
+      'There is no pool "old" any more (--pools), and this is kept of it: 1 worker, 1 rate, 1 hint, 33 durable jobs; the jobs wait. ' +
         "If it has another name now: ocluster-admin move-pool old NEW; if it is not wanted: ocluster-admin forget-pool old",
     );
   });
@@ -77,6 +113,10 @@ describe("a pool that there is not any more", () => {
     run.begun.resolve();
     run.end("succeeded");
     expect(await alice.ended(job)).toMatchObject({ pool: "new", state: "succeeded" });
+    // So do all rows of its batch, also those that were no jobs yet.
+    for (let n = 0; n < ROWS; n++) (await worker.popDurable()).end("succeeded");
+    const record = () => Batches.get(alice.submission, batch);
+    await expect.poll(record).toMatchObject({ pool: "new", state: "succeeded", succeeded: ROWS });
   });
 
   it("can be forgotten: its jobs are cancelled", async () => {
@@ -86,6 +126,8 @@ describe("a pool that there is not any more", () => {
       state: "cancelled",
       reason: "Its pool was removed.",
     });
+    const record = () => Batches.get(alice.submission, batch);
+    await expect.poll(record).toMatchObject({ state: "cancelled", cancelled: ROWS });
   });
 
   it("is not mistaken for one that there is, or never was", async () => {

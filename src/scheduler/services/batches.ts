@@ -182,6 +182,27 @@ export class Batches {
     }
   }
 
+  /** A pool has another name now. Resolves when its batches are for that on disk, too. */
+  async movePool(from: string, to: string): Promise<void> {
+    for (const batch of this.inPool(from)) {
+      // What is saved has the number of rows, too.
+      await batch.adding.run(async () => {
+        batch.row.pool = to;
+        await this.save(batch);
+      });
+      this.settle(batch);
+    }
+  }
+
+  /** A pool was given up. */
+  async cancelPool(pool: string, reason: string): Promise<void> {
+    for (const batch of this.inPool(pool)) await this.cancel(batch, reason);
+  }
+
+  private inPool(pool: string): LiveBatch[] {
+    return [...this.live.values()].filter(({ row }) => row.pool === pool);
+  }
+
   /** A number that is another one after the batch's next change. */
   tell(batch: number): void {
     this.changed.add(batch);

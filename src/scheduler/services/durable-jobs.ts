@@ -249,7 +249,10 @@ export class DurableJobs {
   private enqueue(job: JobRecord): number {
     const client = this.cluster.pools.get(job.pool)?.pool.client(job.client);
     // Without its pool it stays on record, and is queued when a scheduler is started that has it.
-    if (!client) return job.start ?? Date.now() / 1000;
+    if (!client) {
+      this.homeless.add(job.pool);
+      return job.start ?? Date.now() / 1000;
+    }
     const { urgent } = job;
     const ticket =
       job.start === null

@@ -16,6 +16,8 @@ const AT_ONCE = 500;
 
 const ACTIVE = statesShownAs(["waiting", "queued", "running"]);
 
+const REMOVED = "Its pool was removed.";
+
 export interface FormerPoolsOptions {
   readonly store: Store;
   readonly durable: DurableJobs | undefined;
@@ -61,6 +63,8 @@ export class FormerPools implements Api.FormerPoolsService {
       throw new RpcError("failed", `No such pool ${quoted(to)} to move it to; there is ${there}`);
     }
     const former = await this.find(from);
+    // Rows that become jobs from now on are for the new one.
+    await durable?.batches.movePool(from, to);
     await this.eachJob(from, (job) => durable!.book.move(job.id, to));
     await this.takeAll(from, to);
     onMoved(to);
@@ -72,7 +76,8 @@ export class FormerPools implements Api.FormerPoolsService {
   async forgetPool(name: string): Promise<Api.FormerPool> {
     const { durable, log } = this.options;
     const former = await this.find(name);
-    await this.eachJob(name, (job) => durable!.book.cancel(job.id, "Its pool was removed."));
+    await durable?.batches.cancelPool(name, REMOVED);
+    await this.eachJob(name, (job) => durable!.book.cancel(job.id, REMOVED));
     await this.takeAll(name, null);
     await durable?.records.synced();
     log.info(`Forgot what was kept of pool ${quoted(name)}: ${inWords(former)}`);
