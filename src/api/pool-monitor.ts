@@ -89,19 +89,20 @@ export interface PoolState {
 
 export interface PoolMonitorService {
   state(): PoolState;
-  explain(subject: Subject): Explanation;
+  explain(subject: Subject): Promise<Explanation>;
 }
 
 /** The methods of a pool's service that make it a `PoolMonitor`, too. */
 export function monitorMethods(service: PoolMonitorService) {
   return [
     method(STATE, (call) => write(call.results()._initState(), service.state())),
-    method(EXPLAIN, (call) => {
+    method(EXPLAIN, async (call) => {
       const subject = readSubject(call.params.subject);
       if (subject === null) {
         throw new RpcError("unimplemented", "This scheduler cannot explain such a thing yet");
       }
-      writeExplanation(call.results()._initExplanation(), service.explain(subject));
+      const explanation = await service.explain(subject);
+      writeExplanation(call.results()._initExplanation(), explanation);
     }),
   ];
 }

@@ -26,7 +26,7 @@ export interface SubmittedJob {
 
 export interface SubmissionService extends Saveable {
   /** Queues a job and returns its `Ticket`, owned by the caller. What it throws goes to the client. */
-  submit(job: SubmittedJob): Capability;
+  submit(job: SubmittedJob): Capability | Promise<Capability>;
 }
 
 /** `extensions`: methods of further interfaces that the object has. */
@@ -37,9 +37,13 @@ export function local(
   return serve("Submission", [
     method(SUBMIT, (call) => {
       const { pool, urgent } = call.params;
+      const answer = (ticket: Capability) => {
+        call.results();
+        call.setCapability(0, ticket);
+      };
       const ticket = service.submit({ pool, urgent, descr: call.detach(1) });
-      call.results();
-      call.setCapability(0, ticket);
+      // In the same turn if it can be: there are thousands of them.
+      return ticket instanceof Promise ? ticket.then(answer) : answer(ticket);
     }),
     saveMethod(service),
     ...extensions,

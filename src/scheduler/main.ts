@@ -1,9 +1,10 @@
 /**
  * The scheduler as a process: from its options to services on the network, and back to nothing.
  *
- * Life: the key and the databases are opened; the services are made, take in the durable jobs on file, and are listened for; the
- * capability files are written, which says to whoever waits for them that the scheduler is there; then nothing but the services'
- * own life until the signal. At the end nobody new is let in, the peers are told, and the databases are closed.
+ * Life: the key and the databases are opened; the services are made, take in the durable jobs that workers have, and are listened
+ * for; the capability files are written, which says to whoever waits for them that the scheduler is there; then nothing but the
+ * services' own life until the signal, which begins with taking in the durable jobs that are queued. At the end nobody new is let
+ * in, the peers are told, and the databases are closed.
  */
 
 import { existsSync } from "node:fs";
@@ -196,7 +197,7 @@ async function serveWith(
     );
     ready = true;
     config.onReady?.();
-    await aborted(signal);
+    await Promise.race([aborted(signal), failure(durable.whole)]);
     app.info("Shutting down");
   } finally {
     ready = false;
@@ -205,6 +206,11 @@ async function serveWith(
     await vat.close(new RpcError("disconnected", "The scheduler is shutting down"));
     metricsServer?.close();
   }
+}
+
+/** Rejects as the promise does, and does not resolve. */
+function failure(promise: Promise<unknown>): Promise<never> {
+  return new Promise((_, reject) => promise.catch(reject));
 }
 
 async function writeCaps(

@@ -78,6 +78,7 @@ it("a job of a pool that is gone waits for a scheduler that has it", async () =>
   const id = await alice.submitDurable("one", { pool: "old" });
   await expect(alice.submitDurable("one", { pool: "none" })).rejects.toThrow('Pool ID "none"');
   await home.restart();
+  await home.network.durable.whole;
   expect(home.network.log.join()).toContain('durable jobs for pool "old"');
   const again = await home.restart({ pools: ["pool", "old"] });
   const job = await (await home.network.worker("w1", { pool: "old" })).popDurable(new TestJob());

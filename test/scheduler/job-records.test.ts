@@ -13,7 +13,9 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { AttemptRecord, JobRecord } from "../../src/scheduler/jobs/types.js";
 import { JobRecords } from "../../src/scheduler/state/job-records.js";
-import { MIGRATIONS, STATES } from "../../src/scheduler/state/jobs-schema.js";
+import type { Unfinished } from "../../src/scheduler/state/jobs-messages.js";
+import { jobOf, MIGRATIONS, STATES } from "../../src/scheduler/state/jobs-schema.js";
+import { unpack } from "../../src/scheduler/state/packed-jobs.js";
 import { SQLite } from "../../src/system/sqlite.js";
 import { LoopDisk } from "../support/loop-disk.js";
 
@@ -139,9 +141,35 @@ describe("a job", () => {
     expect(await records.job(job.id)).toEqual({ job, attempts: [attempt] });
     expect(await records.keyed("alice", "k")).toBe(job.id);
     expect(await records.keyed("bob", "k")).toBeNull();
-    const { after, ...left } = await records.unfinished(0, 10);
+    const { after, ...left } = await records.unfinished("running", 0, 10);
     expect(left).toMatchObject({ jobs: [{ id: job.id }], attempts: [{ attempt: 1 }] });
     expect(after).toBeNull();
+  });
+
+  it("that has not ended is read at the start as it was, whatever there is to say of it", async () => {
+    const plain = submit({ name: "n", key: "k", hint: "h", batch: 3, urgent: true, start: null });
+    const other = submit({ options: { ...plain.options, retries: 2, after: [1, 2] }, order: 2 });
+    const tried = submit({ attempts: 1, failures: 1, avoid: ["w1"], reason: "because" });
+    submit({ state: "running" });
+    const bare = newJob();
+    records.saveJob(bare);
+    await records.synced();
+    const found: [JobRecord, number][] = [];
+    for (let after: number | null = 0; after !== null; ) {
+      const page: Unfinished = await records.unfinished("queued", after, 2);
+      for (const row of page.jobs) found.push([jobOf(row), row.size ?? 0]);
+      const packed = unpack(page.packed, STATES.indexOf("queued"));
+      for (const { job, size } of packed) found.push([job, size]);
+      expect(page.packed.texts.length).toBeLessThanOrEqual(8);
+      after = page.after;
+    }
+    const size = SECRET.length;
+    expect(found).toEqual([
+      [plain, size],
+      [other, size],
+      [tried, size],
+      [bare, 0],
+    ]);
   });
 
   it("of a batch has a key that only means something in there", async () => {

@@ -375,14 +375,17 @@ export class TestWorker {
   /** Waits for the next job. */
   async pop(signal?: AbortSignal): Promise<TestJob> {
     const job = new TestJob();
-    using descr = await Queue.pop(this.queue, job.capability(), { signal });
+    // It stays here if there is no connection any more.
+    using run = job.capability();
+    using descr = await Queue.pop(this.queue, run, { signal });
     job.descr = readJobDescr(descr);
     return job;
   }
 
   /** Waits for the next job, as a worker that knows durable ones. */
   async popDurable(job = new TestJob(), signal?: AbortSignal): Promise<TestJob> {
-    const { assignment, descr } = await DurableQueue.pop(this.queue, job.capability(), { signal });
+    using run = job.capability();
+    const { assignment, descr } = await DurableQueue.pop(this.queue, run, { signal });
     using _ = descr;
     job.descr = readJobDescr(descr);
     job.assignment = assignment;

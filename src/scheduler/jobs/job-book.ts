@@ -274,8 +274,9 @@ export class JobBook {
   }
 
   /**
-   * After a restart, takes in the jobs that had not ended: all of them, in ascending order of their ids, in as many
-   * calls as is convenient; then `start` is to be called. Until then, nothing else.
+   * After a restart, takes in the jobs that had not ended: all of them, in as many calls as is convenient, those that wait in
+   * ascending order of their ids; then `start` is to be called. Until that is done nothing else is to be, but of attempts that
+   * have been taken in: that they have `begun`, go on (`resume`), or are `outOfTouch`.
    */
   restore(jobs: Iterable<RestoredJob>): void {
     this.restoration ??= new Restoration(this.ledger);
@@ -287,7 +288,7 @@ export class JobBook {
     for (const _ of this.startInSteps());
   }
 
-  /** `start` in steps that take no time to speak of. Until the last one, nothing else is to be called. */
+  /** `start` in steps that take no time to speak of. */
   *startInSteps(): Generator<void, void> {
     if (this.restoration) yield* this.restoration.finish();
     this.restoration = null;

@@ -40,6 +40,8 @@ export interface RunOptions {
   readonly outputs: OutputStore;
   /** Bytes that the files may have. */
   readonly outputLimit: number;
+  /** See `DurableJobs`. */
+  readonly whole: Promise<void>;
   readonly log: Logger;
   readonly job: number;
   readonly attempt: number;
@@ -103,9 +105,11 @@ export class AttemptRun {
   }
 
   private async runThrough(): Promise<AttemptReport> {
-    const { attempt, book, job, records, resumes, run } = this.options;
+    const { attempt, book, job, records, resumes, run, whole } = this.options;
     if ((await this.hasBegun()) && !this.isDetached && !book.begun(job, attempt)) this.stop();
     const [end, log] = await Promise.all([this.outcome(), this.copyLog()]);
+    // What follows from its end may concern jobs that are yet to be taken in.
+    await whole;
     if (log) await this.keep(() => log.close());
     const { files, ...said } = end;
     const report = files && this.isCurrent ? await this.copyFiles(said, files) : said;

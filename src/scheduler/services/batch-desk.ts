@@ -38,6 +38,7 @@ export class BatchDesk implements Api.BatchesService {
 
   async open(descr: DetachedPointer): Promise<Api.OpenedBatch> {
     const { template, made } = this.read(descr);
+    await this.jobs.whole;
     return await this.batches.changing.run(() => this.openNext(template, made));
   }
 
@@ -69,6 +70,7 @@ export class BatchDesk implements Api.BatchesService {
     const before = cursor === "" ? Number.MAX_SAFE_INTEGER : Number(cursor);
     if (!Number.isSafeInteger(before)) throw failed("The cursor is none of this scheduler's");
     const most = Math.min(limit || PAGE, PAGE);
+    await this.jobs.whole;
     const rows = await this.jobs.records.batches.read("batchPage", this.client, before, most + 1);
     const page = rows.slice(0, most);
     const batches = await Promise.all(page.map((row) => this.view(row)));
@@ -299,6 +301,7 @@ export class BatchDesk implements Api.BatchesService {
   /** To a client, others' batches do not exist. */
   private async row(id: Api.BatchId): Promise<BatchRow> {
     const { batches } = this.jobs.records;
+    await this.jobs.whole;
     const row =
       typeof id === "string"
         ? await batches.read("batchNamed", this.client, id)

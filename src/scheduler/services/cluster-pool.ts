@@ -211,6 +211,11 @@ export class ClusterPool {
     return { ...metrics, workersWanted: wanted };
   }
 
+  /** Resolves when all jobs on file are in the queue. Rejects if that does not come about. */
+  async whole(): Promise<void> {
+    await this.options.durable?.whole;
+  }
+
   /** The pool in numbers, now. Costs a little for each worker and client. */
   state(): PoolMonitor.PoolState {
     return poolState(this.pool, this.options.clock(), this.metrics());

@@ -2,31 +2,24 @@
  * The durable jobs of a scheduler: the book with what it is given (records, spool, pools, time), from the files in the state
  * directory at the start to these files at the end.
  *
- * Life: *opened*, with files; *started*, when what was on file has been taken in: queued jobs are in their queues, and the workers
- * that had others are waited for; *closed*, when nothing is written any more. A scheduler that is killed instead has lost nothing
- * that it has answered for.
+ * Life: *opened*, with files; *started*, when the jobs that workers had are known, and these are waited for; *whole*, when all others
+ * that were on file are in their queues, too: not before then are jobs given out, new ones taken, or anything decided about one,
+ * as all that needs the others, and their order; *closed*, when nothing is written any more. A scheduler that is killed instead has
+ * lost nothing that it has answered for.
  */
 
 import { join } from "node:path";
 import { AbleQueue } from "../../api/index.js";
-import { Slices } from "../../async/index.js";
+import { deferred, Slices } from "../../async/index.js";
 import type { Logger } from "../../console/index.js";
+import { RpcError } from "../../rpc/index.js";
 import { type BookOptions, JobBook } from "../jobs/job-book.js";
 import { ShardedMap } from "../jobs/sharded-map.js";
-import {
-  type AttemptRecord,
-  type EndState,
-  type JobHost,
-  type JobRecord,
-  OWN_ENDS,
-  type RestoredJob,
-} from "../jobs/types.js";
+import { type AttemptRecord, type JobHost, type JobRecord, OWN_ENDS } from "../jobs/types.js";
 import type { LearnedEstimates } from "../pool/learned-estimates.js";
 import type { Pool } from "../pool/pool.js";
 import type { Ticket } from "../pool/ticket.js";
 import { JobRecords } from "../state/job-records.js";
-import type { Unfinished } from "../state/jobs-messages.js";
-import { attemptOf, jobOf, STATES } from "../state/jobs-schema.js";
 import { LogSpool } from "../state/log-spool.js";
 import { OutputStore } from "../state/output-store.js";
 import { ActiveJobs } from "./active-jobs.js";
@@ -37,6 +30,7 @@ import type { DurableSettings } from "./durable-settings.js";
 import type { JobLines } from "./job-lines.js";
 import { JobRevisions } from "./job-revisions.js";
 import { JobTimer } from "./job-timer.js";
+import { AWAY, HERE, takeIn } from "./jobs-on-file.js";
 import type { PoolJob } from "./pool-job.js";
 import { WatchedStore } from "./watched-store.js";
 
@@ -45,9 +39,6 @@ const LOGS = "job-logs";
 
 /** The directory of files of results in there, unless they are kept elsewhere. */
 const OUTPUTS = "outputs";
-
-/** How many records are read in one go at the start. */
-const AT_ONCE = 2000;
 
 /** From how many attempts on record it is learned at the start how long jobs take: some 50 ms for the thread, 20 for the loop. */
 const LEARNED_FROM = 10_000;
@@ -93,6 +84,9 @@ export class DurableJobs {
   readonly homeless = new Set<string>();
   /** The attempt that has ended last. */
   private lastEnded: AttemptRecord | undefined;
+  private readonly becomesWhole = deferred();
+  private readonly stopping = new AbortController();
+  private wholeNow = false;
 
   private constructor(
     private readonly options: DurableJobsOptions,
@@ -170,29 +164,30 @@ export class DurableJobs {
     return this.options.log;
   }
 
-  /** Takes in what is on file, in slices of the loop's time, and begins. */
+  /** All that was on file is in the book, and in the pools. */
+  get isWhole(): boolean {
+    return this.wholeNow;
+  }
+
+  /** Resolves when that is so. Rejects with a `StoreError`, and as "disconnected" if the scheduler stops before. */
+  get whole(): Promise<void> {
+    return this.becomesWhole.promise;
+  }
+
+  /** Takes in the jobs that workers have, so that these may come back; `whole` says when all others are there, too. */
   async start(cluster: Cluster): Promise<void> {
     this.cluster = cluster;
-    const learning = this.learn();
-    const slices = new Slices();
     await this.batches.load();
-    for (let after: number | null = 0; after !== null; ) {
-      const found: Unfinished = await this.records.unfinished(after, AT_ONCE);
-      this.book.restore(await this.restored(found));
-      after = found.after;
-      await slices.turn();
-    }
+    await takeIn(this.intake(), AWAY);
     await this.history?.closeFormer();
-    await learning;
-    await slices.run(this.book.startInSteps());
-    this.batches.start();
-    this.timer.changed();
-    await this.records.synced();
-    this.report();
+    this.takeInOthers().then(this.becomesWhole.resolve, this.becomesWhole.reject);
+    // Who waits for it minds.
+    this.whole.catch(() => {});
   }
 
   /** Decides nothing any more: connections are about to be closed, which is nobody's loss. */
   stop(): void {
+    this.stopping.abort(new RpcError("disconnected", "The scheduler is shutting down"));
     this.timer.stop();
     this.history?.stop();
     this.batches.stop();
@@ -330,24 +325,27 @@ export class DurableJobs {
     }
   }
 
-  private async restored({ attempts, jobs }: Unfinished): Promise<RestoredJob[]> {
-    const open = new Map(attempts.map((row) => [row.job, attemptOf(row)]));
-    const records = jobs.map(jobOf);
-    const awaited = records.flatMap(({ options, state }) =>
-      state === "waiting" ? options.after : [],
-    );
-    const ends = new Map<number, EndState>();
-    if (awaited.length > 0) {
-      for (const [id, , state] of await this.records.ends([...new Set(awaited)])) {
-        ends.set(id, STATES[state] as EndState);
-      }
-    }
-    for (const [index, job] of records.entries()) {
-      this.active.enter(job, jobs[index]!.size ?? 0);
-      this.batches.restored(job);
-      if (!this.cluster.pools.has(job.pool)) this.homeless.add(job.pool);
-    }
-    return records.map((job) => ({ job, attempt: open.get(job.id) ?? null, past: ends }));
+  private intake() {
+    return {
+      records: this.records,
+      book: this.book,
+      slices: new Slices(this.stopping.signal),
+      onJob: (job: JobRecord, size: number) => {
+        this.active.enter(job, size);
+        this.batches.restored(job);
+        if (!this.cluster.pools.has(job.pool)) this.homeless.add(job.pool);
+      },
+    };
+  }
+
+  private async takeInOthers(): Promise<void> {
+    const intake = this.intake();
+    await Promise.all([this.learn(), takeIn(intake, HERE)]);
+    await intake.slices.run(this.book.startInSteps());
+    this.wholeNow = true;
+    this.batches.start();
+    this.timer.start();
+    this.report();
   }
 
   private report(): void {

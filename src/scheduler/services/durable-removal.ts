@@ -12,10 +12,11 @@ const AT_ONCE = 500;
 
 /** Cancels what the client has waiting and queued, with `cancelRunning` also what runs; resolves when that is on disk. */
 export async function removeDurableJobs(
-  { batches, book, records }: DurableJobs,
+  { batches, book, records, whole }: DurableJobs,
   client: string,
   cancelRunning: boolean,
 ): Promise<void> {
+  await whole;
   await batches.removeClient(client, cancelRunning);
   const states = statesShownAs([
     "waiting",

@@ -47,6 +47,8 @@ export class DurableSession {
   /** See `DurableQueueService.resume`. */
   async resume({ attempt, book, job, run, state }: DurableQueue.HeldAttempt) {
     const { jobs, pool, poolWorker } = this.options;
+    // It ends an attempt, which may concern jobs that are yet to be taken in.
+    if (state === "crashed") await jobs.whole;
     const isOurs = Buffer.from(jobs.records.book).equals(book) && jobs.book.job(job)?.pool === pool;
     const verdict =
       isOurs && !this.hasAsked
@@ -128,7 +130,7 @@ export class DurableSession {
     readonly isBack: boolean;
   }): void {
     const { jobs, onFinished, poolWorker } = this.options;
-    const { book, log, outputLimit, outputs, records, spool } = jobs;
+    const { book, log, outputLimit, outputs, records, spool, whole } = jobs;
     const run: AttemptRun = new AttemptRun({
       ...of,
       book,
@@ -136,6 +138,7 @@ export class DurableSession {
       spool,
       outputs,
       outputLimit,
+      whole,
       log,
       worker: poolWorker.name,
       onEnded: (outcome) => {

@@ -17,6 +17,7 @@ export async function submitDurable(
 ): Promise<DurableSubmission.DurableSubmitted> {
   const { active, book } = jobs;
   const submission = readSubmission(limits, client, submitted);
+  await jobs.whole;
   for (let past: Past = {}; ; ) {
     const refusal = active.refusal(client, submission.description.length, limits);
     if (refusal) return overLimit(jobs, submission, refusal);

@@ -87,20 +87,24 @@ export class JobDesk implements Api.JobRecordsService {
 
   async cancelJob(id: number, reason: string): Promise<void> {
     const { book, records } = this.jobs;
+    await this.jobs.whole;
     const who = this.client === null ? "an administrator" : "its client";
     const why = reason === "" ? `Cancelled by ${who}.` : reason;
-    if (!book.job(id)) {
+    const active = book.job(id);
+    if (!active) {
       for (const { live } of this.pools.values()) {
         if (await live.cancelAttached(id, this.client, why)) return;
       }
     }
-    await this.find(id);
+    const isOurs = active && (this.client ?? active.client) === active.client;
+    if (!isOurs) await this.find(id);
     book.cancel(id, why);
     await records.synced();
   }
 
   async retry(id: number): Promise<void> {
     const { active, book, records } = this.jobs;
+    await this.jobs.whole;
     for (let past: Past = {}; ; ) {
       const { job } = await this.find(id);
       if (job.batch !== null) {

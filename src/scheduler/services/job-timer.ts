@@ -16,7 +16,7 @@ export class JobTimer {
   private timer: NodeJS.Timeout | undefined;
   private armedFor = Number.POSITIVE_INFINITY;
   private looking: NodeJS.Immediate | undefined;
-  private stopped = false;
+  private running = false;
 
   /** @param steady seconds of the steady clock */
   constructor(
@@ -24,9 +24,15 @@ export class JobTimer {
     private readonly steady: () => number,
   ) {}
 
+  /** From now on. */
+  start(): void {
+    this.running = true;
+    this.changed();
+  }
+
   /** What is due may have changed: looks at the end of this turn, however often it is called. */
   changed(): void {
-    if (this.stopped) return;
+    if (!this.running) return;
     this.looking ??= setImmediate(() => {
       this.looking = undefined;
       this.look();
@@ -34,7 +40,7 @@ export class JobTimer {
   }
 
   stop(): void {
-    this.stopped = true;
+    this.running = false;
     clearTimeout(this.timer);
     clearImmediate(this.looking);
   }

@@ -74,6 +74,7 @@ export class LiveJobs {
   }
 
   private async each(filter: Api.LiveFilter, visit: Visit, signal?: AbortSignal): Promise<void> {
+    await this.durable?.whole;
     const wants = (state: Api.LiveJob["state"]) => filter.states?.includes(state) ?? true;
     const slices = new Slices(signal);
     // Queued ones first: to cancel those that run lets others start.

@@ -34,6 +34,7 @@ export class ClusterPoolAdmin implements PoolAdmin.PoolAdminService {
     const { showBytes = SHOW_BYTES } = this.options;
     const pieces: Uint8Array[] = [];
     let bytes = 0;
+    await this.options.pool.whole();
     const slices = new Slices(signal);
     for (const piece of this.options.pool.pool.showInSteps()) {
       const encoded = Buffer.from(piece);
@@ -121,8 +122,9 @@ export class ClusterPoolAdmin implements PoolAdmin.PoolAdminService {
     return this.options.pool.state();
   }
 
-  explain(subject: PoolMonitor.Subject): PoolMonitor.Explanation {
+  async explain(subject: PoolMonitor.Subject): Promise<PoolMonitor.Explanation> {
     const { isClient, pool } = this.options;
+    await pool.whole();
     switch (subject.kind) {
       case "pool":
         return pool.explain({});

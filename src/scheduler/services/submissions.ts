@@ -39,16 +39,27 @@ export interface SubmissionOptions {
 /** A client's `Submission`, owned by the caller. */
 export function submissionService(options: SubmissionOptions): Capability {
   const { access, durable, pools, sturdyRef, ticketAccount } = options;
+  const submit = ({ pool: name, descr, urgent }: Submission.SubmittedJob) => {
+    const { client, queueAccount, revoked } = access;
+    const pool = pools.get(name);
+    if (revoked || !pool) {
+      descr.release();
+      // As a ticket that is of no use: that is how clients expect to be told.
+      return brokenCapability(revoked ? accessRevoked() : unknownPool(name, pools));
+    }
+    return pool.submit({ client, descr, urgent, queueAccount, ticketAccount });
+  };
   const service: Submission.SubmissionService = {
-    submit: ({ pool: name, descr, urgent }) => {
-      const { client, queueAccount, revoked } = access;
-      const pool = pools.get(name);
-      if (revoked || !pool) {
-        descr.release();
-        // As a ticket that is of no use: that is how clients expect to be told.
-        return brokenCapability(revoked ? accessRevoked() : unknownPool(name, pools));
-      }
-      return pool.submit({ client, descr, urgent, queueAccount, ticketAccount });
+    submit: (job) => {
+      if (!durable || durable.isWhole) return submit(job);
+      // Behind the jobs of its client that are on file.
+      return durable.whole.then(
+        () => submit(job),
+        (error) => {
+          job.descr.release();
+          throw error;
+        },
+      );
     },
     save: () => sturdyRef,
   };

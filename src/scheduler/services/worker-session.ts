@@ -137,6 +137,8 @@ export class WorkerSession {
     signal: AbortSignal,
     resumes: boolean,
   ): Promise<DurableQueue.Popped> {
+    const jobs = this.options.durable;
+    if (jobs && !jobs.isWhole) return this.popWhenWhole(jobs, job, signal, resumes);
     this.durable?.asked();
     if (this.waiting >= WAITING_REQUESTS) {
       job.release();
@@ -166,6 +168,22 @@ export class WorkerSession {
       if (signal.aborted) callOff();
       else signal.addEventListener("abort", callOff, { once: true });
     });
+  }
+
+  /** The job that comes first may not be in the queue yet. */
+  private async popWhenWhole(
+    jobs: DurableJobs,
+    job: Capability,
+    signal: AbortSignal,
+    resumes: boolean,
+  ): Promise<DurableQueue.Popped> {
+    try {
+      await jobs.whole;
+    } catch (error) {
+      job.release();
+      throw error;
+    }
+    return this.pop(job, signal, resumes);
   }
 
   /** Takes `run`. */

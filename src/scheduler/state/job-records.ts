@@ -15,7 +15,7 @@
  */
 import { join } from "node:path";
 import { setImmediate as nextTurn, setTimeout as pause } from "node:timers/promises";
-import type { AttemptRecord, JobRecord, JobStore } from "../jobs/types.js";
+import type { AttemptRecord, JobRecord, JobState, JobStore } from "../jobs/types.js";
 import type { BatchQueries } from "./batch-tables.js";
 import { JobsConnection } from "./jobs-connection.js";
 import type {
@@ -27,7 +27,7 @@ import type {
   Unfinished,
   Usage,
 } from "./jobs-messages.js";
-import { attemptOf, attemptRow, jobOf, jobRow } from "./jobs-schema.js";
+import { attemptOf, attemptRow, jobOf, jobRow, STATES } from "./jobs-schema.js";
 import type { StoreError } from "./store-error.js";
 
 /** The database's name in the state directory. */
@@ -192,9 +192,9 @@ export class JobRecords implements JobStore {
     return this.writer.ask("ends", [ids]);
   }
 
-  /** Jobs that had not ended when the scheduler did, from `after` on, in the order of ids. */
-  unfinished(after: number, limit: number): Promise<Unfinished> {
-    return this.writer.ask("unfinished", [after, limit]);
+  /** Durable jobs in that state when the scheduler ended, from `after` on, in the order of ids. */
+  unfinished(state: JobState, after: number, limit: number): Promise<Unfinished> {
+    return this.reader.ask("unfinished", [STATES.indexOf(state), after, limit]);
   }
 
   /** The attached jobs that are running as far as is known here. */

@@ -21,6 +21,7 @@ import type {
   PageQuery,
   ThreadData,
   Unfinished,
+  UnfinishedRow,
   Usage,
 } from "./jobs-messages.js";
 import {
@@ -33,6 +34,7 @@ import {
   OUTCOMES,
   STATES,
 } from "./jobs-schema.js";
+import { PACKED_COLUMNS, type PackedRow, pack } from "./packed-jobs.js";
 import { UsageBooks } from "./usage-books.js";
 
 /** How many records one call removes at most: some ms of work. */
@@ -155,8 +157,10 @@ export class JobsDatabase implements JobsQueries {
     return this.statements.descriptionSize.get(job) ?? 0;
   }
 
-  unfinished(after: number, limit: number): Unfinished {
-    const jobs = this.statements.unfinished.all(after, limit);
+  unfinished(state: number, after: number, limit: number): Unfinished {
+    const rows = this.unfinishedStatement(state).all(after, limit);
+    const { others, packed } = pack(rows);
+    const jobs = others.map((id) => this.statements.unfinished.get(id)!);
     const attempts: AttemptRow[] = [];
     for (const { id, attempts: number } of jobs) {
       const attempt = number > 0 ? this.statements.attempt.get(id, number) : undefined;
@@ -164,7 +168,17 @@ export class JobsDatabase implements JobsQueries {
       // What there is of its log grew on disk without a change of the attempt.
       attempts.push({ ...attempt, log_size: this.statements.logLength.get(id, number) ?? 0 });
     }
-    return { jobs, attempts, after: jobs.length === limit ? jobs.at(-1)!.id : null };
+    const last = rows.length === limit ? (rows.at(-1)![0] as number) : null;
+    return { jobs, attempts, packed, after: last };
+  }
+
+  /** The number of the state has to stand in it, so that the index of what has not ended is used. */
+  private unfinishedStatement(state: number) {
+    return this.db
+      .prepare<[number, number], PackedRow>(
+        `SELECT ${PACKED_COLUMNS} FROM job WHERE state = ${Number(state)} AND id > ? AND attached = 0 ORDER BY id LIMIT ?`,
+      )
+      .raw();
   }
 
   attachedRunning(): JobWithAttempts[] {
@@ -339,9 +353,9 @@ function prepare(db: Database) {
     descriptionSize: db
       .prepare<[number], number>(`SELECT ${size} FROM description WHERE job = ?`)
       .pluck(),
-    unfinished: db.prepare<[number, number], JobRow & { size: number | null }>(
+    unfinished: db.prepare<[number], UnfinishedRow>(
       `SELECT ${JOB_COLUMNS.join(", ")}, (SELECT ${size} FROM description WHERE job = id) AS size
-        FROM job WHERE id > ? AND state < ${FIRST_END} AND attached = 0 ORDER BY id LIMIT ?`,
+        FROM job WHERE id = ?`,
     ),
     // The second condition lets it use the index of what has not ended.
     attachedRunning: db.prepare<[number], JobRow>(

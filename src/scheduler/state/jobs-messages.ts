@@ -4,6 +4,7 @@
 import type { JobRecords } from "../../api/index.js";
 import type { BatchQueries } from "./batch-tables.js";
 import type { AttemptRow, JobRow, Row } from "./jobs-schema.js";
+import type { PackedJobs } from "./packed-jobs.js";
 
 /** A piece of a log: bytes `start` to `start + length` of it are in the segment from `position` on. */
 export interface LogPiece {
@@ -67,12 +68,16 @@ export interface Duration {
   readonly seconds: number;
 }
 
+/** A job that had not ended, with the size of its description in bytes; null: there is none. */
+export type UnfinishedRow = JobRow & { readonly size: number | null };
+
 /** Jobs that had not ended, a part of them. */
 export interface Unfinished {
-  /** With the sizes of their descriptions in bytes; null: there is none. */
-  readonly jobs: readonly (JobRow & { readonly size: number | null })[];
+  readonly jobs: readonly UnfinishedRow[];
   /** Those of `jobs` that go on. */
   readonly attempts: readonly AttemptRow[];
+  /** Jobs of which there is little to say. */
+  readonly packed: PackedJobs;
   /** The id to go on after; null: that was all. */
   readonly after: number | null;
 }
@@ -89,7 +94,8 @@ export interface JobsQueries {
   job(id: number): JobWithAttempts | null;
   keyed(client: string, key: string): number | null;
   ends(ids: readonly number[]): readonly (readonly [id: number, client: string, state: number])[];
-  unfinished(after: number, limit: number): Unfinished;
+  /** Durable jobs in a state that is no end, in the order of their ids. */
+  unfinished(state: number, after: number, limit: number): Unfinished;
   attachedRunning(): readonly JobWithAttempts[];
   /** Jobs of a batch that have ended, in the order of their ends, from behind that one on. */
   endedInBatch(batch: number, after: number, limit: number): readonly JobWithAttempts[];

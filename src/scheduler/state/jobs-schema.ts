@@ -4,6 +4,7 @@
  * It is a file of its own, as the schema of `scheduler.db` is shared with other programs. `user_version` counts its
  * versions; `MIGRATIONS[n]` leads from version n to the next. An older program refuses a newer database.
  */
+import { DEFAULT_OPTIONS } from "../jobs/submission.js";
 import type { AttemptRecord, JobCause, JobRecord, JobState, Outcome } from "../jobs/types.js";
 
 /** States as numbers. The last three are ends. New ones go to the end, and get a migration. */
@@ -370,7 +371,7 @@ export function attemptOf(row: AttemptRow): AttemptRecord {
 }
 
 /** One list for all that need the same: a million queued jobs do. */
-function needsOf(text: string): readonly string[] {
+export function needsOf(text: string): readonly string[] {
   let needs = KNOWN_NEEDS.get(text);
   if (!needs) {
     needs = text === "" ? [] : (JSON.parse(text) as string[]);
@@ -385,28 +386,20 @@ const KNOWN_NEEDS = new Map<string, readonly string[]>();
 /** One for all: a million queued jobs avoid nobody. */
 const NOBODY: readonly string[] = [];
 
-/** What most jobs ask for, which takes no room in their rows. */
-const USUAL: JobRecord["options"] = {
-  retries: 0,
-  lostRetries: 5,
-  retryDelay: 0,
-  timeout: null,
-  after: [],
-};
-
 /** JSON knows no infinity. */
 const INFINITE = "infinite";
 
+/** What is not the default, as JSON; most jobs ask for nothing, which takes no room in their rows. */
 function optionsText(options: JobRecord["options"]): string {
-  if (options === USUAL) return "";
+  if (options === DEFAULT_OPTIONS) return "";
   const { after, lostRetries, outputs, retries, retryDelay, timeout } = options;
   const said = {
-    ...(retries !== USUAL.retries && { retries }),
-    ...(lostRetries !== USUAL.lostRetries && {
+    ...(retries !== DEFAULT_OPTIONS.retries && { retries }),
+    ...(lostRetries !== DEFAULT_OPTIONS.lostRetries && {
       lostRetries: Number.isFinite(lostRetries) ? lostRetries : INFINITE,
     }),
-    ...(retryDelay !== USUAL.retryDelay && { retryDelay }),
-    ...(timeout !== USUAL.timeout && { timeout }),
+    ...(retryDelay !== DEFAULT_OPTIONS.retryDelay && { retryDelay }),
+    ...(timeout !== DEFAULT_OPTIONS.timeout && { timeout }),
     ...(after.length > 0 && { after }),
     ...(outputs && { outputs }),
   };
@@ -414,9 +407,9 @@ function optionsText(options: JobRecord["options"]): string {
   return text === "{}" ? "" : text;
 }
 
-function optionsOf(text: string): JobRecord["options"] {
-  if (text === "") return USUAL;
+export function optionsOf(text: string): JobRecord["options"] {
+  if (text === "") return DEFAULT_OPTIONS;
   const said = JSON.parse(text);
   if (said.lostRetries === INFINITE) said.lostRetries = Number.POSITIVE_INFINITY;
-  return { ...USUAL, ...said };
+  return { ...DEFAULT_OPTIONS, ...said };
 }

@@ -250,7 +250,16 @@ export class World {
     else this.store.endTurn();
     this.queue = [];
     this.book = this.open();
-    this.book.restore(this.store.unfinished());
+    const jobs = [...this.store.unfinished()];
+    const isAway = ({ attempt }: RestoredJob) => attempt !== null;
+    this.book.restore(jobs.filter(isAway));
+    const others = jobs.filter((one) => !isAway(one));
+    const isWaiting = ({ job }: RestoredJob) => job.state === "waiting";
+    this.book.restore(others.filter(isWaiting));
+    // In parts that do not begin where others end.
+    for (const odd of [1, 0]) {
+      this.book.restore(others.filter((one) => !isWaiting(one) && one.job.id % 2 === odd));
+    }
     this.book.start();
   }
 
