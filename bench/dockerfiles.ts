@@ -1,14 +1,15 @@
 /**
- * npm run bench:dockerfiles -- DIR [--examples]
+ * npm run bench:dockerfiles -- DIR [--examples] [--build]
  *
  * How many of the Dockerfiles of a corpus (bench/dockerfiles/corpus.ts) become specs, and why others do not: once as where no
- * base image is at hand, once as where all are. With --examples each reason names the files that it is the reason for.
+ * base image is at hand, once as where all are. With --examples each reason names the files that it is the reason for. With --build those that can be built without a network are, by both.
  */
+import { compareAll, type Verdict } from "./dockerfiles/compare.js";
 import { convertSample, type Outcome, readCorpus, type Sample } from "./dockerfiles/corpus.js";
 
 const [dir, ...flags] = process.argv.slice(2);
 if (dir === undefined) {
-  console.error("usage: npm run bench:dockerfiles -- DIR [--examples]");
+  console.error("usage: npm run bench:dockerfiles -- DIR [--examples] [--build]");
   process.exit(2);
 }
 const corpus = readCorpus(dir);
@@ -78,3 +79,16 @@ function kindOf(message: string): string {
 
 report("No base image is known", false);
 report("All base images are known", true);
+if (flags.includes("--build")) {
+  const verdicts = new Map<Verdict, number>();
+  await compareAll(corpus, ({ name }, verdict, details) => {
+    verdicts.set(verdict, (verdicts.get(verdict) ?? 0) + 1);
+    if (!withExamples && (verdict === "the same files" || verdict === "not built by Docker"))
+      return;
+    console.log(`  ${verdict}: ${name}`);
+    for (const line of details.slice(0, 10)) console.log(`      ${line}`);
+  });
+  console.log("Built by both, on stand-ins for base images");
+  for (const [verdict, count] of verdicts)
+    console.log(`    ${String(count).padStart(4)}  ${verdict}`);
+}

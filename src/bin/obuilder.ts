@@ -178,9 +178,16 @@ const dockerfile = command("dockerfile", "Print a spec as a Dockerfile.", [
       "unix" as "unix" | "windows",
     ),
   )
-  .action(async ({ f: file, ...style }) => {
+  .addOption(
+    option(
+      "--context <DIR>",
+      "The directory with the source files, to tell files from directories.",
+      existingDirectory,
+    ),
+  )
+  .action(async ({ f: file, buildkit, escape: escapeWith, context }) => {
     const { dockerfile } = await import("../obuilder/commands/index.js");
-    await dockerfile(file, { buildkit: style.buildkit, escape: style.escape });
+    await dockerfile(file, { buildkit, escape: escapeWith, context });
   });
 
 const fromDockerfile = command("from-dockerfile", "Print a Dockerfile as a spec.", [

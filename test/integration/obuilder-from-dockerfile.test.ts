@@ -38,8 +38,6 @@ interface Case {
   readonly dockerfile: string;
   readonly files?: Readonly<Record<string, string>>;
   readonly prepare?: (context: string) => void;
-  /** Where the stage's root is in what is built here. */
-  readonly root?: string;
   /** Lines that the tree must have, so that nothing is compared with nothing. */
   readonly has: RegExp;
 }
@@ -178,7 +176,6 @@ ADD t.tar /
       const tar = ["-C", context, "--owner=1", "--group=1", "-cf", join(context, "t.tar"), "t"];
       execFileSync("tar", tar);
     },
-    root: "scratch",
     has: /^file 644 1:2 renamed /m,
   },
   "mounts of RUN": {
@@ -204,18 +201,16 @@ RUN --mount=target=/src/x,source=lib cat /src/x/a > /tmp/seen5; ls /src > /tmp/l
 
 it.each(Object.entries(CASES))(
   "%s: comes to the same files",
-  async (_, { dockerfile, files = {}, prepare, root, has }) => {
+  async (_, { dockerfile, files = {}, prepare, has }) => {
     const context = both.context({ ...files, Dockerfile: dockerfile });
     prepare?.(context);
     const made = both.convert(context);
     const byDocker = both.builtByDocker(context);
     expect(byDocker.join("\n")).toMatch(has);
     const log = new TextLog();
-    const here = await both
-      .builtHere(context, made, { log, ...(root ? { root } : {}) })
-      .catch((error) => {
-        throw new Error(`${error}\n${log.text}\n${formatSpec(made.spec)}`);
-      });
+    const here = await both.builtHere(context, made, log).catch((error) => {
+      throw new Error(`${error}\n${log.text}\n${formatSpec(made.spec)}`);
+    });
     expect(here).toEqual(byDocker);
   },
 );

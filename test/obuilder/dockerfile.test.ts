@@ -78,6 +78,31 @@ test("a command that Docker would take for a list is written as one", () => {
   expect(lines(`${SHELL} (run (shell "[ -f x ]"))`)[1]).toBe("RUN [ -f x ]");
 });
 
+describe("a copy into a directory", () => {
+  const ops = "(copy (src a dir b deep/dir/ . c) (dst /d/))";
+
+  test("writes the directories that it knows so that they come out, and not their contents", () => {
+    const isDirectory = (path: string) => path === "dir";
+    expect(lines(ops, { ...UNIX, isDirectory })).toEqual([
+      "COPY a /d/",
+      "COPY dir /d/dir",
+      "COPY b /d/",
+      "COPY deep/dir/ /d/dir",
+      "COPY . c /d/",
+    ]);
+  });
+
+  test("says of others that they may be directories", () => {
+    const doubts: string[] = [];
+    const onDoubt = (path: string, destination: string) => doubts.push(`${path} to ${destination}`);
+    const child = `((build b ((from x))) (from a) ${ops} (copy (from (build b)) (src e) (dst f/)))`;
+    dockerfileOf(readSpec(child), { ...UNIX, onDoubt });
+    expect(doubts).toEqual(["a to /d/", "dir to /d/", "b to /d/", "c to /d/", "e to f/"]);
+    dockerfileOf(readSpec("((from a) (copy (src e) (dst /f)))"), { ...UNIX, onDoubt });
+    expect(doubts).toHaveLength(5);
+  });
+});
+
 describe("words", () => {
   test.each([
     ['(comment "a\\nRUN b")', "# a\n# RUN b"],

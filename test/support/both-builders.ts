@@ -3,9 +3,18 @@
  * lists of files that can be compared.
  */
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
+import { parseImageName } from "../../src/docker/index.js";
 import { DirectoryContext } from "../../src/obuilder/dockerfile/build-context.js";
 import {
   type FromDockerfile,
@@ -103,13 +112,25 @@ export class BothBuilders {
   /** The files of what is built here from the spec; `log` gets what it prints. */
   async builtHere(
     context: string,
-    { spec }: FromDockerfile,
-    { root = "", log = new TextLog() }: { root?: string; log?: TextLog } = {},
+    { spec, root }: FromDockerfile,
+    log: TextLog = new TextLog(),
   ): Promise<string[]> {
     const store = `rsync:${this.#workshop.path("store")}`;
     this.#builder ??= await this.#workshop.open({ store, rsyncMode: "copy" });
     const id = await this.#builder.build({ spec, sourceDir: context, log });
     return filesIn(join(this.#workshop.path("store"), "result", id, "rootfs", root));
+  }
+
+  /** Gives an image another name, too. */
+  alias(image: string, name: string): void {
+    if (this.#env.has(nameOf(name))) return;
+    this.docker(["tag", image, name]);
+    const { repository, tag = "latest" } = parseImageName(name);
+    const link = join(this.#workshop.path("images"), `${repository}:${tag}`);
+    mkdirSync(dirname(link), { recursive: true });
+    symlinkSync(join(this.#workshop.path("images"), image), link);
+    this.#env.set(nameOf(name), this.#env.get(image)!);
+    this.#accounts.set(nameOf(name), this.#accounts.get(image)!);
   }
 
   /** A new directory with these files; a name with a slash at its end is a directory. */

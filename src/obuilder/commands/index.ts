@@ -2,7 +2,7 @@
  * The commands of `obuilder`: the builder without a cluster around it.
  */
 
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
 import {
   type ColorChoice,
@@ -155,9 +155,30 @@ export async function diskUsage(options: Pick<BuilderOptions, "store">): Promise
   });
 }
 
+export interface DockerfileCommand extends Pick<DockerfileStyle, "buildkit" | "escape"> {
+  /** The directory that `copy` copies from, if there is one to look into. */
+  readonly context?: string | undefined;
+}
+
 /** Prints a spec as a Dockerfile. Throws `UnwritableSpec` for what no Dockerfile can say. */
-export async function dockerfile(file: string, style: DockerfileStyle): Promise<void> {
-  await print(dockerfileOf(loadSpec(file), style));
+export async function dockerfile(
+  file: string,
+  { context, ...style }: DockerfileCommand,
+): Promise<void> {
+  const doubtful = new Set<string>();
+  const isDirectory = (path: string) =>
+    context === undefined
+      ? undefined
+      : statSync(join(context, path), { throwIfNoEntry: false })?.isDirectory();
+  const onDoubt = (path: string, destination: string) => doubtful.add(`${path} to ${destination}`);
+  const text = dockerfileOf(loadSpec(file), { ...style, isDirectory, onDoubt });
+  if (doubtful.size > 0) {
+    warn(
+      `If one of these is a directory, Docker copies its contents and not, as the spec, itself: ${[...doubtful].join(", ")}. ` +
+        (context === undefined ? "--context=DIR says what they are" : "End its name with a slash"),
+    );
+  }
+  await print(text);
 }
 
 /** Opens a builder for `use`, which is told when the user wants to stop and then throws `BuildCancelled`. */

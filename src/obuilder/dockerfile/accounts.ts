@@ -231,9 +231,12 @@ export class Accounts {
 }
 
 function unknown(what: "user" | "group", name: string, image: string): InstructionError {
+  const elsewhere =
+    image === "scratch"
+      ? ""
+      : `, or have the Docker engine pull ${image}, where it may be looked up`;
   return new InstructionError(
-    `${what} ${name} is not known: a spec has numbers; say which with --user=${name}=UID:GID, or have ` +
-      `the Docker engine pull ${image}, where it may be looked up`,
+    `${what} ${name} is not known: a spec has numbers; say which with --user=${name}=UID:GID${elsewhere}`,
   );
 }
 

@@ -53,6 +53,8 @@ export interface FromDockerfileOptions {
 
 export interface FromDockerfile {
   readonly spec: Spec;
+  /** The directory that is the root of what is built, if it began with nothing; else empty. */
+  readonly root: string;
   /** Where the outcome depends on what is not known. */
   readonly warnings: readonly Problem[];
 }
@@ -148,7 +150,7 @@ class Converter {
     target?.stage.end();
     if (!target || this.#problems.length > 0) throw new DockerfileError(this.#problems);
     const spec = assemble(target, this.#stages.all, this.#stages.images);
-    return { spec, warnings: this.#remarks.all };
+    return { spec, root: target.stage.root, warnings: this.#remarks.all };
   }
 
   #instruction(instruction: Instruction): void {
@@ -238,7 +240,7 @@ class Converter {
     if (stage.root !== "") {
       this.#warn(
         `${image} has no shell and no tar, which steps of a spec need: what is made here is in ${stage.root} of ` +
-          `${stage.image}, and copied from there`,
+          `${stage.image}, and copied from there${image === "scratch" ? "" : "; the image's files lose their owners and modes"}`,
       );
       if (image === "scratch") return [];
       const { from } = this.#stages.source(image);

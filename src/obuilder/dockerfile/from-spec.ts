@@ -4,9 +4,11 @@
  * The text is that of the reference wherever that means the spec. Where it does not, words are quoted, and
  * a command that would become another one on a line of its own is written with its shell as a JSON array,
  * which says exactly what is run. What a Dockerfile cannot say is lost: `exclude`, `network`, and,
- * without BuildKit, caches and secrets.
+ * without BuildKit, caches and secrets. Of a directory that is copied into another, Docker copies the contents; it is
+ * written so that the directory comes out, if it is known to be one.
  */
 
+import { posix } from "node:path";
 import { quoted } from "../../text/index.js";
 import { DEFAULT_SHELL } from "../sandboxes/oci-sandbox.js";
 import { Scope } from "../spec/scope.js";
@@ -44,6 +46,10 @@ export interface DockerfileStyle {
   readonly buildkit: boolean;
   /** `windows`: escape with a backquote, and take ContainerAdministrator for the first user. */
   readonly escape: "unix" | "windows";
+  /** Whether a path of the job's source is a directory; undefined if it is not known. */
+  readonly isDirectory?: (path: string) => boolean | undefined;
+  /** Told of a source that, if it is a directory, a line copies otherwise than the spec does. */
+  readonly onDoubt?: (path: string, destination: string) => void;
 }
 
 /** More than anybody reads. */
@@ -205,13 +211,45 @@ class StageWriter {
 
   #copy({ from, src, dst }: CopyOp): string {
     const user = this.#user;
-    const flags = [];
+    const flags: string[] = [];
     if (isUnixUser(user) && !isRoot(user)) flags.push(`--chown=${userPair(user)} `);
     if (from.from === "build") {
       flags.push(`--from=${imageWord(this.#scope.get(from.name) ?? from.name)} `);
     }
-    return `COPY ${flags.join("")}${copyPaths(src, dst, this.#escape)}`;
+    return this.#destinations({ from, src, dst })
+      .map(({ src: some, dst: to }) => `COPY ${flags.join("")}${copyPaths(some, to, this.#escape)}`)
+      .join("\n");
   }
+
+  /**
+   * Into a directory Docker copies what a directory has in it, and a spec the directory itself: so its name becomes part of
+   * the destination. Sources of which it is not known what they are stay together, as the reference writes them.
+   */
+  #destinations({ from, src, dst }: Pick<CopyOp, "from" | "src" | "dst">): CopyLine[] {
+    const lines: CopyLine[] = [];
+    if (!dst.endsWith("/")) return [{ src, dst }];
+    for (const path of src) {
+      const name = posix.basename(posix.normalize(`/${path}`));
+      const isContext = from.from === "context";
+      const isDirectory =
+        path.endsWith("/") || (isContext ? this.#style.isDirectory?.(path) : undefined);
+      // The top directory has no name of its own.
+      if (isDirectory && name !== "") {
+        lines.push({ src: [path], dst: dst + name });
+        continue;
+      }
+      if (name !== "" && isDirectory === undefined) this.#style.onDoubt?.(path, dst);
+      const last = lines.at(-1);
+      if (last?.dst === dst) lines[lines.length - 1] = { src: [...last.src, path], dst };
+      else lines.push({ src: [path], dst });
+    }
+    return lines.length === 0 ? [{ src, dst }] : lines;
+  }
+}
+
+interface CopyLine {
+  readonly src: readonly string[];
+  readonly dst: string;
 }
 
 function userPair({ uid, gid }: UnixUser): string {
