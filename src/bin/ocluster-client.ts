@@ -71,6 +71,7 @@ function submitCommand(
         ),
       ).default(exitCodes),
     )
+    .option("--unchecked", "Submit it even if this client does not understand it.", false)
     .option("--detach", "Print its number and end: the scheduler keeps it.", false)
     .option("--durable", "Follow it, but do not cancel it when interrupted.", false)
     .addOption(DURABLE_OPTIONS.name)
@@ -105,6 +106,7 @@ interface CommonOptions extends DurableCommand {
   readonly cacheHint: string;
   readonly urgent: boolean;
   readonly json: boolean;
+  readonly unchecked: boolean;
   readonly exitCodes: (typeof EXIT_CODES)[number];
   readonly verbosity: string;
 }
@@ -112,6 +114,8 @@ interface CommonOptions extends DurableCommand {
 async function submitJob(
   options: CommonOptions,
   job: { readonly action: Action; readonly source: Source | undefined; readonly secrets: Secret[] },
+  /** Where the spec or Dockerfile is from; undefined: from elsewhere than this machine. */
+  file: string | undefined,
 ): Promise<void> {
   const durable = durableOptions(options);
   const { submit, submitDetached, submitDurable, withStatuses } = await import(
@@ -119,12 +123,24 @@ async function submitJob(
   );
   const descr = { ...job, cacheHint: options.cacheHint };
   const what = { ...options, pool: options.pool, descr, quiet: options.verbosity === "quiet" };
-  await withStatuses(options.exitCodes === "fine", () => {
+  await withStatuses(options.exitCodes === "fine", async () => {
+    if (file !== undefined && !options.unchecked) await refuseBad(job.action, file, options.json);
     if (!durable) return submit(what);
     return options.detach
       ? submitDetached({ ...what, durable })
       : submitDurable({ ...what, durable });
   });
+}
+
+/** Throws a `JobFailure` for what no worker could build. */
+async function refuseBad(action: Action, file: string, json: boolean): Promise<void> {
+  const { checkJob, printRefusal } = await import("../client/index.js");
+  try {
+    checkJob(action, file);
+  } catch (error) {
+    if (json) printRefusal(error);
+    throw error;
+  }
 }
 
 const submitDocker = submitCommand("submit-docker", "Submit a Docker build to the scheduler.", [
@@ -146,7 +162,8 @@ const submitDocker = submitCommand("submit-docker", "Submit a Docker build to th
     const { dockerAction, readSecrets, sourceOf } = await import("../client/index.js");
     const action = dockerAction(options);
     const source = sourceOf(url, hashes);
-    await submitJob(options, { action, source, secrets: readSecrets(options.secret) });
+    const job = { action, source, secrets: readSecrets(options.secret) };
+    await submitJob(options, job, options.localDockerfile);
   });
 
 const SUBMIT_OBUILDER = [
@@ -168,7 +185,8 @@ const submitObuilder = submitCommand(
     const { obuilderAction, readSecrets, sourceOf } = await import("../client/index.js");
     const action = obuilderAction(options.localFile);
     const source = sourceOf(url, hashes);
-    await submitJob(options, { action, source, secrets: readSecrets(options.secret) });
+    const job = { action, source, secrets: readSecrets(options.secret) };
+    await submitJob(options, job, options.localFile);
   });
 
 const submitFile = submitCommand(
@@ -184,7 +202,7 @@ const submitFile = submitCommand(
     const { actionOfFile, readSecrets, sourceOf } = await import("../client/index.js");
     const action = actionOfFile(file);
     const source = sourceOf(url, hashes);
-    await submitJob(options, { action, source, secrets: readSecrets(options.secret) });
+    await submitJob(options, { action, source, secrets: readSecrets(options.secret) }, file);
   });
 
 const OWNER = { program: "ocluster-client", capFile: "submission.cap", connect: usualConnect };

@@ -5,6 +5,7 @@
 import { DurableJob, Submission } from "../api/index.js";
 import { CommandFailed } from "../console/index.js";
 import { type Capability, type Connection, RpcError } from "../rpc/index.js";
+import { visibleJson } from "../text/index.js";
 
 export type FailureKind =
   /** The build itself. */
@@ -98,4 +99,11 @@ export function kindOfCause(cause: string | null): FailureKind {
     default:
       return "failed";
   }
+}
+
+/** Says of a job that was not submitted why, for programs. */
+export function printRefusal(error: unknown): void {
+  if (!(error instanceof JobFailure)) return;
+  const { kind, message } = error;
+  process.stdout.write(`${visibleJson({ ok: false, kind, reason: message })}\n`);
 }

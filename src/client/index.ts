@@ -1,9 +1,10 @@
 /**
  * What the commands of users do, and operators' with jobs.
  */
+export { checkJob } from "./check-job.js";
 export { changeContexts } from "./context-command.js";
 export { submitDetached, submitDurable } from "./durable.js";
-export { withStatuses } from "./failure.js";
+export { printRefusal, withStatuses } from "./failure.js";
 export { dockerAction, obuilderAction, readSecrets, sourceOf } from "./job-options.js";
 export { cancelJobs, retryJobs } from "./jobs/change-jobs.js";
 export { listJobs } from "./jobs/list-jobs.js";

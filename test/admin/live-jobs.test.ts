@@ -23,7 +23,7 @@ afterAll(async () => {
 });
 
 beforeEach(async () => {
-  client = cluster.submitSpec(cluster.write("x.spec", "(x)"), ["--cache-hint=web"]);
+  client = cluster.submitSpec(cluster.write("x.spec", "((from x))"), ["--cache-hint=web"]);
   job = await worker.pop();
   job.write("building\n");
   await client.sees("stdout", /building/);

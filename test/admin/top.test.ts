@@ -28,7 +28,7 @@ beforeAll(async () => {
   // The worker takes no jobs, so they stay queued.
   await admin("pause", POOL, "north-1");
   await admin("set-rate", POOL, "test-user", "2.5");
-  client = cluster.submitSpec(cluster.write("x.spec", "(x)"), ["--urgent"]);
+  client = cluster.submitSpec(cluster.write("x.spec", "((from x))"), ["--urgent"]);
   await vi.waitUntil(async () => (await cluster.show()).includes("+urgent"), { timeout: 30_000 });
 });
 

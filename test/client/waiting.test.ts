@@ -20,7 +20,7 @@ const terminals: Pty[] = [];
 
 beforeAll(async () => {
   cluster = await Cluster.start();
-  cluster.write("x.spec", "(x)");
+  cluster.write("x.spec", "((from x))");
 });
 
 afterEach(async () => {

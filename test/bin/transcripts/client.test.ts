@@ -17,7 +17,7 @@ beforeAll(async () => {
   dir = join(cluster.dir, "capnp-secrets");
   const put = (name: string, text: string) => writeFileSync(join(dir, name), text);
   const uri = readFileSync(cluster.cap("submission"), "utf8");
-  put("x.spec", "(x)");
+  put("x.spec", "((from x))");
   put("Dockerfile", "FROM x\n");
   put("cut.cap", uri.slice(0, 25));
   put("secret.cap", uri.replace(/[^/]*$/, "AAAAAAAAAAAAAAAAAAAAAAAAAAAA\n"));
@@ -243,6 +243,18 @@ describe.concurrent("a bad command line", () => {
 });
 
 describe.concurrent("what cannot be submitted", () => {
+  it("a spec with a mistake, which comes nowhere near a scheduler unless that is wished", async () => {
+    writeFileSync(join(dir, "bad.spec"), "((from x)\n (runn))\n");
+    const line = "submit-obuilder -c submission.cap --pool=p --local-file=bad.spec";
+    const bad = await client(...words(line));
+    expect(bad).toEqual({ code: 1, stdout: "", stderr: expect.stringContaining("\n       ^\n") });
+    expect(bad.stderr).not.toContain("Connecting");
+    const json = await client(...words(`${line} --json --exit-codes=fine`));
+    expect(json.code).toBe(1);
+    expect(JSON.parse(json.stdout)).toMatchObject({ ok: false, kind: "failed" });
+    expect((await client(...words(`${line} --unchecked`))).stderr).toContain(CONNECTED);
+  });
+
   it.each([
     [
       docker("https://host/r.git"),
