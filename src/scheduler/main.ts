@@ -147,7 +147,10 @@ async function serveWith(
     scaleTarget: config.scaleTarget,
   });
   await durable.start(scheduler);
-  await scheduler.formerPools.report();
+  // When all is there, for which nobody has to wait. What keeps it from being there ends the scheduler.
+  scheduler.formerPools
+    .report()
+    .catch((error) => log.warn(`Not looked for former pools: ${error}`));
   metrics.watch(scheduler.pools.values());
   metrics.durable.watch(durable);
   const relayLimit = new RelayLimit(clientLimits.relayTotalBytes, log);

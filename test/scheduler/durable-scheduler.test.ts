@@ -78,8 +78,8 @@ it("a job of a pool that is gone waits for a scheduler that has it", async () =>
   const id = await alice.submitDurable("one", { pool: "old" });
   await expect(alice.submitDurable("one", { pool: "none" })).rejects.toThrow('Pool ID "none"');
   await home.restart();
-  await home.network.durable.whole;
-  expect(home.network.log.join()).toContain('durable jobs for pool "old"');
+  await home.network.scheduler.formerPools.report();
+  expect(home.network.log.join()).toContain('There is no pool "old" any more');
   const again = await home.restart({ pools: ["pool", "old"] });
   const job = await (await home.network.worker("w1", { pool: "old" })).popDurable(new TestJob());
   job.end("succeeded");

@@ -33,6 +33,7 @@ export class FormerPools implements Api.FormerPoolsService {
 
   async formerPools(): Promise<Api.FormerPool[]> {
     const { durable, pools, store } = this.options;
+    await durable?.whole;
     const names = new Set([...store.kept.names(), ...(durable?.homeless ?? [])]);
     const found: Api.FormerPool[] = [];
     for (const name of [...names].sort(compareNames)) {
