@@ -14,6 +14,7 @@ import {
 } from "../cli/index.js";
 import { UsageError } from "../console/index.js";
 import { jobNumber } from "./job-commands.js";
+import { type OutputCommand, outputOrder } from "./output-options.js";
 
 /** What the wire has room for. */
 const count = integer({ min: 0, max: 2 ** 32 - 1 });
@@ -67,7 +68,7 @@ export interface DurableCommand extends Partial<DurableSubmission.DurableOptions
  * no sense together.
  */
 export function durableOptions(
-  options: DurableCommand,
+  options: DurableCommand & OutputCommand,
 ): Partial<DurableSubmission.DurableOptions> | undefined {
   const { after, detach, durable, key, lostRetries, name, retries, retryDelay, timeout } = options;
   if (detach && durable) {
@@ -80,7 +81,9 @@ export function durableOptions(
   }
   const asked = { name, key, retries, lostRetries, retryDelay, timeout, after };
   const given = Object.entries(asked).filter(([, value]) => value !== undefined);
-  if (detach || durable) return Object.fromEntries(given);
+  const outputs = outputOrder(options);
+  // Files are kept of durable jobs alone, so that who wants some has said enough.
+  if (detach || durable || outputs) return { ...Object.fromEntries(given), outputs };
   const [first] = given;
   if (first) {
     const flag = DURABLE_OPTIONS[first[0] as keyof typeof DURABLE_OPTIONS].long;

@@ -5,9 +5,11 @@ import {
   command,
   completedBy,
   connectOption,
+  directory,
   duration,
   existingFile,
   imageTarget,
+  integer,
   nonEmpty,
   oneOf,
   option,
@@ -26,6 +28,7 @@ import { CONTEXT_ACTIONS, usualCap, usualPool } from "../client/contexts.js";
 import { DURABLE_OPTIONS, type DurableCommand, durableOptions } from "./durable-options.js";
 import {
   cancelCommand,
+  JOB_TEXT,
   jobCommand,
   jobNumber,
   jobsCommand,
@@ -34,6 +37,7 @@ import {
   recordsOptions,
   runJobs,
 } from "./job-commands.js";
+import { OUTPUT_OPTIONS, type OutputCommand } from "./output-options.js";
 import { rpcFailure } from "./rpc-failure.js";
 
 /** As the reference's programs end, or told apart; see `client/failure.ts`. */
@@ -74,6 +78,9 @@ function submitCommand(
     .option("--unchecked", "Submit it even if this client does not understand it.", false)
     .option("--detach", "Print its number and end: the scheduler keeps it.", false)
     .option("--durable", "Follow it, but do not cancel it when interrupted.", false)
+    .addOption(OUTPUT_OPTIONS.output)
+    .addOption(OUTPUT_OPTIONS.outputOn)
+    .addOption(OUTPUT_OPTIONS.outputOptional)
     .addOption(DURABLE_OPTIONS.name)
     .addOption(DURABLE_OPTIONS.key)
     .addOption(DURABLE_OPTIONS.retries)
@@ -100,7 +107,7 @@ function usualPoolOption() {
   });
 }
 
-interface CommonOptions extends DurableCommand {
+interface CommonOptions extends DurableCommand, OutputCommand {
   readonly connect: string;
   readonly pool?: string | undefined;
   readonly cacheHint: string;
@@ -122,7 +129,9 @@ async function submitJob(
     "../client/index.js"
   );
   const descr = { ...job, cacheHint: options.cacheHint };
-  const what = { ...options, pool: options.pool, descr, quiet: options.verbosity === "quiet" };
+  const { output: outputs } = options;
+  const quiet = options.verbosity === "quiet";
+  const what = { ...options, pool: options.pool, descr, outputs, quiet };
   await withStatuses(options.exitCodes === "fine", async () => {
     if (file !== undefined && !options.unchecked) await refuseBad(job.action, file, options.json);
     if (!durable) return submit(what);
@@ -188,6 +197,12 @@ const submitObuilder = submitCommand(
     const job = { action, source, secrets: readSecrets(options.secret) };
     await submitJob(options, job, options.localFile);
   });
+
+const attemptOption = option(
+  "--attempt <N>",
+  "Of this attempt, not the newest.",
+  integer({ min: 1 }),
+);
 
 const submitFile = submitCommand(
   "submit",
@@ -267,6 +282,31 @@ const retry = recordsCommand(
     await retryJobs({ ...recordsOptions(options), jobs: numbers, json: options.json });
   });
 
+const outputs = recordsCommand(OWNER, "outputs", "List the files that are kept of a job.", [
+  "outputs 17",
+])
+  .addOption(attemptOption)
+  .option("--json", "Print JSON, one line for each file.", false)
+  .addArgument(argument("<JOB>", JOB_TEXT, jobNumber))
+  .action(async (job, options) => {
+    const { listOutputs } = await import("../client/index.js");
+    await listOutputs({ ...options, ...recordsOptions(options), job });
+  });
+
+const fetch = recordsCommand(OWNER, "fetch", "Fetch the files that are kept of a job.", [
+  "fetch 17 --to=results",
+  "fetch 17 /out/report.html --to=.",
+])
+  .addOption(option("--to <DIR>", "Where to put them.", directory).makeOptionMandatory())
+  .addOption(attemptOption)
+  .option("--json", "Print JSON, one line for each of them.", false)
+  .addArgument(argument("<JOB>", JOB_TEXT, jobNumber))
+  .argument("[PATH...]", "Only these files or directories of the result.")
+  .action(async (job, paths, options) => {
+    const { fetchFiles } = await import("../client/index.js");
+    await fetchFiles({ ...options, ...recordsOptions(options), job, paths });
+  });
+
 await runMain(
   program(
     "ocluster-client",
@@ -283,6 +323,8 @@ await runMain(
       wait,
       cancelCommand(OWNER),
       retry,
+      outputs,
+      fetch,
     ],
     SUBMIT_OBUILDER,
   ),

@@ -7,13 +7,17 @@ import { DurableSubmission, type JobDescr, JobRecords } from "../api/index.js";
 import { sleep, unlessAborted } from "../async/index.js";
 import { interruptible, stderrTerminal } from "../console/index.js";
 import { type Capability, RpcError } from "../rpc/index.js";
-import { visibleJson } from "../text/index.js";
+import { visible, visibleJson } from "../text/index.js";
 import { JobFailure, kindOfCause, kindOfRefusal } from "./failure.js";
 import { JobFollower, type JobView } from "./jobs/follow.js";
 import { jobJson } from "./jobs/job-json.js";
 import { describeFurther, describePhase } from "./jobs/job-text.js";
 import { steadily, withRecords } from "./jobs/records-session.js";
 import { ClientOutput, type OutputOptions } from "./output.js";
+import { fetchAfter } from "./outputs/after-job.js";
+import { checkTargets } from "./outputs/local-check.js";
+import { checkKeepsOutputs } from "./outputs/output-source.js";
+import type { OutputSpec } from "./outputs/output-spec.js";
 import { onlyPool } from "./pools.js";
 import { JobStatus } from "./status.js";
 
@@ -27,6 +31,8 @@ export interface DurableSubmitOptions extends OutputOptions {
   readonly quiet: boolean;
   /** What is left out is as usual. */
   readonly durable: Partial<DurableSubmission.DurableOptions>;
+  /** What to fetch of its result, which `durable` says to keep. */
+  readonly outputs?: readonly OutputSpec[];
 }
 
 /** How long an interrupted client waits to hear of the job that it has just submitted. */
@@ -39,8 +45,9 @@ export async function submitDetached(options: DurableSubmitOptions): Promise<voi
     await withRecords(options, async (submission) => {
       const { job, known } = await submit(submission, options);
       if (known && !quiet) stderrTerminal.line(`Job ${job} has this key already.`);
-      const line = json ? jobJson(await JobRecords.get(submission, job)) : String(job);
-      process.stdout.write(`${line}\n`);
+      const record = json || options.durable.outputs ? await JobRecords.get(submission, job) : null;
+      process.stdout.write(`${json ? jobJson(record!) : job}\n`);
+      if (record && !quiet) sayWhatIsKept(record, options);
     });
   } catch (error) {
     if (json) printLoss(error);
@@ -53,13 +60,31 @@ export async function submitDetached(options: DurableSubmitOptions): Promise<voi
  * then; rejects with `Interrupted` when the process is told to end, which leaves the job as it is.
  */
 export async function submitDurable(options: DurableSubmitOptions): Promise<void> {
-  const output = new ClientOutput(options);
+  const { outputs = [] } = options;
+  checkTargets(outputs);
+  const isTaken = outputs.some(({ local }) => local?.kind === "stdout");
+  const output = new ClientOutput({ ...options, isTaken });
   try {
     const record = await interruptible((signal) => new Submitted(options, output).follow(signal));
     output.ended(record);
+    if (outputs.length > 0) await fetchAfter(record, options, outputs);
     if (record.state !== "succeeded") throw new JobFailure(kindOfCause(record.cause), "");
   } finally {
     output.close();
+  }
+}
+
+/** To who has asked for files and does not wait: where they are, and why they may not come. */
+function sayWhatIsKept(
+  record: JobRecords.JobRecord,
+  { connect, outputs = [] }: DurableSubmitOptions,
+) {
+  if (outputs.some(({ local }) => local !== null)) {
+    const command = `ocluster-client -c ${shellWord(connect)} fetch ${record.job} --to=DIR`;
+    stderrTerminal.line(`Its files stay at the scheduler. To have them: ${command}`);
+  }
+  if (record.state === "queued" && record.reason !== "") {
+    stderrTerminal.line(`Job ${record.job} is queued: ${visible(record.reason)}`);
   }
 }
 
@@ -67,6 +92,7 @@ export async function submitDurable(options: DurableSubmitOptions): Promise<void
 class Submitted {
   private job: number | null = null;
   private follower: JobFollower | null = null;
+  private saidToWait = "";
   private readonly status: JobStatus;
   private readonly view: JobView;
 
@@ -77,7 +103,10 @@ class Submitted {
     const status = new JobStatus(stderrTerminal, !options.quiet);
     this.status = status;
     this.view = {
-      record: (record) => status.phaseIs(describePhase(record)),
+      record: (record) => {
+        this.sayWhyItWaits(record);
+        status.phaseIs(describePhase(record));
+      },
       log: async (data) => {
         let written: Promise<void> | undefined;
         status.log(data, () => {
@@ -120,6 +149,13 @@ class Submitted {
     return new JobFollower(job, this.view);
   }
 
+  /** Once: there may be nobody to see the phase. */
+  private sayWhyItWaits({ attempts, job, reason, state }: JobRecords.JobRecord): void {
+    if (state !== "queued" || attempts.length > 0 || reason === this.saidToWait) return;
+    this.saidToWait = reason;
+    if (reason !== "") this.say(`Job ${job} is queued: ${visible(reason)}`);
+  }
+
   private say(line: string): void {
     if (!this.options.quiet) stderrTerminal.line(line);
   }
@@ -144,6 +180,8 @@ async function submit(
 ): Promise<DurableSubmission.DurableSubmitted> {
   const pool = named ?? (await onlyPool(submission));
   const options = { ...DurableSubmission.DEFAULT_DURABLE_OPTIONS, ...durable };
+  // One that does not would take the job, and say nothing.
+  if (options.outputs) await checkKeepsOutputs(submission);
   const job = { pool, urgent, descr, options };
   return await DurableSubmission.submit(submission, job).catch((error: RpcError) => {
     if (error.kind === "unimplemented") throw error;

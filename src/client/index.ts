@@ -12,6 +12,8 @@ export { withRecords } from "./jobs/records-session.js";
 export { showJob } from "./jobs/show-job.js";
 export { showLog } from "./jobs/show-log.js";
 export { waitForJobs } from "./jobs/wait.js";
+export { fetchFiles } from "./outputs/fetch-files.js";
+export { listOutputs } from "./outputs/list-outputs.js";
 export { listPools } from "./pools.js";
 export { describeRefusal, withService } from "./session.js";
 export { submit } from "./submit.js";

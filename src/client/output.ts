@@ -4,6 +4,7 @@
  *     default        log and result on standard output
  *     --log-file F   log in F, result on standard output
  *     --json         log on standard error (unless in a file), result on standard output, as one line of JSON
+ *     --output …:-   both on standard error: standard output is for the file
  *
  * On a terminal the builder's own lines are made to fit (`line-shortener.ts`); elsewhere the log is as it came.
  */
@@ -20,28 +21,32 @@ import { LineShortener } from "./line-shortener.js";
 export interface OutputOptions {
   readonly logFile?: string | undefined;
   readonly json: boolean;
+  /** Standard output is for something else than log and result. */
+  readonly isTaken?: boolean;
 }
 
 export class ClientOutput {
   private readonly file: number | undefined;
   private readonly json: boolean;
+  private readonly isTaken: boolean;
   private readonly logFile: string;
 
   private readonly shortener: LineShortener | undefined;
 
   /** Throws a `LogFileError` if the log file cannot be written. */
-  constructor({ logFile, json }: OutputOptions) {
+  constructor({ isTaken = false, logFile, json }: OutputOptions) {
+    this.isTaken = isTaken;
     this.logFile = logFile ?? "";
     this.file = logFile === undefined ? undefined : openLog(logFile);
     this.json = json;
-    if (logFile === undefined && (json ? process.stderr : process.stdout).isTTY) {
+    if (logFile === undefined && (json ? process.stderr : this.out).isTTY) {
       this.shortener = new LineShortener();
     }
   }
 
   /** The log begins. */
   start(): void {
-    if (this.file === undefined && !this.json) print("Tailing log:");
+    if (this.file === undefined && !this.json) this.print("Tailing log:");
   }
 
   /** A part of the log. Fulfilled when there is room for more. */
@@ -54,7 +59,7 @@ export class ClientOutput {
       }
       return;
     }
-    const stream = this.json ? process.stderr : process.stdout;
+    const stream = this.json ? process.stderr : this.out;
     const shown = this.shortener?.push(data) ?? data;
     if (!stream.write(shown)) await new Promise((resolve) => stream.once("drain", resolve));
   }
@@ -62,47 +67,51 @@ export class ClientOutput {
   /** The log is over. */
   private logEnds(): void {
     const rest = this.shortener?.end();
-    if (rest?.length) (this.json ? process.stderr : process.stdout).write(rest);
+    if (rest?.length) (this.json ? process.stderr : this.out).write(rest);
   }
 
   succeeded(output: string): void {
     this.logEnds();
-    if (this.json) print(visibleJson({ ok: true, output }));
-    else if (output !== "") print(`Result: ${quoted(output)}`);
+    if (this.json) this.print(visibleJson({ ok: true, output }));
+    else if (output !== "") this.print(`Result: ${quoted(output)}`);
   }
 
   failed(error: RpcError, kind: FailureKind): void {
     this.logEnds();
     if (this.json) this.lost(error, kind);
-    else print(visibleLines(`${error}.`));
+    else this.print(visibleLines(`${error}.`));
   }
 
   /** A durable job has ended: programs get its record. */
   ended(record: JobRecords.JobRecord): void {
     this.logEnds();
-    if (this.json) print(jobJson(record));
+    if (this.json) this.print(jobJson(record));
     else if (record.state === "succeeded") this.succeeded(record.output);
-    else print(`${capitalized(withoutStop(describeState(record)))}.`);
+    else this.print(`${capitalized(withoutStop(describeState(record)))}.`);
   }
 
   /** The job was refused, or who ran it is gone. People read about that on standard error. */
   lost({ message }: RpcError, kind: FailureKind): void {
     this.logEnds();
-    if (this.json) print(visibleJson({ ok: false, kind, reason: message }));
+    if (this.json) this.print(visibleJson({ ok: false, kind, reason: message }));
   }
 
   close(): void {
     if (this.file !== undefined) closeSync(this.file);
   }
+
+  private get out(): NodeJS.WriteStream {
+    return this.isTaken ? process.stderr : process.stdout;
+  }
+
+  /** On the terminal, if it is one, there may be a status line. */
+  private print(line: string): void {
+    stderrTerminal.withoutStatus(() => this.out.write(`${line}\n`));
+  }
 }
 
 function capitalized(text: string): string {
   return text.charAt(0).toUpperCase() + text.slice(1);
-}
-
-/** On the terminal, if it is one, there may be a status line. */
-function print(line: string): void {
-  stderrTerminal.withoutStatus(() => process.stdout.write(`${line}\n`));
 }
 
 function openLog(path: string): number {

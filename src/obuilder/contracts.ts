@@ -92,6 +92,12 @@ export interface Store {
   /** The complete root file system of a saved layer, to read from while the lease is held. Rejects if there is no such layer. */
   rootfs(id: LayerId): Promise<Lease>;
 
+  /**
+   * The root file system of a layer in the making, as it was left by a step that has failed; to be read from before `fill` rejects,
+   * while the lease is held. Undefined where the step's root is gone with it.
+   */
+  failedRoot(layer: LayerDir): Promise<Lease | undefined>;
+
   /** Removes a saved layer; nothing happens if there is none. Layers made from it must be gone before. */
   delete(id: LayerId): Promise<void>;
 

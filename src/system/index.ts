@@ -28,5 +28,7 @@ export {
   withEnvironment,
 } from "./processes.js";
 export { removeTree } from "./remove-tree.js";
+export { SourceDir } from "./source-dir.js";
 export { syncDirectory } from "./sync-directory.js";
 export { END_OF_ARCHIVE, type EntryType, padding, tarHeader } from "./tar-header.js";
+export { type ReadEntry, readTar } from "./tar-reader.js";

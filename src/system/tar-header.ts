@@ -3,12 +3,12 @@
  * before the header; numbers too large for octal digits are written in binary.
  */
 
-export type EntryType = "file" | "symlink" | "dir";
+export type EntryType = "file" | "link" | "symlink" | "dir";
 
 export interface TarEntry {
   readonly type: EntryType;
   readonly name: Buffer;
-  /** Of a symbolic link. */
+  /** Of a link. */
   readonly target: Buffer;
   readonly mode: number;
   readonly uid: bigint;
@@ -25,6 +25,7 @@ const LONG_LINK = Buffer.from("././@LongLink");
 
 const TYPE_FLAGS: Readonly<Record<EntryType | "longName" | "longTarget", string>> = {
   file: "0",
+  link: "1",
   symlink: "2",
   dir: "5",
   longName: "L",

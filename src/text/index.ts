@@ -5,6 +5,7 @@ export { byteLength, compareBytes, fromBytes, toBytes } from "./bytes.js";
 export { IgnoreFile, type IgnorePattern } from "./ignore-file.js";
 export { parseImageTarget, type TargetProblem } from "./image-target.js";
 export { compareNames, findName } from "./names.js";
+export { type PathPattern, type PatternPart, readPathPattern } from "./path-pattern.js";
 export { escaped, mustQuote, quoted } from "./quoting.js";
 export {
   clockDuration,

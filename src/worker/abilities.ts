@@ -37,6 +37,7 @@ export class Abilities {
       able: [
         ...((await isEngineThere(docker, PATIENCE_MS)) ? [ABILITY.docker] : []),
         ...(specs ? [ABILITY.obuilder] : []),
+        ABILITY.outputs,
       ],
       cpus: availableParallelism(),
       // What a control group leaves of it; 0 or beyond the machine's where there is no such limit.
@@ -58,7 +59,7 @@ export class Abilities {
       log.info("The scheduler does not ask what this worker is able to do");
       return;
     }
-    log.info(`Jobs that this worker can run: ${first.able.join(", ") || "none but custom ones"}`);
+    log.info(`What this worker is able to do: ${first.able.join(", ")}`);
     this.#follow(queue, first, over).catch((error) => {
       if (!over.aborted) log.info(`The scheduler is not told of changes any more: ${error}`);
     });
@@ -74,9 +75,7 @@ export class Abilities {
       const now = await this.now();
       over.throwIfAborted();
       if (now.able.join() === last.able.join()) continue;
-      log.info(
-        `Jobs that this worker can run now: ${now.able.join(", ") || "none but custom ones"}`,
-      );
+      log.info(`What this worker is able to do now: ${now.able.join(", ")}`);
       await AbleQueue.declare(queue, now, { signal: over });
       last = now;
     }

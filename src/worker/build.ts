@@ -11,6 +11,7 @@ import type { Contexts } from "./context/contexts.js";
 import type { DockerBuilder } from "./docker/docker-builder.js";
 import { InvalidJob, JobFailed } from "./failure.js";
 import type { JobLog } from "./log/job-log.js";
+import type { OutputCapture } from "./outputs/output-capture.js";
 import type { SpecBuilder } from "./spec-builder.js";
 
 const log = logger("worker");
@@ -32,6 +33,8 @@ export interface CustomJob extends BuildIo {
   /** The directory with the source that the job asked for, its own; removed afterwards. */
   readonly src: string;
   readonly secrets: readonly Secret[];
+  /** Says where the files are that clients may ask for (`--output`): in this directory, not in `src`. */
+  handOver(root: string): void;
 }
 
 /** Runs a custom job; the result is the job's output. To fail with words for the client, throw a `JobFailed`. */
@@ -46,11 +49,20 @@ export interface Builders {
   readonly custom: ReadonlyMap<string, CustomHandler>;
 }
 
-/** Builds a job; the result is its output. Throws `InvalidJob`, `SexpError` for a bad spec, `JobFailed`, and the signal's reason. */
-export async function build(descr: JobDescr, io: BuildIo, builders: Builders): Promise<string> {
+/**
+ * Builds a job, and has `capture` take the files that are to be handed over; the result is its output. Throws `InvalidJob`, `SexpError` for a bad spec, `JobFailed`, and the signal's
+ * reason.
+ */
+export async function build(
+  descr: JobDescr,
+  io: BuildIo,
+  builders: Builders,
+  capture?: OutputCapture,
+): Promise<string> {
   const { action, secrets } = descr;
   log.info(announcement(descr));
   // What is not worth fetching a source for.
+  capture?.check();
   const push =
     action.kind === "docker" && action.push ? builders.docker.checkPush(action.push) : undefined;
   const source = {
@@ -63,13 +75,13 @@ export async function build(descr: JobDescr, io: BuildIo, builders: Builders): P
   return builders.contexts.withSource(source, gitIo, async (src) => {
     switch (action.kind) {
       case "docker":
-        return builders.docker.build({ ...action, push, secrets, src }, io);
+        return builders.docker.build({ ...action, push, secrets, src, capture }, io);
       case "obuilder": {
         const spec = await new Slices(io.signal).run(readingSpec(action.spec));
         if (!builders.specs) {
           throw new InvalidJob("This worker is not configured for use with OBuilder!");
         }
-        return builders.specs.build(spec, { secrets, src }, io);
+        return builders.specs.build(spec, { secrets, src, capture }, io);
       }
       case "custom": {
         const handler = builders.custom.get(action.name);
@@ -83,10 +95,32 @@ export async function build(descr: JobDescr, io: BuildIo, builders: Builders): P
         const { log, signal } = io;
         const { name: kind, payload } = action;
         const read: CustomJob["read"] = (type) => new type(payload.segment, payload.byteOffset);
-        return handler({ log, signal, kind, payload, read, src, secrets });
+        let root = src;
+        const handOver = (other: string) => {
+          root = other;
+        };
+        const job = { log, signal, kind, payload, read, src, secrets, handOver };
+        return runHandler(handler, job, () => root, capture);
       }
     }
   });
+}
+
+/** Runs the handler, and takes the files of where it has said that they are. */
+async function runHandler(
+  handler: CustomHandler,
+  job: CustomJob,
+  root: () => string,
+  capture: OutputCapture | undefined,
+): Promise<string> {
+  try {
+    const output = await handler(job);
+    await capture?.ofResult(root(), job.signal);
+    return output;
+  } catch (error) {
+    if (!job.signal.aborted) await capture?.ofFailure(root(), job.signal);
+    throw error;
+  }
 }
 
 function announcement({ action, cacheHint }: JobDescr): string {

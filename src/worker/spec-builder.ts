@@ -28,6 +28,7 @@ import { JobFailed } from "./failure.js";
 import type { JobLog } from "./log/job-log.js";
 import { heading, note } from "./log/notes.js";
 import type { WorkerMetrics } from "./metrics.js";
+import type { OutputCapture } from "./outputs/output-capture.js";
 import type { Gate, QueueSwitch } from "./session.js";
 
 const log = logger("worker");
@@ -67,6 +68,8 @@ export interface SpecSources {
   readonly secrets: readonly Secret[];
   /** The directory that `copy` reads. */
   readonly src: string;
+  /** Takes the files that are to be handed over. */
+  readonly capture?: OutputCapture | undefined;
 }
 
 export class SpecBuilder {
@@ -114,7 +117,7 @@ export class SpecBuilder {
   /** Builds a spec; the result is the layer's id. Throws `JobFailed`, and the signal's reason. */
   async build(
     spec: Spec,
-    { secrets, src }: SpecSources,
+    { capture, secrets, src }: SpecSources,
     { log, signal }: BuildIo,
   ): Promise<string> {
     while (this.#pruning) await this.#pruned.wait(signal);
@@ -125,6 +128,10 @@ export class SpecBuilder {
         log: asBuildLog(log),
         secrets: secrets.map(({ id, value }) => [id, toBytes(value)] as const),
         signal,
+        ...(capture && {
+          onResult: (root: string) => capture.ofResult(root, signal),
+          onFailedRoot: (root: string | undefined) => capture.ofFailure(root, signal),
+        }),
       });
     } catch (error) {
       if (error instanceof BuildCancelled) signal.throwIfAborted();

@@ -90,11 +90,23 @@ describe("jobs", () => {
       attempts: [
         {
           ...{ attempt: 1, worker: "w1", started: time(11), ended: time(16) },
-          ...{ outcome: "lost", cause: "lost", reason: "no word from it", logSize: 8 },
+          ...{
+            outcome: "lost",
+            cause: "lost",
+            reason: "no word from it",
+            logSize: 8,
+            outputSize: 0,
+          },
         },
         {
           ...{ attempt: 2, worker: "w2", started: time(21), ended: time(26) },
-          ...{ outcome: "failed", cause: "failed", reason: "Build failed", logSize: 14 },
+          ...{
+            outcome: "failed",
+            cause: "failed",
+            reason: "Build failed",
+            logSize: 14,
+            outputSize: 0,
+          },
         },
       ],
       ...{ output: null, reason: "Build failed" },

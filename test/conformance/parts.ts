@@ -79,6 +79,10 @@ export class DirectoryStore implements Store {
     return { path: join(this.#made(id), "rootfs"), release: async () => {} };
   }
 
+  async failedRoot({ path }: LayerDir): Promise<Lease> {
+    return { path: join(path, "rootfs"), release: async () => {} };
+  }
+
   async delete(id: LayerId): Promise<void> {
     this.#layers.delete(id);
     await rm(this.#made(id), { recursive: true, force: true });

@@ -14,9 +14,9 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { copyManifests, type Manifest } from "../../src/obuilder/build/copy-manifest.js";
 import { copyKey } from "../../src/obuilder/build/layer-ids.js";
-import { SourceDir } from "../../src/obuilder/build/source-dir.js";
 import { BuildError } from "../../src/obuilder/errors.js";
 import { ROOT } from "../../src/obuilder/spec/spec.js";
+import { SourceDir } from "../../src/system/index.js";
 import { fromBytes } from "../../src/text/bytes.js";
 
 let top: string;

@@ -30,7 +30,7 @@ export function jobJson(record: JobRecords.JobRecord): string {
 }
 
 function attemptJson(record: JobRecords.AttemptRecord) {
-  const { attempt, ended, logSize, outcome, reason, started, worker } = record;
+  const { attempt, ended, logSize, outcome, outputSize, reason, started, worker } = record;
   return {
     attempt,
     worker,
@@ -41,6 +41,7 @@ function attemptJson(record: JobRecords.AttemptRecord) {
     cause: outcome === "succeeded" ? null : outcome,
     reason: textOrNull(reason),
     logSize,
+    outputSize,
   };
 }
 

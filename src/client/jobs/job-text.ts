@@ -146,6 +146,11 @@ const ATTEMPT_COLUMNS: readonly (Column & {
       outcome ?? (outOfTouch ? "out of touch" : started === null ? "offered" : "running"),
   },
   { head: "LOG", align: "right", cell: ({ logSize }) => writeSize(logSize) },
+  {
+    head: "FILES",
+    align: "right",
+    cell: ({ outputSize }) => (outputSize === 0 ? "" : writeSize(outputSize)),
+  },
   { head: "REASON", cell: ({ reason }) => visible(reason) },
 ];
 

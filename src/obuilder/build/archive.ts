@@ -10,14 +10,19 @@ import { createHash } from "node:crypto";
 import { closeSync, readSync, type Stats } from "node:fs";
 import { basename } from "node:path";
 import type { Writable } from "node:stream";
-import { END_OF_ARCHIVE, type EntryType, padding, tarHeader } from "../../system/index.js";
+import {
+  END_OF_ARCHIVE,
+  type EntryType,
+  padding,
+  SourceDir,
+  tarHeader,
+} from "../../system/index.js";
 import { quoted, toBytes } from "../../text/index.js";
 import { SourceChanged } from "../errors.js";
 import { unixUser } from "../sandboxes/oci-config.js";
 import type { UnixUser, User } from "../spec/spec.js";
 import type { Manifest } from "./copy-manifest.js";
 import type { Placed, PlacedDir, PlacedLeaf, Placement } from "./placement.js";
-import { SourceDir } from "./source-dir.js";
 
 export interface ArchiveContent {
   /** The directory that the manifests' paths are relative to. */

@@ -27,7 +27,7 @@ import { resolveDestination } from "./context.js";
 import { copyManifests } from "./copy-manifest.js";
 import { buildHeading, finishedNote } from "./headings.js";
 import { makingCopyKey, makingRunKey } from "./layer-ids.js";
-import type { Fill, Layers } from "./layers.js";
+import type { FailedRootReader, Fill, Layers } from "./layers.js";
 import { placeCopy } from "./placement.js";
 import { runInput, type Secrets } from "./run-input.js";
 import type { Base, Position, SpecVisitor } from "./walk.js";
@@ -47,6 +47,8 @@ export interface BuildJob {
   readonly log: BuildLog;
   readonly secrets: Secrets;
   readonly signal: AbortSignal | undefined;
+  /** See `LayerRequest`. */
+  readonly onFailedRoot?: FailedRootReader | undefined;
   /** Keeps a layer from being pruned while the build goes on. */
   pin(id: LayerId): void;
 }
@@ -153,9 +155,10 @@ export class BuildSteps implements SpecVisitor<LayerId> {
   }
 
   async #need(id: LayerId, base: LayerId, fill: Fill): Promise<LayerId> {
-    const { log, pin, signal } = this.#job;
+    const { log, onFailedRoot, pin, signal } = this.#job;
     pin(id);
-    await this.#shared.layers.need({ id, base, log, ...(signal ? { signal } : {}) }, fill);
+    const request = { id, base, log, onFailedRoot, ...(signal ? { signal } : {}) };
+    await this.#shared.layers.need(request, fill);
     return id;
   }
 }

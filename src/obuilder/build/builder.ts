@@ -8,7 +8,7 @@ import { BaseImages } from "../image/base-images.js";
 import type { Spec } from "../spec/spec.js";
 import { BuildSteps } from "./build-steps.js";
 import type { LayerDatabase } from "./database.js";
-import { type CacheStats, Layers, type PruneOptions } from "./layers.js";
+import { type CacheStats, type FailedRootReader, Layers, type PruneOptions } from "./layers.js";
 import type { Secrets } from "./run-input.js";
 import { walkSpec } from "./walk.js";
 
@@ -31,6 +31,10 @@ export interface BuildRequest {
   readonly secrets?: Secrets;
   /** Cancels the build; steps that others have asked for as well go on. */
   readonly signal?: AbortSignal;
+  /** Is shown the root of the last layer, which stays until the promise is settled. If it rejects, so does the build. */
+  readonly onResult?: ((root: string) => Promise<void>) | undefined;
+  /** Is shown what a step that fails has left in its root. Never rejects. */
+  readonly onFailedRoot?: FailedRootReader | undefined;
 }
 
 export class Builder {
@@ -59,8 +63,30 @@ export class Builder {
    * Resolves with the id of the last layer. Rejects with `BuildError`, whose message is for the user, or with
    * `BuildCancelled` as soon as the signal is aborted.
    */
-  async build({ spec, sourceDir, log, secrets = [], signal }: BuildRequest): Promise<LayerId> {
+  async build(request: BuildRequest): Promise<LayerId> {
     const pins = new Pins(this.#layers);
+    try {
+      const id = await this.#build(request, pins);
+      if (request.onResult) await this.#show(id, request.onResult);
+      return id;
+    } finally {
+      pins.release();
+    }
+  }
+
+  async #show(id: LayerId, read: (root: string) => Promise<void>): Promise<void> {
+    const view = await this.#store.rootfs(id);
+    try {
+      await read(view.path);
+    } finally {
+      await view.release();
+    }
+  }
+
+  async #build(
+    { spec, sourceDir, log, secrets = [], signal, onFailedRoot }: BuildRequest,
+    pins: Pins,
+  ): Promise<LayerId> {
     try {
       const shared = {
         store: this.#store,
@@ -68,12 +94,10 @@ export class Builder {
         layers: this.#layers,
         bases: this.#bases,
       };
-      const job = { sourceDir, log, secrets, signal, pin: pins.add };
+      const job = { sourceDir, log, secrets, signal, onFailedRoot, pin: pins.add };
       return await walkSpec(spec, new BuildSteps(shared, job));
     } catch (error) {
       throw signal?.aborted ? new BuildCancelled() : asBuildError(error);
-    } finally {
-      pins.release();
     }
   }
 

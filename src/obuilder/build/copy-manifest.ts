@@ -6,9 +6,9 @@
 import { createHash } from "node:crypto";
 import { closeSync, readSync } from "node:fs";
 import { Slices } from "../../async/index.js";
+import { SourceDir } from "../../system/index.js";
 import { quoted } from "../../text/index.js";
 import { BuildError } from "../errors.js";
-import { SourceDir } from "./source-dir.js";
 
 /** Paths are relative to the source's top directory, without empty or `.` components; `""` is itself. */
 export type Manifest =

@@ -33,7 +33,12 @@ export interface LayerRequest {
   readonly signal?: AbortSignal;
   /** Whether the step goes on when all who asked have left. */
   readonly uncancellable?: boolean;
+  /** Is shown the root of the step if that fails, as it was left. Nothing is removed before the promise is fulfilled. */
+  readonly onFailedRoot?: FailedRootReader | undefined;
 }
+
+/** Reads what a failed step has left in its root; never rejects. Undefined: there is nothing to read any more. */
+export type FailedRootReader = (root: string | undefined) => Promise<void>;
 
 /** What a step is given to fill its layer. */
 export interface StepIo {
@@ -65,6 +70,8 @@ interface InProgress {
   /** Resolves as soon as it is known where the output goes; undefined if there is no output. */
   readonly log: Promise<StepLog | undefined>;
   readonly outcome: Promise<"found" | "made">;
+  /** Of all askers that want to see what a failure leaves. */
+  readonly readers: Set<FailedRootReader>;
 }
 
 export class Layers {
@@ -166,13 +173,15 @@ export class Layers {
 
   /** Gives the asker the log, the outcome and the note about it, unless it leaves. */
   async #follow(request: LayerRequest, layer: InProgress): Promise<void> {
-    const { id, log, signal, uncancellable } = request;
+    const { id, log, onFailedRoot, signal, uncancellable } = request;
     let following = !uncancellable;
     layer.users++;
+    if (onFailedRoot) layer.readers.add(onFailedRoot);
     const leave = () => {
       if (!following) return;
       following = false;
       layer.users--;
+      if (onFailedRoot) layer.readers.delete(onFailedRoot);
       if (layer.users === 0 && this.#inProgress.get(id) === layer) layer.cancel.abort();
     };
     signal?.addEventListener("abort", leave, { once: true });
@@ -188,11 +197,12 @@ export class Layers {
   #begin({ id, base }: LayerRequest, fill: Fill): InProgress {
     const cancel = new AbortController();
     const pinned = base === undefined ? [id] : [id, base];
+    const readers = new Set<FailedRootReader>();
     for (const layer of pinned) this.pin(layer);
     const { promise: log, resolve: setLog } = deferred<StepLog | undefined>();
     const make = async () => {
       try {
-        return await this.#findOrMake(id, base, cancel.signal, setLog, fill);
+        return await this.#findOrMake(id, base, cancel.signal, setLog, fill, readers);
       } finally {
         this.#inProgress.delete(id);
         for (const layer of pinned) this.unpin(layer);
@@ -206,7 +216,7 @@ export class Layers {
       throw error;
     });
     outcome.catch(ignore); // the askers may all be gone
-    const layer = { users: 0, cancel, log, outcome };
+    const layer = { users: 0, cancel, log, outcome, readers };
     this.#inProgress.set(id, layer);
     return layer;
   }
@@ -217,6 +227,7 @@ export class Layers {
     signal: AbortSignal,
     setLog: (log: StepLog | undefined) => void,
     fill: Fill,
+    readers: ReadonlySet<FailedRootReader>,
   ): Promise<"found" | "made"> {
     if (await this.#store.result(id)) {
       this.#hits++;
@@ -232,6 +243,9 @@ export class Layers {
       try {
         if (signal.aborted) throw new BuildCancelled(); // all have left while the layer was set up
         await fill(layer, { log, signal });
+      } catch (error) {
+        if (error instanceof BuildError) await this.#showFailedRoot(layer, readers);
+        throw error;
       } finally {
         log.finish();
       }
@@ -262,6 +276,17 @@ export class Layers {
     } catch (error) {
       if (left === undefined && !isNoSpace(error, stateDir)) throw error;
       throw new NoSpaceError((error as Error).message, root, left);
+    }
+  }
+
+  /** Those who come meanwhile get to see it, too. */
+  async #showFailedRoot(layer: LayerDir, readers: ReadonlySet<FailedRootReader>): Promise<void> {
+    if (readers.size === 0) return;
+    const view = await this.#store.failedRoot(layer);
+    try {
+      for (const read of readers) await read(view?.path);
+    } finally {
+      await view?.release();
     }
   }
 

@@ -116,6 +116,10 @@ export class CloningStore implements Store {
     return { path: join(this.#result(id), "rootfs"), release: async () => {} };
   }
 
+  async failedRoot({ path }: LayerDir): Promise<Lease> {
+    return { path: join(path, "rootfs"), release: async () => {} };
+  }
+
   delete(id: LayerId): Promise<void> {
     return this.#engine.discard(this.#result(id), this.#tmp);
   }

@@ -123,6 +123,8 @@ export class DockerStore implements Store {
     return await this.#views.open((await this.engine.image(this.names.image(id))) ?? gone(id));
   }
 
+  async failedRoot(): Promise<undefined> {}
+
   async delete(id: LayerId): Promise<void> {
     await this.engine.removeImage(this.names.image(id));
     await removeTree(this.#dir(id), await this.logFile(id));

@@ -142,9 +142,21 @@ export class OverlayfsStore implements Store {
     if ((await this.#parent(id)) === null) {
       return { path: join(this.#result(id), "rootfs"), release: async () => {} };
     }
+    return await this.#view(await this.#lowerDirs(id));
+  }
+
+  async failedRoot({ id, path }: LayerDir): Promise<Lease> {
+    const upper = join(this.root, "in-progress", id);
+    if (path === upper) return { path: join(path, "rootfs"), release: async () => {} };
+    const base = basename(await readlink(join(upper, "parent")));
+    return await this.#view(`../in-progress/${id}:${await this.#lowerDirs(base)}`);
+  }
+
+  /** Mounts what these directories come to, to be read. */
+  async #view(lower: string): Promise<Lease> {
     const view = join(this.#scratch, "merged", `view-${this.#nextView++}`);
     await mkdir(view);
-    await mountOverlay(this.#overlay(`ro,lowerdir=${await this.#lowerDirs(id)}`, view));
+    await mountOverlay(this.#overlay(`ro,lowerdir=${lower}`, view));
     return {
       path: join(view, "rootfs"),
       release: async () => {

@@ -174,6 +174,10 @@ export class ZfsStore implements Store {
     return { path: join(path, "rootfs"), release: async () => {} };
   }
 
+  async failedRoot({ path }: LayerDir): Promise<Lease> {
+    return { path: join(path, "rootfs"), release: async () => {} };
+  }
+
   /** Clones that are left were made by a process that was killed before it could record them. */
   async delete(id: LayerId): Promise<void> {
     this.#ready.delete(id);

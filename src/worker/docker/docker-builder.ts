@@ -22,6 +22,8 @@ import { toBytes } from "../../text/index.js";
 import type { BuildIo } from "../build.js";
 import { JobFailed } from "../failure.js";
 import type { WorkerMetrics } from "../metrics.js";
+import { writeImageFiles } from "../outputs/image-files.js";
+import type { OutputCapture } from "../outputs/output-capture.js";
 import { BuildKitProgress } from "./buildkit-progress.js";
 import { openSession } from "./buildkit-session.js";
 import { packContext } from "./context-tar.js";
@@ -55,6 +57,8 @@ export interface DockerJob extends Omit<DockerBuild, "push"> {
   readonly secrets: readonly Secret[];
   /** The build context. A Dockerfile may be written to it. */
   readonly src: string;
+  /** Takes the files that are to be handed over. */
+  readonly capture?: OutputCapture | undefined;
 }
 
 export class DockerBuilder {
@@ -79,7 +83,14 @@ export class DockerBuilder {
   async build(job: DockerJob, io: BuildIo): Promise<string> {
     const { docker, metrics } = this.options;
     const { push } = job;
-    const image = await this.#buildImage(job, io);
+    const { capture } = job;
+    const image = await this.#buildImage(job, io).catch(async (error) => {
+      if (!io.signal.aborted) await capture?.ofFailure(undefined);
+      throw error;
+    });
+    await capture?.ofSuccess((writer, wanted) =>
+      writeImageFiles(docker, image, wanted, writer, io.signal),
+    );
     if (!push) return "";
     return this.#pushes.hold("push", io.signal, async () => {
       const stop = metrics.pushTime.startTimer();

@@ -21,6 +21,7 @@ import { isOutOfSpace } from "../../obuilder/index.js";
 import { JobEvicted } from "../failure.js";
 import { JobLog } from "../log/job-log.js";
 import { openNamed } from "../log/log-file.js";
+import { OutputCapture, type TakenFiles } from "../outputs/output-capture.js";
 import { type AttemptId, type Entry, keyOf, type StoredLog } from "./attempt-journal.js";
 import type { Ending } from "./ending.js";
 import { Job } from "./job.js";
@@ -34,6 +35,8 @@ export interface AttemptShelf {
   write(entry: Entry): Promise<void>;
   /** Where the log of an attempt goes if it is no short one. */
   logPath(id: AttemptId): string;
+  /** Where the stream of the files goes that an attempt hands over. */
+  filesPath(id: AttemptId): string;
   /** The attempt is forgotten. */
   onForgotten(attempt: DurableAttempt): void;
 }
@@ -41,11 +44,16 @@ export interface AttemptShelf {
 /** The longest log, in bytes, that needs no file of its own. */
 const SHORT = 16 * 1024;
 
+/** The most that is given at once of files, in bytes. */
+const LARGEST_PART = 1024 * 1024;
+
 export class DurableAttempt implements Keeper {
   readonly atWorkersEnd = "evicted";
   readonly job: Job;
   /** `17 (attempt 2)` */
   readonly label: string;
+  /** Takes the files that are to be handed over, if there are any. */
+  readonly capture: OutputCapture | undefined;
   /** The job has ended, and what can be kept of it is kept. */
   #isKept = false;
   #isForgotten = false;
@@ -57,7 +65,9 @@ export class DurableAttempt implements Keeper {
     private readonly reattach: number,
     private readonly shelf: AttemptShelf,
     job: (attempt: DurableAttempt) => Job,
+    capture?: OutputCapture,
   ) {
+    this.capture = capture;
     this.label = labelOf(id);
     this.job = job(this);
   }
@@ -65,11 +75,13 @@ export class DurableAttempt implements Keeper {
   /** What a job is given as by the scheduler; it is not on disk before the job is run with this as its keeper. */
   static assigned(
     id: AttemptId,
-    { reattach }: DurableQueue.DurableAssignment,
+    { outputLimit = 0, outputs, reattach }: DurableQueue.DurableAssignment,
     job: Job,
     shelf: AttemptShelf,
   ): DurableAttempt {
-    return new DurableAttempt(id, reattach, shelf, () => job);
+    const capture =
+      outputs && new OutputCapture(outputs, outputLimit, shelf.filesPath(id), job.log);
+    return new DurableAttempt(id, reattach, shelf, () => job, capture);
   }
 
   /** What an earlier process has kept. Rejects with the system's error if the log cannot be read. */
@@ -130,6 +142,21 @@ export class DurableAttempt implements Keeper {
     return openNamed(this.shelf.logPath(this.id));
   }
 
+  takenFiles(): TakenFiles | undefined {
+    return this.capture?.taken;
+  }
+
+  async readFiles(start: number, limit: number): Promise<Uint8Array> {
+    const file = await open(this.shelf.filesPath(this.id), "r");
+    try {
+      const data = Buffer.allocUnsafeSlow(Math.min(limit, LARGEST_PART));
+      const { bytesRead } = await file.read(data, 0, data.length, start);
+      return data.subarray(0, bytesRead);
+    } finally {
+      await file.close();
+    }
+  }
+
   /** If the disk takes no more the scheduler still learns how it ended, unless the worker ends before. */
   async keep(ending: Ending): Promise<void> {
     this.inTouch();
@@ -178,6 +205,7 @@ export class DurableAttempt implements Keeper {
   async #remove(): Promise<void> {
     this.job.free();
     await rm(this.shelf.logPath(this.id), { force: true });
+    await rm(this.shelf.filesPath(this.id), { force: true });
   }
 }
 
@@ -189,6 +217,11 @@ export function labelOf({ attempt, job }: AttemptId): string {
 /** A name for the file of an attempt's log. */
 export function logName(id: AttemptId): string {
   return `${keyOf(id)}.log`;
+}
+
+/** A name for the file with the stream of files that an attempt hands over. */
+export function filesName(id: AttemptId): string {
+  return `${keyOf(id)}.files`;
 }
 
 /** Sees to it that a log that is complete outlives the process. */

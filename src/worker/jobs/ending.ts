@@ -7,6 +7,7 @@ import { isOutOfSpace, NoSpaceError } from "../../obuilder/index.js";
 import { RpcError } from "../../rpc/index.js";
 import { JobCancelled, JobEvicted, JobFailed, JobTimedOut } from "../failure.js";
 import { exceptionText } from "../log/notes.js";
+import type { TakenFiles } from "../outputs/output-capture.js";
 
 /** A worker can say nothing of an attempt that was lost, or that it has crashed with. */
 export type EndCause = Exclude<JobRecords.Cause, "lost" | "crashed">;
@@ -28,6 +29,8 @@ export interface Ending {
   readonly reason: string;
   /** What went wrong, as an exception, if no build has failed: it could not be one, or the worker is at fault. Else null. */
   readonly exception: string | null;
+  /** The files that it hands over. */
+  readonly files?: TakenFiles | undefined;
 }
 
 /** How jobs end, as the metrics count them. "error": neither well nor by a build that failed. */

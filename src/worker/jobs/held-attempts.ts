@@ -4,6 +4,7 @@
  *
  *     STATE/attempts/journal             which there are, and how they ended
  *     STATE/attempts/JOB-ATTEMPT-….log   their logs, but for short ones
+ *     STATE/attempts/JOB-ATTEMPT-….files what they hand over of their results
  */
 import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
@@ -15,7 +16,13 @@ import { makePrivateDirectory } from "../files.js";
 import type { WorkerMetrics } from "../metrics.js";
 import type { Gate } from "../session.js";
 import { type AttemptId, AttemptJournal, type Entry, keyOf } from "./attempt-journal.js";
-import { type AttemptShelf, DurableAttempt, labelOf, logName } from "./durable-attempt.js";
+import {
+  type AttemptShelf,
+  DurableAttempt,
+  filesName,
+  labelOf,
+  logName,
+} from "./durable-attempt.js";
 import type { Job } from "./job.js";
 
 const log = logger("worker");
@@ -57,9 +64,11 @@ export class HeldAttempts {
     const { entries, journal } = await AttemptJournal.open(join(directory, JOURNAL));
     const held = new HeldAttempts(options, journal);
     for (const entry of entries) await held.#restore(entry);
-    const logs = new Set([...held.#attempts.values()].map(({ id }) => logName(id)));
+    const known = new Set(
+      [...held.#attempts.values()].flatMap(({ id }) => [logName(id), filesName(id)]),
+    );
     for (const name of await readdir(directory)) {
-      if (name !== JOURNAL && !logs.has(name)) await rm(join(directory, name), { force: true });
+      if (name !== JOURNAL && !known.has(name)) await rm(join(directory, name), { force: true });
     }
     held.#count();
     return held;
@@ -131,6 +140,7 @@ export class HeldAttempts {
   readonly #shelf: AttemptShelf = {
     write: (entry) => this.#write(() => this.journal.write(entry)),
     logPath: (id) => join(this.#directory, logName(id)),
+    filesPath: (id) => join(this.#directory, filesName(id)),
     onForgotten: ({ id }) => {
       this.#attempts.delete(keyOf(id));
       this.#count();

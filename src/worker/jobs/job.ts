@@ -96,10 +96,18 @@ export class Job {
       DurableJob.durableJobMethods({
         begun: () => this.#begun.promise,
         outcome: async () => {
-          const { cause, output, reason } = await this.#ended.promise;
-          return { cause, output, reason, logSize: this.log.length };
+          const { cause, files, output, reason } = await this.#ended.promise;
+          const outputs = files && {
+            size: files.size,
+            sha256: Buffer.from(files.sha256, "hex"),
+          };
+          return { cause, output, reason, logSize: this.log.length, outputs };
         },
         settled: () => this.#keeper.settled(),
+        readOutputs: async (start, limit) => {
+          await this.#ended.promise;
+          return this.#keeper.readFiles(start, limit);
+        },
       }),
     );
   }
@@ -145,7 +153,10 @@ export class Job {
    */
   async run(body: () => Promise<string>, keeper = this.#keeper): Promise<Ending> {
     this.#keeper = keeper;
-    const ending = await this.#end(body);
+    const end = await this.#end(body);
+    const files =
+      end.cause === "cancelled" || end.cause === "evicted" ? undefined : this.#keeper.takenFiles();
+    const ending = files ? { ...end, files } : end;
     this.#begun.resolve(); // If it has not begun its end says why.
     this.log.append(lastLine(ending));
     this.log.close();
@@ -194,6 +205,12 @@ class Attachment implements Keeper {
 
   openLogFile() {
     return openNameless(this.directory);
+  }
+
+  takenFiles(): undefined {}
+
+  async readFiles(): Promise<Uint8Array> {
+    return new Uint8Array();
   }
 
   async keep(): Promise<void> {

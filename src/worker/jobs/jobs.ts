@@ -89,7 +89,7 @@ export class Jobs {
     const { builders, capacity, metrics, name, onNoSpace } = this.options;
     const running = job.run(() => {
       job.log.append(`Building on ${name}`);
-      return build(readJobDescr(descr), job, builders);
+      return build(readJobDescr(descr), job, builders, attempt?.capture);
     }, attempt);
     if (this.#isStopping) job.stopWithWorker();
     void running.then((ending) => {

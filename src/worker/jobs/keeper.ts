@@ -3,6 +3,7 @@
  * when nobody refers to it, and what outlives the worker's process.
  */
 import type { FileHandle } from "node:fs/promises";
+import type { TakenFiles } from "../outputs/output-capture.js";
 import type { Ending } from "./ending.js";
 
 export interface Keeper {
@@ -12,6 +13,10 @@ export interface Keeper {
   begin(): Promise<void>;
   /** For a log that outgrows memory. */
   openLogFile(): Promise<FileHandle>;
+  /** The files that were taken of its result, if there are any to be handed over. */
+  takenFiles(): TakenFiles | undefined;
+  /** A part of their stream, once its end is told; empty at its end. Rejects with the system's error. */
+  readFiles(start: number, limit: number): Promise<Uint8Array>;
   /** The job has ended and its log is complete; its end is told when this has resolved. Never rejects. */
   keep(ending: Ending): Promise<void>;
   /** The scheduler, or its client, wants it to stop. */

@@ -69,11 +69,13 @@ const USAGES: Usages = {
   wait: "--connect=FILE [OPTION]… JOB…",
   cancel: "--connect=FILE [OPTION]… JOB…",
   retry: "--connect=FILE [OPTION]… JOB…",
+  outputs: "--connect=FILE [OPTION]… JOB",
+  fetch: "--connect=FILE --to=DIR [OPTION]… JOB [PATH]…",
   completion: "[OPTION]… SHELL",
 };
 
 const COMMANDS =
-  "'cancel', 'completion', 'context', 'job', 'jobs', 'logs', 'pools', 'retry', 'submit', 'submit-docker', 'submit-obuilder' or 'wait'";
+  "'cancel', 'completion', 'context', 'fetch', 'job', 'jobs', 'logs', 'outputs', 'pools', 'retry', 'submit', 'submit-docker', 'submit-obuilder' or 'wait'";
 const docker = (rest: string) => `submit-docker submission.cap --pool=p ${rest}`;
 
 describe.concurrent("a bad command line", () => {

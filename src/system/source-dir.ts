@@ -21,7 +21,7 @@ import {
   readlinkSync,
   type Stats,
 } from "node:fs";
-import { fromBytes, toBytes } from "../../text/index.js";
+import { fromBytes, toBytes } from "../text/index.js";
 
 const { O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants;
 

@@ -1,0 +1,106 @@
+/**
+ * The stream of files that the scheduler keeps of a job: its list, and what is wanted of its contents, over any number of
+ * connections.
+ */
+import { JobRecords, OutputStream } from "../../api/index.js";
+import { readAhead } from "../../async/index.js";
+import { CommandFailed } from "../../console/index.js";
+import type { Capability, RpcError } from "../../rpc/index.js";
+
+/** How it is read: in memory that is 4 MiB, and at a thousand kilometres 200 MB/s. */
+const PACE = { part: 512 * 1024, ahead: 8 };
+
+export class OutputSource {
+  private constructor(
+    readonly job: number,
+    readonly attempt: number,
+    readonly list: OutputStream.OutputList,
+  ) {}
+
+  /**
+   * Reads the list. Attempt 0: the newest of which files are kept. Rejects with `CommandFailed` if none are, or what is kept makes
+   * no sense, and with an `RpcError`.
+   */
+  static async open(records: Capability, job: number, attempt = 0): Promise<OutputSource> {
+    const kept = await outputsOf(records, job, attempt);
+    if (kept.size === 0) throw new NoOutputs(job, attempt);
+    const range = { job, attempt: kept.attempt };
+    try {
+      const at = kept.size - OutputStream.TRAILER_SIZE;
+      const bytes = await readAll(records, range, at, kept.size);
+      const trailer = OutputStream.readTrailer(bytes, kept.size);
+      const list = await readAll(records, range, trailer.contents, at);
+      return new OutputSource(job, kept.attempt, OutputStream.readList(list, trailer));
+    } catch (error) {
+      throw inWords(error, job);
+    }
+  }
+
+  /** The contents from one byte to another. Rejects as `open` does. */
+  async *read(records: Capability, from: number, to: number): AsyncGenerator<Uint8Array> {
+    const { attempt, job } = this;
+    try {
+      yield* readAhead(reader(records, { job, attempt }), from, to, PACE);
+    } catch (error) {
+      throw inWords(error, job);
+    }
+  }
+}
+
+/** There are no files of a job, or not any more. */
+export class NoOutputs extends CommandFailed {
+  constructor(job: number, attempt: number) {
+    const of = attempt === 0 ? `job ${job}` : `attempt ${attempt} of job ${job}`;
+    super(`No files of ${of} are kept: it has none (--output), or not any more.`);
+  }
+}
+
+/** Whether the scheduler keeps files at all. Rejects with `CommandFailed` if not. */
+export async function checkKeepsOutputs(records: Capability): Promise<void> {
+  await JobRecords.outputs(records, 0).catch((error: RpcError) => {
+    if (error.kind === "failed") return;
+    throw error.kind === "unimplemented" ? keepsNone(error) : error;
+  });
+}
+
+async function outputsOf(records: Capability, job: number, attempt: number) {
+  return await JobRecords.outputs(records, job, attempt).catch((error: RpcError) => {
+    throw error.kind === "unimplemented" ? keepsNone(error) : error;
+  });
+}
+
+function keepsNone(cause: RpcError): CommandFailed {
+  const advice = "--output needs a newer one. Nothing was submitted";
+  return new CommandFailed(`This scheduler keeps no files of jobs: ${advice}.`, { cause });
+}
+
+interface Whose {
+  readonly job: number;
+  readonly attempt: number;
+}
+
+function reader(records: Capability, whose: Whose) {
+  return (start: number, limit: number) =>
+    JobRecords.readOutputs(records, { ...whose, start, limit });
+}
+
+async function readAll(
+  records: Capability,
+  whose: Whose,
+  from: number,
+  to: number,
+): Promise<Uint8Array> {
+  const parts: Uint8Array[] = [];
+  for await (const part of readAhead(reader(records, whose), Math.max(0, from), to, PACE)) {
+    parts.push(part);
+  }
+  return Buffer.concat(parts);
+}
+
+/** What is wrong with the stream itself is no reason to try again. */
+function inWords(error: unknown, job: number): unknown {
+  if (!(error instanceof OutputStream.BadOutputs) && !(error instanceof RangeError)) return error;
+  return new CommandFailed(`The files of job ${job} cannot be used: ${error.message}.`, {
+    cause: error,
+  });
+}
