@@ -17,9 +17,9 @@ import { jobNumber } from "./job-commands.js";
 import { type OutputCommand, outputOrder } from "./output-options.js";
 
 /** What the wire has room for. */
-const count = integer({ min: 0, max: 2 ** 32 - 1 });
+export const count = integer({ min: 0, max: 2 ** 32 - 1 });
 
-const countOrInfinite: Parser<number> = (text) => {
+export const countOrInfinite: Parser<number> = (text) => {
   if (text === "infinite") return Infinity;
   try {
     return count(text);

@@ -3,8 +3,6 @@ import type { Action, Secret, Source } from "../api/index.js";
 import {
   argument,
   command,
-  completedBy,
-  connectOption,
   directory,
   duration,
   existingFile,
@@ -19,12 +17,12 @@ import {
   runMain,
   secretFile,
   seldom,
-  withFallback,
 } from "../cli/index.js";
-import { CONTEXT_ACTIONS, usualCap, usualPool } from "../client/contexts.js";
+import { CONTEXT_ACTIONS } from "../client/contexts.js";
 /**
  * `ocluster-client`: submits jobs to a scheduler, and looks after those that it keeps.
  */
+import { BATCH_COMMANDS } from "./batch-commands.js";
 import { DURABLE_OPTIONS, type DurableCommand, durableOptions } from "./durable-options.js";
 import {
   cancelCommand,
@@ -39,6 +37,7 @@ import {
 } from "./job-commands.js";
 import { OUTPUT_OPTIONS, type OutputCommand } from "./output-options.js";
 import { rpcFailure } from "./rpc-failure.js";
+import { OWNER, usualConnect, usualPoolOption } from "./usual-options.js";
 
 /** As the reference's programs end, or told apart; see `client/failure.ts`. */
 const EXIT_CODES = ["reference", "fine"] as const;
@@ -88,23 +87,6 @@ function submitCommand(
     .addOption(DURABLE_OPTIONS.retryDelay)
     .addOption(DURABLE_OPTIONS.timeout)
     .addOption(DURABLE_OPTIONS.after);
-}
-
-/** `--connect`, for which there may be a file without it. */
-function usualConnect() {
-  return withFallback(connectOption("submission.cap"), {
-    text: usualCap,
-    advice: "set OCLUSTER_CAP, or see `ocluster-client context`",
-  });
-}
-
-function usualPoolOption() {
-  const pool = option("--pool <ID>", "The pool to use, if there are several.", nonEmpty);
-  const listed = completedBy(pool, "ocluster-client pools --names --quiet");
-  return withFallback(listed, {
-    text: (isGiven) => usualPool(isGiven("--connect")),
-    advice: "set OCLUSTER_POOL",
-  });
 }
 
 interface CommonOptions extends DurableCommand, OutputCommand {
@@ -220,8 +202,6 @@ const submitFile = submitCommand(
     await submitJob(options, { action, source, secrets: readSecrets(options.secret) }, file);
   });
 
-const OWNER = { program: "ocluster-client", capFile: "submission.cap", connect: usualConnect };
-
 const pools = recordsCommand(OWNER, "pools", "List the pools, and what their workers can do.", [
   "pools",
 ])
@@ -325,6 +305,7 @@ await runMain(
       retry,
       outputs,
       fetch,
+      ...BATCH_COMMANDS,
     ],
     SUBMIT_OBUILDER,
   ),

@@ -2,7 +2,7 @@
  * The grammar of command lines, which users of the reference's are used to: one pass over the words, from which the command is called.
  *
  * Names of commands and long options may be cut short as long as they stay unique; `--opt VALUE` and `--opt=VALUE` are
- * the same, unless the value can be left out; options may stand before the command; the capability file may be the
+ * the same, unless the value can be left out; a command's name may be of two words, `batch watch`; options may stand before the command; the capability file may be the
  * first positional argument; errors name the thing and the nearest alternative.
  */
 import { existsSync } from "node:fs";
@@ -47,6 +47,7 @@ export function parse(program: Command, argv: readonly string[]): Parsed {
   /** Undefined until it is named. Options before that wait, as only the command knows what they mean. */
   let command = program.commands.length === 0 ? program : undefined;
   const waiting: Mention[] = [];
+  const accepted: Mention[] = [];
   for (let word = words.shift(); word !== undefined; word = words.shift()) {
     if (word === "--") {
       // Nothing after it is a command's name.
@@ -56,17 +57,30 @@ export function parse(program: Command, argv: readonly string[]): Parsed {
     if (isOption(word)) {
       const known = command ? command.options : optionsOfAny(program);
       for (const mention of mentions(word, words, known)) {
-        if (command) accept(command, mention, given, positional);
-        else if (mention.first) waiting.push(mention);
+        if (command) {
+          accept(command, mention, given, positional);
+          accepted.push(mention);
+        } else if (mention.first) waiting.push(mention);
         else throw unknownOption(program, mention.name);
       }
     } else if (command) {
-      positional.push(word);
+      const longer = positional.length === 0 && commandOfTwoWords(program, command, word);
+      if (longer) {
+        command = longer;
+        given.clear();
+        for (const mention of accepted) accept(command, mention, given, positional);
+      } else {
+        positional.push(word);
+      }
     } else if (word === "help") {
-      return helpFor(words[0] === undefined ? program : commandNamed(program, words[0]));
+      const [first, second] = words;
+      if (first === undefined) return helpFor(program);
+      const named = commandNamed(program, first);
+      return helpFor((second && commandOfTwoWords(program, named, second)) || named);
     } else {
       command = commandNamed(program, word);
       for (const mention of waiting) accept(command, mention, given, positional);
+      accepted.push(...waiting);
     }
   }
   if (!command) {
@@ -152,12 +166,18 @@ function helpFor(command: Command): Parsed {
   return { command, given: new Map(help.map((option) => [option, [""]])), positional: [] };
 }
 
+/** `batch watch`, where `batch` is a command by itself, too. Its second word is not cut short. */
+function commandOfTwoWords(program: Command, first: Command, word: string): Command | undefined {
+  return program.commands.find((command) => command.name() === `${first.name()} ${word}`);
+}
+
 function commandNamed(program: Command, word: string): Command {
-  const named = program.commands.filter((command) =>
+  const ofOneWord = program.commands.filter((command) => !command.name().includes(" "));
+  const named = ofOneWord.filter((command) =>
     [command.name(), ...command.aliases()].some((name) => name === word),
   );
   const begun = () =>
-    program.commands.filter(
+    ofOneWord.filter(
       (command) =>
         !unabbreviated.has(command) &&
         [command.name(), ...command.aliases()].some((name) => name.startsWith(word)),
@@ -172,7 +192,10 @@ function commandNamed(program: Command, word: string): Command {
 }
 
 function names(program: Command): string[] {
-  return program.commands.map((command) => command.name()).sort();
+  return program.commands
+    .map((command) => command.name())
+    .filter((name) => !name.includes(" "))
+    .sort();
 }
 
 /** All options that may stand before the command's name. */

@@ -2,7 +2,7 @@
  * From a client's command line to the description of a job: what files say is read, and what makes no sense refused.
  */
 import { existsSync, readFileSync } from "node:fs";
-import type { Action, Push, Secret, Source } from "../api/index.js";
+import type { Action, DockerBuild, Push, Secret, Source } from "../api/index.js";
 import { CommandFailed, UsageError } from "../console/index.js";
 import { fromBytes, quoted } from "../text/index.js";
 
@@ -19,7 +19,7 @@ export interface DockerOptions {
 }
 
 /** Throws a `UsageError` if options exclude each other, and the system's errors for files. */
-export function dockerAction(options: DockerOptions): Action {
+export function dockerAction(options: DockerOptions): DockerBuild {
   const { localDockerfile, contextDockerfile, buildArg, squash, buildkit, includeGit } = options;
   if (localDockerfile !== undefined && contextDockerfile !== undefined) {
     throw new UsageError("Can't use --local-dockerfile and --context-dockerfile together!");

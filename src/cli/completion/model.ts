@@ -47,12 +47,9 @@ const PATHS: Readonly<Record<string, Value["kind"]>> = {
 };
 
 export function completable(program: CommandUnknownOpts): CompletableProgram {
-  const commands = program.commands.map((command) => ({
-    name: command.name(),
-    summary: command.description(),
-    options: optionsOf(command),
-    arguments: argumentsOf(command),
-  }));
+  const commands = program.commands
+    .filter((command) => !command.name().includes(" "))
+    .map((command) => completableCommand(program, command));
   const options = [...optionsOf(program), ...commands.flatMap((command) => command.options)];
   const names = options.map(({ long, short }) => long ?? short);
   return {
@@ -60,6 +57,25 @@ export function completable(program: CommandUnknownOpts): CompletableProgram {
     commands,
     options: options.filter(({ long, short }, index) => names.indexOf(long ?? short) === index),
     arguments: argumentsOf(program),
+  };
+}
+
+/** A command, with those of two words that begin with it: their second words come first, and options of all are offered. */
+function completableCommand(
+  program: CommandUnknownOpts,
+  command: CommandUnknownOpts,
+): CompletableCommand {
+  const name = command.name();
+  const longer = program.commands.filter((each) => each.name().startsWith(`${name} `));
+  const options = [command, ...longer].flatMap(optionsOf);
+  const spellings = options.map(({ long, short }) => long ?? short);
+  const words = longer.map((each) => each.name().slice(name.length + 1));
+  const second: Value[] = words.length > 0 ? [{ name: "ACTION", kind: "words", words }] : [];
+  return {
+    name,
+    summary: command.description(),
+    options: options.filter(({ long, short }, at) => spellings.indexOf(long ?? short) === at),
+    arguments: [...second, ...argumentsOf(command)],
   };
 }
 

@@ -50,6 +50,7 @@ export class BatchDesk implements Api.BatchesService {
   }
 
   async close(id: number, rows: number): Promise<void> {
+    if ((await this.row(id)).closed) return;
     const batch = await this.ofClient(id);
     await batch.adding.run(async () => {
       if (batch.row.closed) return;
@@ -162,6 +163,9 @@ export class BatchDesk implements Api.BatchesService {
     const previous =
       made.name === "" ? null : await records.batches.read("batchNamed", this.client, made.name);
     if (previous && !made.fresh && Buffer.from(previous.digest).equals(made.digest)) {
+      if (hasSucceeded(previous)) {
+        return { batch: previous.id, rows: previous.rows, isNew: false, again: 0 };
+      }
       const batch = await this.batches.revive(previous);
       const again = await this.batches.goOn(batch);
       return { batch: batch.id, rows: batch.run.rows, isNew: false, again };
@@ -328,6 +332,10 @@ export class BatchDesk implements Api.BatchesService {
     const template = await this.jobs.records.batches.read("batchTemplate", row.id);
     return template ? makeBatch(row, template).made.template.columns : [];
   }
+}
+
+function hasSucceeded({ counts, ended }: BatchRow): boolean {
+  return ended !== null && counts !== "" && JSON.parse(counts).state === "succeeded";
 }
 
 /** Of one that cannot be read any more. */

@@ -339,7 +339,8 @@ export class Batches {
   }
 
   private async end(batch: LiveBatch): Promise<void> {
-    if (batch.isEnding || batch.row.ended !== null) return;
+    // Before the start not all of its jobs are known.
+    if (!this.hasStarted || batch.isEnding || batch.row.ended !== null) return;
     batch.isEnding = true;
     try {
       // Who reads that it has ended is to find all ends of its jobs.

@@ -71,11 +71,18 @@ const USAGES: Usages = {
   retry: "--connect=FILE [OPTION]… JOB…",
   outputs: "--connect=FILE [OPTION]… JOB",
   fetch: "--connect=FILE --to=DIR [OPTION]… JOB [PATH]…",
+  batch: "--connect=FILE [OPTION]… [URL] [HASH]…",
+  "batch watch": "--connect=FILE [OPTION]… BATCH",
+  "batch show": "--connect=FILE [OPTION]… BATCH",
+  "batch list": "--connect=FILE [OPTION]…",
+  "batch cancel": "--connect=FILE [OPTION]… BATCH",
+  "batch retry": "--connect=FILE [OPTION]… BATCH",
+  "batch fetch": "--connect=FILE [OPTION]… BATCH",
   completion: "[OPTION]… SHELL",
 };
 
 const COMMANDS =
-  "'cancel', 'completion', 'context', 'fetch', 'job', 'jobs', 'logs', 'outputs', 'pools', 'retry', 'submit', 'submit-docker', 'submit-obuilder' or 'wait'";
+  "'batch', 'cancel', 'completion', 'context', 'fetch', 'job', 'jobs', 'logs', 'outputs', 'pools', 'retry', 'submit', 'submit-docker', 'submit-obuilder' or 'wait'";
 const docker = (rest: string) => `submit-docker submission.cap --pool=p ${rest}`;
 
 describe.concurrent("a bad command line", () => {

@@ -1,0 +1,68 @@
+/** What is wanted of a batch on this machine: logs and results of its rows, as these end. */
+import type { Batches } from "../../api/index.js";
+import type { Capability } from "../../rpc/index.js";
+import type { EndedRow } from "./batch-json.js";
+import { Columns } from "./columns.js";
+import { PathTemplate } from "./file-name.js";
+import { fetchLog } from "./logs.js";
+import { ResultsFile } from "./results.js";
+
+export interface FetchOptions {
+  /** A directory, or a path with `{key}`. */
+  readonly logs?: string | undefined;
+  /** A file that ends in .csv or is of JSON lines. */
+  readonly results?: string | undefined;
+}
+
+/** Logs that are fetched at a time: enough to make up for the way there. */
+const AT_ONCE = 8;
+
+export class BatchFetcher {
+  private logs: PathTemplate | null = null;
+  private results: ResultsFile | null = null;
+  private isReady = false;
+
+  constructor(private readonly options: FetchOptions) {}
+
+  /** Rejects with an `RpcError`, and the system's errors. May be called again with the same rows. */
+  async rows(
+    records: Capability,
+    rows: readonly EndedRow[],
+    batch: Batches.BatchRecord,
+  ): Promise<void> {
+    this.prepare(batch);
+    const { logs } = this;
+    if (logs) {
+      const waiting = rows.values();
+      const fetch = async (): Promise<void> => {
+        for (const row of waiting) await fetchLog(records, row, logs);
+      };
+      const ends = await Promise.allSettled(Array.from({ length: AT_ONCE }, fetch));
+      for (const end of ends) if (end.status === "rejected") throw end.reason;
+    }
+    // Last, so that a row that is in there is all there.
+    this.results?.add(rows);
+  }
+
+  /** Opens files, so that a path that is of no use is known before any row has ended. */
+  prepare({ columns }: { readonly columns: readonly string[] }): void {
+    if (this.isReady) return;
+    const { logs, results } = this.options;
+    if (logs !== undefined) this.logs = logPaths(logs, columns);
+    if (results !== undefined) this.results = new ResultsFile(results, columns);
+    this.isReady = true;
+  }
+
+  close(): void {
+    this.results?.close();
+    this.results = null;
+  }
+}
+
+/** `logs` is `logs/{key}.log`. Throws a `UsageError`. */
+export function logPaths(logs: string, columns: readonly string[]): PathTemplate {
+  const paths = PathTemplate.parse(logs, "--logs", new Columns(columns));
+  if (paths.hasKey) return paths;
+  const directory = logs.replace(/\/$/, "");
+  return PathTemplate.parse(`${directory}/{key}.log`, "--logs", new Columns(columns));
+}

@@ -1,0 +1,3 @@
+/** Batches as their users have them: what the commands do. */
+export { cancelBatch, listBatches, retryBatch, showBatch } from "./look.js";
+export { fetchBatch, runBatch, watchBatch } from "./run-batch.js";
