@@ -4,7 +4,8 @@
 import { execFileSync } from "node:child_process";
 import { appendFileSync, chmodSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { afterAll, beforeAll, expect, it, vi } from "vitest";
+import { engineFacts } from "../../src/obuilder/fetchers/docker-fetcher.js";
 import { formatSpec } from "../../src/obuilder/spec/spec-printer.js";
 import { BothBuilders } from "../support/both-builders.js";
 import { TextLog } from "../support/builder.js";
@@ -214,3 +215,17 @@ it.each(Object.entries(CASES))(
     expect(here).toEqual(byDocker);
   },
 );
+
+it("knows of the engine's images what they set and who their users are, and leaves no container", async () => {
+  vi.stubEnv("DOCKER_HOST", `unix://${engine.socket}`);
+  try {
+    const { env, user, accounts } = await engineFacts("with-users");
+    expect({ env, user }).toEqual({ env: [["PATH", "/bin"]], user: "" });
+    expect(accounts!.passwd).toContain("\napp:x:1000:1001:");
+    expect(accounts!.group).toContain("\nstaff:x:50:");
+    await expect(engineFacts("nowhere")).rejects.toThrow("No such image");
+  } finally {
+    vi.unstubAllEnvs();
+  }
+  expect(await engine.containers()).toEqual([]);
+});
