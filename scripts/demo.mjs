@@ -4,13 +4,11 @@
 // again. Each stage says what it does and which command line does it, so that you can repeat it by hand.
 
 import { spawnSync } from "node:child_process";
-import { once } from "node:events";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { ensurePackages } from "./lib/debian.mjs";
-import { canOverlay, unmountBelow } from "./lib/mounts.mjs";
+import { freePort, storeOptions } from "./lib/demo-cluster.mjs";
+import { unmountBelow } from "./lib/mounts.mjs";
 import { ROOT, runScript, SetUpError } from "./lib/process.mjs";
 import { Program } from "./lib/programs.mjs";
 import { setUp } from "./setup.mjs";
@@ -32,7 +30,8 @@ await runScript(async () => {
         "It installs the Debian packages that it needs and that are missing: runc, umoci, busybox-static.",
     );
   }
-  await setUp("demo");
+  const setUpTook = await setUp("demo");
+  const start = performance.now();
 
   const interrupted = new AbortController();
   const signals = /** @type {const} */ (["SIGINT", "SIGTERM", "SIGHUP"]);
@@ -57,6 +56,11 @@ await runScript(async () => {
     unmountBelow(dir);
     rmSync(dir, { recursive: true, force: true });
   }
+  const { compile, install } = setUpTook;
+  console.log(
+    `It took ${seconds(install)} to install what was missing, ${seconds(compile)} to compile the programs, ` +
+      `and ${seconds(performance.now() - start)} to run.`,
+  );
   console.log("Nothing is left: no process, no mount, no file.");
 });
 
@@ -136,16 +140,6 @@ async function demonstrate(dir, programs, signal) {
   await start("ocluster-admin", ["-c", "secrets/admin.cap", "show", "demo"], true).succeeds(signal);
 }
 
-/**
- * Where layers are kept: as overlays where the kernel can, else as copies.
- * @param {string} dir
- */
-function storeOptions(dir) {
-  if (canOverlay(dir)) return [`--obuilder-store=overlayfs:${join(dir, "store")}`];
-  ensurePackages("copying");
-  return [`--obuilder-store=rsync:${join(dir, "store")}`, "--rsync-mode=copy"];
-}
-
 /** @param {string} text */
 function say(text) {
   const bold = process.stdout.isTTY ? ["\u001b[1m", "\u001b[0m"] : ["", ""];
@@ -172,13 +166,7 @@ async function timed(action) {
   return Math.round(performance.now() - start);
 }
 
-/** A TCP port of 127.0.0.1 that was free a moment ago. */
-async function freePort() {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  server.close();
-  await once(server, "close");
-  if (address === null || typeof address === "string") throw new Error("no TCP port");
-  return address.port;
+/** @param {number} ms */
+function seconds(ms) {
+  return `${(ms / 1000).toFixed(1)} s`;
 }

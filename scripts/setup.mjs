@@ -13,8 +13,12 @@ import { ROOT, runScript, SetUpError } from "./lib/process.mjs";
 
 const OLDEST_NODE = 20;
 
-/** @param {"demo" | "test"} purpose */
+/**
+ * Returns how long it took, in ms: to install what was missing, and to compile the programs.
+ * @param {"demo" | "test"} purpose
+ */
 export async function setUp(purpose) {
+  const start = performance.now();
   const [major] = process.versions.node.split(".");
   if (Number(major) < OLDEST_NODE) {
     throw new SetUpError(
@@ -26,8 +30,10 @@ export async function setUp(purpose) {
   // An installed package has neither sources nor dependencies of its own to care for.
   if (existsSync(join(ROOT, "src"))) {
     ensureDependencies();
-    await buildIfStale();
   }
+  const installed = performance.now();
+  if (existsSync(join(ROOT, "src"))) await buildIfStale();
+  return { install: installed - start, compile: performance.now() - installed };
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {
