@@ -101,14 +101,17 @@ const USAGES: Usages = {
   jobs: "--connect=FILE [OPTION]… [POOL]",
   job: "--connect=FILE [OPTION]… JOB",
   logs: "--connect=FILE [OPTION]… JOB",
-  cancel: "--connect=FILE [OPTION]… JOB…",
+  cancel: "--connect=FILE [OPTION]… [JOB]…",
+  running: "--connect=FILE [OPTION]… POOL",
+  "move-pool": "--connect=FILE [OPTION]… OLD NEW",
+  "forget-pool": "--connect=FILE [OPTION]… NAME",
   usage: "--connect=FILE [OPTION]…",
   completion: "[OPTION]… SHELL",
 };
 
 const COMMANDS =
-  "'add-client', 'cancel', 'completion', 'exec', 'explain', 'forget', 'job', 'jobs', 'list-clients', 'logs', 'pause', " +
-  "'remove-client', 'set-rate', 'show', 'top', 'unpause', 'update' or 'usage'";
+  "'add-client', 'cancel', 'completion', 'exec', 'explain', 'forget', 'forget-pool', 'job', 'jobs', 'list-clients', 'logs', 'move-pool', " +
+  "'pause', 'remove-client', 'running', 'set-rate', 'show', 'top', 'unpause', 'update' or 'usage'";
 
 describe.concurrent("a bad command line", () => {
   it.each([
@@ -122,7 +125,14 @@ describe.concurrent("a bad command line", () => {
       "too many arguments, don't know what to do with 'extra'",
     ],
     ["remove-clint", "", "unknown command 'remove-clint', did you mean 'remove-client'?"],
-    ["cancel admin.cap", "cancel", "required argument JOB is missing"],
+    [
+      "cancel admin.cap",
+      "cancel",
+      "Say which jobs: by number, or by --pool, --client, --worker or --hint.",
+    ],
+    ["running admin.cap", "running", "required argument POOL is missing"],
+    ["move-pool admin.cap x", "move-pool", "required argument NEW is missing"],
+    ["forget-pool admin.cap", "forget-pool", "required argument NAME is missing"],
     [
       "usage admin.cap --since=1d --until=7d",
       "usage",
