@@ -146,7 +146,7 @@ async function serveWith(
     estimates: config.estimates,
     scaleTarget: config.scaleTarget,
   });
-  await durable.start(scheduler);
+  await scheduler.start();
   // When all is there, for which nobody has to wait. What keeps it from being there ends the scheduler.
   scheduler.formerPools
     .report()

@@ -171,9 +171,10 @@ it(
     expect(attempts).not.toEqual([]);
     if (IS_LONG) {
       const outcomes = countEach(attempts.map(({ outcome }) => String(outcome)));
-      for (const loss of ["evicted", "lost", "crashed"]) expect(outcomes[loss]).toBeGreaterThan(0);
       const [jobs, runs] = [answered.length, recorder.runs.size];
       console.info({ jobs, attempts: attempts.length, runs, outcomes, troubles: troubles.counts });
+      // Somebody was in trouble, and not only for a moment.
+      expect(Object.keys(outcomes)).toEqual(expect.arrayContaining(["crashed", "lost"]));
     }
     expect(await countLeaks()).toBe(0);
   },

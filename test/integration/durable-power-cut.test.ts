@@ -11,6 +11,7 @@ import { DurableSubmission, JobRecords } from "../../src/api/index.js";
 import { type Capability, readCapFile, Vat } from "../../src/rpc/index.js";
 import { Cluster } from "../support/cluster.js";
 import { type DiskKind, LoopDisk } from "../support/loop-disk.js";
+import { run } from "../support/programs.js";
 
 /** Clients that submit one job after the other. */
 const LANES = 20;
@@ -61,6 +62,10 @@ it.each(["ext4", "xfs", "btrfs"] satisfies DiskKind[])(
       const answered: number[] = [];
       const all = submitAll(submission, answered);
       await expect.poll(() => answered.length, { timeout: 30_000 }).toBeGreaterThan(JOBS);
+      const admin = (...words: string[]) =>
+        run("ocluster-admin", ["-c", cluster!.cap("admin"), ...words]);
+      const paused = ["linux-x86_64", "absent", "--auto-create"];
+      expect(await admin("pause", ...paused)).toMatchObject({ code: 0 });
 
       cluster.scheduler.signal("SIGSTOP");
       const { pid } = cluster.scheduler;
@@ -86,6 +91,7 @@ it.each(["ext4", "xfs", "btrfs"] satisfies DiskKind[])(
       again.release();
       expect(answered.filter((job) => !found.has(job))).toEqual([]);
       expect(answered.length).toBeGreaterThan(JOBS);
+      expect((await admin("show", "linux-x86_64")).stdout).toContain("absent (paused)");
     } finally {
       await cluster?.stop();
       disk.remove();

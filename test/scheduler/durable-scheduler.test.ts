@@ -1,6 +1,6 @@
 /** Schedulers with durable jobs: killed ones, with limits, and without a pool that they had. */
 import { describe, expect, it } from "vitest";
-import { JobRecords } from "../../src/api/index.js";
+import { JobRecords, PoolAdmin } from "../../src/api/index.js";
 import { TestJob, untilRecord } from "./network.js";
 import { StateHome } from "./state-home.js";
 
@@ -33,6 +33,34 @@ describe("a scheduler that is killed", () => {
       await again.ended(id);
     }
   });
+});
+
+it("that is killed while a client is removed cancels its jobs when it is back", async () => {
+  await home.start();
+  const [alice, bob] = [await home.network.client("alice"), await home.network.client("bob")];
+  const running = await alice.submitDurable("runs");
+  const job = await (await home.network.worker("w1")).popDurable();
+  job.begun.resolve();
+  await untilRecord(alice.submission, running, ({ started }) => started !== null);
+  const queued = await alice.submitDurable("queued");
+  const waiting = await alice.submitDurable("waiting", { after: [running] });
+  const others = await bob.submitDurable("of another client");
+  await PoolAdmin.setRate(await home.network.poolAdmin(), "alice", 5);
+  // Its access has ended, and nothing else has happened yet.
+  home.network.removeAccess("alice");
+  await home.killAndRestart();
+  const admin = await home.network.admin();
+  for (const id of [queued, waiting]) {
+    const record = await untilRecord(admin, id, ({ ended }) => ended !== null);
+    expect(record).toMatchObject({ state: "cancelled", reason: "The client was removed." });
+  }
+  const state = async (id: number) => (await JobRecords.get(admin, id)).state;
+  expect([await state(others), await state(running)]).toEqual(["queued", "running"]);
+  await expect.poll(() => home.network.show()).not.toContain("alice");
+  const worker = await home.network.worker("w1");
+  expect(await worker.resume(job)).toBe("goOn");
+  job.end("succeeded");
+  await untilRecord(admin, running, ({ ended }) => ended !== null);
 });
 
 describe("limits", () => {

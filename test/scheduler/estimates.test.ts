@@ -152,6 +152,7 @@ describe("a scheduler", () => {
       for (const { nonCached } of known) expect(nonCached).toBeLessThan(300);
       await network.stop();
       network = await start("learned");
+      await network.durable.whole;
       for (const client of ["alice", "bob"]) {
         expect(costs(network, client)!.nonCached).toBeLessThan(300);
       }

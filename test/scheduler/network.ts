@@ -120,7 +120,7 @@ export class Network {
       durable,
       estimates: options.estimates,
     });
-    await durable?.start(scheduler);
+    await scheduler.start();
     const vat = new Vat({
       identity,
       restore: (id, connection) => scheduler.restore(id, connection),
@@ -194,6 +194,13 @@ export class Network {
     const ref = await this.scheduler.addClient(id);
     this.secrets.set(id, ref.id);
     return this.clientOf(ref);
+  }
+
+  /** What a removal of a client begins with. */
+  removeAccess(id: string): void {
+    for (const { hash } of this.store.sturdyRefs.find("ocluster-client", Buffer.from(id))) {
+      this.store.sturdyRefs.remove(hash);
+    }
   }
 
   /** Connects a client that was added before, perhaps by a scheduler before this one. */

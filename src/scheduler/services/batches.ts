@@ -81,6 +81,11 @@ export class Batches {
     return this.live.get(id);
   }
 
+  /** The clients of those that have not ended. */
+  get owners(): string[] {
+    return Array.from(this.live.values(), ({ row }) => row.client);
+  }
+
   /** Those of a client that have not ended. */
   of(client: string): LiveBatch[] {
     return [...this.live.values()].filter(({ row }) => row.client === client);

@@ -88,6 +88,9 @@ export class DurableJobs {
   private readonly stopping = new AbortController();
   private wholeNow = false;
 
+  /** Clients of the jobs on file. */
+  private readonly owners = new Set<string>();
+
   private constructor(
     private readonly options: DurableJobsOptions,
     readonly records: JobRecords,
@@ -158,6 +161,12 @@ export class DurableJobs {
   /** Bytes that the files of one job's result may have. */
   get outputLimit(): number {
     return this.options.settings.outputs.limit;
+  }
+
+  /** Clients with jobs on file that were removed. Those that wait may be left, if the scheduler was killed just then. */
+  get strangers(): string[] {
+    const owners = new Set([...this.owners, ...this.batches.owners]);
+    return [...owners].filter((id) => !this.cluster.isClient(id));
   }
 
   get log(): Logger {
@@ -334,6 +343,7 @@ export class DurableJobs {
         this.active.enter(job, size);
         this.batches.restored(job);
         if (!this.cluster.pools.has(job.pool)) this.homeless.add(job.pool);
+        this.owners.add(job.client);
       },
     };
   }

@@ -56,7 +56,7 @@ export interface SchedulerOptions {
   readonly log: Logger;
   /** Is told of each job that has ended; so should `durable` be. */
   readonly lines?: JobLines | undefined;
-  /** Undefined: there are no durable jobs. Whoever opened them starts them with `pools`, and closes them. */
+  /** Undefined: there are no durable jobs. Whoever opened them closes them. */
   readonly durable?: DurableJobs | undefined;
   /** How long jobs are thought to take; see `pool/estimates.ts`. Default: fixed. */
   readonly estimates?: EstimateKind | undefined;
@@ -122,6 +122,28 @@ export class Scheduler {
     this.addService(derivedId("admin"), (connection) => this.admin(connection));
   }
 
+  /** Takes in the durable jobs on file, as `DurableJobs.start`; to be called before anybody is let in. */
+  async start(): Promise<void> {
+    const { durable, log } = this.options;
+    if (!durable) return;
+    await durable.start(this);
+    this.finishRemovals(durable).catch((error) => {
+      if (RpcError.from(error).kind !== "disconnected") {
+        log.error(`Jobs of removed clients are not cancelled: ${error}`);
+      }
+    });
+  }
+
+  /** Does what is left to be done of removals of clients, when all jobs are there. */
+  private async finishRemovals(durable: DurableJobs): Promise<void> {
+    const { log } = this.options;
+    await durable.whole;
+    for (const client of durable.strangers) {
+      log.info(`Client ${quoted(client)} was removed: what it had queued and waiting is cancelled`);
+      await this.clearAway(client, false);
+    }
+  }
+
   /**
    * The service that a secret id opens, for use through `connection`; owned by the caller. Throws an `RpcError` (failed)
    * if it opens none.
@@ -151,11 +173,17 @@ export class Scheduler {
   }
 
   private async removeClient(id: string, cancelRunning = false): Promise<void> {
-    const { durable, store } = this.options;
+    const { store } = this.options;
     await store.writes.run(() => this.clients.remove(id));
+    await this.clearAway(id, cancelRunning);
+    this.options.log.info(`Removed endpoint for client ${quoted(id)}`);
+  }
+
+  /** Cancels what a client has left. */
+  private async clearAway(id: string, cancelRunning: boolean): Promise<void> {
+    const { durable } = this.options;
     if (durable) await removeDurableJobs(durable, id, cancelRunning);
     for (const pool of this.pools.values()) await pool.removeClient(id, cancelRunning);
-    this.options.log.info(`Removed endpoint for client ${quoted(id)}`);
   }
 
   private admin(connection: Connection | undefined): Capability {

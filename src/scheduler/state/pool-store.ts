@@ -9,6 +9,7 @@ import type { Database } from "better-sqlite3";
 import { findName } from "../../text/index.js";
 import type { KnownWorker, PoolStore } from "../pool/types.js";
 import { StoreError } from "./store-error.js";
+import { syncedWrite } from "./synced-write.js";
 
 /** How many hints are held in memory: some tens of megabytes at most, for hints and names of usual length. */
 const HINTS_IN_MEMORY = 50_000;
@@ -107,12 +108,12 @@ export class SqlitePoolStore implements PoolStore {
   }
 
   setRate(client: string, rate: number): void {
-    this.write(() => this.statements.setRate.run(this.options.pool, client, rate));
+    this.decide(() => this.statements.setRate.run(this.options.pool, client, rate));
     this.rates.set(client, rate);
   }
 
   removeRate(client: string): void {
-    this.write(() => this.statements.removeRate.run(this.options.pool, client));
+    this.decide(() => this.statements.removeRate.run(this.options.pool, client));
     this.rates.delete(client);
   }
 
@@ -137,7 +138,7 @@ export class SqlitePoolStore implements PoolStore {
 
   setPaused(worker: string, paused: boolean): void {
     if (!this.isKnown(worker) || this.isPaused(worker) === paused) return;
-    this.write(() => this.statements.setPaused.run(paused ? 1 : 0, this.options.pool, worker));
+    this.decide(() => this.statements.setPaused.run(paused ? 1 : 0, this.options.pool, worker));
     if (paused) this.pausedWorkers.add(worker);
     else this.pausedWorkers.delete(worker);
   }
@@ -145,7 +146,7 @@ export class SqlitePoolStore implements PoolStore {
   removeWorker(worker: string): void {
     const index = findName(this.workerNames, worker);
     if (index < 0) return;
-    this.write(() => this.statements.removeWorker.run(this.options.pool, worker));
+    this.decide(() => this.statements.removeWorker.run(this.options.pool, worker));
     this.workerNames.splice(index, 1);
     this.pausedWorkers.delete(worker);
   }
@@ -207,6 +208,11 @@ export class SqlitePoolStore implements PoolStore {
       onWarning(error);
       return false;
     }
+  }
+
+  /** An administrator's decision, which is answered for: it is on disk when this returns. */
+  private decide(statement: () => void): void {
+    this.write(() => syncedWrite(this.db, statement));
   }
 
   private write(statement: () => void): void {

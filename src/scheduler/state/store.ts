@@ -5,8 +5,8 @@
  * one to the other and back. What only we need must go into tables of our own.
  *
  * Durability is that of the other scheduler: each write is a transaction of its own in WAL mode with synchronous
- * NORMAL. It survives the process being killed; a power cut may cost the last ones, but not the database. Clients alone are
- * on disk when they are added or removed (sturdy-refs.ts).
+ * NORMAL. It survives the process being killed; a power cut may cost the last ones, but not the database. What an
+ * administrator decides is on disk when it is answered (synced-write.ts): clients, rates, pauses, forgotten workers.
  * The scheduler must be the only one to write to it: what was read once is kept in memory.
  */
 

@@ -10,6 +10,7 @@
 
 import type { Database, Statement } from "better-sqlite3";
 import { StoreError } from "./store-error.js";
+import { syncedWrite } from "./synced-write.js";
 
 export interface SturdyRefRecord {
   /** The SHA-256 of the secret, 32 bytes. */
@@ -71,14 +72,7 @@ export class SturdyRefs {
 
   /** Returns when that is on disk. */
   private change<R>(write: () => R): R {
-    return this.guard(() => {
-      this.db.pragma("synchronous = FULL");
-      try {
-        return write();
-      } finally {
-        this.db.pragma("synchronous = NORMAL");
-      }
-    });
+    return this.guard(() => syncedWrite(this.db, write));
   }
 
   private guard<R>(use: () => R): R {
