@@ -40,9 +40,9 @@ afterEach(() => {
   rmSync(dir, { recursive: true });
 });
 
-const io = { log: { write: () => {} }, signal: new AbortController().signal };
-const fetchWith = (fetcher: Fetcher, image: string): Promise<FetchedImage> =>
-  fetcher.fetch(image, layer, io);
+const io = { log: { write: (_: Uint8Array) => {} }, signal: new AbortController().signal };
+const fetchWith = (fetcher: Fetcher, image: string, log = io.log): Promise<FetchedImage> =>
+  fetcher.fetch(image, layer, { ...io, log });
 
 /** What is in the fetched root. */
 const content = (path: string) => readFileSync(join(layer.path, "rootfs", path), "utf8");
@@ -312,7 +312,11 @@ describe("from an engine", () => {
   it("is what a container of it would have, and leaves no container", async () => {
     const docker = new DockerFetcher();
     expect(await docker.canFetch()).toBe(true);
-    const { env, digest } = await fetchWith(docker, "app:local");
+    const written: string[] = [];
+    const log = { write: (data: Uint8Array) => void written.push(Buffer.from(data).toString()) };
+    const { env, digest } = await fetchWith(docker, "app:local", log);
+    // It does not say what to run, which is nobody's mistake.
+    expect(written.join("")).not.toMatch(/no command specified/i);
     expect(env).toEqual([
       ["A", "b=c"],
       ["EMPTY", ""],

@@ -7,7 +7,7 @@ import { pipeline } from "node:stream/promises";
 import { pinnedName } from "../../docker/index.js";
 import { endingText, ProgramError, run, start } from "../../system/index.js";
 import type { FetchedImage, Fetcher, FetchIo, LayerDir, LogSink } from "../contracts.js";
-import { BuildCancelled, BuildError, failure } from "../errors.js";
+import { BuildCancelled, failure } from "../errors.js";
 import { type ImageFacts, type RunConfig, settingsIn } from "../image/image-facts.js";
 import { imageNameOf } from "../image/image-name.js";
 import { parseVariable } from "../image/variables.js";
@@ -129,32 +129,29 @@ export async function localName(image: string): Promise<string> {
 
 /** Its id. What the engine says meanwhile (it may have to pull) goes to the log. */
 async function createContainer(image: string, io: FetchIo): Promise<string> {
-  try {
-    return await logged(["docker", "create", "--", image], io);
-  } catch (error) {
-    if (!(error instanceof NoCommand)) throw error;
-    // The image does not say what to run; as it will not be run, anything will do.
-    return await logged(["docker", "create", "--", image, "sh"], io);
-  }
+  // The image may not say what to run; as it will not be run, anything will do, and is of no interest if it fails.
+  const argv = ["docker", "create", "--", image];
+  return await logged([...argv, "sh"], io, argv);
 }
 
-class NoCommand extends BuildError {}
-
-/** Runs a command of the engine; resolves with its trimmed output. */
-async function logged(argv: readonly string[], { log, signal }: FetchIo): Promise<string> {
+/** Runs a command of the engine, which is called `said` if it fails; resolves with its trimmed output. */
+async function logged(
+  argv: readonly string[],
+  { log, signal }: FetchIo,
+  said: readonly string[],
+): Promise<string> {
   const child = start(argv, { stdio: ["ignore", "pipe", "pipe"] });
   const stop = () => child.process.kill("SIGTERM");
   signal.addEventListener("abort", stop, { once: true });
   try {
-    const [stdout, stderr, ending] = await Promise.all([
+    const [stdout, , ending] = await Promise.all([
       gather(child.process.stdout!),
       gather(child.process.stderr!, log),
       child.ended,
     ]);
     if (signal.aborted) throw new BuildCancelled();
     if (ending.status === 0) return stdout.trim();
-    if (/no command specified/i.test(stderr)) throw new NoCommand(stderr);
-    throw failure(endingText(argv, ending));
+    throw failure(endingText(said, ending));
   } finally {
     signal.removeEventListener("abort", stop);
   }
