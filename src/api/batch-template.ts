@@ -135,8 +135,9 @@ export function describeRow(
  * whatever else is in that.
  */
 export function identities(batch: NewBatch): (values: readonly string[]) => string {
-  const { pool, template } = batch;
-  const same = JSON.stringify([pool, template.descr]);
+  const { options, pool, template } = batch;
+  // A result without the files that are wanted now is another one.
+  const same = JSON.stringify([pool, template.descr, options.outputs]);
   const texts = [template.spec, template.hint, ...template.buildArgs];
   return (values) => {
     const hash = createHash("sha256").update(same);

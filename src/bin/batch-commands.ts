@@ -69,6 +69,11 @@ const FETCH = {
     "Add a line for each row that ends: of CSV (.csv) or JSON.",
     nonEmpty,
   ),
+  output: repeatedOption(
+    "--output <REMOTE:LOCAL>",
+    "Fetch files of rows' results, with {key} in LOCAL.",
+    nonEmpty,
+  ),
 } as const;
 
 const batch = command("batch", "Submit one template with many rows, a job for each.", [
@@ -93,6 +98,7 @@ const batch = command("batch", "Submit one template with many rows, a job for ea
   .addOption(option("--retries <N>", "Attempts after a failed one (default: 0).", count))
   .addOption(FETCH.logs)
   .addOption(FETCH.results)
+  .addOption(FETCH.output)
   .addOption(option("--canary <N>", "The first N rows must succeed before others begin.", count))
   .addOption(option("--max-running <N>", "Not more at a time.", integer({ min: 1 })))
   .addOption(option("--max-failures <LIMIT>", "Stop when more rows have failed.", failures))
@@ -166,6 +172,7 @@ const batch = command("batch", "Submit one template with many rows, a job for ea
         "With --detach nothing is fetched: `ocluster-client batch fetch` does so later.",
       );
     }
+    const outputs = options.output.map((text) => text.replace(/^((?:\\.|[^\\:])*).*$/s, "$1"));
     const { buildkit, cacheHint, canary, dryRun, fresh, maxFailures, maxRunning, name } = options;
     const { allowUnused, lostRetries, pool, retries, retryDelay, timeout, urgent } = options;
     const given = (values: object) =>
@@ -199,11 +206,17 @@ const batch = command("batch", "Submit one template with many rows, a job for ea
       },
       settings: {
         ...{ name, fresh, pool, urgent },
-        options: given({ retries, lostRetries, retryDelay, timeout }),
+        options: given({
+          ...{ retries, lostRetries, retryDelay, timeout },
+          outputs:
+            outputs.length === 0
+              ? undefined
+              : { paths: [...new Set(outputs)], when: "success", optional: false },
+        }),
         rules: given({ canary, maxRunning, ...maxFailures }),
       },
       ...{ dryRun, detach: options.detach, json: options.json },
-      ...{ logs: options.logs, results: options.results },
+      ...{ logs: options.logs, results: options.results, outputs: options.output },
     });
   });
 
@@ -222,12 +235,14 @@ const watch = batchCommand("watch", "Look on until a batch has ended; fails unle
 ])
   .addOption(FETCH.logs)
   .addOption(FETCH.results)
+  .addOption(FETCH.output)
   .option("--json", "Print the batch as JSON at the end.", false)
   .addArgument(argument("<BATCH>", BATCH_TEXT, batchId))
   .action(async (id, options) => {
     const { watchBatch } = await import("../client/batch/index.js");
-    const { json, logs, results } = options;
-    await watchBatch({ ...recordsOptions(options), batch: id, follow: true, json, logs, results });
+    const { json, logs, output: outputs, results } = options;
+    const fetched = { logs, outputs, results };
+    await watchBatch({ ...recordsOptions(options), batch: id, follow: true, json, ...fetched });
   });
 
 const fetch = batchCommand("fetch", "Fetch what is missing here of rows that have ended.", [
@@ -235,15 +250,18 @@ const fetch = batchCommand("fetch", "Fetch what is missing here of rows that hav
 ])
   .addOption(FETCH.logs)
   .addOption(FETCH.results)
+  .addOption(FETCH.output)
   .option("--json", "Print the batch as JSON at the end.", false)
   .addArgument(argument("<BATCH>", BATCH_TEXT, batchId))
   .action(async (id, options) => {
-    const { json, logs, results } = options;
-    if (logs === undefined && results === undefined) {
-      throw new UsageError("say what to fetch, and where to: --logs=DIR, --results=FILE");
+    const { json, logs, output: outputs, results } = options;
+    if (logs === undefined && results === undefined && outputs.length === 0) {
+      throw new UsageError(
+        "say what to fetch, and where to: --logs=DIR, --output=REMOTE:LOCAL, --results=FILE",
+      );
     }
     const { fetchBatch } = await import("../client/batch/index.js");
-    await fetchBatch({ ...recordsOptions(options), batch: id, json, logs, results });
+    await fetchBatch({ ...recordsOptions(options), batch: id, json, logs, outputs, results });
   });
 
 const show = batchCommand("show", "Show how a batch goes.", [

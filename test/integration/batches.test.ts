@@ -2,7 +2,7 @@
  * The scientist's story with the real programs: many tiles from one template, of which some fail at first, while a worker is killed, the
  * scheduler is restarted, and the laptop is closed.
  */
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -50,7 +50,7 @@ const SPEC = `((from busybox)
  (run (shell "mkdir -p /tools && echo shared-one"))
  (run (shell "echo shared-two > /tools/model"))
  (run (shell "echo shared-three; cat /tools/model"))
- (run (shell "echo making {lat} {lon}; case {kind} in bad) echo no data; exit 1;; esac; echo tile '{lat}'/\\"{lon}\\""))
+ (run (shell "echo making {lat} {lon}; case {kind} in bad) echo no data; exit 1;; esac; mkdir /out; { echo tile '{lat}'/\\"{lon}\\"; head -c 200000 /dev/zero; } > /out/tile.tif; head -n 1 /out/tile.tif"))
 )`;
 
 function table(kind: string): string {
@@ -63,7 +63,12 @@ function table(kind: string): string {
 
 const BATCH = [
   ...["batch", "--pool=linux-x86_64", "--spec=tile.spec", "--each=tiles.csv", "--key={lat}_{lon}"],
-  ...["--name=tessera", "--logs=logs", "--results=results.jsonl"],
+  ...[
+    "--name=tessera",
+    "--logs=logs",
+    "--results=results.jsonl",
+    "--output=/out/tile.tif:tiles/{key}.tif",
+  ],
 ];
 
 interface Result {
@@ -103,8 +108,7 @@ describe("a batch", () => {
       "batch",
       "watch",
       "tessera",
-      "--logs=logs",
-      "--results=results.jsonl",
+      ...["--logs=logs", "--results=results.jsonl", "--output=/out/tile.tif:tiles/{key}.tif"],
     );
     expect(watched.code).toBe(1);
     expect(watched.stderr).toMatch(/^Failed: 7_x 7's \(job \d+\): /m);
@@ -118,15 +122,19 @@ describe("a batch", () => {
     expect(results().size).toBe(ROWS);
     for (const { key, state, values } of results().values()) {
       expect(state).toBe(values.kind === "bad" ? "failed" : "succeeded");
-      const text = readFileSync(
-        join(cluster.path("logs"), `${key.replace(" ", "%20").replace("'", "%27")}.log`),
-        "utf8",
-      );
+      const name = key.replace(" ", "%20").replace("'", "%27");
+      const text = cluster.read(`logs/${name}.log`);
       expect(text).toContain(`making ${values.lat} ${values.lon}\n`);
-      if (state === "succeeded") expect(text).toContain(`tile ${values.lat}/${values.lon}\n`);
-      else expect(text).toContain("no data\n");
+      if (state !== "succeeded") {
+        expect(text).toContain("no data\n");
+        continue;
+      }
+      const tile = `tile ${values.lat}/${values.lon}\n`;
+      expect(text).toContain(tile);
+      expect(cluster.read(`tiles/${name}.tif`)).toBe(tile + "\0".repeat(200_000));
     }
     expect(log()).toHaveLength(ROWS);
+    expect(readdirSync(cluster.path("tiles"))).toHaveLength(ROWS - bad);
     const { stdout } = await client("batch", "show", "tessera", "--failed", "--json");
     expect(
       stdout
@@ -146,6 +154,7 @@ describe("a batch", () => {
     );
     expect(again).toMatchObject({ code: 0 });
     expect([...results().values()].every(({ state }) => state === "succeeded")).toBe(true);
+    expect(readdirSync(cluster.path("tiles"))).toHaveLength(ROWS);
     const once = await client(...BATCH, "--json");
     expect(once.stderr).toMatch(
       /\(tessera\) is there already, with the same \d+ rows: it goes on\. /,

@@ -5,6 +5,7 @@ import type { EndedRow } from "./batch-json.js";
 import { Columns } from "./columns.js";
 import { PathTemplate } from "./file-name.js";
 import { fetchLog } from "./logs.js";
+import { fetchOutputs, type OutputTemplate, outputTemplates } from "./outputs.js";
 import { ResultsFile } from "./results.js";
 
 export interface FetchOptions {
@@ -12,6 +13,8 @@ export interface FetchOptions {
   readonly logs?: string | undefined;
   /** A file that ends in .csv or is of JSON lines. */
   readonly results?: string | undefined;
+  /** Files of rows' results, `REMOTE:LOCAL` with `{key}` and columns in LOCAL. */
+  readonly outputs?: readonly string[] | undefined;
 }
 
 /** Logs that are fetched at a time: enough to make up for the way there. */
@@ -20,6 +23,7 @@ const AT_ONCE = 8;
 export class BatchFetcher {
   private logs: PathTemplate | null = null;
   private results: ResultsFile | null = null;
+  private outputs: readonly OutputTemplate[] = [];
   private isReady = false;
 
   constructor(private readonly options: FetchOptions) {}
@@ -31,11 +35,14 @@ export class BatchFetcher {
     batch: Batches.BatchRecord,
   ): Promise<void> {
     this.prepare(batch);
-    const { logs } = this;
-    if (logs) {
+    const { logs, outputs } = this;
+    if (logs || outputs.length > 0) {
       const waiting = rows.values();
       const fetch = async (): Promise<void> => {
-        for (const row of waiting) await fetchLog(records, row, logs);
+        for (const row of waiting) {
+          if (logs) await fetchLog(records, row, logs);
+          await fetchOutputs(records, row, outputs);
+        }
       };
       const ends = await Promise.allSettled(Array.from({ length: AT_ONCE }, fetch));
       for (const end of ends) if (end.status === "rejected") throw end.reason;
@@ -49,6 +56,7 @@ export class BatchFetcher {
     if (this.isReady) return;
     const { logs, results } = this.options;
     if (logs !== undefined) this.logs = logPaths(logs, columns);
+    this.outputs = outputTemplates(this.options.outputs ?? [], columns);
     if (results !== undefined) this.results = new ResultsFile(results, columns);
     this.isReady = true;
   }

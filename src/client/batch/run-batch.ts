@@ -10,6 +10,7 @@ import { steadilyWithBatches } from "./batches-session.js";
 import { dryRun } from "./dry-run.js";
 import { BatchFetcher, type FetchOptions, logPaths } from "./fetch.js";
 import { BatchFollower } from "./follow-batch.js";
+import { outputTemplates } from "./outputs.js";
 import { type BatchInput, prepare } from "./prepare.js";
 import { BatchProgress, describeEnd, titleOf } from "./progress.js";
 import { BatchSender, type BatchSettings, type SentBatch } from "./send-batch.js";
@@ -27,7 +28,9 @@ export interface RunOptions extends RecordsOptions, FetchOptions {
 export async function runBatch(options: RunOptions): Promise<void> {
   const { input, quiet, settings } = options;
   const prepared = await prepare(input);
-  if (options.logs !== undefined) logPaths(options.logs, prepared.template.columns);
+  const { columns } = prepared.template;
+  if (options.logs !== undefined) logPaths(options.logs, columns);
+  outputTemplates(options.outputs ?? [], columns);
   if (options.dryRun) {
     await writeLines(dryRun(prepared));
     return;
