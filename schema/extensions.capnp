@@ -290,13 +290,6 @@ interface DurableQueue {
 
   pop @1 (job :Job) -> (descr :JobDescr, assignment :Assignment);
   # As `Queue.pop`, for a worker that knows what to do with durable jobs.
-
-  announce @2 (abilities :Abilities) -> ();
-  # What the worker can do beyond that; before it asks for jobs. One that has not said so is not given a job that needs it.
-}
-
-struct Abilities {
-  outputs @0 :Bool;        # hands over files of its jobs' results
 }
 
 enum HeldState {

@@ -3,13 +3,7 @@
  * contract. Others answer "unimplemented".
  */
 import { type Capability, type DetachedPointer, type MethodEntry, method } from "../rpc/index.js";
-import {
-  type CallOptions,
-  done,
-  optionalCapability,
-  requiredCapability,
-  resultOf,
-} from "./calls.js";
+import { type CallOptions, optionalCapability, requiredCapability, resultOf } from "./calls.js";
 import {
   Assignment_Which,
   DurableQueue$Client,
@@ -19,7 +13,7 @@ import {
 } from "./generated/extensions.js";
 import { type OutputOrder, readOutputOrder, writeOutputOrder } from "./output-order.js";
 
-const [RESUME, POP, ANNOUNCE] = DurableQueue$Client.methods;
+const [RESUME, POP] = DurableQueue$Client.methods;
 
 /** An attempt at a durable job, as it is given to a worker. */
 export interface DurableAssignment {
@@ -35,12 +29,6 @@ export interface DurableAssignment {
   /** Which files of its result are to be handed over, and how many bytes they may have together. */
   readonly outputs?: OutputOrder | undefined;
   readonly outputLimit?: number;
-}
-
-/** What a worker can do that not all that know durable jobs can. */
-export interface Abilities {
-  /** Hands over files of its jobs' results. */
-  readonly outputs: boolean;
 }
 
 /** Whose job it is, for the worker's log. */
@@ -78,7 +66,6 @@ export interface DurableQueueService {
   resume(held: HeldAttempt): Promise<Verdict>;
   /** As `QueueService.pop`. `descr` is released when it has been sent. */
   popDurable(job: Capability, signal: AbortSignal): Promise<Popped>;
-  announce?(abilities: Abilities): void;
 }
 
 /** The methods of a `Queue` that make it a `DurableQueue`, too. */
@@ -110,7 +97,6 @@ export function durableQueueMethods(service: DurableQueueService): MethodEntry[]
         descr.release();
       }
     }),
-    method(ANNOUNCE, ({ params }) => service.announce?.({ outputs: params.abilities.outputs })),
   ];
 }
 
@@ -140,22 +126,6 @@ const HELD_STATES = {
   ended: WireHeldState.ENDED,
   crashed: WireHeldState.CRASHED,
 };
-
-/** Says what the worker can do, before it asks for jobs. Rejects as "unimplemented" where nobody wants to know. */
-export function announce(
-  queue: Capability,
-  abilities: Abilities,
-  options?: CallOptions,
-): Promise<void> {
-  const call = queue.call(
-    ANNOUNCE,
-    (params) => {
-      params._initAbilities().outputs = abilities.outputs;
-    },
-    options,
-  );
-  return done(call);
-}
 
 /** As `Queue.pop`, for durable jobs, too. Rejects as "unimplemented" where there are none; `job` is released then. */
 export async function pop(

@@ -276,25 +276,6 @@ describe("a worker's queue", () => {
     ]);
   });
 
-  it("is told what its worker can do", async () => {
-    const told: unknown[] = [];
-    using durable = queue({
-      resume: async () => "stop",
-      popDurable: () => Promise.reject(new Error("no jobs")),
-      announce: (abilities) => void told.push(abilities),
-    });
-    await DurableQueue.announce(durable, { outputs: true });
-    expect(told).toEqual([{ outputs: true }]);
-    using old = Queue.local({
-      pop: () => Promise.reject(new Error("old")),
-      setActive: () => {},
-      release: () => {},
-    });
-    await expect(DurableQueue.announce(old, { outputs: true })).rejects.toMatchObject({
-      kind: "unimplemented",
-    });
-  });
-
   it("gives out durable and attached jobs", async () => {
     const assignment = {
       ...{ job: 4, attempt: 2, timeout: 0.5, reattach: 600, book },

@@ -4,7 +4,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSy
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { DurableQueue, JobRecords, PoolMonitor } from "../../src/api/index.js";
+import { AbleQueue, JobRecords, PoolMonitor } from "../../src/api/index.js";
 import { type Capability, Identity } from "../../src/rpc/index.js";
 import type { DurableSettings } from "../../src/scheduler/services/durable-settings.js";
 import { OutputStore } from "../../src/scheduler/state/output-store.js";
@@ -43,7 +43,9 @@ async function start(limits: Partial<DurableSettings["outputs"]> = {}): Promise<
 /** A worker that can hand over files. */
 async function able(name: string): Promise<TestWorker> {
   const worker = await network.worker(name);
-  await DurableQueue.announce(worker.queue, { outputs: true });
+  const { docker, obuilder, outputs } = AbleQueue.ABILITY;
+  const machine = { cpus: 1, memory: 0, architecture: "" };
+  await AbleQueue.declare(worker.queue, { able: [docker, obuilder, outputs], ...machine });
   return worker;
 }
 

@@ -2760,49 +2760,6 @@ export class DurableQueue_Pop$Results$Promise {
     return await this.pipeline.struct();
   }
 }
-export class DurableQueue_Announce$Params extends $.Struct {
-  static readonly _capnp = {
-    displayName: "announce$Params",
-    id: "b23ae5567c0ce2df",
-    size: new $.ObjectSize(0, 1),
-  };
-  _adoptAbilities(value: $.Orphan<Abilities>): void {
-    $.utils.adopt(value, $.utils.getPointer(0, this));
-  }
-  _disownAbilities(): $.Orphan<Abilities> {
-    return $.utils.disown(this.abilities);
-  }
-  get abilities(): Abilities {
-    return $.utils.getStruct(0, Abilities, this);
-  }
-  _hasAbilities(): boolean {
-    return !$.utils.isNull($.utils.getPointer(0, this));
-  }
-  _initAbilities(): Abilities {
-    return $.utils.initStructAt(0, Abilities, this);
-  }
-  set abilities(value: Abilities) {
-    $.utils.copyFrom(value, $.utils.getPointer(0, this));
-  }
-  toString(): string { return "DurableQueue_Announce$Params_" + super.toString(); }
-}
-export class DurableQueue_Announce$Results extends $.Struct {
-  static readonly _capnp = {
-    displayName: "announce$Results",
-    id: "c834a05b7958a7bc",
-    size: new $.ObjectSize(0, 0),
-  };
-  toString(): string { return "DurableQueue_Announce$Results_" + super.toString(); }
-}
-export class DurableQueue_Announce$Results$Promise {
-  pipeline: $.Pipeline<any, any, DurableQueue_Announce$Results>;
-  constructor(pipeline: $.Pipeline<any, any, DurableQueue_Announce$Results>) {
-    this.pipeline = pipeline;
-  }
-  async promise(): Promise<DurableQueue_Announce$Results> {
-    return await this.pipeline.struct();
-  }
-}
 export class DurableQueue$Client {
   client: $.Client;
   static readonly interfaceId: bigint = 0xe69f0aa485f9fb37n;
@@ -2811,8 +2768,7 @@ export class DurableQueue$Client {
   }
   static readonly methods: [
     $.Method<DurableQueue_Resume$Params, DurableQueue_Resume$Results>,
-    $.Method<DurableQueue_Pop$Params, DurableQueue_Pop$Results>,
-    $.Method<DurableQueue_Announce$Params, DurableQueue_Announce$Results>
+    $.Method<DurableQueue_Pop$Params, DurableQueue_Pop$Results>
   ] = [
     {
       ParamsClass: DurableQueue_Resume$Params,
@@ -2829,14 +2785,6 @@ export class DurableQueue$Client {
       methodId: 1,
       interfaceName: "schema/extensions.capnp:DurableQueue",
       methodName: "pop"
-    },
-    {
-      ParamsClass: DurableQueue_Announce$Params,
-      ResultsClass: DurableQueue_Announce$Results,
-      interfaceId: DurableQueue$Client.interfaceId,
-      methodId: 2,
-      interfaceName: "schema/extensions.capnp:DurableQueue",
-      methodName: "announce"
     }
   ];
   /**
@@ -2864,24 +2812,11 @@ export class DurableQueue$Client {
     const pipeline = new $.Pipeline(DurableQueue_Pop$Results, answer);
     return new DurableQueue_Pop$Results$Promise(pipeline);
   }
-  /**
-* What the worker can do beyond that; before it asks for jobs. One that has not said so is not given a job that needs it.
-*
-*/
-  announce(paramsFunc?: (params: DurableQueue_Announce$Params) => void): DurableQueue_Announce$Results$Promise {
-    const answer = this.client.call({
-      method: DurableQueue$Client.methods[2],
-      ...(paramsFunc && { paramsFunc })
-    });
-    const pipeline = new $.Pipeline(DurableQueue_Announce$Results, answer);
-    return new DurableQueue_Announce$Results$Promise(pipeline);
-  }
 }
 $.Registry.register(DurableQueue$Client.interfaceId, DurableQueue$Client);
 export interface DurableQueue$Server$Target {
   resume(params: DurableQueue_Resume$Params, results: DurableQueue_Resume$Results): Promise<void>;
   pop(params: DurableQueue_Pop$Params, results: DurableQueue_Pop$Results): Promise<void>;
-  announce(params: DurableQueue_Announce$Params, results: DurableQueue_Announce$Results): Promise<void>;
 }
 export class DurableQueue$Server extends $.Server {
   readonly target: DurableQueue$Server$Target;
@@ -2894,10 +2829,6 @@ export class DurableQueue$Server extends $.Server {
       {
         ...DurableQueue$Client.methods[1],
         impl: target.pop
-      },
-      {
-        ...DurableQueue$Client.methods[2],
-        impl: target.announce
       }
     ]);
     this.target = target;
@@ -2915,24 +2846,6 @@ export class DurableQueue extends $.Interface {
     size: new $.ObjectSize(0, 0),
   };
   toString(): string { return "DurableQueue_" + super.toString(); }
-}
-export class Abilities extends $.Struct {
-  static readonly _capnp = {
-    displayName: "Abilities",
-    id: "95e9978b493ee96a",
-    size: new $.ObjectSize(8, 0),
-  };
-  /**
-* hands over files of its jobs' results
-*
-*/
-  get outputs(): boolean {
-    return $.utils.getBit(0, this);
-  }
-  set outputs(value: boolean) {
-    $.utils.setBit(0, value, this);
-  }
-  toString(): string { return "Abilities_" + super.toString(); }
 }
 export const HeldState = {
   RUNNING: 0,

@@ -54,7 +54,6 @@ export class WorkerSession {
   private readonly workerCapability: Capability;
   private readonly durable: DurableSession | undefined;
   private declared: AbleQueue.WorkerAbilities | undefined;
-  private handsOver = false;
   private ended = false;
   private waiting = 0;
 
@@ -110,9 +109,7 @@ export class WorkerSession {
   }
 
   private learn(): void {
-    const able = new Set(this.declared?.able ?? AbleQueue.CONTRACT);
-    if (this.handsOver) able.add(AbleQueue.ABILITY.outputs);
-    this.poolWorker.learn(able);
+    this.poolWorker.learn(new Set(this.declared?.able ?? AbleQueue.CONTRACT));
   }
 
   private declare(abilities: AbleQueue.WorkerAbilities): void {
@@ -124,10 +121,6 @@ export class WorkerSession {
     return {
       resume: (held) => durable.resume(held),
       popDurable: (job, signal) => this.pop(job, signal, true),
-      announce: ({ outputs }) => {
-        this.handsOver = outputs;
-        this.learn();
-      },
     };
   }
 
