@@ -56,6 +56,8 @@ async function take(intake: Intake, found: Unfinished, state: JobState): Promise
       const { done, value } = jobs.next();
       more = !done;
       if (done) break;
+      // One that was taken in is out of touch from then on, also on record, where it may be read once more.
+      if (book.job(value.job.id)) continue;
       onJob(value.job, value.size);
       taken.push(value.job);
     }
