@@ -174,7 +174,8 @@ it(
       const [jobs, runs] = [answered.length, recorder.runs.size];
       console.info({ jobs, attempts: attempts.length, runs, outcomes, troubles: troubles.counts });
       // Somebody was in trouble, and not only for a moment.
-      expect(Object.keys(outcomes)).toEqual(expect.arrayContaining(["crashed", "lost"]));
+      const { crashed = 0, evicted = 0, lost = 0 } = outcomes;
+      expect(crashed + evicted + lost).toBeGreaterThan(0);
     }
     expect(await countLeaks()).toBe(0);
   },

@@ -41,8 +41,10 @@ export class WorkerPlace {
     return (await this.program.stop(signal)).code;
   }
 
-  restart(): void {
+  /** Starts the next process; resolves when it asks the scheduler for jobs, or has as many as it can run. */
+  async restart(): Promise<void> {
     this.program = this.start();
+    await this.program.sees("stderr", /Requesting a new job|At capacity/);
   }
 
   describe(): string {
@@ -178,13 +180,13 @@ export class Troubles {
       kind(5, async (worker) => {
         this.count("ends of a worker");
         await worker.stop("SIGTERM");
-        worker.restart();
+        await worker.restart();
       }),
       kind(14, async (worker) => {
         this.count("kills of a worker");
         await worker.stop("SIGKILL");
         await sleep(random.once(4) ? lostMs : random.below(800));
-        worker.restart();
+        await worker.restart();
       }),
     ];
   }
