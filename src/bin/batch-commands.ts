@@ -64,16 +64,8 @@ const BATCH_TEXT = "The batch's number or name.";
 
 const FETCH = {
   logs: option("--logs <DIR>", "Put rows' logs there as they end; or a path with {key}.", nonEmpty),
-  results: option(
-    "--results <FILE>",
-    "Add a line for each row that ends: of CSV (.csv) or JSON.",
-    nonEmpty,
-  ),
-  output: repeatedOption(
-    "--output <REMOTE:LOCAL>",
-    "Fetch files of rows' results, with {key} in LOCAL.",
-    nonEmpty,
-  ),
+  results: option("--results <FILE>", "A line for each row that ends, of CSV or JSON.", nonEmpty),
+  output: repeatedOption("--output <REMOTE:LOCAL>", "Fetch results; {key} is in LOCAL.", nonEmpty),
 } as const;
 
 const batch = command("batch", "Submit one template with many rows, a job for each.", [
