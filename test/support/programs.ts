@@ -8,7 +8,9 @@ import { once } from "node:events";
 import { createServer } from "node:net";
 import { join } from "node:path";
 
-const DIST = join(import.meta.dirname, "../../dist/bin");
+/** A benchmark that uses this is bundled into the `node_modules` of the checkout. */
+const [place = "", bundle] = import.meta.dirname.split("/node_modules/");
+const DIST = join(bundle === undefined ? join(place, "../..") : place, "dist/bin");
 
 export type ProgramName =
   | "ocluster-scheduler"

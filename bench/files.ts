@@ -1,0 +1,84 @@
+/**
+ * What files of results cost, through the real programs over TLS on loopback: from a layer that is there already into the
+ * scheduler's store (the worker takes them, the scheduler has them on disk), and from there to a client. Beside them, in the same
+ * run, rsync from directory to directory, with neither network nor encryption nor checks.
+ *
+ *     npm run bench:files [-- MEGABYTES FILES]     by default 1024 MB in one file, and 20,000 files of 4 KB
+ *
+ * Needs root, runc and rsync.
+ */
+import { execFileSync } from "node:child_process";
+import { rmSync } from "node:fs";
+import { Cluster } from "../test/support/cluster.js";
+import { busyboxRoot, withTemporaryRoot, writeOciLayout } from "../test/support/oci-layout.js";
+import { run } from "../test/support/programs.js";
+
+const [megabytes = 1024, files = 20_000] = process.argv.slice(2).map(Number);
+
+const cluster = await Cluster.start();
+
+async function seconds(what: () => unknown): Promise<number> {
+  const began = performance.now();
+  await what();
+  return (performance.now() - began) / 1000;
+}
+
+async function client(...args: readonly string[]): Promise<string> {
+  const ended = await run("ocluster-client", ["-q", "-c", cluster.cap("submission"), ...args]);
+  if (ended.code !== 0) throw new Error(`${args.join(" ")}:\n${ended.stdout}${ended.stderr}`);
+  return ended.stdout.trim();
+}
+
+/** Measures the way of /out of a result that `command` makes. `unit` is what is counted, of which there are `count`. */
+async function measure(command: string, count: number, unit: string): Promise<void> {
+  const text = JSON.stringify(`mkdir /out; ${command}`);
+  const spec = cluster.write(
+    "out.spec",
+    `((from busybox) (shell /bin/sh -c) (run (shell ${text})))`,
+  );
+  const submit = ["submit-obuilder", "--pool=linux-x86_64", `--local-file=${spec}`];
+  // From now on the result is there, and only what is done with it takes time.
+  await client(...submit, "--log-file=/dev/null");
+  const base = await seconds(async () => {
+    await client("wait", await client(...submit, "--detach"));
+  });
+  let job = "";
+  const up = await seconds(async () => {
+    job = await client(...submit, "--output=/out", "--detach");
+    await client("wait", job);
+  });
+  const down = await seconds(() => client("fetch", job, `--to=${cluster.path("got")}`));
+  const peer = await seconds(() =>
+    execFileSync("rsync", ["-a", `${cluster.path("got/out")}/`, cluster.path("copy")]),
+  );
+  for (const [what, time] of [
+    ["worker to scheduler", up - base],
+    ["scheduler to client", down],
+    ["rsync, no network", peer],
+  ] as const) {
+    const ratio = (time / peer).toFixed(2);
+    console.log(
+      `${what.padEnd(22)} ${(count / time).toFixed(0).padStart(8)} ${unit}/s   ${ratio} x rsync's time`,
+    );
+  }
+  for (const name of ["got", "copy"]) rmSync(cluster.path(name), { recursive: true });
+}
+
+try {
+  withTemporaryRoot(busyboxRoot, (rootfs) =>
+    writeOciLayout(cluster.path("images/busybox"), { rootfs, env: ["PATH=/bin"], tag: "latest" }),
+  );
+  await cluster.worker("my-host", [
+    `--obuilder-store=overlayfs:${cluster.path("store")}`,
+    `--obuilder-image-dir=${cluster.path("images")}`,
+    "--obuilder-fetch=local",
+    "--obuilder-prune-threshold=0",
+  ]);
+  console.log(`One file of ${megabytes} MB:`);
+  await measure(`dd if=/dev/urandom of=/out/large bs=1M count=${megabytes}`, megabytes, "MB");
+  console.log(`${files} files of 4 KB:`);
+  const many = `i=0; while [ $i -lt ${files} ]; do head -c 4096 /dev/urandom > /out/$i; i=$((i+1)); done`;
+  await measure(many, files, "files");
+} finally {
+  await cluster.stop();
+}
