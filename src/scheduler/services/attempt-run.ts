@@ -73,6 +73,9 @@ export class AttemptRun {
 
   /** Follows it from now on. */
   start(): void {
+    const { attempt, isBack, job, spool } = this.options;
+    // So that there is something to read for who waits for it. Of one that is back, a part may be on disk.
+    if (!isBack) spool.begin(job, attempt);
     void this.follow();
   }
 

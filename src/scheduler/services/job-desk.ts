@@ -11,7 +11,7 @@ import type { ClientLimits } from "./client-limits.js";
 import type { DurableJobs } from "./durable-jobs.js";
 import { lookUp } from "./durable-submissions.js";
 import type { LiveJobs } from "./live-jobs.js";
-import { logPage } from "./log-reader.js";
+import { growingPage, logPage } from "./log-reader.js";
 import { statesShownAs, viewOf } from "./record-view.js";
 
 /** Records on one page: their texts are bounded, and a page has to fit into a message. */
@@ -76,6 +76,8 @@ export class JobDesk implements Api.JobRecordsService {
   async log(range: Api.LogRange, signal: AbortSignal): Promise<Api.AttemptLogChunk> {
     const { revisions } = this.jobs;
     for (;;) {
+      const growing = growingPage(this.jobs, this.client, range, signal);
+      if (growing) return growing;
       const current = revisions.of(range.job);
       const found = await this.find(range.job);
       const page = await logPage(this.jobs, found, range, signal);

@@ -31,11 +31,38 @@ export async function logPage(
   const record = found.attempts.find((one) => one.attempt === attempt);
   if (!record) throw new RpcError("failed", `Job ${id} has no attempt ${attempt}`);
   const growing = await growingLog(jobs, id, attempt);
+  const page = growing
+    ? growing.page(start, follow, signal)
+    : wholeSize(jobs, record).then((size) => wholePage(jobs, id, attempt, size, start));
+  return inWords(page, attempt);
+}
+
+/**
+ * A page of the log of a job's attempt that goes on, if it is known without asking the records: they have the attempt, as its
+ * worker does. Undefined if they are to be asked.
+ *
+ * @param client whose job it has to be; null: anybody's
+ */
+export function growingPage(
+  { book, spool }: DurableJobs,
+  client: string | null,
+  { attempt: wanted, follow, job: id, start }: Api.LogRange,
+  signal: AbortSignal,
+): Promise<Api.AttemptLogChunk> | undefined {
+  const job = book.job(id);
+  const attempt = book.attempt(id)?.attempt;
+  if (!job || attempt === undefined || (client ?? job.client) !== job.client) return undefined;
+  if (wanted !== 0 && wanted !== attempt) return undefined;
+  const log = spool.growingLog(id, attempt);
+  return log && inWords(log.page(start, follow, signal), attempt);
+}
+
+async function inWords(
+  page: Promise<Omit<Api.AttemptLogChunk, "attempt">>,
+  attempt: number,
+): Promise<Api.AttemptLogChunk> {
   try {
-    const page = growing
-      ? await growing.page(start, follow, signal)
-      : await wholePage(jobs, id, attempt, await wholeSize(jobs, record), start);
-    return { ...page, attempt };
+    return { ...(await page), attempt };
   } catch (error) {
     if (error instanceof RangeError) throw new RpcError("failed", error.message);
     throw error;

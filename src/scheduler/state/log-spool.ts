@@ -11,6 +11,7 @@
  * When the spool is larger than it may be, its oldest segment goes, with the logs of ended attempts that are in it; what it has
  * of logs that still grow is moved.
  */
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { AttemptLog } from "./attempt-log.js";
 import type { JobRecords } from "./job-records.js";
 import type { LogPiece } from "./jobs-messages.js";
@@ -44,6 +45,8 @@ export class LogSpool {
   private readonly growing = new Map<string, AttemptLog>();
   private readonly timer: NodeJS.Timeout;
   private writing: Promise<void> | undefined;
+  /** One that has not begun: whoever wants tails on disk meanwhile waits for the same. */
+  private nextWrite: Promise<void> | undefined;
   private tidying: Promise<void> = Promise.resolve();
   private closed = false;
 
@@ -131,7 +134,17 @@ export class LogSpool {
 
   /** Writes all tails; resolves when they are on disk and the records have been told. Rejects with the system's errors. */
   write(): Promise<void> {
-    return this.exclusively(() => this.writeTails());
+    this.nextWrite ??= this.writeNext();
+    return this.nextWrite;
+  }
+
+  private async writeNext(): Promise<void> {
+    // Many logs end in one turn.
+    await nextTurn();
+    await this.exclusively(() => {
+      this.nextWrite = undefined;
+      return this.writeTails();
+    });
   }
 
   async close(): Promise<void> {
@@ -241,7 +254,7 @@ export class LogSpool {
     return this.segments.read(piece, piece.length);
   }
 
-  /** Runs while nothing else is written to segments. Of many that wait, the first writes what all have to write. */
+  /** Runs while nothing else is written to segments. */
   private async exclusively(run: () => Promise<void>): Promise<void> {
     while (this.writing) await this.writing.catch(() => {});
     this.writing = run().finally(() => {
