@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { Option } from "@commander-js/extra-typings";
 import type { Action, Secret, Source } from "../api/index.js";
 import {
   argument,
@@ -74,7 +75,13 @@ function submitCommand(
         ),
       ).default(exitCodes),
     )
-    .option("--unchecked", "Submit it even if this client does not understand it.", false)
+    .addOption(
+      seldom(
+        new Option("--unchecked", "Submit it even if this client does not understand it.").default(
+          false,
+        ),
+      ),
+    )
     .option("--detach", "Print its number and end: the scheduler keeps it.", false)
     .option("--durable", "Follow it, but do not cancel it when interrupted.", false)
     .addOption(OUTPUT_OPTIONS.output)

@@ -350,6 +350,7 @@ describe("output for programs, as docs/cluster.md has it", () => {
         ],
         clients: [{ id: "test-user", rate: 3, delay: expect.any(Number), queued: count }],
         totals: { submitted: 0, started: 0, cancelled: 0, finished: 0 },
+        workersWanted: 0,
         obstacles: [],
       },
     ],
