@@ -42,6 +42,9 @@ interface Kept {
 /** How often it is looked for what is too old, in ms. */
 const SWEEP_MS = 600_000;
 
+/** How many parts are read at a time. */
+const READS_AT_ONCE = 16;
+
 /** Bytes read at a time of what is there already. */
 const CHUNK = 1024 * 1024;
 
@@ -56,6 +59,9 @@ export class OutputStore {
   /** The attempts of each job of which files are kept. */
   private readonly attempts = new Map<number, Set<number>>();
   private total = 0;
+  /** The last read of each lane; they take turns. */
+  private readonly lanes: Promise<unknown>[] = [];
+  private reads = 0;
   private sweeping: Promise<void> = Promise.resolve();
   private readonly timer: NodeJS.Timeout;
 
@@ -99,8 +105,24 @@ export class OutputStore {
     return attempts && Math.max(...attempts);
   }
 
-  /** A part of a stream, not longer than `limit`; empty at its end. Undefined if it is not kept (any more). */
-  async read(
+  /**
+   * A part of a stream, not longer than `limit`; empty at its end. Undefined if it is not kept (any more). However many are asked for
+   * at a time, a few are read, as each takes memory.
+   */
+  read(
+    job: number,
+    attempt: number,
+    start: number,
+    limit: number,
+  ): Promise<Uint8Array | undefined> {
+    const lane = this.reads++ % READS_AT_ONCE;
+    const before = this.lanes[lane] ?? Promise.resolve();
+    const data = before.then(() => this.readNow(job, attempt, start, limit));
+    this.lanes[lane] = data.catch(() => {});
+    return data;
+  }
+
+  private async readNow(
     job: number,
     attempt: number,
     start: number,
