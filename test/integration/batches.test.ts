@@ -187,6 +187,16 @@ describe("a batch", () => {
     expect(lines).toHaveLength(ROWS + 1);
   }, 100_000);
 
+  it("is made by a program, too", async () => {
+    const root = join(import.meta.dirname, "../..");
+    const args = ["examples/batch.ts", cluster.cap("submission"), "linux-x86_64"];
+    const script = new Program(`/${root}/scripts/run-ts.mjs`, args, { cwd: root });
+    expect(await script.ended).toMatchObject({
+      code: 0,
+      stdout: "3 rows have ended: 1, 2, 3\n",
+    });
+  }, 100_000);
+
   it("is refused before anything is submitted if it is wrong", async () => {
     writeFileSync(cluster.path("bad.csv"), "lat,lon\n1,2\n3\n");
     const bad = await client(
@@ -199,6 +209,6 @@ describe("a batch", () => {
     expect(bad).toMatchObject({ code: 1, stdout: "" });
     expect(bad.stderr).toMatch(/^bad\.csv:3:1: Invalid Record Length/);
     const { stdout } = await client("batch", "list", "--json");
-    expect(stdout.trim().split("\n")).toHaveLength(1);
+    expect(stdout.trim().split("\n")).toHaveLength(2);
   });
 });
