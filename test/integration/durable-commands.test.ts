@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { Cluster } from "../support/cluster.js";
 import { Program, run } from "../support/programs.js";
+import { Pty } from "../support/pty.js";
 import { ScriptedWorker } from "../support/scripted-worker.js";
 
 let cluster: Cluster;
@@ -29,9 +30,9 @@ it("a job is found again, followed and waited for, whatever is killed", async ()
   expect(dependent.stdout).toBe("2\n");
 
   const follower = new Program("ocluster-client", ["-c", ...words("logs", "1", "-f").slice(2)]);
-  const waiter = new Program("ocluster-client", ["-c", ...words("wait", "1").slice(2)]);
-  // Only who has found its scheduler once waits for it.
-  await waiter.sees("stderr", /OK/);
+  // Only who has found its scheduler once waits for it; on a terminal it says when it has.
+  const waiter = Pty.run(Pty.program("ocluster-client", words("wait", "1").slice(1)));
+  await waiter.sees(/ OK/);
   const first = await worker("w1");
   (await first.pop()).write("one\ntwo\n");
   await follower.sees("stdout", /two\n/);
@@ -47,7 +48,8 @@ it("a job is found again, followed and waited for, whatever is killed", async ()
 
   expect(await follower.ended).toMatchObject({ code: 0, stdout: "one\ntwo\nthree\n" });
   expect(follower.stderr).toMatch(/^Attempt 1 was lost with w1.*There is another one\.$/m);
-  expect(await waiter.ended).toMatchObject({ code: 0, stdout: "Job 1: succeeded\n" });
+  await waiter.sees("Job 1: succeeded");
+  expect(await waiter.ended).toBe(0);
   const { stdout } = await client("jobs", "--json", "--state=succeeded");
   expect(JSON.parse(stdout)).toMatchObject({
     ...{ id: 1, name: "hello", key: "k", output: "the-result" },
