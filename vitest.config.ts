@@ -1,6 +1,9 @@
 import { defineConfig } from "vitest/config";
 
-/** Tests of whole programs on this machine: engines, mounts, processes. Some look at all that there is on it. */
+/**
+ * Tests of whole programs on this machine: engines, mounts, processes. Some look at all that there
+ * is on it.
+ */
 const MACHINE = [
   "test/{integration,docs,deploy,docker,interop,system}/**/*.test.ts",
   "test/*.test.ts",

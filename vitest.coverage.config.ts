@@ -1,6 +1,6 @@
 /**
- * Coverage of the rooms whose every line counts, by their quick tests: `npm run coverage`. It fails below the floors, which
- * are raised when the tests are, and never lowered.
+ * Coverage of the rooms whose every line counts, by their quick tests: `npm run coverage`. It fails
+ * below the floors, which are raised when the tests are, and never lowered.
  */
 import { defineConfig } from "vitest/config";
 

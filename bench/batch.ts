@@ -1,6 +1,7 @@
 /**
- * Batches under load: null rows of ours from the submit to their end, and processes that run `true` by GNU parallel (Debian: parallel) and by
- * HyperQueue (`HQ=path of hq`), where these are at hand, on the same machine in the same run. Ours start no process: the two are for scale.
+ * Batches under load: null rows of ours from the submit to their end, and processes that run `true`
+ * by GNU parallel (Debian: parallel) and by HyperQueue (`HQ=path of hq`), where these are at hand,
+ * on the same machine in the same run. Ours start no process: the two are for scale.
  *
  *     npm run bench:batch [-- ROWS [QUEUED]]     default: 20000 rows that run, 1000000 that are queued
  */

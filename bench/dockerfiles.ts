@@ -1,8 +1,10 @@
 /**
  * npm run bench:dockerfiles -- DIR [--examples] [--build]
  *
- * How many of the Dockerfiles of a corpus (bench/dockerfiles/corpus.ts) become specs, and why others do not: once as where no
- * base image is at hand, once as where all are. With --examples each reason names the files that it is the reason for. With --build those that can be built without a network are, by both.
+ * How many of the Dockerfiles of a corpus (bench/dockerfiles/corpus.ts) become specs, and why
+ * others do not: once as where no base image is at hand, once as where all are. With --examples
+ * each reason names the files that it is the reason for. With --build those that can be built
+ * without a network are, by both.
  */
 import { compareAll, type Verdict } from "./dockerfiles/compare.js";
 import { convertSample, type Outcome, readCorpus, type Sample } from "./dockerfiles/corpus.js";

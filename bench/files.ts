@@ -1,7 +1,8 @@
 /**
- * What files of results cost, through the real programs over TLS on loopback: from a layer that is there already into the
- * scheduler's store (the worker takes them, the scheduler has them on disk), and from there to a client. Beside them, in the same
- * run, rsync from directory to directory, with neither network nor encryption nor checks.
+ * What files of results cost, through the real programs over TLS on loopback: from a layer that is
+ * there already into the scheduler's store (the worker takes them, the scheduler has them on disk),
+ * and from there to a client. Beside them, in the same run, rsync from directory to directory, with
+ * neither network nor encryption nor checks.
  *
  *     npm run bench:files [-- MEGABYTES FILES]     by default 1024 MB in one file, and 20,000 files of 4 KB
  *
@@ -29,7 +30,10 @@ async function client(...args: readonly string[]): Promise<string> {
   return ended.stdout.trim();
 }
 
-/** Measures the way of /out of a result that `command` makes. `unit` is what is counted, of which there are `count`. */
+/**
+ * Measures the way of /out of a result that `command` makes. `unit` is what is counted, of which
+ * there are `count`.
+ */
 async function measure(command: string, count: number, unit: string): Promise<void> {
   const text = JSON.stringify(`mkdir /out; ${command}`);
   const spec = cluster.write(

@@ -1,13 +1,14 @@
 /**
  * npm run bench:obuilder [-- ROUNDS]
  *
- * Time of a build of ten steps that do nothing, on busybox: ours beside Docker's two builders and buildah, in the same run
- * and on the same disk. Steps have no network, except for buildah's, which needs
- * the host's to do without an OCI runtime. Each round builds steps that nobody has seen (the
- * base image is there), then the same again from the cache; rounds of all builders alternate. Medians, in ms.
+ * Time of a build of ten steps that do nothing, on busybox: ours beside Docker's two builders and
+ * buildah, in the same run and on the same disk. Steps have no network, except for buildah's, which
+ * needs the host's to do without an OCI runtime. Each round builds steps that nobody has seen (the
+ * base image is there), then the same again from the cache; rounds of all builders alternate.
+ * Medians, in ms.
  *
- * Ours is called as the worker calls it, in a process that is running; `obuilder build` adds the start of a process, as
- * the others' command lines do. Docker's daemon is running, too.
+ * Ours is called as the worker calls it, in a process that is running; `obuilder build` adds the
+ * start of a process, as the others' command lines do. Docker's daemon is running, too.
  */
 import { execFile, execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -27,7 +28,9 @@ if (!(Number.isInteger(ROUNDS) && ROUNDS > 0)) {
 }
 const run = promisify(execFile);
 
-/** The Debian client is the one that has BuildKit built in; another one may come before it in PATH. */
+/**
+ * The Debian client is the one that has BuildKit built in; another one may come before it in PATH.
+ */
 const DOCKER = "/usr/bin/docker";
 
 interface Contestant {

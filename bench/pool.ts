@@ -1,6 +1,7 @@
 /**
- * The pool by itself: how fast jobs go in, out and away when 100,000 and when 1,000,000 are queued, how many bytes
- * each takes, and for how long `show` and other big things hold the event loop. No network, no database on disk.
+ * The pool by itself: how fast jobs go in, out and away when 100,000 and when 1,000,000 are queued,
+ * how many bytes each takes, and for how long `show` and other big things hold the event loop. No
+ * network, no database on disk.
  *
  *     node scripts/run-ts.mjs bench/pool.ts [JOBS…]
  */
@@ -121,7 +122,10 @@ function showInSteps(pool: Pool<Job>): Figures {
   return { "show: characters": characters, "show: longest piece, ms": longest };
 }
 
-/** A worker disconnects with this many jobs in its own queue, which takes a cost of nothing to happen. */
+/**
+ * A worker disconnects with this many jobs in its own queue, which takes a cost of nothing to
+ * happen.
+ */
 function disconnect(count: number): Figures {
   const pool = makePool({ cached: 0, nonCached: 600 });
   const worker = connect(pool, "worker");
@@ -138,7 +142,10 @@ function disconnect(count: number): Figures {
   };
 }
 
-/** One pop finds that all queued jobs are better off with the workers that hold their hint, and passes them on. */
+/**
+ * One pop finds that all queued jobs are better off with the workers that hold their hint, and
+ * passes them on.
+ */
 async function hotHint(workers: number, count: number): Promise<Figures> {
   const pool = makePool();
   const all = Array.from({ length: workers }, (_, i) => connect(pool, `worker-${i}`));

@@ -1,9 +1,10 @@
 /**
  * npm run bench:rpc [-- NAME...]
  *
- * Calls per second, and megabytes per second, over one connection, ours beside the C++ implementation's in the same run.
- * NAME: only the rows whose name contains it. Absolute figures drift with the machine; what counts is the ratio in a row's
- * neighbourhood. The client and the server of "two processes" share the machine's cores with everything else.
+ * Calls per second, and megabytes per second, over one connection, ours beside the C++
+ * implementation's in the same run. NAME: only the rows whose name contains it. Absolute figures
+ * drift with the machine; what counts is the ratio in a row's neighbourhood. The client and the
+ * server of "two processes" share the machine's cores with everything else.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -64,7 +65,8 @@ async function measure(peer: Capability, load: Load): Promise<number> {
   return run(peer, load);
 }
 
-// The roles of child processes. Each is told where to go, and says where it is, in one line of JSON.
+// The roles of child processes. Each is told where to go, and says where it is, in one line of
+// JSON.
 
 async function serveRole(tls: boolean, target?: string): Promise<void> {
   const identity = Identity.ephemeral();

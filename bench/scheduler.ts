@@ -1,7 +1,7 @@
 /**
- * The scheduler under load, end to end over real connections. The load runs in a process of its own; on a machine with two
- * cores it takes one, so jobs per second are those of the slower of the two. What one job costs the scheduler does not depend
- * on that.
+ * The scheduler under load, end to end over real connections. The load runs in a process of its
+ * own; on a machine with two cores it takes one, so jobs per second are those of the slower of the
+ * two. What one job costs the scheduler does not depend on that.
  *
  *     npm run bench:scheduler [-- NAME…]     NAME: only what has it in its name
  */

@@ -1,6 +1,9 @@
 /** What is said of many measurements. */
 
-/** The value that `share` (0 to below 1) of the values are below; `values` are not empty, in any order. */
+/**
+ * The value that `share` (0 to below 1) of the values are below; `values` are not empty, in any
+ * order.
+ */
 export function percentile(values: readonly number[], share: number): number {
   const sorted = [...values].sort((a, b) => a - b);
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))]!;

@@ -1,10 +1,12 @@
 /**
- * A testbed: the scheduler under the load of simulated workers and clients, to watch on the dashboard.
+ * A testbed: the scheduler under the load of simulated workers and clients, to watch on the
+ * dashboard.
  *
  *     npm run stress -- --time=1m --listen-prometheus=9090
  *
- * Without --secrets-dir it brings its own scheduler, which then shares the processor with those who stress it. All else
- * is real: TLS on loopback, queues, logs, results, metrics. Only what the jobs do is to wait, and to say something.
+ * Without --secrets-dir it brings its own scheduler, which then shares the processor with those who
+ * stress it. All else is real: TLS on loopback, queues, logs, results, metrics. Only what the jobs
+ * do is to wait, and to say something.
  */
 
 import { mkdtemp, rm } from "node:fs/promises";

@@ -1,7 +1,9 @@
-// Whether the program of this container is well, for HEALTHCHECK: node healthcheck.mjs scheduler|worker
+// Whether the program of this container is well, for HEALTHCHECK: node healthcheck.mjs
+// scheduler|worker
 //
-// scheduler: what its metrics server says about it, if it has one on port 9090; else that port 9000 is open.
-// worker: it has no port, so that it holds a connection to the scheduler of its capability file.
+// scheduler: what its metrics server says about it, if it has one on port 9090; else that port 9000
+// is open. worker: it has no port, so that it holds a connection to the scheduler of its capability
+// file.
 
 import { once } from "node:events";
 import { existsSync, readFileSync } from "node:fs";

@@ -5,8 +5,8 @@
  *     node scripts/run-ts.mjs examples/custom-job.ts worker pool-linux-x86_64.cap
  *     node scripts/run-ts.mjs examples/custom-job.ts submit submission.cap linux-x86_64 'uname -a'
  *
- * The worker is an ordinary one, with a handler added: it registers in a pool, gets the context, secrets, log and
- * cancellation of each job, and builds Docker jobs besides.
+ * The worker is an ordinary one, with a handler added: it registers in a pool, gets the context,
+ * secrets, log and cancellation of each job, and builds Docker jobs besides.
  */
 import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -17,7 +17,10 @@ import { Job, Submission, Ticket } from "ocluster/api";
 import { readCapFile, Vat } from "ocluster/rpc";
 import { type CustomHandler, JobFailed, Worker } from "ocluster/worker";
 
-/** What a job carries, as capnp-es generates it for `struct Command { line @0 :Text; }`. Both sides must know it. */
+/**
+ * What a job carries, as capnp-es generates it for `struct Command { line @0 :Text; }`. Both sides
+ * must know it.
+ */
 class Command extends Struct {
   static readonly _capnp = {
     displayName: "Command",
@@ -32,7 +35,10 @@ class Command extends Struct {
   }
 }
 
-/** Runs the command in the job's source directory. Secrets are variables of its environment, by their ids. */
+/**
+ * Runs the command in the job's source directory. Secrets are variables of its environment, by
+ * their ids.
+ */
 const shell: CustomHandler = async ({ log, read, secrets, signal, src }) => {
   const { line } = read(Command);
   const env = Object.fromEntries(secrets.map(({ id, value }) => [id, value]));

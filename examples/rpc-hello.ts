@@ -29,7 +29,8 @@ const server = new Vat({ restore: () => guide.dup() });
 const listener = await server.listen(parseAddress("tcp:127.0.0.1:0"), { tls: true });
 const uri = server.sturdyRef(listener, NO_ID).format();
 
-// The client. It has nothing but the URI, calls the guest before it knows whether there is one, and is called back.
+// The client. It has nothing but the URI, calls the guest before it knows whether there is one, and
+// is called back.
 const client = new Vat();
 {
   using remote = await client.import(SturdyRef.parse(uri));

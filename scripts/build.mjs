@@ -48,8 +48,8 @@ export async function buildIfStale() {
 }
 
 /**
- * Puts each program, with the libraries that it always loads, into a few files. That halves the time it takes to start,
- * which matters to who starts a client for each of thousands of jobs.
+ * Puts each program, with the libraries that it always loads, into a few files. That halves the
+ * time it takes to start, which matters to who starts a client for each of thousands of jobs.
  * @param {string} outdir where the compiler has put the programs; they are replaced
  */
 async function bundlePrograms(outdir) {
@@ -80,7 +80,9 @@ async function bundlePrograms(outdir) {
   writeFileSync(join(outdir, "LICENSES.txt"), licenses(Object.keys(metafile.inputs)));
 }
 
-/** Always needed, and quicker to load from the bundle. The others load when they are used, if ever. */
+/**
+ * Always needed, and quicker to load from the bundle. The others load when they are used, if ever.
+ */
 const BUNDLED = ["@commander-js/extra-typings", "capnp-es", "commander", "node-forge"];
 
 /**

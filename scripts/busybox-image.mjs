@@ -1,7 +1,7 @@
 // Makes a small base image without a registry: node scripts/busybox-image.mjs DIR
 //
-// DIR/busybox becomes an OCI layout with Debian's static busybox in it. A worker with --obuilder-image-dir=DIR then
-// knows it as `(from busybox)`.
+// DIR/busybox becomes an OCI layout with Debian's static busybox in it. A worker with
+// --obuilder-image-dir=DIR then knows it as `(from busybox)`.
 
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

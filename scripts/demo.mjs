@@ -1,7 +1,8 @@
 // A whole build cluster on this machine, for a minute: npm run demo
 //
-// Starts a scheduler and a worker on loopback, builds a spec twice, shows the cluster's state, and takes everything down
-// again. Each stage says what it does and which command line does it, so that you can repeat it by hand.
+// Starts a scheduler and a worker on loopback, builds a spec twice, shows the cluster's state, and
+// takes everything down again. Each stage says what it does and which command line does it, so that
+// you can repeat it by hand.
 
 import { spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";

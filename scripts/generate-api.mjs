@@ -25,7 +25,8 @@ for (const [schema, output] of Object.entries(SCHEMAS)) {
 }
 
 /**
- * Without the imports from other schemas that nothing refers to: the compiler imports more than is used.
+ * Without the imports from other schemas that nothing refers to: the compiler imports more than is
+ * used.
  * @param {string} code
  */
 function withoutUnused(code) {
@@ -38,7 +39,8 @@ function withoutUnused(code) {
 }
 
 /**
- * With absent values left out: the compiler passes `undefined` on, which `exactOptionalPropertyTypes` takes for a value.
+ * With absent values left out: the compiler passes `undefined` on, which
+ * `exactOptionalPropertyTypes` takes for a value.
  * @param {string} code
  */
 function exact(code) {

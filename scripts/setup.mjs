@@ -1,7 +1,7 @@
 // Makes a machine ready: node scripts/setup.mjs [demo|test]
 //
-// Needs nothing but Node and npm to start with, does only what is missing, and takes a moment when nothing is. As root it
-// installs system packages itself; otherwise it says which command does.
+// Needs nothing but Node and npm to start with, does only what is missing, and takes a moment when
+// nothing is. As root it installs system packages itself; otherwise it says which command does.
 
 import { existsSync } from "node:fs";
 import { join } from "node:path";

@@ -1,7 +1,7 @@
 // Makes docs/terminal.svg, the picture in the README: npm run picture
 //
-// Starts a cluster on this machine, as the demonstration does, runs some commands on a pseudo-terminal, and draws what that was sent.
-// Needs root, and script(1) of util-linux.
+// Starts a cluster on this machine, as the demonstration does, runs some commands on a
+// pseudo-terminal, and draws what that was sent. Needs root, and script(1) of util-linux.
 
 import { execFileSync, spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";

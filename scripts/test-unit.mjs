@@ -1,8 +1,8 @@
 // Runs the quick tests of some rooms: npm run test:unit -- ROOM… [-- VITEST-ARGUMENT…], such as
 // `npm run test:unit -- scheduler rpc`. Without a room, those of all.
 //
-// Nothing is set up or built. Tests that want the built programs, an engine or a mount are left out; `npm test` runs
-// them, too.
+// Nothing is set up or built. Tests that want the built programs, an engine or a mount are left
+// out; `npm test` runs them, too.
 
 import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
@@ -11,7 +11,10 @@ import { ROOT, runScript, SetUpError } from "./lib/process.mjs";
 
 const TESTS = join(ROOT, "test");
 
-/** Helpers that stand for what a machine has to have; who imports one, directly or not, is not quick. */
+/**
+ * Helpers that stand for what a machine has to have; who imports one, directly or not, is not
+ * quick.
+ */
 const HEAVY = [
   "cluster",
   "compose",

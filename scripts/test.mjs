@@ -1,7 +1,7 @@
 // Runs the tests: npm test [-- VITEST-ARGUMENT…], such as `npm test -- test/cli -t verbosity`.
 //
-// Sets up what is missing, builds, runs vitest, and ends with the line `N passed, N failed, N skipped`. A run that
-// executes no test has failed.
+// Sets up what is missing, builds, runs vitest, and ends with the line `N passed, N failed, N
+// skipped`. A run that executes no test has failed.
 
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
@@ -36,7 +36,8 @@ await runScript(async () => {
 });
 
 /**
- * Counts tests. What fails outside of any test (a file that does not load, an error between tests, a crash) counts as one.
+ * Counts tests. What fails outside of any test (a file that does not load, an error between tests,
+ * a crash) counts as one.
  * @param {string} report
  * @param {boolean} succeeded
  */

@@ -1,5 +1,6 @@
 /**
- * The house is as CONTRIBUTING.md says: who may use whom, and by which door. The checker itself is shown a fault of each kind.
+ * The house is as CONTRIBUTING.md says: who may use whom, and by which door. The checker itself is
+ * shown a fault of each kind.
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";

@@ -1,4 +1,7 @@
-/** The checkout stands on its own: whoever clones the project has all that its tests, benches and scripts read. */
+/**
+ * The checkout stands on its own: whoever clones the project has all that its tests, benches and
+ * scripts read.
+ */
 import { execFileSync } from "node:child_process";
 import { existsSync, lstatSync, readFileSync, readlinkSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
@@ -6,7 +9,10 @@ import { describe, expect, test } from "vitest";
 
 const ROOT = join(import.meta.dirname, "..");
 
-/** Tests whose climbing paths are data: imports of a made-up tree, targets of links in roots that they make. */
+/**
+ * Tests whose climbing paths are data: imports of a made-up tree, targets of links in roots that
+ * they make.
+ */
 const WITH_OWN_TREES = new Set([
   "test/architecture.test.ts",
   "test/checkout.test.ts",

@@ -1,6 +1,6 @@
 /*
- * Dockerfiles of a corpus that can be built where there is no network: by a Docker engine, and from their specs, on images of
- * busybox that stand for their base images. The trees are compared.
+ * Dockerfiles of a corpus that can be built where there is no network: by a Docker engine, and from
+ * their specs, on images of busybox that stand for their base images. The trees are compared.
  */
 
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";

@@ -1,6 +1,6 @@
 /*
- * A corpus of Dockerfiles: a directory whose subdirectories are build contexts with a `Dockerfile` in each, and whose files
- * are Dockerfiles of which no context is known.
+ * A corpus of Dockerfiles: a directory whose subdirectories are build contexts with a `Dockerfile`
+ * in each, and whose files are Dockerfiles of which no context is known.
  */
 
 import { existsSync, readdirSync, readFileSync } from "node:fs";
@@ -37,7 +37,10 @@ export function readCorpus(dir: string): Sample[] {
     });
 }
 
-/** Converts as `obuilder from-dockerfile` does where no image is here, or where all are and set nothing but the usual PATH. */
+/**
+ * Converts as `obuilder from-dockerfile` does where no image is here, or where all are and set
+ * nothing but the usual PATH.
+ */
 export function convertSample(sample: Sample, imagesAreKnown: boolean): Outcome {
   const { text, context } = sample;
   try {

@@ -1,5 +1,6 @@
 /**
- * What batches cost: rows of null jobs from the submit to their end, and a million rows that are submitted, looked at, and cancelled.
+ * What batches cost: rows of null jobs from the submit to their end, and a million rows that are
+ * submitted, looked at, and cancelled.
  */
 import { mkdtempSync, rmSync, statfsSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

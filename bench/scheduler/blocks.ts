@@ -1,6 +1,6 @@
 /**
- * For how long nothing else could run in this process. On a machine that is busy with other things most of that is time in which it
- * had no processor; what its own work took is told apart.
+ * For how long nothing else could run in this process. On a machine that is busy with other things
+ * most of that is time in which it had no processor; what its own work took is told apart.
  */
 import { readFileSync } from "node:fs";
 

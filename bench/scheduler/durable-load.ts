@@ -1,6 +1,6 @@
 /**
- * Workers of our kind and clients for durable jobs. A worker's jobs take no time, or go on until it is closed; it can come back
- * with those that go on, as a worker does that has lost its scheduler.
+ * Workers of our kind and clients for durable jobs. A worker's jobs take no time, or go on until it
+ * is closed; it can come back with those that go on, as a worker does that has lost its scheduler.
  */
 import {
   DurableJob,
@@ -70,7 +70,10 @@ export class DurableWorker {
     await Promise.all(Array.from({ length: count }, one));
   }
 
-  /** Comes back, after its connection was lost, with the jobs that go on. Resolves when the scheduler has them again. */
+  /**
+   * Comes back, after its connection was lost, with the jobs that go on. Resolves when the
+   * scheduler has them again.
+   */
   async comeBack(ref: SturdyRef): Promise<void> {
     await this.close();
     this.vat = new Vat();
@@ -117,7 +120,9 @@ export class DurableClient {
     return (await DurableSubmission.submit(this.submission, job)).job;
   }
 
-  /** Submits a job, reads its log to the end, and waits for its record to say that it has succeeded. */
+  /**
+   * Submits a job, reads its log to the end, and waits for its record to say that it has succeeded.
+   */
   async run(): Promise<void> {
     const job = await this.submit();
     let start = 0;

@@ -1,5 +1,6 @@
 /**
- * Many durable jobs on file before the scheduler starts, written as it writes them itself. To submit a million takes minutes.
+ * Many durable jobs on file before the scheduler starts, written as it writes them itself. To
+ * submit a million takes minutes.
  */
 import { join } from "node:path";
 import { Submission } from "../../src/api/index.js";

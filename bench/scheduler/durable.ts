@@ -1,6 +1,6 @@
 /**
- * What durable jobs cost, each with a scheduler of its own: submits that are answered when they are on disk, jobs from submit to
- * end, long queues, restarts, and records that people look at.
+ * What durable jobs cost, each with a scheduler of its own: submits that are answered when they are
+ * on disk, jobs from submit to end, long queues, restarts, and records that people look at.
  */
 import { JobRecords } from "../../src/api/index.js";
 import { Vat } from "../../src/rpc/index.js";
@@ -44,7 +44,10 @@ export function durableSubmits(outstanding: number, seconds: number): Promise<Fi
   });
 }
 
-/** Null jobs of 4 clients with 64 outstanding each on the same 10 workers, attached and durable in turns. */
+/**
+ * Null jobs of 4 clients with 64 outstanding each on the same 10 workers, attached and durable in
+ * turns.
+ */
 export function durableThroughput(seconds: number, requests: number): Promise<Figures> {
   return withScheduler({ tls: true }, async (scheduler) => {
     const workers = await connectWorkers(scheduler, { requests });
@@ -83,7 +86,10 @@ export function durableThroughput(seconds: number, requests: number): Promise<Fi
   });
 }
 
-/** As many jobs stay queued: for each that ends another one is submitted. Then a kill, with 1000 jobs running. */
+/**
+ * As many jobs stay queued: for each that ends another one is submitted. Then a kill, with 1000
+ * jobs running.
+ */
 export async function durableQueue(count: number, seconds: number): Promise<Figures> {
   const empty = await withScheduler({ tls: true }, (scheduler) =>
     scheduler.stats({ collectGarbage: true }),

@@ -1,8 +1,8 @@
 /**
  * A day of jobs for the simulation of estimates: several clients, with jobs of 1 s to 2 h, seeded.
  *
- * Each client is of a kind that clusters have: a few thousand jobs that a person is waiting for, and some hundred that fill the
- * cluster for hours.
+ * Each client is of a kind that clusters have: a few thousand jobs that a person is waiting for,
+ * and some hundred that fill the cluster for hours.
  */
 import type { Random } from "../../test/rpc/model/random.js";
 
@@ -19,7 +19,10 @@ export interface SimulatedJob {
 export interface ClientKind {
   readonly name: string;
   readonly rate: number;
-  /** It submits `burst` jobs at a time, `times` times, every `interval` seconds or so from `from` on. */
+  /**
+   * It submits `burst` jobs at a time, `times` times, every `interval` seconds or so from `from`
+   * on.
+   */
   readonly burst: number;
   readonly times: number;
   readonly interval: number;
@@ -32,7 +35,10 @@ export interface ClientKind {
   readonly left: readonly [number, number];
 }
 
-/** `full`: the queue lasts for hours. `roomy`: most workers are free most of the time, and nobody rebuilds everything. */
+/**
+ * `full`: the queue lasts for hours. `roomy`: most workers are free most of the time, and nobody
+ * rebuilds everything.
+ */
 export type LoadKind = "full" | "roomy";
 
 export const WORKERS: Readonly<Record<LoadKind, number>> = { full: 10, roomy: 20 };

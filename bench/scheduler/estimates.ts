@@ -1,6 +1,7 @@
 /**
- * What estimates do: the pool, with its clock simulated, runs two days of jobs (`estimates-load.ts`) by fixed estimates, and by what
- * it learns. The second day begins with what was learned in the first one, and with the layers that workers have by then.
+ * What estimates do: the pool, with its clock simulated, runs two days of jobs
+ * (`estimates-load.ts`) by fixed estimates, and by what it learns. The second day begins with what
+ * was learned in the first one, and with the layers that workers have by then.
  */
 
 import {
@@ -178,8 +179,9 @@ function figuresOf(runs: readonly Run[], clients: readonly ClientKind[]): Figure
 }
 
 /**
- * How evenly seconds were shared among the clients that submit all at once, until the first of them has no job waiting: Jain's
- * index of the seconds that each had for its rate, which is 1 if all had the same.
+ * How evenly seconds were shared among the clients that submit all at once, until the first of them
+ * has no job waiting: Jain's index of the seconds that each had for its rate, which is 1 if all had
+ * the same.
  */
 function evenness(runs: readonly Run[], clients: readonly ClientKind[]): number {
   const filling = clients

@@ -1,6 +1,6 @@
 /**
- * Null workers and the clients that keep them busy. A null job takes no time: its result is there when it starts, and its log as
- * soon as somebody asks for it.
+ * Null workers and the clients that keep them busy. A null job takes no time: its result is there
+ * when it starts, and its log as soon as somebody asks for it.
  */
 import {
   Job,
@@ -105,7 +105,9 @@ export class NullClient {
     return new NullClient(vat, submission);
   }
 
-  /** Submits a job, reads its log to the end and waits for its result. Returns the bytes of the log. */
+  /**
+   * Submits a job, reads its log to the end and waits for its result. Returns the bytes of the log.
+   */
   async run(spec: string, hint = ""): Promise<number> {
     using ticket = this.submit(spec, hint);
     using job = Ticket.job(ticket);

@@ -1,7 +1,8 @@
 /**
  * A scheduler in a process of its own, so that what it takes can be told from what its load takes.
  *
- * The process is this program itself, started again. It answers questions about itself; everything else about it is real.
+ * The process is this program itself, started again. It answers questions about itself; everything
+ * else about it is real.
  */
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
@@ -30,7 +31,10 @@ export interface Stats {
 
 const POOL = "bench";
 
-/** What the answer to a question waits for, in ms, so that what the question takes is not in the answer to the next. */
+/**
+ * What the answer to a question waits for, in ms, so that what the question takes is not in the
+ * answer to the next.
+ */
 const PAUSE_MS = 50;
 const CLIENT = "client";
 

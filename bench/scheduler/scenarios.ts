@@ -1,5 +1,6 @@
 /**
- * What is measured, each with a scheduler of its own. Figures are per second, µs, ms, bytes or MB as their names say.
+ * What is measured, each with a scheduler of its own. Figures are per second, µs, ms, bytes or MB
+ * as their names say.
  */
 import { Admin, PoolAdmin, Ticket } from "../../src/api/index.js";
 import { type Capability, Vat } from "../../src/rpc/index.js";
@@ -174,7 +175,8 @@ export function idleWorkers(count: number, seconds: number): Promise<Figures> {
         workers.push(worker);
       }
     };
-    // Some hundreds are in their handshake at a time: this process has to do its half of all of them.
+    // Some hundreds are in their handshake at a time: this process has to do its half of all of
+    // them.
     await Promise.all(Array.from({ length: 256 }, connectSome));
     const connected = performance.now() - start;
     await pass(1);

@@ -1,5 +1,6 @@
 /**
- * A simulated client: submits batches of jobs, follows each to its end, and comes back when the connection is lost.
+ * A simulated client: submits batches of jobs, follows each to its end, and comes back when the
+ * connection is lost.
  */
 import { setMaxListeners } from "node:events";
 import { Job, Submission, Ticket } from "../../src/api/index.js";
@@ -27,8 +28,8 @@ export class SimulatedClient {
   ) {}
 
   /**
-   * Submits jobs with the capability that `ref` stands for until `signal` is aborted; cancels then what is waiting and
-   * running. Resolves when every job has ended.
+   * Submits jobs with the capability that `ref` stands for until `signal` is aborted; cancels then
+   * what is waiting and running. Resolves when every job has ended.
    */
   async run(ref: SturdyRef, signal: AbortSignal): Promise<void> {
     setMaxListeners(0, signal); // Each job listens.

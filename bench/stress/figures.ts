@@ -2,11 +2,16 @@
  * What became of a client's jobs, and how long they had to wait.
  */
 
-/** How a job ended. "lost": with a worker or a connection; "refused": the scheduler did not want it. */
+/**
+ * How a job ended. "lost": with a worker or a connection; "refused": the scheduler did not want it.
+ */
 export const ENDS = ["done", "failed", "cancelled", "lost", "refused"] as const;
 export type End = (typeof ENDS)[number];
 
-/** Waiting times that are remembered: enough for percentiles of the recent past, in a run of any length. */
+/**
+ * Waiting times that are remembered: enough for percentiles of the recent past, in a run of any
+ * length.
+ */
 const MEMORY = 10_000;
 
 export class Figures {

@@ -1,8 +1,8 @@
 /**
  * A simulated job: what a client says about it, and what a worker does instead of building.
  *
- * It travels as a custom job whose payload is a text, so that queue, relaying, logs, results and cancellation are the real
- * ones.
+ * It travels as a custom job whose payload is a text, so that queue, relaying, logs, results and
+ * cancellation are the real ones.
  */
 import { Message, ObjectSize, type Pointer, Struct, Text, utils } from "capnp-es";
 import type { CustomBuild } from "../../src/api/index.js";
@@ -48,7 +48,9 @@ function read(payload: Pointer): SimulatedJob {
 const PIECES = 10;
 const LINE = `${"A line of the output of a simulated job.".padEnd(79, ".")}\n`;
 
-/** What a worker does with such jobs. It remembers the hints it has seen, as a builder's cache does. */
+/**
+ * What a worker does with such jobs. It remembers the hints it has seen, as a builder's cache does.
+ */
 export function simulator(metrics: WorkerMetrics): CustomHandler {
   const seen = new Set<string>();
   return async ({ payload, log, signal }) => {

@@ -21,12 +21,17 @@ const SETTINGS = {
   every: duration,
   /** Its jobs have this many different cache hints; 0: none. */
   hints: integer({ min: 0 }),
-  /** Seconds that a job takes on a worker that has not seen its hint, and on one that has, on average. */
+  /**
+   * Seconds that a job takes on a worker that has not seen its hint, and on one that has, on
+   * average.
+   */
   cold: duration,
   warm: duration,
   /** Bytes of output of a job. */
   output: size(),
-  /** How many of 100 jobs are urgent, fail, and are cancelled by the client while they wait or run. */
+  /**
+   * How many of 100 jobs are urgent, fail, and are cancelled by the client while they wait or run.
+   */
   urgent: percentage,
   failing: percentage,
   cancelled: percentage,

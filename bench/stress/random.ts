@@ -30,7 +30,10 @@ export class Random {
     return mean * (0.5 + this.next());
   }
 
-  /** The time until the next of events that come independently of each other, `mean` apart on average. */
+  /**
+   * The time until the next of events that come independently of each other, `mean` apart on
+   * average.
+   */
   interval(mean: number): number {
     return -mean * Math.log(1 - this.next());
   }

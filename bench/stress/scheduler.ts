@@ -1,5 +1,6 @@
 /**
- * The scheduler under stress: one that runs already, or one of our own in this process, on loopback.
+ * The scheduler under stress: one that runs already, or one of our own in this process, on
+ * loopback.
  */
 import { existsSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
@@ -59,7 +60,8 @@ export async function withOwnScheduler(
     stop.signal,
   );
   try {
-    // The files are written once it listens. If it cannot, it ends, which is its promise's rejection.
+    // The files are written once it listens. If it cannot, it ends, which is its promise's
+    // rejection.
     await Promise.race([scheduler, appeared(caps.pool, signal)]);
     await use(caps);
   } finally {

@@ -1,6 +1,6 @@
 /**
- * The whole testbed: clients are made known to the scheduler, workers join, everybody does as told until the time is up,
- * and is taken away again.
+ * The whole testbed: clients are made known to the scheduler, workers join, everybody does as told
+ * until the time is up, and is taken away again.
  */
 import { Admin, Persistent, PoolAdmin } from "../../src/api/index.js";
 import { sleep } from "../../src/async/sleep.js";

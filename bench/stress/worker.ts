@@ -1,5 +1,6 @@
 /**
- * Simulated workers: real ones, with their connection, capacity, logs and metrics, which only do not build.
+ * Simulated workers: real ones, with their connection, capacity, logs and metrics, which only do
+ * not build.
  */
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";

@@ -3,8 +3,9 @@
 import { isAccessible, outputOf, SetUpError, succeedsQuietly, which } from "./process.mjs";
 
 /**
- * A thing that must be there, and the packages that bring it. It is the thing that is looked for, not the packages: a
- * machine may have it from elsewhere (Docker's own packages, a local build), and these must not be replaced.
+ * A thing that must be there, and the packages that bring it. It is the thing that is looked for,
+ * not the packages: a machine may have it from elsewhere (Docker's own packages, a local build),
+ * and these must not be replaced.
  * @typedef {{ found: () => boolean, packages: string[] }} Need
  */
 
@@ -17,7 +18,10 @@ const program = (name, ...packages) => ({
 /** @type {(path: string, ...packages: string[]) => Need} */
 const file = (path, ...packages) => ({ found: () => isAccessible(path), packages });
 
-/** The plain busybox package has the same program, linked dynamically: of no use in an empty root. @type {Need} */
+/**
+ * The plain busybox package has the same program, linked dynamically: of no use in an empty root.
+ * @type {Need}
+ */
 const staticBusybox = {
   found: () => /^Status: .* installed$/m.test(outputOf("dpkg", ["-s", "busybox-static"])),
   packages: ["busybox-static"],
@@ -34,7 +38,8 @@ const TEST = [
   ...DEMO,
   ...COMPILER,
   program("dockerd", "docker.io"),
-  // A separate package since Debian 13. By path: other clients may come first in PATH, and know less.
+  // A separate package since Debian 13. By path: other clients may come first in PATH, and know
+  // less.
   file("/usr/bin/docker", "docker.io", "docker-cli"),
   program("docker-registry"),
   program("crun"),
@@ -56,8 +61,8 @@ const NEEDS = { demo: DEMO, test: TEST, compiler: COMPILER, copying: [program("r
 /** @typedef {keyof typeof NEEDS} Purpose */
 
 /**
- * Makes sure that everything for `purpose` is there. As root, installs what is missing; otherwise throws a `SetUpError`
- * with the command that does.
+ * Makes sure that everything for `purpose` is there. As root, installs what is missing; otherwise
+ * throws a `SetUpError` with the command that does.
  * @param {Purpose} purpose
  */
 export function ensurePackages(purpose) {

@@ -20,7 +20,8 @@ export function unmountBelow(dir) {
 }
 
 /**
- * Whether an overlay can be mounted in `dir`: not so on top of another overlay, as in most containers.
+ * Whether an overlay can be mounted in `dir`: not so on top of another overlay, as in most
+ * containers.
  * @param {string} dir
  */
 export function canOverlay(dir) {

@@ -1,4 +1,5 @@
-// The npm packages: installed when they are not what package-lock.json says, with better-sqlite3's native addon working.
+// The npm packages: installed when they are not what package-lock.json says, with better-sqlite3's
+// native addon working.
 
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
@@ -10,7 +11,8 @@ import { isAccessible, ROOT, SetUpError, succeeds } from "./process.mjs";
 export function ensureDependencies() {
   if (isCurrent() && addonLoads()) return;
   console.error("Installing npm dependencies…");
-  // The addon comes as a download for usual platforms; where there is none it is compiled, which takes a minute.
+  // The addon comes as a download for usual platforms; where there is none it is compiled, which
+  // takes a minute.
   if (install() && addonLoads()) return;
   console.error("The native part of better-sqlite3 could not be had ready-made: compiling it.");
   ensurePackages("compiler");
@@ -24,7 +26,8 @@ export function ensureDependencies() {
 }
 
 function install() {
-  // Headers that came with this Node spare node-gyp a download. npm's way to say so changed with version 11.
+  // Headers that came with this Node spare node-gyp a download. npm's way to say so changed with
+  // version 11.
   const prefix = dirname(dirname(process.execPath));
   const env = isAccessible(join(prefix, "include/node/node.h"))
     ? { npm_config_nodedir: prefix, npm_package_config_node_gyp_nodedir: prefix }
@@ -32,7 +35,10 @@ function install() {
   return succeeds("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"], env);
 }
 
-/** Whether node_modules is what the lock file asks for. npm keeps the list of what it installed in there. */
+/**
+ * Whether node_modules is what the lock file asks for. npm keeps the list of what it installed in
+ * there.
+ */
 function isCurrent() {
   const installed = lockedVersions("node_modules/.package-lock.json");
   if (!installed) return false;

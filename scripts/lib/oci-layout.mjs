@@ -1,7 +1,7 @@
 // Base images from what the host has, without a registry or an engine.
 //
-// An image is written as an OCI image layout (opencontainers/image-spec, image-layout.md): one uncompressed layer, a
-// configuration with the environment, a manifest, and an index that names it.
+// An image is written as an OCI image layout (opencontainers/image-spec, image-layout.md): one
+// uncompressed layer, a configuration with the environment, a manifest, and an index that names it.
 
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -17,13 +17,17 @@ const ARCHITECTURES = { x64: "amd64" };
 /**
  * Writes a new OCI layout.
  * @param {string} layout the directory to make
- * @param {{ rootfs: string, env: readonly string[], tag: string }} image the directory whose content is the image's
- *   root; `K=V` each; what the index calls the image (`org.opencontainers.image.ref.name`)
+ * @param {{ rootfs: string, env: readonly string[], tag: string }} image the directory whose
+ *   content is the image's root; `K=V` each; what the index calls the image
+ *   (`org.opencontainers.image.ref.name`)
  */
 export function writeOciLayout(layout, { rootfs, env, tag }) {
   const blobs = join(layout, "blobs", "sha256");
   mkdirSync(blobs, { recursive: true });
-  /** @type {(mediaType: string, bytes: Buffer) => { mediaType: string, digest: string, size: number }} */
+  /**
+   * @type {(mediaType: string, bytes: Buffer) => { mediaType: string, digest: string, size: number
+   *   }}
+   */
   const store = (mediaType, bytes) => {
     const hex = createHash("sha256").update(bytes).digest("hex");
     writeFileSync(join(blobs, hex), bytes);

@@ -26,7 +26,8 @@ export class Program {
     this.child = spawn(process.execPath, [join(ROOT, "dist/bin", `${name}.js`), ...args], {
       cwd,
       stdio: ["ignore", "pipe", "pipe"],
-      // In a group of its own: the terminal's Ctrl-C reaches us alone, and we end the programs in order.
+      // In a group of its own: the terminal's Ctrl-C reaches us alone, and we end the programs in
+      // order.
       detached: true,
     });
     this.child.stdout.setEncoding("utf8").on("data", (text) => {

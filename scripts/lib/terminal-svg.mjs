@@ -1,4 +1,5 @@
-// A terminal's screen as an SVG: from what the terminal was sent, as far as our programs make use of one.
+// A terminal's screen as an SVG: from what the terminal was sent, as far as our programs make use
+// of one.
 
 const FONT = 14;
 const WIDTH = FONT * 0.6;

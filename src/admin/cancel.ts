@@ -1,4 +1,7 @@
-/** `cancel` of all jobs that fit: those of a pool, a client, a worker or a hint that have not ended, attached ones included. */
+/**
+ * `cancel` of all jobs that fit: those of a pool, a client, a worker or a hint that have not ended,
+ * attached ones included.
+ */
 import { Admin, LiveJobs } from "../api/index.js";
 import type { Capability } from "../rpc/index.js";
 import { type PoolJob, printJobs, printJobsAsJson, withoutLiveJobs } from "./live-text.js";

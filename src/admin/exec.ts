@@ -13,8 +13,8 @@ import { withPool } from "./named-pool.js";
 const PARALLEL = 32;
 
 /**
- * `{}` in the command stands for the worker's name. Fails if one of the commands does, when all have ended; at once if this
- * machine has no such program.
+ * `{}` in the command stands for the worker's name. Fails if one of the commands does, when all
+ * have ended; at once if this machine has no such program.
  */
 export async function exec(
   admin: Capability,
@@ -38,7 +38,9 @@ export async function exec(
   if (failures.length > 0) throw new CommandFailed(failures.join("\n"));
 }
 
-/** Looks for a program as starting it would. Rejects with `CommandFailed` if it cannot be started. */
+/**
+ * Looks for a program as starting it would. Rejects with `CommandFailed` if it cannot be started.
+ */
 async function checkProgram(program: string): Promise<void> {
   const places = program.includes("/")
     ? [program]
@@ -59,7 +61,10 @@ async function checkProgram(program: string): Promise<void> {
 /** What execvp(3) takes without a PATH. */
 const DEFAULT_PATH = "/bin:/usr/bin";
 
-/** Workers choose their names: none may become an option of the command, such as `-oProxyCommand=…` of ssh. */
+/**
+ * Workers choose their names: none may become an option of the command, such as `-oProxyCommand=…`
+ * of ssh.
+ */
 function isHarmless(name: string, command: readonly string[]): boolean {
   return !command.some(
     (arg) =>

@@ -1,4 +1,7 @@
-/** `explain`: why the next job of a pool or a client does not run, or a durable one, or a worker is given none. */
+/**
+ * `explain`: why the next job of a pool or a client does not run, or a durable one, or a worker is
+ * given none.
+ */
 import { PoolMonitor } from "../api/index.js";
 import { CommandFailed } from "../console/index.js";
 import { type Capability, RpcError } from "../rpc/index.js";

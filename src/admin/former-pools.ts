@@ -1,4 +1,7 @@
-/** `move-pool` and `forget-pool`: what becomes of what the scheduler keeps of a pool that was renamed or given up. */
+/**
+ * `move-pool` and `forget-pool`: what becomes of what the scheduler keeps of a pool that was
+ * renamed or given up.
+ */
 import { FormerPools } from "../api/index.js";
 import { CommandFailed } from "../console/index.js";
 import { type Capability, RpcError } from "../rpc/index.js";

@@ -1,5 +1,6 @@
 /**
- * Jobs that have not ended, for people and for programs. The JSON is a line for each job, in the words of `jobs --json`.
+ * Jobs that have not ended, for people and for programs. The JSON is a line for each job, in the
+ * words of `jobs --json`.
  */
 import type { LiveJobs } from "../api/index.js";
 import { type Column, CommandFailed, Table } from "../console/index.js";

@@ -1,14 +1,15 @@
 /**
- * What administrators name: pools and clients. One that there is none of is told of in the same words by all commands, whatever
- * words the scheduler has for it: those on the wire are the reference's.
+ * What administrators name: pools and clients. One that there is none of is told of in the same
+ * words by all commands, whatever words the scheduler has for it: those on the wire are the
+ * reference's.
  */
 import { Admin } from "../api/index.js";
 import { type Capability, RpcError } from "../rpc/index.js";
 import { quoted } from "../text/index.js";
 
 /**
- * Runs `use` with the `PoolAdmin` of a pool, which belongs to this call. If there is no such pool the `RpcError` (failed) says
- * which there are.
+ * Runs `use` with the `PoolAdmin` of a pool, which belongs to this call. If there is no such pool
+ * the `RpcError` (failed) says which there are.
  */
 export async function withPool<R>(
   admin: Capability,
@@ -25,7 +26,10 @@ export async function withPool<R>(
   }
 }
 
-/** What a call about a client comes to. If there is no such client, rejects with an `RpcError` (failed) that names it. */
+/**
+ * What a call about a client comes to. If there is no such client, rejects with an `RpcError`
+ * (failed) that names it.
+ */
 export async function aboutClient<R>(client: string, call: Promise<R>): Promise<R> {
   return call.catch((error) => {
     if (!says(error, /^No such user$/)) throw error;

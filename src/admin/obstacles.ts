@@ -1,5 +1,6 @@
 /**
- * Why something does not run, in words: one sentence's end for each obstacle, that says what to do where something can be done.
+ * Why something does not run, in words: one sentence's end for each obstacle, that says what to do
+ * where something can be done.
  */
 import { AbleQueue, type PoolMonitor } from "../api/index.js";
 import { quoted, roughDuration } from "../text/index.js";

@@ -1,8 +1,14 @@
-/** What the admin's commands print: lines on standard output, and the state of things for people and for programs. */
+/**
+ * What the admin's commands print: lines on standard output, and the state of things for people and
+ * for programs.
+ */
 import type { PoolAdmin } from "../api/index.js";
 import { visibleJson, visibleLines } from "../text/index.js";
 
-/** Text of one or more lines. Names in it come from the network: on a terminal they are kept from acting on it. */
+/**
+ * Text of one or more lines. Names in it come from the network: on a terminal they are kept from
+ * acting on it.
+ */
 export function printLine(text: string): void {
   const shown = process.stdout.isTTY ? visibleLines(text) : text;
   process.stdout.write(`${shown}\n`);

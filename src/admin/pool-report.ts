@@ -1,5 +1,6 @@
 /**
- * A pool's state as `top` has it, whatever the scheduler: ours tell it in numbers, others only in the text of `show`.
+ * A pool's state as `top` has it, whatever the scheduler: ours tell it in numbers, others only in
+ * the text of `show`.
  */
 import { PoolAdmin, PoolMonitor } from "../api/index.js";
 import { type Capability, RpcError } from "../rpc/index.js";
@@ -22,12 +23,18 @@ export class PoolReporter {
   /** @param pool a `PoolAdmin`; not taken */
   constructor(private readonly pool: Capability) {}
 
-  /** Whether a report costs the scheduler much: the text has every queued job. Known after the first report. */
+  /**
+   * Whether a report costs the scheduler much: the text has every queued job. Known after the first
+   * report.
+   */
   get isExpensive(): boolean {
     return !this.hasNumbers;
   }
 
-  /** Rejects with an `RpcError`, and with a `PoolTextError` if what the scheduler says makes no sense. */
+  /**
+   * Rejects with an `RpcError`, and with a `PoolTextError` if what the scheduler says makes no
+   * sense.
+   */
   async report(signal: AbortSignal): Promise<PoolReport> {
     if (this.hasNumbers) {
       try {

@@ -11,8 +11,9 @@
  *       north-3 (paused)
  *     clients: ann(1)+12s ben(2)
  *
- * Nothing in there is quoted: names and hints that look like parts of the format can give wrong numbers, but no more than
- * that. The time is linear in the text's length, of which there is much when many jobs are queued.
+ * Nothing in there is quoted: names and hints that look like parts of the format can give wrong
+ * numbers, but no more than that. The time is linear in the text's length, of which there is much
+ * when many jobs are queued.
  */
 import type { PoolMonitor } from "../api/index.js";
 import type { PoolReport, WorkerReport } from "./pool-report.js";
@@ -57,7 +58,10 @@ export function parsePoolText(text: string): PoolReport {
   };
 }
 
-/** Puts lines that go on where the one before has ended back together: they are indented by more than an entry. */
+/**
+ * Puts lines that go on where the one before has ended back together: they are indented by more
+ * than an entry.
+ */
 function unfold(lines: readonly string[]): string[] {
   const entries: string[][] = [];
   for (const line of lines) {

@@ -1,4 +1,7 @@
-/** `running`: the jobs that a pool's workers run, whose they are, since when, and when they were last heard of. */
+/**
+ * `running`: the jobs that a pool's workers run, whose they are, since when, and when they were
+ * last heard of.
+ */
 import { LiveJobs } from "../api/index.js";
 import type { Capability } from "../rpc/index.js";
 import { bySilence, printJobs, printJobsAsJson, withoutLiveJobs } from "./live-text.js";

@@ -1,4 +1,7 @@
-/** `show`: the pools, a pool's state, or a worker's. Of a worker that is not known it fails, and says which are. */
+/**
+ * `show`: the pools, a pool's state, or a worker's. Of a worker that is not known it fails, and
+ * says which are.
+ */
 import { Admin, PoolAdmin } from "../api/index.js";
 import { CommandFailed } from "../console/index.js";
 import type { Capability } from "../rpc/index.js";

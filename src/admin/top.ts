@@ -1,6 +1,6 @@
 /**
- * `top`: a pool as it changes. On a terminal a view that is redrawn in place; elsewhere text or JSON, once unless asked
- * for more.
+ * `top`: a pool as it changes. On a terminal a view that is redrawn in place; elsewhere text or
+ * JSON, once unless asked for more.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { type ColorChoice, canRedraw, Screen, useColor } from "../console/index.js";
@@ -122,7 +122,10 @@ async function sample(reporter: PoolReporter, signal: AbortSignal): Promise<Time
   return { report, time: Date.now(), took: performance.now() - start };
 }
 
-/** The share of its time that a scheduler shall spend on us at most, where it has to describe every queued job. */
+/**
+ * The share of its time that a scheduler shall spend on us at most, where it has to describe every
+ * queued job.
+ */
 const BURDEN = 0.1;
 
 /** Rejects with the signal's reason when it is aborted. */

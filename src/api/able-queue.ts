@@ -1,6 +1,6 @@
 /**
- * How workers say what they are able to do: what our schedulers' `Queue`s offer beyond the shared contract. Others answer
- * "unimplemented", and give such a worker any job.
+ * How workers say what they are able to do: what our schedulers' `Queue`s offer beyond the shared
+ * contract. Others answer "unimplemented", and give such a worker any job.
  */
 import { type Capability, type MethodEntry, method, RpcError } from "../rpc/index.js";
 import { quoted } from "../text/index.js";

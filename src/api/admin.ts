@@ -18,7 +18,10 @@ export interface AdminService {
   pool(name: string): Capability;
   /** Makes a new client and returns its `Submission`, which can be saved; owned by the caller. */
   addClient(id: string): Capability | Promise<Capability>;
-  /** Ends a client's access, and cancels what it has queued; with `cancelRunning`, what it has running as well. */
+  /**
+   * Ends a client's access, and cancels what it has queued; with `cancelRunning`, what it has
+   * running as well.
+   */
   removeClient(id: string, cancelRunning: boolean): void | Promise<void>;
   /** The clients' ids, sorted. */
   listClients(): readonly string[];
@@ -56,7 +59,9 @@ export function pools(admin: Capability, options?: CallOptions): Promise<string[
   return resultOf(admin.call(POOLS, undefined, options), ({ names }) => names.toArray());
 }
 
-/** A pool's `PoolAdmin`, usable at once and owned by the caller; broken if there is no such pool. */
+/**
+ * A pool's `PoolAdmin`, usable at once and owned by the caller; broken if there is no such pool.
+ */
 export function pool(admin: Capability, name: string): Capability {
   const call = admin.call(POOL, (params) => {
     params.name = name;
@@ -64,7 +69,9 @@ export function pool(admin: Capability, name: string): Capability {
   return capabilityOf(call, 0);
 }
 
-/** Makes a new client. The result is its `Submission`, usable at once; broken if the id is taken. */
+/**
+ * Makes a new client. The result is its `Submission`, usable at once; broken if the id is taken.
+ */
 export function addClient(admin: Capability, id: string): Capability {
   const call = admin.call(ADD_CLIENT, (params) => {
     params.id = id;
@@ -73,8 +80,8 @@ export function addClient(admin: Capability, id: string): Capability {
 }
 
 /**
- * See `AdminService.removeClient`. With `cancelRunning` it rejects as "unimplemented" if the scheduler cannot do that; nothing is
- * done then.
+ * See `AdminService.removeClient`. With `cancelRunning` it rejects as "unimplemented" if the
+ * scheduler cannot do that; nothing is done then.
  */
 export function removeClient(
   admin: Capability,

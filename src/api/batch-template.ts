@@ -1,5 +1,6 @@
 /**
- * What a client says of a new batch, as values and as it travels and is kept: the template above all.
+ * What a client says of a new batch, as values and as it travels and is kept: the template above
+ * all.
  */
 import { createHash } from "node:crypto";
 import { ESCAPES, expand, type Piece, type Template } from "../batch/index.js";
@@ -82,7 +83,10 @@ export function writeNewBatch(wire: WireNewBatch, batch: NewBatch): void {
   writeTemplate(wire._initTemplate(), batch.template);
 }
 
-/** Reads what somebody sent, or what was kept of it. Throws an `RpcError` (failed) that says what is wrong with it. */
+/**
+ * Reads what somebody sent, or what was kept of it. Throws an `RpcError` (failed) that says what is
+ * wrong with it.
+ */
 export function readNewBatch(pointer: DetachedPointer): NewBatch {
   const wire = pointer.as(WireNewBatch);
   const most = wire.maxFailures >= 0 ? wire.maxFailures : Number.POSITIVE_INFINITY;
@@ -131,8 +135,8 @@ export function describeRow(
 }
 
 /**
- * What tells a row's job from others: 16 bytes as a text. It is the same whenever the job's description is, wherever its row stands and
- * whatever else is in that.
+ * What tells a row's job from others: 16 bytes as a text. It is the same whenever the job's
+ * description is, wherever its row stands and whatever else is in that.
  */
 export function identities(batch: NewBatch): (values: readonly string[]) => string {
   const { options, pool, template } = batch;

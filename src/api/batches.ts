@@ -1,6 +1,6 @@
 /**
- * Batches: one template and many rows, each of which becomes a durable job. What our schedulers' `Submission`s offer beyond the shared
- * contract; others answer "unimplemented".
+ * Batches: one template and many rows, each of which becomes a durable job. What our schedulers'
+ * `Submission`s offer beyond the shared contract; others answer "unimplemented".
  *
  * Times are seconds since the Unix epoch; null where there is none (yet).
  */
@@ -74,7 +74,10 @@ export interface OpenedBatch {
 export interface AddedRows {
   /** How many there are now. */
   readonly rows: number;
-  /** How many of the added ones had succeeded in an earlier batch of the name, and are not run again. */
+  /**
+   * How many of the added ones had succeeded in an earlier batch of the name, and are not run
+   * again.
+   */
   readonly kept: number;
 }
 
@@ -103,7 +106,9 @@ export interface RowPage {
 /** Which batch: by number, or by name. */
 export type BatchId = number | string;
 
-/** What the methods throw goes to the caller. Signals are aborted when the caller no longer waits. */
+/**
+ * What the methods throw goes to the caller. Signals are aborted when the caller no longer waits.
+ */
 export interface BatchesService {
   /** @param batch a `NewBatch`, for `readNewBatch`; owned by who gets it */
   open(batch: DetachedPointer): Promise<OpenedBatch>;
@@ -174,7 +179,10 @@ export function batchesMethods(service: BatchesService): MethodEntry[] {
   ];
 }
 
-/** Begins a batch, or finds the one that it is. Rejects as "unimplemented" if the scheduler knows no batches. */
+/**
+ * Begins a batch, or finds the one that it is. Rejects as "unimplemented" if the scheduler knows no
+ * batches.
+ */
 export function open(
   submission: Capability,
   batch: NewBatch,
@@ -273,7 +281,10 @@ export function get(
   return resultOf(call, (results) => readBatch(results.batch));
 }
 
-/** Rows that have ended, in the order of their ends, from behind `after` (0, or the `next` of an earlier page) on. */
+/**
+ * Rows that have ended, in the order of their ends, from behind `after` (0, or the `next` of an
+ * earlier page) on.
+ */
 export function rows(
   submission: Capability,
   batch: number,

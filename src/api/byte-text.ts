@@ -1,12 +1,15 @@
 /**
- * Text fields whose bytes count: specs, Dockerfiles and secrets are whatever is in a user's file, not always UTF-8. In
- * memory they are byte strings (../text/bytes.ts); on the wire a Text is a list of bytes that ends with a NUL.
+ * Text fields whose bytes count: specs, Dockerfiles and secrets are whatever is in a user's file,
+ * not always UTF-8. In memory they are byte strings (../text/bytes.ts); on the wire a Text is a
+ * list of bytes that ends with a NUL.
  */
 import { type Struct, utils } from "capnp-es";
 import { Slices } from "../async/index.js";
 import { fromBytes, toBytes } from "../text/index.js";
 
-/** The byte string in text field number `index` of the pointers of `struct`; "" if there is none. */
+/**
+ * The byte string in text field number `index` of the pointers of `struct`; "" if there is none.
+ */
 export function getByteText(struct: Struct, index: number): string {
   return fromBytes(textBytes(struct, index));
 }
@@ -18,7 +21,8 @@ export function byteTextLength(struct: Struct, index: number): number {
 
 /** Its bytes, in place, without the NUL. */
 function textBytes(struct: Struct, index: number): Uint8Array {
-  // Looked at first: `getData` puts an empty list in the place of a null pointer, and a Text without its NUL is none.
+  // Looked at first: `getData` puts an empty list in the place of a null pointer, and a Text
+  // without its NUL is none.
   if (utils.isNull(utils.getPointer(index, struct))) return NO_BYTES;
   const bytes = utils.getData(index, struct).toUint8Array();
   return bytes.subarray(0, Math.max(0, bytes.length - 1));
@@ -27,8 +31,8 @@ function textBytes(struct: Struct, index: number): Uint8Array {
 const NO_BYTES = new Uint8Array(0);
 
 /**
- * Text that is there in pieces of its UTF-8, as it may be too much to be put together in one go: others run
- * meanwhile.
+ * Text that is there in pieces of its UTF-8, as it may be too much to be put together in one go:
+ * others run meanwhile.
  */
 export async function setTextPieces(
   struct: Struct,

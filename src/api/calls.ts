@@ -1,5 +1,6 @@
 /**
- * What the interfaces have in common: waiting for an answer, taking a capability out of one to come, and out of params.
+ * What the interfaces have in common: waiting for an answer, taking a capability out of one to
+ * come, and out of params.
  */
 import { type Struct, utils } from "capnp-es";
 import { type Capability, type PendingCall, RpcError, type ServerCall } from "../rpc/index.js";
@@ -10,7 +11,10 @@ export interface CallOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Waits for the answer, takes a value out of it and releases it. Rejects with the call's `RpcError`. */
+/**
+ * Waits for the answer, takes a value out of it and releases it. Rejects with the call's
+ * `RpcError`.
+ */
 export async function resultOf<R extends Struct, T>(
   call: PendingCall<R>,
   read: (results: R) => T,
@@ -28,8 +32,8 @@ export function done(call: PendingCall<Struct>): Promise<void> {
 }
 
 /**
- * A new reference to the capability at pointer `index` of the params, owned by the handler. Throws an `RpcError` (failed) with
- * `complaint` if the caller has left it out.
+ * A new reference to the capability at pointer `index` of the params, owned by the handler. Throws
+ * an `RpcError` (failed) with `complaint` if the caller has left it out.
  */
 export function requiredCapability(
   call: ServerCall<Struct, Struct>,
@@ -50,7 +54,10 @@ export function optionalCapability(
   return call.capability(index);
 }
 
-/** The capability that the answer will hold at pointer `index`, usable at once and owned by the caller. */
+/**
+ * The capability that the answer will hold at pointer `index`, usable at once and owned by the
+ * caller.
+ */
 export function capabilityOf(call: PendingCall<Struct>, index: number): Capability {
   const capability = call.capability(index);
   call.cancel(); // The capability holds the call now.

@@ -1,6 +1,6 @@
 /**
- * An attempt at a durable job, as its worker offers it to the scheduler beyond `Job`. Workers that do not know durable jobs
- * answer "unimplemented": of theirs there is `Job.result` alone.
+ * An attempt at a durable job, as its worker offers it to the scheduler beyond `Job`. Workers that
+ * do not know durable jobs answer "unimplemented": of theirs there is `Job.result` alone.
  */
 import { type Capability, type MethodEntry, method } from "../rpc/index.js";
 import { type CallOptions, done, resultOf } from "./calls.js";

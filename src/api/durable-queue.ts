@@ -1,6 +1,6 @@
 /**
- * How workers get durable jobs, and keep them over a lost connection: what our schedulers' `Queue`s offer beyond the shared
- * contract. Others answer "unimplemented".
+ * How workers get durable jobs, and keep them over a lost connection: what our schedulers' `Queue`s
+ * offer beyond the shared contract. Others answer "unimplemented".
  */
 import { type Capability, type DetachedPointer, type MethodEntry, method } from "../rpc/index.js";
 import { type CallOptions, optionalCapability, requiredCapability, resultOf } from "./calls.js";
@@ -58,7 +58,10 @@ export interface HeldAttempt {
   readonly run: Capability | null;
 }
 
-/** "goOn": the scheduler reads its log and outcome. "stop": it was given up, and is to be stopped and forgotten. */
+/**
+ * "goOn": the scheduler reads its log and outcome. "stop": it was given up, and is to be stopped
+ * and forgotten.
+ */
 export type Verdict = "goOn" | "stop";
 
 export interface DurableQueueService {
@@ -127,7 +130,10 @@ const HELD_STATES = {
   crashed: WireHeldState.CRASHED,
 };
 
-/** As `Queue.pop`, for durable jobs, too. Rejects as "unimplemented" where there are none; `job` is released then. */
+/**
+ * As `Queue.pop`, for durable jobs, too. Rejects as "unimplemented" where there are none; `job` is
+ * released then.
+ */
 export async function pop(
   queue: Capability,
   job: Capability,

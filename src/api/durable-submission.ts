@@ -1,5 +1,6 @@
 /**
- * Submitting durable jobs: what our schedulers' `Submission`s offer beyond the shared contract. Others answer "unimplemented".
+ * Submitting durable jobs: what our schedulers' `Submission`s offer beyond the shared contract.
+ * Others answer "unimplemented".
  *
  * Times are seconds since the Unix epoch.
  */
@@ -29,7 +30,10 @@ export interface DurableOptions {
   readonly timeout: number;
   /** Jobs of the same client that must have succeeded before it starts. */
   readonly after: readonly number[];
-  /** Which files of its result are kept. A scheduler that does not know of that keeps none, and says nothing. */
+  /**
+   * Which files of its result are kept. A scheduler that does not know of that keeps none, and says
+   * nothing.
+   */
   readonly outputs?: OutputOrder | undefined;
 }
 
@@ -90,7 +94,10 @@ export interface DurableSubmit {
   readonly options: DurableOptions;
 }
 
-/** Submits a durable job; resolves when the scheduler has it on disk. Rejects as "unimplemented" if it knows no such jobs. */
+/**
+ * Submits a durable job; resolves when the scheduler has it on disk. Rejects as "unimplemented" if
+ * it knows no such jobs.
+ */
 export function submit(
   submission: Capability,
   { pool, descr, urgent = false, options }: DurableSubmit,

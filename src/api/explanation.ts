@@ -1,5 +1,6 @@
 /**
- * Why a job does not run, or a worker is given none: the part of a `PoolMonitor` that says so as data.
+ * Why a job does not run, or a worker is given none: the part of a `PoolMonitor` that says so as
+ * data.
  */
 
 import { writeTexts } from "./calls.js";
@@ -12,7 +13,10 @@ import {
 } from "./generated/extensions.js";
 import { type QueuePlace, readPlace, writePlace } from "./ticket.js";
 
-/** What is asked about: a worker, a client's first queued job, a durable job by its number, or none of them: the pool's first. */
+/**
+ * What is asked about: a worker, a client's first queued job, a durable job by its number, or none
+ * of them: the pool's first.
+ */
 export type Subject =
   | { readonly kind: "pool" }
   | { readonly kind: "worker"; readonly worker: string }
@@ -74,7 +78,10 @@ export interface WaitingJob {
 }
 
 export interface Explanation {
-  /** The queued job in question; of a worker, the one that it would be given next. Null: none is queued. */
+  /**
+   * The queued job in question; of a worker, the one that it would be given next. Null: none is
+   * queued.
+   */
   readonly job: WaitingJob | null;
   /** What weighs most comes first. */
   readonly obstacles: readonly Obstacle[];

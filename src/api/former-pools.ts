@@ -1,6 +1,6 @@
 /**
- * What a scheduler keeps of pools that it does not have any more, and what is to become of it: what our schedulers' `Admin`s
- * offer beyond the shared contract. Others answer "unimplemented".
+ * What a scheduler keeps of pools that it does not have any more, and what is to become of it: what
+ * our schedulers' `Admin`s offer beyond the shared contract. Others answer "unimplemented".
  */
 import { type Capability, type MethodEntry, method } from "../rpc/index.js";
 import { type CallOptions, resultOf } from "./calls.js";

@@ -1,7 +1,7 @@
 /**
- * OCluster's RPC interfaces, one namespace each: `X.local` makes a server from plain functions, the other functions call
- * one. Ownership of capabilities is as in the `rpc` module: results are the caller's, arguments only where a comment
- * says "taken". Calls reject with an `RpcError`.
+ * OCluster's RPC interfaces, one namespace each: `X.local` makes a server from plain functions, the
+ * other functions call one. Ownership of capabilities is as in the `rpc` module: results are the
+ * caller's, arguments only where a comment says "taken". Calls reject with an `RpcError`.
  */
 export * as AbleQueue from "./able-queue.js";
 export * as Admin from "./admin.js";

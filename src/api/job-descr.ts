@@ -1,8 +1,9 @@
 /**
  * What a client wants built: descriptions of jobs as plain values, and as they travel.
  *
- * Who builds is not asked here whether it can: that a commit is a full hash, or that a push target has a tag, is checked
- * by the worker, which knows best. Checked is what no later program could make sense of.
+ * Who builds is not asked here whether it can: that a commit is a full hash, or that a push target
+ * has a tag, is checked by the worker, which knows best. Checked is what no later program could
+ * make sense of.
  */
 import type { Pointer } from "capnp-es";
 import { type DetachedPointer, RpcError } from "../rpc/index.js";
@@ -98,8 +99,9 @@ export function cacheHintOf(pointer: DetachedPointer): string {
 }
 
 /**
- * The abilities without which a worker cannot run the job, of a description that is otherwise not looked into. Of custom jobs
- * nothing is known. Few sets are ever returned, always as the same lists.
+ * The abilities without which a worker cannot run the job, of a description that is otherwise not
+ * looked into. Of custom jobs nothing is known. Few sets are ever returned, always as the same
+ * lists.
  */
 export function needsOf(pointer: DetachedPointer): readonly string[] {
   switch (pointer.as(WireJobDescr).action.which()) {

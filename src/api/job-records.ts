@@ -1,8 +1,9 @@
 /**
- * What a scheduler has on file of jobs, and what can be done with them: of one client's on its `Submission`, of everybody's on
- * an `Admin`. Other schedulers answer "unimplemented".
+ * What a scheduler has on file of jobs, and what can be done with them: of one client's on its
+ * `Submission`, of everybody's on an `Admin`. Other schedulers answer "unimplemented".
  *
- * Times are seconds since the Unix epoch, with fractions; null where there is none (yet). Sizes and offsets are bytes.
+ * Times are seconds since the Unix epoch, with fractions; null where there is none (yet). Sizes and
+ * offsets are bytes.
  */
 import { type Capability, type MethodEntry, method } from "../rpc/index.js";
 import { type CallOptions, done, resultOf } from "./calls.js";
@@ -152,7 +153,9 @@ export interface ClientUsage {
   readonly lostSeconds: number;
 }
 
-/** What the methods throw goes to the caller. Signals are aborted when the caller no longer waits. */
+/**
+ * What the methods throw goes to the caller. Signals are aborted when the caller no longer waits.
+ */
 export interface JobRecordsService {
   list(filter: JobFilter, cursor: string, limit: number): Promise<JobPage>;
   /** Waits while `revision` is the job's; 0 never is. */

@@ -1,8 +1,8 @@
 /**
  * A job that was given to a worker: its log, its result, and the way to stop it.
  *
- * The worker offers one with every request for work. Whoever submitted the job gets at it by its ticket. A job that
- * nobody refers to any more is cancelled by its worker.
+ * The worker offers one with every request for work. Whoever submitted the job gets at it by its
+ * ticket. A job that nobody refers to any more is cancelled by its worker.
  */
 import { type Capability, type MethodEntry, method, serve, watched } from "../rpc/index.js";
 import { type CallOptions, done, resultOf } from "./calls.js";
@@ -11,8 +11,9 @@ import { Job$Client } from "./generated/ocluster.js";
 const [LOG, RESULT, CANCEL] = Job$Client.methods;
 
 /**
- * The most bytes that one answer of `Job.log` holds: what the reference gives, and what clients made for it expect. At
- * this size a page costs a peer little memory, and still some 10,000 of them a second would be needed to fill a fast link.
+ * The most bytes that one answer of `Job.log` holds: what the reference gives, and what clients
+ * made for it expect. At this size a page costs a peer little memory, and still some 10,000 of them
+ * a second would be needed to fill a fast link.
  */
 export const LOG_PAGE = 10_240;
 
@@ -26,8 +27,8 @@ export interface LogChunk {
 
 export interface JobService {
   /**
-   * The log from offset `start` on, in bytes; a negative one counts from the end. Waits while there is nothing new. The
-   * signal is aborted when the caller no longer wants the answer.
+   * The log from offset `start` on, in bytes; a negative one counts from the end. Waits while there
+   * is nothing new. The signal is aborted when the caller no longer wants the answer.
    */
   log(start: number, signal: AbortSignal): LogChunk | Promise<LogChunk>;
   /** The output, when the job has succeeded; fails when it has failed. */
@@ -80,7 +81,10 @@ export function result(job: Capability, options?: CallOptions): Promise<string> 
   return resultOf(job.call(RESULT, undefined, options), ({ output }) => output);
 }
 
-/** Takes `job`, and returns what is to be handed on instead of it: `onLog` is called when somebody was given a part of its log. */
+/**
+ * Takes `job`, and returns what is to be handed on instead of it: `onLog` is called when somebody
+ * was given a part of its log.
+ */
 export function logWatched(job: Capability, onLog: () => void): Capability {
   return watched(job, LOG, onLog);
 }

@@ -1,6 +1,6 @@
 /**
- * The jobs of a pool that have not ended, attached ones included: what our schedulers' `PoolAdmin`s offer beyond the shared
- * contract. Others answer "unimplemented".
+ * The jobs of a pool that have not ended, attached ones included: what our schedulers' `PoolAdmin`s
+ * offer beyond the shared contract. Others answer "unimplemented".
  *
  * Times are seconds since the Unix epoch, with fractions; null where there is none (yet).
  */

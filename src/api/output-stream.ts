@@ -1,14 +1,16 @@
 /**
- * The stream of files of a job's result, as workers make it, schedulers keep it, and clients read it:
+ * The stream of files of a job's result, as workers make it, schedulers keep it, and clients read
+ * it:
  *
  *     contents   the data of all files, one after the other; holes are left out
  *     list       a line of JSON for each path that was asked for, then for each file, directory and link
  *     trailer    64 bytes: "OCLFILES", the version (u32), 0 (u32), the sizes of contents and list (u64 each), the SHA-256 of the
  *                list; numbers are little-endian
  *
- * The list comes last as hashes are known only when all was read; whoever wants a few files reads trailer and list, and then
- * what it needs of the contents. Names and targets of links are byte strings (`text/bytes.ts`). A list comes from strangers: what
- * `readList` gives is checked to make sense, and is not yet safe to be written anywhere.
+ * The list comes last as hashes are known only when all was read; whoever wants a few files reads
+ * trailer and list, and then what it needs of the contents. Names and targets of links are byte
+ * strings (`text/bytes.ts`). A list comes from strangers: what `readList` gives is checked to make
+ * sense, and is not yet safe to be written anywhere.
  */
 import { createHash } from "node:crypto";
 
@@ -26,7 +28,10 @@ export interface Asked {
   readonly asked: string;
   /** A pattern, of which any number may be found. */
   readonly isPattern: boolean;
-  /** Paths of entries, and what to call each: of a pattern, its path below the part that has no wildcards. */
+  /**
+   * Paths of entries, and what to call each: of a pattern, its path below the part that has no
+   * wildcards.
+   */
   readonly found: readonly (readonly [path: string, name: string])[];
 }
 

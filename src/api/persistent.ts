@@ -1,8 +1,9 @@
 /**
- * Capabilities that can be had again later: asked for its sturdy ref, such a one answers with a URI for a `.cap` file.
+ * Capabilities that can be had again later: asked for its sturdy ref, such a one answers with a URI
+ * for a `.cap` file.
  *
- * This is `Persistent` of Cap'n Proto's persistent.capnp, whose `SturdyRef` is any pointer; between OCluster's programs
- * it is a text, the URI (capnp-rpc's `Sturdy_ref.builder`).
+ * This is `Persistent` of Cap'n Proto's persistent.capnp, whose `SturdyRef` is any pointer; between
+ * OCluster's programs it is a text, the URI (capnp-rpc's `Sturdy_ref.builder`).
  */
 import { ObjectSize, Struct, utils } from "capnp-es";
 import { type Capability, type Method, method, SturdyRef } from "../rpc/index.js";
@@ -55,8 +56,8 @@ export function saveMethod(service: Saveable) {
 }
 
 /**
- * The sturdy ref of a capability. Rejects with an `RpcError` ("unimplemented" if it has none), and with a
- * `SturdyRefError` if the answer makes no sense.
+ * The sturdy ref of a capability. Rejects with an `RpcError` ("unimplemented" if it has none), and
+ * with a `SturdyRefError` if the answer makes no sense.
  */
 export async function save(capability: Capability, options?: CallOptions): Promise<SturdyRef> {
   const uri = await resultOf(capability.call(SAVE, undefined, options), (results) => results.uri);

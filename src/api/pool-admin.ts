@@ -16,22 +16,32 @@ const [SHOW, WORKERS, SET_ACTIVE, WORKER, UPDATE, SET_RATE, FORGET, DRAIN] =
 /** A worker that has registered at some time and was not forgotten. */
 export interface WorkerInfo {
   readonly name: string;
-  /** It is given jobs; of one that is not connected: it will be, as no administrator has paused it. */
+  /**
+   * It is given jobs; of one that is not connected: it will be, as no administrator has paused it.
+   */
   readonly active: boolean;
   readonly connected: boolean;
 }
 
-/** Tells who asked for an operation how it goes. Fulfilled when they know; rejects if they cannot be told. */
+/**
+ * Tells who asked for an operation how it goes. Fulfilled when they know; rejects if they cannot be
+ * told.
+ */
 export type Report = (status: string) => Promise<void>;
 
-/** What the methods throw goes to the administrator. The signals are aborted when nobody waits for the end any more. */
+/**
+ * What the methods throw goes to the administrator. The signals are aborted when nobody waits for
+ * the end any more.
+ */
 export interface PoolAdminService extends PoolMonitorService, LiveJobsService {
   /** The pool's state as text for people, in pieces of its UTF-8. */
   show(signal: AbortSignal): Promise<readonly Uint8Array[]>;
   workers(): readonly WorkerInfo[];
   /** A connected worker's `Worker`, owned by the caller. */
   worker(name: string): Capability;
-  /** Pauses or unpauses a worker, connected or not; `autoCreate`: also one that never registered. */
+  /**
+   * Pauses or unpauses a worker, connected or not; `autoCreate`: also one that never registered.
+   */
   setActive(name: string, active: boolean, autoCreate: boolean): Promise<void>;
   /** Pauses a worker and waits until it runs nothing. */
   drain(name: string, report: Report, signal: AbortSignal): Promise<void>;

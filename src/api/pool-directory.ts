@@ -1,6 +1,6 @@
 /**
- * Which pools there are, for clients: what our schedulers' `Submission`s offer beyond the shared contract. Others answer
- * "unimplemented".
+ * Which pools there are, for clients: what our schedulers' `Submission`s offer beyond the shared
+ * contract. Others answer "unimplemented".
  */
 import { type Capability, type MethodEntry, method } from "../rpc/index.js";
 import { type CallOptions, resultOf, writeTexts } from "./calls.js";

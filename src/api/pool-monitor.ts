@@ -1,6 +1,6 @@
 /**
- * A pool in numbers, for who watches it: what our schedulers' `PoolAdmin`s offer beyond the shared contract. Others answer
- * "unimplemented".
+ * A pool in numbers, for who watches it: what our schedulers' `PoolAdmin`s offer beyond the shared
+ * contract. Others answer "unimplemented".
  */
 import { type Capability, method, RpcError } from "../rpc/index.js";
 import { type CallOptions, resultOf } from "./calls.js";
@@ -35,7 +35,10 @@ export interface JobCount {
 export interface WorkerState {
   readonly name: string;
   readonly connected: boolean;
-  /** Why it is given no jobs, if for any reason. Of one that is not connected only `adminPause` is known. */
+  /**
+   * Why it is given no jobs, if for any reason. Of one that is not connected only `adminPause` is
+   * known.
+   */
   readonly workerPause: boolean;
   readonly adminPause: boolean;
   readonly shuttingDown: boolean;
@@ -81,9 +84,15 @@ export interface PoolState {
   /** Those that have submitted something, or whose rate was set; sorted by id. */
   readonly clients: readonly ClientState[];
   readonly totals: JobTotals;
-  /** What keeps the queued job that is next from running; empty if none is queued, or the scheduler does not tell. */
+  /**
+   * What keeps the queued job that is next from running; empty if none is queued, or the scheduler
+   * does not tell.
+   */
   readonly obstacles: readonly Obstacle[];
-  /** How many workers of the usual capacity would have the queue empty within the scheduler's target; null: not told. */
+  /**
+   * How many workers of the usual capacity would have the queue empty within the scheduler's
+   * target; null: not told.
+   */
   readonly workersWanted: number | null;
 }
 

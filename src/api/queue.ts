@@ -15,8 +15,9 @@ const [POP, SET_ACTIVE] = Queue$Client.methods;
 
 export interface QueueService {
   /**
-   * Finds a job for the worker; answered when there is one. `job` is the worker's side of it, owned by this function.
-   * The result is a `JobDescr`, released when it has been sent. The signal is aborted when the worker no longer waits.
+   * Finds a job for the worker; answered when there is one. `job` is the worker's side of it, owned
+   * by this function. The result is a `JobDescr`, released when it has been sent. The signal is
+   * aborted when the worker no longer waits.
    */
   pop(job: Capability, signal: AbortSignal): DetachedPointer | Promise<DetachedPointer>;
   /** The worker wants jobs, or none for now. */
@@ -47,8 +48,8 @@ export function local(service: QueueService, extensions: readonly MethodEntry[] 
 }
 
 /**
- * Asks for a job to run; `job` is how the scheduler will reach it (taken). Waits until there is one. The result is to be
- * read by `readJobDescr`, and to be released.
+ * Asks for a job to run; `job` is how the scheduler will reach it (taken). Waits until there is
+ * one. The result is to be read by `readJobDescr`, and to be released.
  */
 export async function pop(
   queue: Capability,

@@ -16,7 +16,10 @@ export interface Registering {
 }
 
 export interface RegistrationService {
-  /** Lets a worker in and returns its `Queue`, owned by the caller. What it throws goes to the worker. */
+  /**
+   * Lets a worker in and returns its `Queue`, owned by the caller. What it throws goes to the
+   * worker.
+   */
   register(worker: Registering, signal: AbortSignal): Capability | Promise<Capability>;
 }
 
@@ -45,7 +48,10 @@ export function register(
   return capabilityOf(call, 0);
 }
 
-/** Whether a worker was refused because another of its name is connected: so our schedulers say it, and the reference's. */
+/**
+ * Whether a worker was refused because another of its name is connected: so our schedulers say it,
+ * and the reference's.
+ */
 export function isNameTaken(error: unknown): boolean {
   return (
     error instanceof RpcError &&

@@ -25,7 +25,9 @@ export interface SubmittedJob {
 }
 
 export interface SubmissionService extends Saveable {
-  /** Queues a job and returns its `Ticket`, owned by the caller. What it throws goes to the client. */
+  /**
+   * Queues a job and returns its `Ticket`, owned by the caller. What it throws goes to the client.
+   */
   submit(job: SubmittedJob): Capability | Promise<Capability>;
 }
 
@@ -58,7 +60,10 @@ export interface Submit {
   readonly urgent?: boolean;
 }
 
-/** Whether a job was refused because there is no such pool: so our schedulers say it, and the reference's. */
+/**
+ * Whether a job was refused because there is no such pool: so our schedulers say it, and the
+ * reference's.
+ */
 export function isUnknownPool(error: unknown): boolean {
   return (
     error instanceof RpcError && error.kind === "failed" && / not one of \{/.test(error.message)

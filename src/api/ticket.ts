@@ -1,5 +1,6 @@
 /**
- * A client's hold on a job that it submitted. Giving it up while the job is queued takes the job back.
+ * A client's hold on a job that it submitted. Giving it up while the job is queued takes the job
+ * back.
  */
 import { type Capability, method, objectType } from "../rpc/index.js";
 import { type CallOptions, capabilityOf, done, resultOf, writeTexts } from "./calls.js";
@@ -17,11 +18,17 @@ const [PLACE] = QueuedTicket$Client.methods;
 export interface QueuePlace {
   /** The worker that it was put aside for; null: for any of the pool. */
   readonly worker: string | null;
-  /** How many jobs of that queue would be taken before it: an estimate when jobs in there were cancelled. */
+  /**
+   * How many jobs of that queue would be taken before it: an estimate when jobs in there were
+   * cancelled.
+   */
   readonly ahead: number;
   /** How many jobs are in that queue, itself included. */
   readonly length: number;
-  /** The abilities that it needs and no connected worker has. By default none: some worker can run it, or none is connected. */
+  /**
+   * The abilities that it needs and no connected worker has. By default none: some worker can run
+   * it, or none is connected.
+   */
   readonly lacking?: readonly string[] | undefined;
 }
 
@@ -49,7 +56,10 @@ export const local = objectType<TicketService>(
   (ticket) => ticket.release(),
 );
 
-/** The job, usable at once: calls on it wait until a worker has it. Broken if it is never given to one. */
+/**
+ * The job, usable at once: calls on it wait until a worker has it. Broken if it is never given to
+ * one.
+ */
 export function job(ticket: Capability): Capability {
   return capabilityOf(ticket.call(JOB), 0);
 }
@@ -60,8 +70,8 @@ export function cancel(ticket: Capability, options?: CallOptions): Promise<void>
 }
 
 /**
- * Where the job is queued now; null if it is not (any more). Others may yet come before it. Rejects as "unimplemented" if the
- * scheduler cannot tell.
+ * Where the job is queued now; null if it is not (any more). Others may yet come before it. Rejects
+ * as "unimplemented" if the scheduler cannot tell.
  */
 export function place(ticket: Capability, options?: CallOptions): Promise<QueuePlace | null> {
   return resultOf(ticket.call(PLACE, undefined, options), (results) => readPlace(results.place));

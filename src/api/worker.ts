@@ -26,7 +26,10 @@ export interface WorkerService {
   metrics(source: MetricsSource): Promise<Metrics>;
   /** Another source of metrics by its name; null if there is none of that name. */
   additionalMetric(name: string): Promise<Metrics | null>;
-  /** Finishes what runs, then restarts. Never answers: the connection breaks. Fails if it cannot be done. */
+  /**
+   * Finishes what runs, then restarts. Never answers: the connection breaks. Fails if it cannot be
+   * done.
+   */
   selfUpdate(): Promise<void>;
 }
 
@@ -91,7 +94,10 @@ export function additionalMetric(
   });
 }
 
-/** Tells the worker to restart itself. To be expected is that it rejects as "disconnected" once the worker does. */
+/**
+ * Tells the worker to restart itself. To be expected is that it rejects as "disconnected" once the
+ * worker does.
+ */
 export function selfUpdate(worker: Capability, options?: CallOptions): Promise<void> {
   return done(worker.call(SELF_UPDATE, undefined, options));
 }

@@ -2,7 +2,10 @@
  * Waiting that can be given up.
  */
 
-/** Resolves when the signal is aborted. The listener goes with that, or when `over` is aborted: then it never resolves. */
+/**
+ * Resolves when the signal is aborted. The listener goes with that, or when `over` is aborted: then
+ * it never resolves.
+ */
 export function aborted(signal: AbortSignal, over?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     if (signal.aborted) resolve();
@@ -14,8 +17,8 @@ export function aborted(signal: AbortSignal, over?: AbortSignal): Promise<void> 
 }
 
 /**
- * The promise's outcome. Throws `reason()`, or else the signal's own reason, when that is aborted first; the promise is left
- * to itself then.
+ * The promise's outcome. Throws `reason()`, or else the signal's own reason, when that is aborted
+ * first; the promise is left to itself then.
  */
 export async function unlessAborted<T>(
   promise: Promise<T>,

@@ -1,6 +1,7 @@
 /**
- * When to connect again. At most one attempt in `minMs`; after failures in a row the interval grows, and a random part keeps
- * those who wait for a scheduler that was restarted from all coming back in the same moment.
+ * When to connect again. At most one attempt in `minMs`; after failures in a row the interval
+ * grows, and a random part keeps those who wait for a scheduler that was restarted from all coming
+ * back in the same moment.
  */
 const GROWTH = 1.5;
 /** The random part, as a fraction of the interval. */

@@ -1,6 +1,6 @@
 /**
- * Work that may wait a little, done in slices so that nothing else has to wait for it: a connection that breaks can leave
- * a million tickets behind, and each takes some microseconds to clear away.
+ * Work that may wait a little, done in slices so that nothing else has to wait for it: a connection
+ * that breaks can leave a million tickets behind, and each takes some microseconds to clear away.
  */
 import { doForASlice } from "./slices.js";
 
@@ -10,7 +10,10 @@ const BATCH = 64;
 /** How many are in a list: one list of a million would be copied as it grows, in one go. */
 const LIST = 4096;
 
-/** Something to be done. An object, as a closure for each of a million would take memory when that is scarce already. */
+/**
+ * Something to be done. An object, as a closure for each of a million would take memory when that
+ * is scarce already.
+ */
 export interface DeferredTask {
   do(): void;
 }

@@ -16,7 +16,10 @@ export class Mutex {
   }
 }
 
-/** The same by name: whoever holds a name keeps others of that name out. Names that nobody holds take no memory. */
+/**
+ * The same by name: whoever holds a name keeps others of that name out. Names that nobody holds
+ * take no memory.
+ */
 export class NamedMutex {
   /** For each name that is held: the end of its queue. */
   readonly #tails = new Map<string, Promise<void>>();
@@ -26,7 +29,9 @@ export class NamedMutex {
     return this.#tails.size;
   }
 
-  /** Runs `body` while holding `name`. Throws `signal`'s reason if that is aborted while waiting. */
+  /**
+   * Runs `body` while holding `name`. Throws `signal`'s reason if that is aborted while waiting.
+   */
   async hold<T>(name: string, signal: AbortSignal | undefined, body: () => Promise<T>): Promise<T> {
     const before = this.#tails.get(name);
     const { promise: released, resolve: release } = deferred();

@@ -1,6 +1,7 @@
 /**
- * An array in pieces. A plain one of a million entries is copied when it grows, and is one object of many megabytes to the
- * garbage collector: either holds up everything else for up to a tenth of a second.
+ * An array in pieces. A plain one of a million entries is copied when it grows, and is one object
+ * of many megabytes to the garbage collector: either holds up everything else for up to a tenth of
+ * a second.
  */
 
 /** Entries of a piece: few enough to be moved in no time. A power of two. */

@@ -1,6 +1,6 @@
 /**
- * Reading something long in parts, from somebody far away: several parts are asked for at a time, so that the time that each
- * question takes is not waited for.
+ * Reading something long in parts, from somebody far away: several parts are asked for at a time,
+ * so that the time that each question takes is not waited for.
  */
 
 /** Gives bytes from `start` on, `limit` at most; none at the end alone. */
@@ -13,8 +13,8 @@ interface Pace {
 }
 
 /**
- * The bytes from `start` to `end`, in order. Rejects as `read` does, and with a `RangeError` if there are fewer. Whoever stops
- * early leaves some that were read unused.
+ * The bytes from `start` to `end`, in order. Rejects as `read` does, and with a `RangeError` if
+ * there are fewer. Whoever stops early leaves some that were read unused.
  */
 export async function* readAhead(
   read: ReadPart,

@@ -1,6 +1,7 @@
 /*
- * The event loop's time, shared. What a client sends can take long to go through, and a process has others' calls to
- * answer meanwhile: long work gives the thread away when it has had it for a slice. All who do so have their time from here.
+ * The event loop's time, shared. What a client sends can take long to go through, and a process has
+ * others' calls to answer meanwhile: long work gives the thread away when it has had it for a
+ * slice. All who do so have their time from here.
  */
 
 import { setImmediate as immediate } from "node:timers/promises";
@@ -34,7 +35,9 @@ export class TimeSlice {
   }
 }
 
-/** Work in slices: between them others run, and then it is asked whether the work is still wanted. */
+/**
+ * Work in slices: between them others run, and then it is asked whether the work is still wanted.
+ */
 export class Slices {
   readonly #signal: AbortSignal | undefined;
   readonly #slice = new TimeSlice();
@@ -75,8 +78,9 @@ export function inOneGo<T>(work: Iterator<void, T>): T {
 }
 
 /**
- * Does steps that nobody waits for until their slice is over, or `step` returns false because there are none left. Returns
- * which: true if there may be more to do. After each `batch` of steps it looks at the clock.
+ * Does steps that nobody waits for until their slice is over, or `step` returns false because there
+ * are none left. Returns which: true if there may be more to do. After each `batch` of steps it
+ * looks at the clock.
  */
 export function doForASlice(step: () => boolean, batch = BATCH): boolean {
   const slice = new TimeSlice(UNHURRIED_MS);
@@ -86,7 +90,9 @@ export function doForASlice(step: () => boolean, batch = BATCH): boolean {
   return true;
 }
 
-/** Does all of `steps`, such as letting go of what a lost peer held: some at once, the rest later. */
+/**
+ * Does all of `steps`, such as letting go of what a lost peer held: some at once, the rest later.
+ */
 export function inSlices(steps: Iterator<unknown>): void {
   if (doForASlice(() => steps.next().done !== true)) setImmediate(inSlices, steps);
 }

@@ -1,9 +1,10 @@
 /**
- * Where user code is started from: one queue, first come first served, worked off in a microtask. Deliveries to objects
- * here never run inside of the caller, and keep the order in which they were made whoever made them – a connection or a
- * neighbour.
+ * Where user code is started from: one queue, first come first served, worked off in a microtask.
+ * Deliveries to objects here never run inside of the caller, and keep the order in which they were
+ * made whoever made them – a connection or a neighbour.
  *
- * It leaves the event loop its share: objects that call each other without end must not stop the process.
+ * It leaves the event loop its share: objects that call each other without end must not stop the
+ * process.
  */
 import { doForASlice } from "./slices.js";
 
@@ -43,7 +44,10 @@ function runTasks(): void {
   }
 }
 
-/** Runs a task; false if there is none. Tasks that are added meanwhile go to the end of the same array. */
+/**
+ * Runs a task; false if there is none. Tasks that are added meanwhile go to the end of the same
+ * array.
+ */
 function runNext(): boolean {
   if (next >= queue.length) return false;
   const task = queue[next]!;
@@ -51,7 +55,8 @@ function runNext(): boolean {
   try {
     task.run();
   } catch (error) {
-    // A bug in a user's callback. It must not stop the others, nor stay unseen: it becomes an uncaught exception.
+    // A bug in a user's callback. It must not stop the others, nor stay unseen: it becomes an
+    // uncaught exception.
     setImmediate(() => {
       throw error;
     });

@@ -1,6 +1,7 @@
 /**
- * How a value is written where it is to stand, so that whoever reads the whole finds exactly the value there. Values and results
- * are bytes, a character for each (Latin-1): what is not ASCII passes as it is.
+ * How a value is written where it is to stand, so that whoever reads the whole finds exactly the
+ * value there. Values and results are bytes, a character for each (Latin-1): what is not ASCII
+ * passes as it is.
  */
 
 /** Between the quotes of an atom of an S-expression. */
@@ -17,7 +18,10 @@ function atomEscape(character: string): string {
   return `\\${character.charCodeAt(0).toString().padStart(3, "0")}`;
 }
 
-/** A word of its own for the shell. No shell takes a NUL: rows with one are refused before it comes to this. */
+/**
+ * A word of its own for the shell. No shell takes a NUL: rows with one are refused before it comes
+ * to this.
+ */
 export function shellWord(value: string): string {
   return `'${inSingleQuotes(value)}'`;
 }

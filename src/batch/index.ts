@@ -1,5 +1,6 @@
 /**
- * Batches as data, the same for those who submit them and the scheduler: compiled templates, and rows as bytes.
+ * Batches as data, the same for those who submit them and the scheduler: compiled templates, and
+ * rows as bytes.
  */
 export { inAtom } from "./escapes.js";
 export { RowChunk, type RowValues, RowWriter } from "./rows.js";

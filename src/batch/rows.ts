@@ -1,6 +1,6 @@
 /**
- * Rows as bytes, as they are sent and kept: many at a time, in chunks. To each row there is its key (UTF-8) and a value for each
- * column (any bytes), each with its length before it:
+ * Rows as bytes, as they are sent and kept: many at a time, in chunks. To each row there is its key
+ * (UTF-8) and a value for each column (any bytes), each with its length before it:
  *
  *     row   := item (the key) item* (the values)
  *     item  := length (7 bits a byte, the lowest first, the highest bit set on all but the last) bytes

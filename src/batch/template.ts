@@ -1,7 +1,9 @@
 /**
- * Compiled templates: text in pieces, with slots for values between them. All that has to be understood of a template (the language
- * that it is written in, quotes around a placeholder) was understood when it was compiled. To expand one is to put pieces and values
- * together: quick, and whatever pieces somebody makes up by hand, the result is some text that they could have written themselves.
+ * Compiled templates: text in pieces, with slots for values between them. All that has to be
+ * understood of a template (the language that it is written in, quotes around a placeholder) was
+ * understood when it was compiled. To expand one is to put pieces and values together: quick, and
+ * whatever pieces somebody makes up by hand, the result is some text that they could have written
+ * themselves.
  *
  * Pieces, values and expansions are bytes, a character for each (Latin-1).
  */
@@ -48,8 +50,8 @@ const WRITERS: Readonly<Record<Escape, (value: string) => string>> = {
 };
 
 /**
- * The text with a row's values in the slots. Throws a `RangeError` that says so if it would have more than `limit` bytes, however
- * many slots there are, or if there is no such value.
+ * The text with a row's values in the slots. Throws a `RangeError` that says so if it would have
+ * more than `limit` bytes, however many slots there are, or if there is no such value.
  */
 export function expand(template: Template, values: readonly string[], limit: number): string {
   let text = "";

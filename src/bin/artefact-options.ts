@@ -1,5 +1,6 @@
 /**
- * Where a scheduler keeps the files of jobs' results, and how long: how that is written on its command line.
+ * Where a scheduler keeps the files of jobs' results, and how long: how that is written on its
+ * command line.
  */
 import { described, directory, list, type Parser, ValueError } from "../cli/index.js";
 import { readDuration, readSize } from "../text/index.js";

@@ -100,7 +100,10 @@ export function dockerNetworkOption(description: string) {
   return seldom(option("--docker-network <NAME>", description, nonEmpty));
 }
 
-/** The reference's options for sandboxes that there are none of here: old service files and scripts still start. */
+/**
+ * The reference's options for sandboxes that there are none of here: old service files and scripts
+ * still start.
+ */
 export const WITHOUT_EFFECT = [
   "--qemu-boot-time <SECONDS>",
   "--qemu-cpus <N>",

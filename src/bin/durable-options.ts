@@ -1,5 +1,6 @@
 /**
- * Options of the submit commands for durable jobs, which belong to the scheduler and not to their client's connection.
+ * Options of the submit commands for durable jobs, which belong to the scheduler and not to their
+ * client's connection.
  */
 import type { DurableSubmission } from "../api/index.js";
 import {
@@ -64,8 +65,8 @@ export interface DurableCommand extends Partial<DurableSubmission.DurableOptions
 }
 
 /**
- * How the job is to be treated; undefined for one that is attached to its client, as ever. Throws a `UsageError` for options that make
- * no sense together.
+ * How the job is to be treated; undefined for one that is attached to its client, as ever. Throws a
+ * `UsageError` for options that make no sense together.
  */
 export function durableOptions(
   options: DurableCommand & OutputCommand,

@@ -1,5 +1,6 @@
 /**
- * Commands that look at jobs on record, which a client has for its own jobs and an administrator for all.
+ * Commands that look at jobs on record, which a client has for its own jobs and an administrator
+ * for all.
  */
 import type { JobRecords } from "../api/index.js";
 import {
@@ -71,7 +72,10 @@ export function jobsCommand(owner: Owner, summary: string, examples: readonly st
     .option("--json", "Print JSON, one line for each job.", false);
 }
 
-/** How many jobs are listed to somebody who has not said, and perhaps does not know how many there are. */
+/**
+ * How many jobs are listed to somebody who has not said, and perhaps does not know how many there
+ * are.
+ */
 const GLANCE = 50;
 
 export interface JobsCommand extends RecordsCommand {

@@ -34,7 +34,10 @@ export interface OutputCommand {
   readonly json: boolean;
 }
 
-/** Which files are to be kept; undefined: none. Throws a `UsageError` for options that make no sense together. */
+/**
+ * Which files are to be kept; undefined: none. Throws a `UsageError` for options that make no sense
+ * together.
+ */
 export function outputOrder(options: OutputCommand): OutputOrder | undefined {
   const { detach, json, output, outputOn = "success", outputOptional = false } = options;
   if (output.length === 0) {

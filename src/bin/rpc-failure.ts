@@ -1,5 +1,6 @@
 /**
- * Failures of RPC as those of a command: the other side said no or went away, or the way there is not known.
+ * Failures of RPC as those of a command: the other side said no or went away, or the way there is
+ * not known.
  */
 import type { FailureText } from "../console/index.js";
 import { CapFileError, RpcError } from "../rpc/errors.js";

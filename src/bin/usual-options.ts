@@ -1,5 +1,6 @@
 /**
- * Options of a client's commands for which there may be a value without them: in the environment, or in the context that is in use.
+ * Options of a client's commands for which there may be a value without them: in the environment,
+ * or in the context that is in use.
  */
 import { completedBy, connectOption, nonEmpty, option, withFallback } from "../cli/index.js";
 import { usualCap, usualPool } from "../client/contexts.js";

@@ -1,9 +1,11 @@
 /**
- * The grammar of command lines, which users of the reference's are used to: one pass over the words, from which the command is called.
+ * The grammar of command lines, which users of the reference's are used to: one pass over the
+ * words, from which the command is called.
  *
- * Names of commands and long options may be cut short as long as they stay unique; `--opt VALUE` and `--opt=VALUE` are
- * the same, unless the value can be left out; a command's name may be of two words, `batch watch`; options may stand before the command; the capability file may be the
- * first positional argument; errors name the thing and the nearest alternative.
+ * Names of commands and long options may be cut short as long as they stay unique; `--opt VALUE`
+ * and `--opt=VALUE` are the same, unless the value can be left out; a command's name may be of two
+ * words, `batch watch`; options may stand before the command; the capability file may be the first
+ * positional argument; errors name the thing and the nearest alternative.
  */
 import { existsSync } from "node:fs";
 import type { CommandUnknownOpts as Command } from "@commander-js/extra-typings";
@@ -21,7 +23,9 @@ import { alternatives, hint, quoted } from "./spelling.js";
 export interface Parsed {
   /** The command to run; the program itself where it has no commands, or where none was named. */
   readonly command: Command;
-  /** The options given, with their texts in order ("" for flags, and for a value that was left out). */
+  /**
+   * The options given, with their texts in order ("" for flags, and for a value that was left out).
+   */
   readonly given: ReadonlyMap<Option, readonly string[]>;
   readonly positional: readonly string[];
 }
@@ -36,7 +40,10 @@ export class BadCommandLine extends UsageError {
   }
 }
 
-/** Commands that are known by their whole names only: the abbreviations go on to mean what they mean to the reference. */
+/**
+ * Commands that are known by their whole names only: the abbreviations go on to mean what they mean
+ * to the reference.
+ */
 export const unabbreviated = new WeakSet<Command>();
 
 /** Reads the arguments after the program's name. Throws `BadCommandLine`. */
@@ -44,7 +51,10 @@ export function parse(program: Command, argv: readonly string[]): Parsed {
   const words = [...argv];
   const given = new Map<Option, string[]>();
   const positional: string[] = [];
-  /** Undefined until it is named. Options before that wait, as only the command knows what they mean. */
+  /**
+   * Undefined until it is named. Options before that wait, as only the command knows what they
+   * mean.
+   */
   let command = program.commands.length === 0 ? program : undefined;
   const waiting: Mention[] = [];
   const accepted: Mention[] = [];
@@ -125,7 +135,10 @@ export function checkComplete(parsed: Parsed): void {
   }
 }
 
-/** The values of a command's options by their names in camel case. Throws `UsageError` for the first that is none. */
+/**
+ * The values of a command's options by their names in camel case. Throws `UsageError` for the first
+ * that is none.
+ */
 export function optionValues(parsed: Parsed): Record<string, unknown> {
   const { command, given } = parsed;
   const fallbacks = command.options.flatMap((option) => {
@@ -211,14 +224,19 @@ function isOption(word: string): boolean {
 interface Mention {
   /** `--connect`, `--con`, `-c`. */
   readonly name: string;
-  /** The first of the known options that the name fits; it says whether the next word belongs to it. */
+  /**
+   * The first of the known options that the name fits; it says whether the next word belongs to it.
+   */
   readonly first: Option | undefined;
   readonly text: string | undefined;
   /** The text was the next word. */
   readonly apart: boolean;
 }
 
-/** What one word mentions, and the next one where it is the value; several flags may share one word (`-vv`). */
+/**
+ * What one word mentions, and the next one where it is the value; several flags may share one word
+ * (`-vv`).
+ */
 function mentions(word: string, following: string[], known: readonly Option[]): Mention[] {
   if (word.startsWith("--")) {
     const equals = word.indexOf("=");
@@ -290,7 +308,10 @@ function accept(
   given.set(option, [...texts, apart ? "" : (text ?? "")]);
 }
 
-/** A value that may be left out; or, as in the reference, a format of the whole help: `--help=plain`. */
+/**
+ * A value that may be left out; or, as in the reference, a format of the whole help:
+ * `--help=plain`.
+ */
 function takesText(option: Option, text: string): boolean {
   return option.long === "--help" || (option.optional && text !== "");
 }
@@ -310,8 +331,8 @@ function unknownOption(command: Command, name: string): BadCommandLine {
 }
 
 /**
- * Older scripts give the capability file as the first positional argument. It is taken for one only if it looks like one,
- * so that who forgot `--connect` is told so.
+ * Older scripts give the capability file as the first positional argument. It is taken for one only
+ * if it looks like one, so that who forgot `--connect` is told so.
  */
 function takeCapFile(command: Command, given: Map<Option, string[]>, positional: string[]): void {
   const connect = command.options.find((option) => option.long === "--connect");

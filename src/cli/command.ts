@@ -9,9 +9,10 @@
  *
  *     await runMain(program("ocluster-admin", "Administers a scheduler.", [show], ["ocluster-admin -c admin.cap show"]));
  *
- * Commands are commander's as far as they are declarations: it infers the types and lays out the help. Command lines are
- * read by argv.ts, and run.ts calls the action. An action that returns has succeeded; what it throws decides on text and
- * status (console/errors.ts). Heavy modules are best imported inside actions, so that `--help` is quick.
+ * Commands are commander's as far as they are declarations: it infers the types and lays out the
+ * help. Command lines are read by argv.ts, and run.ts calls the action. An action that returns has
+ * succeeded; what it throws decides on text and status (console/errors.ts). Heavy modules are best
+ * imported inside actions, so that `--help` is quick.
  */
 import { Command, type CommandUnknownOpts, Option } from "@commander-js/extra-typings";
 import { COLORS, LOG_FORMATS, VERBOSITIES } from "../console/index.js";
@@ -20,10 +21,16 @@ import { helpLayout } from "./help.js";
 import { argument, common, option, seldom } from "./option.js";
 import { oneOf, type Parser } from "./values.js";
 
-/** What a command does: it is called with the values of its arguments, then those of its options, then the command. */
+/**
+ * What a command does: it is called with the values of its arguments, then those of its options,
+ * then the command.
+ */
 type Action = (...values: unknown[]) => void | Promise<void>;
 
-/** A command whose action is kept for us. Commander's own would be called by commander's parser only. */
+/**
+ * A command whose action is kept for us. Commander's own would be called by commander's parser
+ * only.
+ */
 class Declaration extends Command {
   perform: Action = () => {};
 
@@ -42,7 +49,10 @@ export function actionOf(declared: CommandUnknownOpts): Action {
 /** The values of the options that every command has, which its action finds among the others. */
 export type CommonValues = ReturnType<ReturnType<typeof command>["opts"]>;
 
-/** A command of a program, or a program that has no commands. `examples` are whole command lines, shown in its help. */
+/**
+ * A command of a program, or a program that has no commands. `examples` are whole command lines,
+ * shown in its help.
+ */
 export function command(name: string, summary: string, examples: readonly string[]) {
   const result = base(name, summary, examples, "Show this help; --help=all: with all options.")
     .addOption(

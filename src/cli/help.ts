@@ -1,4 +1,7 @@
-/** How help and usage look. The layout is commander's; names and order follow the command lines of the reference. */
+/**
+ * How help and usage look. The layout is commander's; names and order follow the command lines of
+ * the reference.
+ */
 import { type CommandUnknownOpts, Help, type HelpConfiguration } from "@commander-js/extra-typings";
 import { path } from "./argv.js";
 import {
@@ -56,7 +59,10 @@ function defaultOf(each: Option): string {
   return typeof value === "string" ? value : "";
 }
 
-/** A section that says how the values of what is shown are written; "" if all of them speak for themselves. */
+/**
+ * A section that says how the values of what is shown are written; "" if all of them speak for
+ * themselves.
+ */
 function valuesText(command: CommandUnknownOpts, helper: Help): string {
   const told = new Map<string, string>();
   const tell = (name: string | undefined, each: Option | DeclaredArgument) => {

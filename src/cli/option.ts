@@ -3,9 +3,10 @@
  *
  *     option("--capacity <N>", "Builds that can run at a time.", integer({ min: 1 })).default(10)
  *
- * The flags and the value's name, the type of what an action is given, the default, the line of help and what a shell
- * can complete are read off this. How a value is written, and which words there are, its parser says (values.ts).
- * The declaration is commander's, for the types it infers. What commander has no field for is in `Facts`.
+ * The flags and the value's name, the type of what an action is given, the default, the line of
+ * help and what a shell can complete are read off this. How a value is written, and which words
+ * there are, its parser says (values.ts). The declaration is commander's, for the types it infers.
+ * What commander has no field for is in `Facts`.
  */
 import { Argument, type CommandUnknownOpts, Option } from "@commander-js/extra-typings";
 import { UsageError } from "../console/index.js";
@@ -31,7 +32,10 @@ interface Facts {
   readonly listed?: string;
 }
 
-/** Where an option's text comes from that was not given: not the same on each machine, so that no help can show it. */
+/**
+ * Where an option's text comes from that was not given: not the same on each machine, so that no
+ * help can show it.
+ */
 export interface Fallback {
   /** Undefined if there is none. `isGiven`: whether an option of this long name was given. */
   text(isGiven: (long: string) => boolean): string | undefined;
@@ -79,7 +83,10 @@ export function argument<F extends string, T>(name: F, description: string, pars
   return note(result, { value: parser });
 }
 
-/** The last positional argument, `<JOB...>`, that may be given several times; its value is the list of them. */
+/**
+ * The last positional argument, `<JOB...>`, that may be given several times; its value is the list
+ * of them.
+ */
 export function repeatedArgument<F extends string, T>(
   name: F,
   description: string,
@@ -99,7 +106,10 @@ export function connectOption(example: string) {
   return option("-c, --connect <FILE>", description, existingFile).makeOptionMandatory();
 }
 
-/** Leaves an option out of the help unless all are wanted: what is needed to begin with fits a screen then. */
+/**
+ * Leaves an option out of the help unless all are wanted: what is needed to begin with fits a
+ * screen then.
+ */
 export function seldom<T extends object>(declared: T): T {
   return note(declared, { seldom: true });
 }
@@ -130,8 +140,8 @@ export function valueName({ flags }: Pick<DeclaredOption, "flags">): string | un
 }
 
 /**
- * What an option comes to: its default where it was not given, which is `texts` being undefined; `true` for flags; else
- * what its parser makes of the texts. Throws `UsageError`.
+ * What an option comes to: its default where it was not given, which is `texts` being undefined;
+ * `true` for flags; else what its parser makes of the texts. Throws `UsageError`.
  */
 export function optionValue(
   declared: DeclaredOption,

@@ -1,4 +1,7 @@
-/** From `process.argv` to an exit status: a command line is read, its action called, and what that throws becomes text. */
+/**
+ * From `process.argv` to an exit status: a command line is read, its action called, and what that
+ * throws becomes text.
+ */
 import type { CommandUnknownOpts } from "@commander-js/extra-typings";
 import {
   configureLog,
@@ -33,8 +36,8 @@ export interface Output {
 }
 
 /**
- * Runs a command line to its end, and returns the exit status. `argv` is without the program's name; `failureText` knows
- * errors that the commands may end with. Rejects with `Interrupted` only.
+ * Runs a command line to its end, and returns the exit status. `argv` is without the program's
+ * name; `failureText` knows errors that the commands may end with. Rejects with `Interrupted` only.
  */
 export async function run(
   program: CommandUnknownOpts,
@@ -78,7 +81,8 @@ export async function run(
 
 async function perform(parsed: Parsed): Promise<void> {
   const { verbose, quiet, ...given } = optionValues(parsed);
-  // The types are those that were inferred from the declaration, which is also what the values were made by.
+  // The types are those that were inferred from the declaration, which is also what the values were
+  // made by.
   const common = given as CommonValues;
   const verbosity = impliedVerbosity(parsed) ?? common.verbosity;
   const words = argumentValues(parsed);
@@ -99,7 +103,10 @@ function textsOf({ given }: Parsed, name: string): readonly string[] | undefined
   return [...given].find(([each]) => each.attributeName() === name)?.[1];
 }
 
-/** Runs the command line of this process and ends the process with its status. The last statement of every program. */
+/**
+ * Runs the command line of this process and ends the process with its status. The last statement of
+ * every program.
+ */
 export async function runMain(
   program: CommandUnknownOpts,
   failureText?: FailureText,
@@ -126,7 +133,9 @@ function outputFailed(error: NodeJS.ErrnoException): never {
   process.exit(EXIT.error);
 }
 
-/** A scheduler does not end because the disk with its log is full: what cannot be written is lost. */
+/**
+ * A scheduler does not end because the disk with its log is full: what cannot be written is lost.
+ */
 function logFailed(error: NodeJS.ErrnoException): void {
   if (error.code === "EPIPE") process.exit(BROKEN_PIPE);
 }

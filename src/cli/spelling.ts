@@ -1,4 +1,7 @@
-/** Words in error texts: how alternatives are listed, and which known word an unknown one may have been meant for. */
+/**
+ * Words in error texts: how alternatives are listed, and which known word an unknown one may have
+ * been meant for.
+ */
 
 export function quoted(word: string): string {
   return `'${word}'`;
@@ -20,7 +23,10 @@ export function hint(word: string, known: readonly string[]): string {
   return near.length === 0 ? "." : `, did you mean ${alternatives(near)}?`;
 }
 
-/** Number of single-character insertions, deletions, replacements and swaps of neighbours from `a` to `b`. */
+/**
+ * Number of single-character insertions, deletions, replacements and swaps of neighbours from `a`
+ * to `b`.
+ */
 function distance(a: string, b: string): number {
   let before: number[] = [];
   let previous: number[] = [];

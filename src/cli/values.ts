@@ -1,8 +1,8 @@
 /**
  * What option values mean: parsers from text, each with an error that says what was expected.
  *
- * A parser throws `ValueError`; `option()` in option.ts prefixes the option's name, so that a user reads
- * `option '--capacity': invalid value 'ten', expected a whole number of at least 1`.
+ * A parser throws `ValueError`; `option()` in option.ts prefixes the option's name, so that a user
+ * reads `option '--capacity': invalid value 'ten', expected a whole number of at least 1`.
  */
 import { type Stats, statSync } from "node:fs";
 import {
@@ -25,7 +25,10 @@ export interface ValueHelp {
   readonly words?: readonly string[] | undefined;
   /** How the text is written, where the value's name does not say it. */
   readonly meaning?: string | undefined;
-  /** Writes a number as one would type it, if that is not how JavaScript does; help shows defaults so. */
+  /**
+   * Writes a number as one would type it, if that is not how JavaScript does; help shows defaults
+   * so.
+   */
   readonly write?: ((value: number) => string) | undefined;
 }
 
@@ -99,7 +102,10 @@ export const percentage = described(
 /** A TCP port; 0 lets the system choose one. */
 export const port: Parser<number> = integer({ min: 0, max: 65535 });
 
-/** A duration in seconds: a number of seconds (`600`, `0.5`), or parts with units (`10m`, `1h30m`, `250ms`). */
+/**
+ * A duration in seconds: a number of seconds (`600`, `0.5`), or parts with units (`10m`, `1h30m`,
+ * `250ms`).
+ */
 export const duration = described(
   (text) => {
     const seconds = readDuration(text);
@@ -114,7 +120,10 @@ export const duration = described(
   },
 );
 
-/** A moment, in seconds since the Unix epoch: so long ago (`7d`, `2h`), `today`, `yesterday`, or an ISO date. */
+/**
+ * A moment, in seconds since the Unix epoch: so long ago (`7d`, `2h`), `today`, `yesterday`, or an
+ * ISO date.
+ */
 export const moment = described(
   (text) => {
     const seconds = readMoment(text, Date.now() / 1000);
@@ -147,7 +156,10 @@ export const nonEmpty: Parser<string> = (text) => {
   return text;
 };
 
-/** A name, which is kept as UTF-8. What is none on a command line has arrived with U+FFFD where it is wrong. */
+/**
+ * A name, which is kept as UTF-8. What is none on a command line has arrived with U+FFFD where it
+ * is wrong.
+ */
 export const utf8Name: Parser<string> = (text) => {
   if (nonEmpty(text).includes("\ufffd")) {
     throw new ValueError(`the name '${text}' is not UTF-8; give it in a UTF-8 locale`);
@@ -173,7 +185,10 @@ export const imageTarget: Parser<string> = (text) => {
   return text;
 };
 
-/** Comma-separated values, without empty ones; `a, b` is `a,b`. `meaning` says of what, unless it is words that are listed. */
+/**
+ * Comma-separated values, without empty ones; `a, b` is `a,b`. `meaning` says of what, unless it is
+ * words that are listed.
+ */
 export function list<T>(item: Parser<T>, meaning?: string): Parser<T[]> {
   const parser = (text: string) =>
     text
@@ -185,7 +200,9 @@ export function list<T>(item: Parser<T>, meaning?: string): Parser<T[]> {
   return described(parser, { words: item.words, meaning: meaning ?? ofWords });
 }
 
-/** What is at a path; undefined if there is nothing. Throws `ValueError` if that cannot be known. */
+/**
+ * What is at a path; undefined if there is nothing. Throws `ValueError` if that cannot be known.
+ */
 function look(path: string): Stats | undefined {
   try {
     return statSync(nonEmpty(path), { throwIfNoEntry: false });
@@ -218,7 +235,9 @@ export const directory: Parser<string> = (text) => {
   return text;
 };
 
-/** A secret to send along: its name in the spec or Dockerfile, and the file that holds its value. */
+/**
+ * A secret to send along: its name in the spec or Dockerfile, and the file that holds its value.
+ */
 export interface SecretFile {
   readonly id: string;
   readonly file: string;

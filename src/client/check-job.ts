@@ -1,7 +1,8 @@
 /**
- * What is known to be wrong with a spec or a Dockerfile before anybody is asked to build it. Specs are read by the parser that workers have, so
- * that what they take is taken here; of a Dockerfile only what no builder would take is refused, and nothing of one that names a syntax of its own. What
- * a newer worker may know is submitted with `--unchecked`.
+ * What is known to be wrong with a spec or a Dockerfile before anybody is asked to build it. Specs
+ * are read by the parser that workers have, so that what they take is taken here; of a Dockerfile
+ * only what no builder would take is refused, and nothing of one that names a syntax of its own.
+ * What a newer worker may know is submitted with `--unchecked`.
  */
 import type { Action } from "../api/index.js";
 import { parseDockerfile, readSpec, SexpError } from "../obuilder/language.js";
@@ -93,7 +94,10 @@ function checkDockerfile(text: string, file: string): void {
   );
 }
 
-/** The line and a caret below what is wrong in it; of a long line, what is around that. `column` is in bytes, from 1. */
+/**
+ * The line and a caret below what is wrong in it; of a long line, what is around that. `column` is
+ * in bytes, from 1.
+ */
 function pointer(text: Uint8Array, line: number, column: number): string[] {
   const bytes = fromBytes(text).split("\n")[line - 1] ?? "";
   const before = fromBytes(toBytes(bytes).subarray(0, column - 1)).slice(-AROUND);

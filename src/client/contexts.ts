@@ -1,6 +1,7 @@
 /**
- * Which capability file and pool a user means who names none: the variables OCLUSTER_CAP and OCLUSTER_POOL, or else the current one of the
- * named contexts in a configuration file, `$XDG_CONFIG_HOME/ocluster/config` (`~/.config/ocluster/config`):
+ * Which capability file and pool a user means who names none: the variables OCLUSTER_CAP and
+ * OCLUSTER_POOL, or else the current one of the named contexts in a configuration file,
+ * `$XDG_CONFIG_HOME/ocluster/config` (`~/.config/ocluster/config`):
  *
  *     { "current": "home", "contexts": { "home": { "cap": "/home/me/alice.cap", "pool": "linux-x86_64" } } }
  *
@@ -72,12 +73,17 @@ export function writeContexts(contexts: Contexts): void {
   }
 }
 
-/** The capability file of who names none; undefined if there is none either. Throws a `ConfigError`. */
+/**
+ * The capability file of who names none; undefined if there is none either. Throws a `ConfigError`.
+ */
 export function usualCap(): string | undefined {
   return process.env.OCLUSTER_CAP || current()?.cap;
 }
 
-/** The pool of who names none. That of the context goes with its capability file only. Throws a `ConfigError`. */
+/**
+ * The pool of who names none. That of the context goes with its capability file only. Throws a
+ * `ConfigError`.
+ */
 export function usualPool(isCapGiven: boolean): string | undefined {
   if (process.env.OCLUSTER_POOL) return process.env.OCLUSTER_POOL;
   return isCapGiven || process.env.OCLUSTER_CAP ? undefined : current()?.pool;

@@ -1,6 +1,6 @@
 /**
- * Submits a durable job: one that belongs to the scheduler from then on. Either that is all (`--detach`), or it is followed
- * to its end (`--durable`), whatever becomes of the connection.
+ * Submits a durable job: one that belongs to the scheduler from then on. Either that is all
+ * (`--detach`), or it is followed to its end (`--durable`), whatever becomes of the connection.
  */
 
 import { DurableSubmission, type JobDescr, JobRecords } from "../api/index.js";
@@ -38,7 +38,10 @@ export interface DurableSubmitOptions extends OutputOptions {
 /** How long an interrupted client waits to hear of the job that it has just submitted. */
 const GRACE_MS = 1000;
 
-/** Prints the job's number when the scheduler has it on disk; as JSON, its record. Rejects with `CommandFailed`. */
+/**
+ * Prints the job's number when the scheduler has it on disk; as JSON, its record. Rejects with
+ * `CommandFailed`.
+ */
 export async function submitDetached(options: DurableSubmitOptions): Promise<void> {
   const { json, quiet } = options;
   try {
@@ -56,8 +59,9 @@ export async function submitDetached(options: DurableSubmitOptions): Promise<voi
 }
 
 /**
- * Submits a job and follows it to its end. Throws a `CommandFailed` without text when it did not succeed, as that has been said
- * then; rejects with `Interrupted` when the process is told to end, which leaves the job as it is.
+ * Submits a job and follows it to its end. Throws a `CommandFailed` without text when it did not
+ * succeed, as that has been said then; rejects with `Interrupted` when the process is told to end,
+ * which leaves the job as it is.
  */
 export async function submitDurable(options: DurableSubmitOptions): Promise<void> {
   const { outputs = [] } = options;
@@ -171,8 +175,9 @@ class Submitted {
 }
 
 /**
- * Submits the job. Rejects with an `RpcError` if it may be submitted once more, and with a `CommandFailed` if not: it was refused,
- * or nobody knows whether there is one, as the connection was lost before there was an answer, and it has no key.
+ * Submits the job. Rejects with an `RpcError` if it may be submitted once more, and with a
+ * `CommandFailed` if not: it was refused, or nobody knows whether there is one, as the connection
+ * was lost before there was an answer, and it has no key.
  */
 async function submit(
   submission: Capability,

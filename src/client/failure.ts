@@ -1,6 +1,6 @@
 /**
- * How a job can fail its client, told apart for scripts: `kind` in JSON, and with `--exit-codes=fine` a status of its own. Both are
- * listed in docs/cluster.md and stay as they are.
+ * How a job can fail its client, told apart for scripts: `kind` in JSON, and with
+ * `--exit-codes=fine` a status of its own. Both are listed in docs/cluster.md and stay as they are.
  */
 import { DurableJob, Submission } from "../api/index.js";
 import { CommandFailed } from "../console/index.js";
@@ -33,7 +33,10 @@ export const FINE_STATUS: Readonly<Record<FailureKind, number>> = {
   "no-space": 16,
 };
 
-/** A job that did not come to a good end, or to none. An empty message means that everything was said already. */
+/**
+ * A job that did not come to a good end, or to none. An empty message means that everything was
+ * said already.
+ */
 export class JobFailure extends CommandFailed {
   constructor(
     readonly kind: FailureKind,
@@ -75,7 +78,9 @@ export function kindOfLoss(error: RpcError, connection: Connection): FailureKind
   return error.kind === "disconnected" ? "worker-lost" : kindOfRefusal(error);
 }
 
-/** Why a job has failed, which workers of ours say that it ended; of others' jobs it is the build. */
+/**
+ * Why a job has failed, which workers of ours say that it ended; of others' jobs it is the build.
+ */
 export async function kindOfEnd(job: Capability, error: RpcError): Promise<FailureKind> {
   if (error.kind === "disconnected") return "worker-lost";
   const cause = await DurableJob.outcome(job).then(

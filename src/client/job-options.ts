@@ -1,5 +1,6 @@
 /**
- * From a client's command line to the description of a job: what files say is read, and what makes no sense refused.
+ * From a client's command line to the description of a job: what files say is read, and what makes
+ * no sense refused.
  */
 import { existsSync, readFileSync } from "node:fs";
 import type { Action, DockerBuild, Push, Secret, Source } from "../api/index.js";
@@ -61,7 +62,9 @@ export function sourceOf(
   return { repository, commits };
 }
 
-/** A secret to send along: its name in the spec or Dockerfile, and the file that holds its value. */
+/**
+ * A secret to send along: its name in the spec or Dockerfile, and the file that holds its value.
+ */
 export interface SecretFile {
   readonly id: string;
   readonly file: string;

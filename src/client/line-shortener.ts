@@ -1,6 +1,6 @@
 /**
- * The builder's notes about layers in short form, for terminals: `using "1ec47f0a3c5d…" from cache` fits where the id as a whole takes
- * a line and a half. All else of a log is passed on as it is.
+ * The builder's notes about layers in short form, for terminals: `using "1ec47f0a3c5d…" from cache`
+ * fits where the id as a whole takes a line and a half. All else of a log is passed on as it is.
  */
 
 /** How a note begins: dim, magenta. Only such lines are looked at. */

@@ -6,7 +6,8 @@
  *     --json         log on standard error (unless in a file), result on standard output, as one line of JSON
  *     --output …:-   both on standard error: standard output is for the file
  *
- * On a terminal the builder's own lines are made to fit (`line-shortener.ts`); elsewhere the log is as it came.
+ * On a terminal the builder's own lines are made to fit (`line-shortener.ts`); elsewhere the log is
+ * as it came.
  */
 import { closeSync, openSync, writeSync } from "node:fs";
 import type { JobRecords } from "../api/index.js";

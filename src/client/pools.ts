@@ -1,4 +1,6 @@
-/** `pools`: which pools there are and what they can do; and which one is meant when none is named. */
+/**
+ * `pools`: which pools there are and what they can do; and which one is meant when none is named.
+ */
 import { AbleQueue, PoolDirectory } from "../api/index.js";
 import { type Column, Table, UsageError } from "../console/index.js";
 import { type Capability, RpcError } from "../rpc/index.js";
@@ -32,7 +34,10 @@ export async function listPools({ json, names, ...options }: PoolsOptions): Prom
   for (const line of lines) process.stdout.write(`${line}\n`);
 }
 
-/** The pool that is meant when none is named: the only one. Rejects with a `UsageError` that lists them if there are more. */
+/**
+ * The pool that is meant when none is named: the only one. Rejects with a `UsageError` that lists
+ * them if there are more.
+ */
 export async function onlyPool(submission: Capability): Promise<string> {
   let pools: readonly PoolDirectory.PoolSummary[];
   try {

@@ -1,6 +1,6 @@
 /**
- * A short-lived program's session with the scheduler: from a capability file to a service that can be used, with words
- * for whatever is wrong with the file or the way there.
+ * A short-lived program's session with the scheduler: from a capability file to a service that can
+ * be used, with words for whatever is wrong with the file or the way there.
  */
 
 import { CommandFailed, describeOnSignal, logger, stderrTerminal } from "../console/index.js";
@@ -24,12 +24,16 @@ export interface SessionOptions {
   readonly signal?: AbortSignal;
 }
 
-/** A frozen scheduler must not leave its clients waiting for ever. A busy one answers within seconds. */
+/**
+ * A frozen scheduler must not leave its clients waiting for ever. A busy one answers within
+ * seconds.
+ */
 const LIVENESS: LivenessOptions = { intervalMs: 30_000, timeoutMs: 30_000 };
 
 /**
- * Connects to the service in `capFile`, runs `use` with it and hangs up. The service is known to exist; it belongs to the
- * session. Throws `CapFileError`, `CommandFailed` if there is no way to the service, and what `use` throws.
+ * Connects to the service in `capFile`, runs `use` with it and hangs up. The service is known to
+ * exist; it belongs to the session. Throws `CapFileError`, `CommandFailed` if there is no way to
+ * the service, and what `use` throws.
  */
 export async function withService<T>(
   capFile: string,
@@ -62,15 +66,18 @@ export async function withService<T>(
 }
 
 /**
- * `error` in words. When it says that the capability in `capFile` is for something else, such as a client's where an
- * administrator's is needed, they include which file to use instead: `needed`.
+ * `error` in words. When it says that the capability in `capFile` is for something else, such as a
+ * client's where an administrator's is needed, they include which file to use instead: `needed`.
  */
 export function describeRefusal(error: RpcError, capFile: string, needed: string): string {
   if (error.code !== "wrong-interface") return String(error);
   return `${error}\nThe capability file "${capFile}" is for something else; use ${needed}.`;
 }
 
-/** The service, known to exist, and the connection to its vat, which is watched from now on. Rejects with an `RpcError`. */
+/**
+ * The service, known to exist, and the connection to its vat, which is watched from now on. Rejects
+ * with an `RpcError`.
+ */
 async function open(vat: Vat, ref: SturdyRef, quiet: boolean) {
   if (!quiet) stderrTerminal.announce(`Connecting to ${formatAddress(ref.address)}`);
   const conclude = (outcome: string) => {

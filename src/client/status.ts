@@ -84,7 +84,10 @@ export class JobStatus {
   }
 }
 
-/** `waiting (position 17 of 120 in linux-x86_64)`; jobs that are put aside for a worker wait `for` it. */
+/**
+ * `waiting (position 17 of 120 in linux-x86_64)`; jobs that are put aside for a worker wait `for`
+ * it.
+ */
 function describePlace(place: Ticket.QueuePlace, pool: string): string {
   const { ahead, lacking = [], length, worker } = place;
   if (lacking.length > 0) {

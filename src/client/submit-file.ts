@@ -4,7 +4,10 @@ import type { Action } from "../api/index.js";
 import { UsageError } from "../console/index.js";
 import { fromBytes, quoted } from "../text/index.js";
 
-/** What a file is by its first word: a spec begins with a parenthesis, a Dockerfile with an instruction. Else undefined. */
+/**
+ * What a file is by its first word: a spec begins with a parenthesis, a Dockerfile with an
+ * instruction. Else undefined.
+ */
 export function kindOfText(text: string): "spec" | "dockerfile" | undefined {
   for (const line of text.split("\n")) {
     const word = line.trim();
@@ -16,7 +19,9 @@ export function kindOfText(text: string): "spec" | "dockerfile" | undefined {
   return undefined;
 }
 
-/** The job that the file describes. Throws a `UsageError` if it is neither, and the system's errors. */
+/**
+ * The job that the file describes. Throws a `UsageError` if it is neither, and the system's errors.
+ */
 export function actionOfFile(path: string): Action {
   const text = fromBytes(readFileSync(path));
   switch (kindOfText(text)) {

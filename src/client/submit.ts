@@ -32,8 +32,8 @@ const REVOKED = "Access has been revoked";
 const CANCEL_TIMEOUT_MS = 1000;
 
 /**
- * Throws a `CommandFailed` without text when the job failed, as that has been said then; rejects with `Interrupted` when
- * the process is told to end: the job is cancelled first.
+ * Throws a `CommandFailed` without text when the job failed, as that has been said then; rejects
+ * with `Interrupted` when the process is told to end: the job is cancelled first.
  */
 export async function submit(options: SubmitOptions): Promise<void> {
   const output = new ClientOutput(options);
@@ -100,8 +100,8 @@ async function seeThrough(
 }
 
 /**
- * Shows the job's place in the queue until it has left it, if the scheduler tells; others know nothing of places. Where there is no
- * status line, says at least that no worker can run it.
+ * Shows the job's place in the queue until it has left it, if the scheduler tells; others know
+ * nothing of places. Where there is no status line, says at least that no worker can run it.
  */
 async function followQueue(
   ticket: Capability,

@@ -1,8 +1,9 @@
 /**
  * How a program ends: exit statuses, the errors that ask for them, and what the user reads.
  *
- * Every failure that a user can meet is a typed error whose message says what to do. What remains is a bug, and shows its
- * stack. The statuses are those of the reference's command line library, which scripts rely upon.
+ * Every failure that a user can meet is a typed error whose message says what to do. What remains
+ * is a bug, and shows its stack. The statuses are those of the reference's command line library,
+ * which scripts rely upon.
  */
 import { AssertionError } from "node:assert";
 import { createRequire } from "node:module";
@@ -20,12 +21,18 @@ export const EXIT = {
   bug: 125,
 } as const;
 
-/** The command line makes no sense. Shown with the command's usage and where to find help; status 124. */
+/**
+ * The command line makes no sense. Shown with the command's usage and where to find help; status
+ * 124.
+ */
 export class UsageError extends Error {
   override readonly name = "UsageError";
 }
 
-/** The command was understood and did not succeed; status 1, unless another one is asked for. An empty message means that everything was said already. */
+/**
+ * The command was understood and did not succeed; status 1, unless another one is asked for. An
+ * empty message means that everything was said already.
+ */
 export class CommandFailed extends Error {
   override readonly name = "CommandFailed";
   readonly status: number;
@@ -43,12 +50,15 @@ export interface Outcome {
 }
 
 /**
- * The text of an error that means the same as `CommandFailed`; undefined for any other. So programs name errors of rooms
- * that this one knows nothing of.
+ * The text of an error that means the same as `CommandFailed`; undefined for any other. So programs
+ * name errors of rooms that this one knows nothing of.
  */
 export type FailureText = (error: unknown) => string | undefined;
 
-/** Sorts an error that ended a program. `UsageError` is not handled here: its text needs the command line's context. */
+/**
+ * Sorts an error that ended a program. `UsageError` is not handled here: its text needs the command
+ * line's context.
+ */
 export function outcomeOf(error: unknown, failureText: FailureText = () => undefined): Outcome {
   if (error instanceof CommandFailed) return { text: error.message, status: error.status };
   const failure = failureText(error);
@@ -83,7 +93,10 @@ const BUG_TYPES: readonly unknown[] = [
   AssertionError,
 ];
 
-/** Untyped errors are bugs; except for the system's (`ENOENT` and the like), which Node throws as plain `Error`s. */
+/**
+ * Untyped errors are bugs; except for the system's (`ENOENT` and the like), which Node throws as
+ * plain `Error`s.
+ */
 function isBug(error: Error): boolean {
   if (!BUG_TYPES.includes(error.constructor)) return false;
   return !("syscall" in error && "code" in error);

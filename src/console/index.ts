@@ -1,6 +1,6 @@
 /**
- * How programs speak and end: the log, the terminal, signals, exit statuses. Metrics have a door of their own, `metrics.ts`,
- * as their library is to be loaded by services only.
+ * How programs speak and end: the log, the terminal, signals, exit statuses. Metrics have a door of
+ * their own, `metrics.ts`, as their library is to be loaded by services only.
  */
 export { CommandFailed, EXIT, type FailureText, outcomeOf, UsageError } from "./errors.js";
 export { configureLog, LOG_FORMATS, type Logger, logger, VERBOSITIES } from "./log.js";

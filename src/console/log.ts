@@ -1,10 +1,12 @@
 /**
- * The log of every program: one line per entry on standard error, for people (text) or for machines (JSON).
+ * The log of every program: one line per entry on standard error, for people (text) or for machines
+ * (JSON).
  *
  *     2020-11-05 16:28.30      capnp-rpc [INFO] Generating new private key…
  *     2020-11-05 16:28.30    application  Wrote capability reference to "./capnp-secrets/admin.cap"
  *
- * Operators' scripts match these lines, hence the exact format: local time, source right-aligned in 14 columns, level.
+ * Operators' scripts match these lines, hence the exact format: local time, source right-aligned in
+ * 14 columns, level.
  */
 import type { Logger as PinoLogger } from "pino";
 import { visibleLines } from "../text/index.js";
@@ -17,12 +19,18 @@ export type Verbosity = (typeof VERBOSITIES)[number];
 export const LOG_FORMATS = ["text", "json"] as const;
 export type LogFormat = (typeof LOG_FORMATS)[number];
 
-/** "app" is what a program says as itself, or was asked to say: without a level, and shown unless it shall be quiet. */
+/**
+ * "app" is what a program says as itself, or was asked to say: without a level, and shown unless it
+ * shall be quiet.
+ */
 type Level = "app" | Exclude<Verbosity, "quiet">;
 
 const RANK: Record<Level, number> = { app: 1, error: 1, warning: 2, info: 3, debug: 4 };
 
-/** Facts about an entry for machines; only the JSON format shows them, so the message must stand without them. */
+/**
+ * Facts about an entry for machines; only the JSON format shows them, so the message must stand
+ * without them.
+ */
 export type Fields = Readonly<Record<string, unknown>>;
 
 /** Writes the entries of one source. */
@@ -57,7 +65,10 @@ const shown = new Map<string, Map<Level, number>>();
 let threshold = VERBOSITIES.indexOf("warning");
 let write: Write = textWriter("auto");
 
-/** Sets the log of the whole process up, and that "quiet" hides progress too. Until then it is text, from "warning" on. */
+/**
+ * Sets the log of the whole process up, and that "quiet" hides progress too. Until then it is text,
+ * from "warning" on.
+ */
 export async function configureLog(options: LogOptions): Promise<void> {
   threshold = VERBOSITIES.indexOf(options.verbosity);
   stderrTerminal.showsProgress = options.verbosity !== "quiet";
@@ -65,8 +76,9 @@ export async function configureLog(options: LogOptions): Promise<void> {
 }
 
 /**
- * A logger for `source`, such as "capnp-rpc" or "worker". The source "application" is the program itself: its `info`
- * entries carry no level and are shown unless the verbosity is "quiet". So are those of a source that is `always` to be seen.
+ * A logger for `source`, such as "capnp-rpc" or "worker". The source "application" is the program
+ * itself: its `info` entries carry no level and are shown unless the verbosity is "quiet". So are
+ * those of a source that is `always` to be seen.
  */
 export function logger(source: string, { always = source === "application" } = {}): Logger {
   const counts = shown.get(source) ?? new Map<Level, number>();
@@ -114,7 +126,8 @@ export function formatEntry(
   const label =
     level === "app" ? "" : paint(color, LEVEL_COLORS[level], `[${level.toUpperCase()}]`);
   const head = `${timestamp(time)} ${paint(color, "magenta", source.padStart(14))} ${label} `;
-  // Messages quote names and errors from other machines: these must not be able to fake an entry or drive the terminal.
+  // Messages quote names and errors from other machines: these must not be able to fake an entry or
+  // drive the terminal.
   return head + visibleLines(message).replaceAll("\n", `\n${" ".repeat(35)}`);
 }
 
@@ -135,8 +148,8 @@ async function jsonWriter(): Promise<Write> {
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label === "warn" ? "warning" : label }) },
     },
-    // Synchronous on Linux, so that the last words of a process that dies are not lost. Not pino's own destination, which
-    // throws when a disk is full.
+    // Synchronous on Linux, so that the last words of a process that dies are not lost. Not pino's
+    // own destination, which throws when a disk is full.
     process.stderr,
   );
   return (level, source, message, fields) => {

@@ -1,6 +1,7 @@
 /**
- * Metrics that every service has, for Prometheus: how much it logs (a rising number of errors is worth an alert), and what
- * its RPC counts. Names and labels are the reference's and capnp-rpc's, as dashboards know them.
+ * Metrics that every service has, for Prometheus: how much it logs (a rising number of errors is
+ * worth an alert), and what its RPC counts. Names and labels are the reference's and capnp-rpc's,
+ * as dashboards know them.
  */
 import { Counter, Gauge, type Registry } from "prom-client";
 import { entryCounts } from "./log.js";
@@ -20,8 +21,8 @@ export function logMetrics(registry: Registry): void {
 }
 
 /**
- * Registers the metrics of RPC; `connections` tells how many there are. The result is for the vat, to be told how many
- * messages came and went.
+ * Registers the metrics of RPC; `connections` tells how many there are. The result is for the vat,
+ * to be told how many messages came and went.
  */
 export function rpcMetrics(registry: Registry, connections: () => number) {
   const registers = [registry];

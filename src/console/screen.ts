@@ -1,9 +1,10 @@
 /**
- * A whole terminal for a view that is redrawn in place: the alternate screen, without a cursor, with keys as they are
- * pressed. However the program ends, short of SIGKILL, the terminal is as before.
+ * A whole terminal for a view that is redrawn in place: the alternate screen, without a cursor,
+ * with keys as they are pressed. However the program ends, short of SIGKILL, the terminal is as
+ * before.
  *
- * Life: *open* until `close`. While the process is stopped (Ctrl-Z, SIGTSTP) the terminal belongs to the shell; it is taken
- * again when the process goes on.
+ * Life: *open* until `close`. While the process is stopped (Ctrl-Z, SIGTSTP) the terminal belongs
+ * to the shell; it is taken again when the process goes on.
  */
 import type { ReadStream, WriteStream } from "node:tty";
 
@@ -17,10 +18,13 @@ export interface ScreenEvents {
 
 const CTRL_Z = "\u001a";
 
-/** A key in what a terminal has sent, which can be several: a control sequence, or one character. */
+/**
+ * A key in what a terminal has sent, which can be several: a control sequence, or one character.
+ */
 const KEY = /\u001b[[O][0-?]*[ -/]*[@-~]|./gsu;
 
-// xterm's control sequences, which terminals have in common: alternate screen, cursor, and whether long lines wrap.
+// xterm's control sequences, which terminals have in common: alternate screen, cursor, and whether
+// long lines wrap.
 const ENTER = "\u001b[?1049h\u001b[?25l\u001b[?7l";
 const LEAVE = "\u001b[?7h\u001b[?25h\u001b[?1049l";
 const HOME = "\u001b[H";
@@ -53,7 +57,9 @@ export class Screen {
     return this.output.rows || 24;
   }
 
-  /** Shows these lines, without control characters but for colours; what does not fit is cut off. */
+  /**
+   * Shows these lines, without control characters but for colours; what does not fit is cut off.
+   */
   draw(lines: readonly string[]): void {
     if (!this.taken) return;
     const shown = lines.slice(0, this.rows).map((line) => line + CLEAR_LINE);
@@ -91,7 +97,8 @@ export class Screen {
   }
 
   private readonly onInput = (text: string): void => {
-    // As the terminal would do it: everybody in the foreground is told, the shell's script around us too.
+    // As the terminal would do it: everybody in the foreground is told, the shell's script around
+    // us too.
     if (text.includes(CTRL_Z)) process.kill(0, "SIGTSTP");
     else for (const [key] of text.matchAll(KEY)) this.events.onKey(key);
   };

@@ -1,8 +1,8 @@
 /**
  * Tables of text: columns as wide as they need, and no wider together than the terminal.
  *
- * Where there is no terminal, nothing is cut. Columns without content are left out, unless they are to stay. Cells are shown as they are: names of
- * others must have been made visible before.
+ * Where there is no terminal, nothing is cut. Columns without content are left out, unless they are
+ * to stay. Cells are shown as they are: names of others must have been made visible before.
  */
 import type { Sink } from "./terminal.js";
 
@@ -77,7 +77,10 @@ export class Table {
   }
 }
 
-/** How wide the terminal is; Infinity where there is none. A serial line may say that it has 0 columns. */
+/**
+ * How wide the terminal is; Infinity where there is none. A serial line may say that it has 0
+ * columns.
+ */
 export function widthOf(sink: Sink): number {
   return sink.isTTY === true ? sink.columns || 80 : Infinity;
 }

@@ -1,9 +1,11 @@
 /**
- * What a program may do with a terminal: decide on colour, show progress in place, and keep whole lines whole.
+ * What a program may do with a terminal: decide on colour, show progress in place, and keep whole
+ * lines whole.
  *
- * Two kinds of progress share standard error with the log. An *announcement* (`Connecting to X... `) is printed whether
- * or not anybody watches, and is completed on its own line. A *status* is a line redrawn in place; it exists only on a
- * terminal that can do that, and steps aside whenever something else is written.
+ * Two kinds of progress share standard error with the log. An *announcement* (`Connecting to X...
+ * `) is printed whether or not anybody watches, and is completed on its own line. A *status* is a
+ * line redrawn in place; it exists only on a terminal that can do that, and steps aside whenever
+ * something else is written.
  */
 
 export const COLORS = ["auto", "always", "never"] as const;
@@ -17,8 +19,8 @@ export interface Sink {
 }
 
 /**
- * Whether to colour what goes to `sink`. "auto": only for a terminal that can (`TERM` is set and not `dumb`), and unless
- * the variable `NO_COLOR` is set and not empty (https://no-color.org).
+ * Whether to colour what goes to `sink`. "auto": only for a terminal that can (`TERM` is set and
+ * not `dumb`), and unless the variable `NO_COLOR` is set and not empty (https://no-color.org).
  */
 export function useColor(
   choice: ColorChoice,
@@ -55,9 +57,14 @@ export function paint(on: boolean, color: keyof typeof CODES, text: string): str
 
 const BLANK_LINE = "\r\u001b[K";
 
-/** Writes lines, one announcement and one status line to a sink, without one breaking into another. */
+/**
+ * Writes lines, one announcement and one status line to a sink, without one breaking into another.
+ */
 export class Terminal {
-  /** The announcement whose outcome is not known yet, and whether the cursor still stands at its end. */
+  /**
+   * The announcement whose outcome is not known yet, and whether the cursor still stands at its
+   * end.
+   */
   #announced: { text: string; interrupted: boolean } | undefined;
   #status = "";
   /** Whether announcements and status lines are shown at all. */
@@ -98,7 +105,10 @@ export class Terminal {
     this.#drawStatus();
   }
 
-  /** Shows `text` as the last line, in place of the previous status; "" removes it. Nothing happens where there can be none. */
+  /**
+   * Shows `text` as the last line, in place of the previous status; "" removes it. Nothing happens
+   * where there can be none.
+   */
   status(text: string): void {
     if (!this.showsStatus || !this.showsProgress || text === this.#status) return;
     this.#eraseStatus();
@@ -107,7 +117,10 @@ export class Terminal {
     this.#drawStatus();
   }
 
-  /** Runs `write`, which writes to this terminal by another way (standard output, say), with the status line hidden. */
+  /**
+   * Runs `write`, which writes to this terminal by another way (standard output, say), with the
+   * status line hidden.
+   */
   withoutStatus(write: () => void): void {
     this.#eraseStatus();
     write();

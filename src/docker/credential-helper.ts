@@ -1,20 +1,26 @@
 /**
- * Credential helpers: programs `docker-credential-NAME` that keep the operator's registry passwords, in a keychain or with a
- * cloud, so that they are in no file.
+ * Credential helpers: programs `docker-credential-NAME` that keep the operator's registry
+ * passwords, in a keychain or with a cloud, so that they are in no file.
  *
- * The protocol is that of github.com/docker/docker-credential-helpers: `get` takes a registry's address on standard input and
- * prints JSON; `list` prints the addresses that have a password. Who names the helper is the operator, in a file; its name is
- * looked at all the same, as it becomes that of a program.
+ * The protocol is that of github.com/docker/docker-credential-helpers: `get` takes a registry's
+ * address on standard input and prints JSON; `list` prints the addresses that have a password. Who
+ * names the helper is the operator, in a file; its name is looked at all the same, as it becomes
+ * that of a program.
  */
 import { ProgramError, start } from "../system/index.js";
 import { quoted } from "../text/index.js";
 
-/** A helper did not do what it was asked for; the message has nothing that it printed on success. */
+/**
+ * A helper did not do what it was asked for; the message has nothing that it printed on success.
+ */
 export class CredentialHelperFailed extends Error {
   override readonly name = "CredentialHelperFailed";
 }
 
-/** What a helper prints for `get`. The user name `<token>` means that the secret is an identity token. */
+/**
+ * What a helper prints for `get`. The user name `<token>` means that the secret is an identity
+ * token.
+ */
 export interface HelperCredentials {
   readonly Username: string;
   readonly Secret: string;

@@ -55,7 +55,10 @@ export class DockerEngine {
     await answer(this.#docker.getImage(image).tag({ repo: name, tag: "latest" }));
   }
 
-  /** Takes a name away from an image; with its last name the image goes, too, unless others were made from it. */
+  /**
+   * Takes a name away from an image; with its last name the image goes, too, unless others were
+   * made from it.
+   */
   async removeImage(name: string): Promise<void> {
     await unlessMissing(this.#docker.getImage(name).remove({ force: true }));
   }
@@ -86,7 +89,10 @@ export class DockerEngine {
     }
   }
 
-  /** A container's standard input and, multiplexed, output and error. To be had before it is started, or output is lost. */
+  /**
+   * A container's standard input and, multiplexed, output and error. To be had before it is
+   * started, or output is lost.
+   */
   async attach(container: string, options: { readonly stdin: boolean }): Promise<Duplex> {
     const { stdin } = options;
     const all = { stream: true, hijack: true, stdin, stdout: true, stderr: true };
@@ -94,8 +100,8 @@ export class DockerEngine {
   }
 
   /**
-   * What is at an absolute path in a container, running or not. Of a link, the link, with the absolute path where it
-   * ends in the container. Undefined if there is nothing.
+   * What is at an absolute path in a container, running or not. Of a link, the link, with the
+   * absolute path where it ends in the container. Undefined if there is nothing.
    */
   async stat(container: string, path: string): Promise<ContainerStat | undefined> {
     const request = this.#docker.getContainer(container).infoArchive({ path });
@@ -116,7 +122,9 @@ export class DockerEngine {
     return StatusCode as number;
   }
 
-  /** Makes an image from a container that has ended. What `config` leaves empty is the container's. */
+  /**
+   * Makes an image from a container that has ended. What `config` leaves empty is the container's.
+   */
   async commit(container: string, name: string, config: object): Promise<void> {
     const query = { container, repo: name, tag: "latest", pause: false };
     const options = { _query: query, _body: config };

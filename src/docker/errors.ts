@@ -30,7 +30,9 @@ export class EngineError extends Error {
   }
 }
 
-/** What dockerode throws, as an `EngineError` if that is what it is about; other errors as they are. */
+/**
+ * What dockerode throws, as an `EngineError` if that is what it is about; other errors as they are.
+ */
 export function engineError(error: unknown): unknown {
   if (error instanceof EngineError) return error;
   const { code, json, message, statusCode } = error as NodeJS.ErrnoException & {

@@ -1,5 +1,6 @@
 /**
- * What a Docker engine says while it builds, pulls or pushes: lines of JSON, read at the pace of whoever reads them.
+ * What a Docker engine says while it builds, pulls or pushes: lines of JSON, read at the pace of
+ * whoever reads them.
  */
 import type { Readable } from "node:stream";
 
@@ -17,7 +18,10 @@ export interface EngineMessage {
 /** The longest line that is taken from an engine, in bytes. */
 const MAX_LINE = 16 * 1024 * 1024;
 
-/** The messages of a response. Throws if the connection breaks, or the response is none of JSON lines. */
+/**
+ * The messages of a response. Throws if the connection breaks, or the response is none of JSON
+ * lines.
+ */
 export async function* engineMessages(response: Readable): AsyncGenerator<EngineMessage> {
   let rest = "";
   const decoder = new TextDecoder();
@@ -30,7 +34,9 @@ export async function* engineMessages(response: Readable): AsyncGenerator<Engine
   if (rest.trim() !== "") yield JSON.parse(rest) as EngineMessage;
 }
 
-/** A message as a line of text, as `docker` prints it without a terminal: progress bars left out. */
+/**
+ * A message as a line of text, as `docker` prints it without a terminal: progress bars left out.
+ */
 export function progressText({
   error,
   errorDetail,

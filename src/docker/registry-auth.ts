@@ -1,8 +1,9 @@
 /**
- * What this worker's operator has logged in to, by `docker login`: base images may come from private registries.
+ * What this worker's operator has logged in to, by `docker login`: base images may come from
+ * private registries.
  *
- * Docker's configuration file names, for a registry: a helper of its own (`credHelpers`), else the helper for all
- * (`credsStore`), else it has the password itself (`auths`).
+ * Docker's configuration file names, for a registry: a helper of its own (`credHelpers`), else the
+ * helper for all (`credsStore`), else it has the password itself (`auths`).
  * https://docs.docker.com/reference/cli/docker/login/
  */
 import { readFile } from "node:fs/promises";
@@ -45,7 +46,10 @@ export class OperatorLogins {
     private readonly onWarning: OnWarning,
   ) {}
 
-  /** The file is read anew for each build, so that a login counts at once. Without a usable file there are no logins. */
+  /**
+   * The file is read anew for each build, so that a login counts at once. Without a usable file
+   * there are no logins.
+   */
   static async read(onWarning: OnWarning): Promise<OperatorLogins> {
     const directory = process.env.DOCKER_CONFIG || join(homedir(), ".docker");
     const path = join(directory, "config.json");
@@ -59,7 +63,10 @@ export class OperatorLogins {
     }
   }
 
-  /** What to log in to one registry with, if anything. A helper that fails is warned of, and counts as none. */
+  /**
+   * What to log in to one registry with, if anything. A helper that fails is warned of, and counts
+   * as none.
+   */
   async get(registry: string): Promise<RegistryAuth | undefined> {
     const { credHelpers, credsStore } = this.config;
     const helper = ownValue(credHelpers, registry) ?? credsStore;
@@ -69,7 +76,10 @@ export class OperatorLogins {
     );
   }
 
-  /** For each registry that there is something for: the classic builder wants to know before it begins. */
+  /**
+   * For each registry that there is something for: the classic builder wants to know before it
+   * begins.
+   */
   async all(): Promise<RegistryAuths> {
     const { auths, credHelpers, credsStore } = this.config;
     const listed = credsStore ? await listHelper(credsStore, this.onWarning) : [];
@@ -92,7 +102,10 @@ export class OperatorLogins {
   }
 }
 
-/** What is not as it should be in the file counts as if it were not there. Throws on what is no JSON object. */
+/**
+ * What is not as it should be in the file counts as if it were not there. Throws on what is no JSON
+ * object.
+ */
 function parseConfig(text: string): DockerConfig {
   const config: unknown = JSON.parse(text);
   if (!isRecord(config)) throw new Error("it is no object");

@@ -1,13 +1,15 @@
 /**
- * Requests to a Docker engine that dockerode does not make as they are needed here: with a stream for an answer, and with an
- * end when somebody says so.
+ * Requests to a Docker engine that dockerode does not make as they are needed here: with a stream
+ * for an answer, and with an end when somebody says so.
  */
 import type { Readable } from "node:stream";
 import Docker from "dockerode";
 import { engineError } from "./errors.js";
 import type { RegistryAuth, RegistryAuths } from "./registry-auth.js";
 
-/** A client of the engine that `DOCKER_HOST` and the like name; by default the one of this machine. */
+/**
+ * A client of the engine that `DOCKER_HOST` and the like name; by default the one of this machine.
+ */
 export function connectEngine(): Docker {
   return new Docker();
 }
@@ -35,8 +37,9 @@ export interface StreamRequest {
 }
 
 /**
- * Sends a request by POST and resolves with the response once it begins. Rejects with `EngineError` if the engine cannot
- * be reached or refuses, and the signal's reason. When the signal is aborted the response breaks off, and the engine stops.
+ * Sends a request by POST and resolves with the response once it begins. Rejects with `EngineError`
+ * if the engine cannot be reached or refuses, and the signal's reason. When the signal is aborted
+ * the response breaks off, and the engine stops.
  */
 export function postForStream(docker: Docker, request: StreamRequest): Promise<Readable> {
   const { auth, auths, body, path, query, signal } = request;

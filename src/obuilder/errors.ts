@@ -6,7 +6,10 @@ import { EngineError } from "../docker/index.js";
 import { ProgramError } from "../system/index.js";
 import { quoted } from "../text/index.js";
 
-/** A step failed; the message is what the user is told, in the words of the facts this project keeps to. */
+/**
+ * A step failed; the message is what the user is told, in the words of the facts this project keeps
+ * to.
+ */
 export class BuildError extends Error {
   override readonly name = "BuildError";
 }
@@ -16,7 +19,10 @@ export function failure(text: string): BuildError {
   return new BuildError(`Failure(${quoted(text)})`);
 }
 
-/** What a copy reads is not any more what its layer's id was computed from. Another asker's source may still be. */
+/**
+ * What a copy reads is not any more what its layer's id was computed from. Another asker's source
+ * may still be.
+ */
 export class SourceChanged extends BuildError {}
 
 /** The one who asked has cancelled. */
@@ -27,7 +33,10 @@ export class BuildCancelled extends Error {
   }
 }
 
-/** The store, the runtime or the configuration is not fit for use; the message says what to do about it. */
+/**
+ * The store, the runtime or the configuration is not fit for use; the message says what to do about
+ * it.
+ */
 export class StoreError extends Error {
   override readonly name = "StoreError";
 }
@@ -47,7 +56,10 @@ export class CacheBusy extends Error {
   }
 }
 
-/** Whether the machine is at fault, not a build: its store or configuration, a program, or the Docker engine. */
+/**
+ * Whether the machine is at fault, not a build: its store or configuration, a program, or the
+ * Docker engine.
+ */
 export function isMachineFailure(error: unknown): error is Error {
   return (
     error instanceof StoreError || error instanceof ProgramError || error instanceof EngineError

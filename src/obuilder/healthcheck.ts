@@ -30,8 +30,8 @@ export interface HealthcheckOptions {
 }
 
 /**
- * Builds a step on the image `busybox`, and removes its layer. Rejects with `BuildError`: `Timeout running healthcheck`,
- * or what went wrong, with the log so far.
+ * Builds a step on the image `busybox`, and removes its layer. Rejects with `BuildError`: `Timeout
+ * running healthcheck`, or what went wrong, with the log so far.
  */
 export async function healthcheck(
   builder: Builder,

@@ -1,5 +1,6 @@
 /**
- * The language of specs by itself, and that of Dockerfiles: what reads and checks them, without a builder.
+ * The language of specs by itself, and that of Dockerfiles: what reads and checks them, without a
+ * builder.
  */
 export { parseDockerfile } from "./dockerfile/parser.js";
 export { SexpError } from "./sexp/errors.js";

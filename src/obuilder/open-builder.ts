@@ -28,7 +28,10 @@ import { openStore, parseStoreSpec, type StoreSpec } from "./stores/open-store.j
 export interface BuilderOptions {
   /** `overlayfs:/path`, `zfs:pool`, …: a kind (`stores/kinds.ts`), and where it is. */
   readonly store: string;
-  /** The kinds that `store` may be of, for programs that bring one of their own. Default: those that are built in. */
+  /**
+   * The kinds that `store` may be of, for programs that bring one of their own. Default: those that
+   * are built in.
+   */
   readonly storeKinds?: readonly StoreKind[] | undefined;
   /** For rsync stores, and required there. */
   readonly rsyncMode?: RsyncMode | undefined;
@@ -59,8 +62,8 @@ export interface DockerOptions {
 }
 
 /**
- * Opens the store and gets everything ready to build. Throws `StoreError`. One that is on a full disk is opened, too, so
- * that layers can be removed.
+ * Opens the store and gets everything ready to build. Throws `StoreError`. One that is on a full
+ * disk is opened, too, so that layers can be removed.
  */
 export async function openBuilder(options: BuilderOptions): Promise<Builder> {
   const spec = parseStoreSpec(options.store, options.storeKinds ?? STORE_KINDS);

@@ -1,6 +1,6 @@
 /*
- * When to stop pruning: a store is pruned layer by layer, the longest unused first, until there is room. No more goes than has to:
- * what stays need not be built again.
+ * When to stop pruning: a store is pruned layer by layer, the longest unused first, until there is
+ * room. No more goes than has to: what stays need not be built again.
  */
 
 import type { Builder } from "./build/builder.js";
@@ -30,7 +30,10 @@ export async function hasRoom(builder: Builder, { freePercent, layers }: Room): 
   return freePercent === undefined || (await builder.freePercent()) >= freePercent;
 }
 
-/** Removes the longest unused layers until there is room, or nothing that can be removed; resolves with their number. */
+/**
+ * Removes the longest unused layers until there is room, or nothing that can be removed; resolves
+ * with their number.
+ */
 export async function pruneUntil(
   builder: Builder,
   { room, before, limit = Number.POSITIVE_INFINITY, onDelete, signal }: PruneUntilOptions,

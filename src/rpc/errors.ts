@@ -12,12 +12,14 @@ export type ErrorKind = (typeof ERROR_KINDS)[number];
  * - `unreachable`: nobody takes a connection at that address
  * - `wrong-key`: somebody does, but is not whom the sturdy ref names
  * - `unknown-service`: the vat has no service with the sturdy ref's secret
- * - `wrong-interface`: the object is of another type than the call's. (A missing method of a known interface is not that.)
+ * - `wrong-interface`: the object is of another type than the call's. (A missing method of a known
+ *   interface is not that.)
  */
 export type ErrorCode = "unreachable" | "wrong-key" | "unknown-service" | "wrong-interface";
 
 /**
- * The wire has kinds and reasons, no codes. These reasons are said by our vats, and by the reference's.
+ * The wire has kinds and reasons, no codes. These reasons are said by our vats, and by the
+ * reference's.
  */
 const REASONS: readonly { kind: ErrorKind; reason: RegExp; code: ErrorCode }[] = [
   { kind: "failed", reason: /Unknown persistent service ID/, code: "unknown-service" },
@@ -28,7 +30,10 @@ export interface RpcErrorOptions extends ErrorOptions {
   readonly code?: ErrorCode;
 }
 
-/** A failure that crosses the wire. `message` is the bare reason; `toString()` is what users see: `Failed: REASON`. */
+/**
+ * A failure that crosses the wire. `message` is the bare reason; `toString()` is what users see:
+ * `Failed: REASON`.
+ */
 export class RpcError extends Error {
   override readonly name = "RpcError";
   readonly #code: ErrorCode | undefined;
@@ -62,7 +67,10 @@ export class RpcError extends Error {
   }
 }
 
-/** A capability file that cannot be used. The message names the file, what is wrong with it and what to do. */
+/**
+ * A capability file that cannot be used. The message names the file, what is wrong with it and what
+ * to do.
+ */
 export class CapFileError extends Error {
   override readonly name = "CapFileError";
 

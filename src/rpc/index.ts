@@ -1,5 +1,6 @@
 /**
- * Cap'n Proto RPC, level 1: what others may use. Start with types.ts for the rules of ownership, and docs/rpc.md.
+ * Cap'n Proto RPC, level 1: what others may use. Start with types.ts for the rules of ownership,
+ * and docs/rpc.md.
  */
 
 export { detachedFromBytes, detachedStruct } from "./capability/detached.js";

@@ -1,10 +1,11 @@
 /**
  * The scheduler as a process: from its options to services on the network, and back to nothing.
  *
- * Life: the key and the databases are opened; the services are made, take in the durable jobs that workers have, and are listened
- * for; the capability files are written, which says to whoever waits for them that the scheduler is there; then nothing but the
- * services' own life until the signal, which begins with taking in the durable jobs that are queued. At the end nobody new is let
- * in, the peers are told, and the databases are closed.
+ * Life: the key and the databases are opened; the services are made, take in the durable jobs that
+ * workers have, and are listened for; the capability files are written, which says to whoever waits
+ * for them that the scheduler is there; then nothing but the services' own life until the signal,
+ * which begins with taking in the durable jobs that are queued. At the end nobody new is let in,
+ * the peers are told, and the databases are closed.
  */
 
 import { existsSync } from "node:fs";
@@ -54,7 +55,9 @@ export interface SchedulerConfig {
   readonly clientLimits: ClientLimits;
   readonly durable: DurableSettings;
   readonly estimates: EstimateKind;
-  /** Within how many seconds the queue of a pool with as many workers as are wanted would be empty. */
+  /**
+   * Within how many seconds the queue of a pool with as many workers as are wanted would be empty.
+   */
   readonly scaleTarget: number;
   /** Bytes that may wait for one peer which does not read. */
   readonly relayBytes: number;
@@ -69,7 +72,9 @@ const app = logger("application");
 const rpcLog = logger("capnp-rpc");
 const log = logger("scheduler");
 
-/** Runs until `signal` is aborted. Rejects with an error for the user if the scheduler cannot start. */
+/**
+ * Runs until `signal` is aborted. Rejects with an error for the user if the scheduler cannot start.
+ */
 export async function runScheduler(config: SchedulerConfig, signal: AbortSignal): Promise<void> {
   makeDirectory(config.stateDir, "for the scheduler's state (--state-dir)", 0o755);
   const identity = Identity.loadOrCreate(config.secretKeyFile, (message) => rpcLog.info(message));
@@ -147,7 +152,8 @@ async function serveWith(
     scaleTarget: config.scaleTarget,
   });
   await scheduler.start();
-  // When all is there, for which nobody has to wait. What keeps it from being there ends the scheduler.
+  // When all is there, for which nobody has to wait. What keeps it from being there ends the
+  // scheduler.
   scheduler.formerPools
     .report()
     .catch((error) => log.warn(`Not looked for former pools: ${error}`));
@@ -162,9 +168,11 @@ async function serveWith(
     },
     metrics: rpcMetrics(metrics.registry, () => vat.connectionCount),
     limits: {
-      // A client asks for the log and the result of a job as soon as it has submitted it, and waits for both.
+      // A client asks for the log and the result of a job as soon as it has submitted it, and waits
+      // for both.
       callsInFlight: Math.max(DEFAULT_LIMITS.callsInFlight, 2 * clientLimits.tickets),
-      // Of each it holds the ticket, the promise of the job and the job itself, and may keep the answers they came in.
+      // Of each it holds the ticket, the promise of the job and the job itself, and may keep the
+      // answers they came in.
       exports: Math.max(DEFAULT_LIMITS.exports, 3 * clientLimits.tickets),
       unfinishedAnswers: Math.max(DEFAULT_LIMITS.unfinishedAnswers, 2 * clientLimits.tickets),
       outboundAbortBytes: config.relayBytes,
@@ -221,7 +229,8 @@ async function writeCaps(
   scheduler: Scheduler,
   derived: (name: string) => Parameters<typeof writeCapFile>[1],
 ): Promise<void> {
-  // Not normalized: the log names the directory as it was given, `./capnp-secrets/admin.cap`, which scripts look for.
+  // Not normalized: the log names the directory as it was given, `./capnp-secrets/admin.cap`, which
+  // scripts look for.
   const pathOf = (name: string) => `${secretsDir.replace(/\/$/, "")}/${name}.cap`;
   const write = (name: string, ref: Parameters<typeof writeCapFile>[1]) => {
     const path = pathOf(name);

@@ -1,6 +1,6 @@
 /**
- * The machine: directories, programs, mounts. `sqlite.ts` and `lock.ts` are doors of their own, as SQLite's compiled part is
- * to be loaded only where there is a database.
+ * The machine: directories, programs, mounts. `sqlite.ts` and `lock.ts` are doors of their own, as
+ * SQLite's compiled part is to be loaded only where there is a database.
  */
 export { kernelAtLeast } from "./kernel.js";
 export { takeLock } from "./lock.js";

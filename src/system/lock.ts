@@ -1,14 +1,15 @@
 /**
  * A lock by which one process has something for itself.
  *
- * It is SQLite's, on a database of its own that stays empty. The kernel takes it back from a process that dies, however it
- * does, and other programs do not mind the file.
+ * It is SQLite's, on a database of its own that stays empty. The kernel takes it back from a
+ * process that dies, however it does, and other programs do not mind the file.
  */
 import { SQLite } from "./sqlite.js";
 
 /**
- * Takes the lock, making its file if need be; the result gives it back. Undefined if it is taken. Throws SQLite's error where
- * nobody can lock, as on a file system that is read-only or knows no locks.
+ * Takes the lock, making its file if need be; the result gives it back. Undefined if it is taken.
+ * Throws SQLite's error where nobody can lock, as on a file system that is read-only or knows no
+ * locks.
  */
 export function takeLock(file: string): (() => void) | undefined {
   const db = new SQLite(file, { timeout: 0 });

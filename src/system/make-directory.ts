@@ -1,21 +1,26 @@
 /**
  * Directories that a user names, made with their parents.
  *
- * Not by Node's own recursive mkdir: where a file system says of each name in a directory that there is no such file, as
- * /proc does, that one goes on trying for ever. Nor does it say which part of the path is in the way.
+ * Not by Node's own recursive mkdir: where a file system says of each name in a directory that
+ * there is no such file, as /proc does, that one goes on trying for ever. Nor does it say which
+ * part of the path is in the way.
  */
 import { existsSync, mkdirSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 
-/** A directory cannot be there. The message names the path, what it is for, what is in the way and what to do. */
+/**
+ * A directory cannot be there. The message names the path, what it is for, what is in the way and
+ * what to do.
+ */
 export class DirectoryError extends Error {
   override readonly name = "DirectoryError";
 }
 
 /**
- * Makes a directory and its parents, as far as they do not exist, all with `mode`. `purpose` stands in the message after
- * the path, such as `for the state (--state-dir)`. Returns those that it made, and nobody else, parents first. Throws
- * `DirectoryError`, and the system's error for what has nothing to do with the path, such as a full disk.
+ * Makes a directory and its parents, as far as they do not exist, all with `mode`. `purpose` stands
+ * in the message after the path, such as `for the state (--state-dir)`. Returns those that it made,
+ * and nobody else, parents first. Throws `DirectoryError`, and the system's error for what has
+ * nothing to do with the path, such as a full disk.
  */
 export function makeDirectory(path: string, purpose: string, mode = 0o777): string[] {
   try {

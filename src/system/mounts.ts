@@ -1,5 +1,6 @@
 /*
- * Mounts: those of one step, which only its processes see, and those that this process needs itself.
+ * Mounts: those of one step, which only its processes see, and those that this process needs
+ * itself.
  */
 
 import { readFile } from "node:fs/promises";
@@ -16,18 +17,22 @@ export interface OverlayMount {
   readonly target: string;
 }
 
-/** Newer versions of mount(8) would use an interface that takes no more than 256 bytes of options each. */
+/**
+ * Newer versions of mount(8) would use an interface that takes no more than 256 bytes of options
+ * each.
+ */
 const MOUNT_ENV = { ...process.env, LIBMOUNT_FORCE_MOUNT2: "always" };
 
 /**
- * An option of writable overlays: without it, unmounting one waits until all that any program has written to the disk
- * below is on it. Half-made layers are thrown away after a crash anyway.
+ * An option of writable overlays: without it, unmounting one waits until all that any program has
+ * written to the disk below is on it. Half-made layers are thrown away after a crash anyway.
  */
 export const VOLATILE = kernelAtLeast(5, 10) ? "volatile" : "rw";
 
-// Arguments: a number of files of threads, and these; what to unmount ("" for nothing), then a directory ("" for no overlay),
-// options and target, then the command, which does not get file descriptor 3. 0 is the thread that writes: if it moves itself,
-// and as a thread, not a process, the kernel need not wait until all processors have taken notice, ten milliseconds or more.
+// Arguments: a number of files of threads, and these; what to unmount ("" for nothing), then a
+// directory ("" for no overlay), options and target, then the command, which does not get file
+// descriptor 3. 0 is the thread that writes: if it moves itself, and as a thread, not a process,
+// the kernel need not wait until all processors have taken notice, ten milliseconds or more.
 const PREPARE = `
 cgroups=$1
 shift
@@ -48,7 +53,10 @@ exec "$@" 3>&-
 
 /** What to change in the mounts that a command sees. */
 export interface OwnMounts {
-  /** Besides, the files of threads of the cgroups that the command is to be in, with all that it starts. */
+  /**
+   * Besides, the files of threads of the cgroups that the command is to be in, with all that it
+   * starts.
+   */
   readonly cgroups?: readonly string[];
   readonly overlay?: OverlayMount | undefined;
   /** A mount point to be freed. */
@@ -56,8 +64,8 @@ export interface OwnMounts {
 }
 
 /**
- * A command line that runs `argv` with mounts of its own, which end with its last process. Needs a socket as file
- * descriptor 3, for `ownMountsMade`.
+ * A command line that runs `argv` with mounts of its own, which end with its last process. Needs a
+ * socket as file descriptor 3, for `ownMountsMade`.
  */
 export function withOwnMounts(
   argv: readonly string[],
@@ -71,9 +79,9 @@ export function withOwnMounts(
 }
 
 /**
- * Waits until the mounts of a process with `withOwnMounts` are made, calls `prepare` with the path by which we can see
- * them, lets the command begin, and resolves with what `prepare` does. Throws `ProgramError` if they could not be made, and
- * what `prepare` does; the process then ends.
+ * Waits until the mounts of a process with `withOwnMounts` are made, calls `prepare` with the path
+ * by which we can see them, lets the command begin, and resolves with what `prepare` does. Throws
+ * `ProgramError` if they could not be made, and what `prepare` does; the process then ends.
  */
 export async function ownMountsMade<T>(
   pid: number,

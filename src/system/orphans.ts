@@ -1,7 +1,8 @@
 /*
- * What becomes of the programs that a process has started when it is killed: they go on, and write to where the next
- * process on the same store works. So each is marked in its environment, which all that it starts inherits (steps have
- * environments of their own, and are known to the runtime), and the next process ends those with its predecessor's mark.
+ * What becomes of the programs that a process has started when it is killed: they go on, and write
+ * to where the next process on the same store works. So each is marked in its environment, which
+ * all that it starts inherits (steps have environments of their own, and are known to the runtime),
+ * and the next process ends those with its predecessor's mark.
  */
 
 import { randomUUID } from "node:crypto";

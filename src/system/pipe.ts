@@ -3,8 +3,8 @@
  *
  * What Node calls a pipe is a pair of sockets, and a program cannot open its own standard output
  * again (`echo x > /dev/stderr`, `tee /dev/stdout`) if that is a socket. So these are named pipes
- * without a name: a FIFO is made, opened and removed; through `/proc/self/fd` it can still be opened
- * anew for each program. Making one takes a process, so they are kept for the next program.
+ * without a name: a FIFO is made, opened and removed; through `/proc/self/fd` it can still be
+ * opened anew for each program. Making one takes a process, so they are kept for the next program.
  */
 
 import { randomUUID } from "node:crypto";
@@ -24,7 +24,10 @@ export interface OutputPipe {
 /** Makes as many pipes as are in use at a time. */
 export class PipePool {
   readonly #dir: string;
-  /** A file descriptor for each pipe that nobody uses; it keeps the pipe alive and is never read from. */
+  /**
+   * A file descriptor for each pipe that nobody uses; it keeps the pipe alive and is never read
+   * from.
+   */
   readonly #idle: number[] = [];
   #closed = false;
 
@@ -33,7 +36,10 @@ export class PipePool {
     this.#dir = dir;
   }
 
-  /** Lends a pipe to `use`, which reads it to its end. If it rejects, what is left in the pipe goes with it. */
+  /**
+   * Lends a pipe to `use`, which reads it to its end. If it rejects, what is left in the pipe goes
+   * with it.
+   */
   async use<T>(use: (pipe: OutputPipe) => Promise<T>): Promise<T> {
     const anchor = this.#idle.pop() ?? (await this.#make());
     let drained = false;

@@ -6,7 +6,10 @@ import { type SpawnOptions, spawn } from "node:child_process";
 import type { Readable } from "node:stream";
 import { marked } from "./orphans.js";
 
-/** A program that could not be started, with the system's error as the cause, or that did not succeed. */
+/**
+ * A program that could not be started, with the system's error as the cause, or that did not
+ * succeed.
+ */
 export class ProgramError extends Error {
   override readonly name = "ProgramError";
 
@@ -87,7 +90,10 @@ export async function run(argv: readonly string[], options: RunOptions = {}): Pr
   }
 }
 
-/** Runs a program whose output is for the user to read. Rejects with `ProgramError`, or with the signal's reason. */
+/**
+ * Runs a program whose output is for the user to read. Rejects with `ProgramError`, or with the
+ * signal's reason.
+ */
 export async function runLogged(
   argv: readonly string[],
   { log, signal }: { readonly log: OutputSink; readonly signal: AbortSignal },
@@ -113,14 +119,20 @@ export async function runLogged(
   }
 }
 
-/** A started program. `ended` resolves when it is gone and its pipes are closed, and rejects if it could not be started. */
+/**
+ * A started program. `ended` resolves when it is gone and its pipes are closed, and rejects if it
+ * could not be started.
+ */
 export interface Started {
   readonly process: ReturnType<typeof spawn>;
   readonly ended: Promise<Ending>;
 }
 
 export interface StartOptions extends SpawnOptions {
-  /** Whether it is the user's own, and goes on when this process is killed. Others are marked to be found (`orphans.ts`). */
+  /**
+   * Whether it is the user's own, and goes on when this process is killed. Others are marked to be
+   * found (`orphans.ts`).
+   */
   readonly isUsers?: boolean;
 }
 

@@ -1,5 +1,6 @@
 /*
- * Processes of this machine that are found by what they say of themselves in /proc, and signals for them.
+ * Processes of this machine that are found by what they say of themselves in /proc, and signals for
+ * them.
  */
 
 import { readdir, readFile } from "node:fs/promises";
@@ -27,7 +28,10 @@ export function withEnvironment(variable: Buffer): Promise<number[]> {
   return processesWhere(async (pid) => (await environmentOf(pid)).includes(variable));
 }
 
-/** Kills the processes that `find` finds, until it finds none. They may have started others in the meantime. */
+/**
+ * Kills the processes that `find` finds, until it finds none. They may have started others in the
+ * meantime.
+ */
 export async function killAll(find: () => Promise<number[]>): Promise<void> {
   for (;;) {
     const pids = await find();

@@ -1,10 +1,12 @@
 /**
  * SQLite for this Node, of one interface: better-sqlite3 in version 13 or 12.
  *
- * Neither works everywhere. Version 13 asks for Node-API 10, which Node 20 does not have: it would crash there. Version 12,
- * compiled with the headers of Node 24.19 or later, ends the process with a failed assertion soon after its first statements
- * are collected. Version 13 comes compiled for the two usual processors and glibc 2.34, and is an optional dependency, as npm
- * leaves those out where Node is too old for them. All code takes SQLite from here: two copies in one process would undo each other's locks.
+ * Neither works everywhere. Version 13 asks for Node-API 10, which Node 20 does not have: it would
+ * crash there. Version 12, compiled with the headers of Node 24.19 or later, ends the process with
+ * a failed assertion soon after its first statements are collected. Version 13 comes compiled for
+ * the two usual processors and glibc 2.34, and is an optional dependency, as npm leaves those out
+ * where Node is too old for them. All code takes SQLite from here: two copies in one process would
+ * undo each other's locks.
  */
 import { createRequire } from "node:module";
 import type Library from "better-sqlite3";
@@ -15,7 +17,10 @@ export const SQLite: typeof Library = chooseLibrary(
   Number(process.versions.napi),
 );
 
-/** Version 13 if it works with that Node-API, else version 12, whether that works or not. Exported for tests. */
+/**
+ * Version 13 if it works with that Node-API, else version 12, whether that works or not. Exported
+ * for tests.
+ */
 export function chooseLibrary(require: (name: string) => unknown, napi: number): typeof Library {
   if (napi >= 10 && ["x64", "arm64"].includes(process.arch)) {
     try {

@@ -1,6 +1,6 @@
 /*
- * Headers of tar archives in GNU format: names and link targets of more than 100 bytes go into an entry of their own
- * before the header; numbers too large for octal digits are written in binary.
+ * Headers of tar archives in GNU format: names and link targets of more than 100 bytes go into an
+ * entry of their own before the header; numbers too large for octal digits are written in binary.
  */
 
 export type EntryType = "file" | "link" | "symlink" | "dir";
@@ -93,7 +93,10 @@ function header(entry: Omit<TarEntry, "type">, typeFlag: string): Buffer {
   return block;
 }
 
-/** Octal digits and a NUL or, where they do not suffice, the number in two's complement with the top bit set. */
+/**
+ * Octal digits and a NUL or, where they do not suffice, the number in two's complement with the top
+ * bit set.
+ */
 function numberField(value: bigint, length: number): Buffer {
   if (value >= 0n && value < 8n ** BigInt(length - 1)) {
     return Buffer.from(`${value.toString(8).padStart(length - 1, "0")}\0`);

@@ -1,7 +1,8 @@
 /**
- * Reads tar archives as engines write them: ustar, with GNU's entries for long names or POSIX's extended headers (PAX). The data
- * of an entry is read before the next one is, or passed over. An archive may come from strangers: what is odd about it is an error,
- * and nothing that it says is believed beyond its own bytes.
+ * Reads tar archives as engines write them: ustar, with GNU's entries for long names or POSIX's
+ * extended headers (PAX). The data of an entry is read before the next one is, or passed over. An
+ * archive may come from strangers: what is odd about it is an error, and nothing that it says is
+ * believed beyond its own bytes.
  */
 
 export interface ReadEntry {

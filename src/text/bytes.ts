@@ -35,7 +35,9 @@ export function fromBytes(bytes: Uint8Array): string {
   return parts.join("");
 }
 
-/** The bytes of a byte string. Other lone surrogates, which `fromBytes` never makes, become U+FFFD. */
+/**
+ * The bytes of a byte string. Other lone surrogates, which `fromBytes` never makes, become U+FFFD.
+ */
 export function toBytes(text: string): Buffer {
   if (!ESCAPED.test(text)) return Buffer.from(text, "utf8");
   const bytes = Buffer.allocUnsafe(3 * text.length); // no unit takes more

@@ -1,10 +1,10 @@
 /*
- * `.dockerignore`: the paths of a build context that Docker's builder does not get to see, by the rules of Docker's own
- * pattern matcher (github.com/moby/patternmatcher). Of several patterns that match, the last one decides; a pattern matches
- * what is below, too.
+ * `.dockerignore`: the paths of a build context that Docker's builder does not get to see, by the
+ * rules of Docker's own pattern matcher (github.com/moby/patternmatcher). Of several patterns that
+ * match, the last one decides; a pattern matches what is below, too.
  *
- * Patterns come from strangers. One is matched in time that grows with its length times the path's, whatever it is made
- * of, and for one path there is a limit.
+ * Patterns come from strangers. One is matched in time that grows with its length times the path's,
+ * whatever it is made of, and for one path there is a limit.
  */
 
 import { posix } from "node:path";
@@ -16,9 +16,15 @@ export interface IgnorePattern {
   readonly text: string;
   /** Begins with `!`: what it matches is not left out after all. */
   readonly isException: boolean;
-  /** The directory or file, `""` for the top, that all it matches is or is in: the path as far as it has no wildcards. */
+  /**
+   * The directory or file, `""` for the top, that all it matches is or is in: the path as far as it
+   * has no wildcards.
+   */
   readonly root: string;
-  /** What it matches if that is a name or path without wildcards, at the top or (`**` and a slash before) anywhere. */
+  /**
+   * What it matches if that is a name or path without wildcards, at the top or (`**` and a slash
+   * before) anywhere.
+   */
   readonly literal: { readonly path: string; readonly anywhere: boolean } | undefined;
   /** Whether it matches the path or a directory on the way to it. */
   readonly matches: (path: string, work: Work) => boolean;
@@ -29,7 +35,10 @@ interface Work {
   steps: number;
 }
 
-/** Nothing else runs meanwhile. A thousand usual patterns and a path of a thousand characters take half of this. */
+/**
+ * Nothing else runs meanwhile. A thousand usual patterns and a path of a thousand characters take
+ * half of this.
+ */
 const MAX_STEPS = 4_000_000;
 
 export class PatternsTooComplex extends Error {
@@ -44,7 +53,10 @@ export class IgnoreFile {
   readonly patterns: readonly IgnorePattern[];
   readonly hasExceptions: boolean;
 
-  /** The text of a file, or patterns from elsewhere: these are taken as they are, and none is a comment. */
+  /**
+   * The text of a file, or patterns from elsewhere: these are taken as they are, and none is a
+   * comment.
+   */
   constructor(source: string | readonly string[]) {
     const lines = typeof source === "string" ? linesOf(source) : source;
     this.patterns = lines.flatMap((line, i) => parsePattern(line, i + 1) ?? []);
@@ -52,8 +64,8 @@ export class IgnoreFile {
   }
 
   /**
-   * The pattern that leaves the path out; undefined if it is not left out. The path, relative to the context, has neither
-   * empty nor `.` components. Throws `PatternsTooComplex`.
+   * The pattern that leaves the path out; undefined if it is not left out. The path, relative to
+   * the context, has neither empty nor `.` components. Throws `PatternsTooComplex`.
    */
   leavesOut(path: string): IgnorePattern | undefined {
     const work = { steps: 0 };
@@ -61,7 +73,10 @@ export class IgnoreFile {
     return last?.isException ? undefined : last;
   }
 
-  /** Whether a pattern, of the exceptions or of the others, may match something in the directory: false if none can. */
+  /**
+   * Whether a pattern, of the exceptions or of the others, may match something in the directory:
+   * false if none can.
+   */
   reachesInto(directory: string, { exceptions }: { readonly exceptions: boolean }): boolean {
     return this.patterns.some(
       ({ isException, root }) =>
@@ -114,7 +129,10 @@ type Element =
   /** `**` at the end, or before the end of a name: any number of any. */
   | { readonly takes: "rest" };
 
-/** `**` and the end of a name or path. With a wildcard behind it, `**` stands for whole directories again. */
+/**
+ * `**` and the end of a name or path. With a wildcard behind it, `**` stands for whole directories
+ * again.
+ */
 const ENDING = /^\*\*[^/*?[\]\\][^*?[\]\\]*$/;
 
 function matcher(pattern: string): IgnorePattern["matches"] {

@@ -1,6 +1,7 @@
 /*
- * `REPO:TAG`, the name that an image is pushed to: what engines and registries take for one, so that a wrong name is
- * refused before anything is built. The grammar is that of github.com/distribution/reference.
+ * `REPO:TAG`, the name that an image is pushed to: what engines and registries take for one, so
+ * that a wrong name is refused before anything is built. The grammar is that of
+ * github.com/distribution/reference.
  */
 
 interface ImageTarget {
@@ -19,7 +20,10 @@ const TAG = /^\w[\w.-]{0,127}$/;
 /** More than any registry takes; the pattern is not asked about it. */
 const MAX_REPO = 255;
 
-/** Splits the text at its last colon, or says what is wrong with it. A colon before a slash is that of a port. */
+/**
+ * Splits the text at its last colon, or says what is wrong with it. A colon before a slash is that
+ * of a port.
+ */
 export function parseImageTarget(text: string): ImageTarget | TargetProblem {
   const colon = text.lastIndexOf(":");
   if (colon < 0 || text.includes("/", colon)) return "no tag";

@@ -2,10 +2,14 @@
  * Names of workers, clients and hints: their order.
  *
  * The order everywhere in the scheduler: that of UTF-8 bytes, as SQLite and the reference sort.
- * JavaScript's own order of strings differs where characters beyond U+FFFF meet those from U+E000 on.
+ * JavaScript's own order of strings differs where characters beyond U+FFFF meet those from U+E000
+ * on.
  */
 
-/** Negative, zero or positive, for `a` before, equal to or after `b` in the order of their UTF-8 bytes. */
+/**
+ * Negative, zero or positive, for `a` before, equal to or after `b` in the order of their UTF-8
+ * bytes.
+ */
 export function compareNames(a: string, b: string): number {
   const length = Math.min(a.length, b.length);
   for (let i = 0; i < length; i++) {

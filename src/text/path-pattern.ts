@@ -1,8 +1,10 @@
 /**
- * Paths of files as people ask for them, with wildcards or without: `/out/tile.tif`, `/out/*.tif`, `/src/log-?.[xt]*`.
+ * Paths of files as people ask for them, with wildcards or without: `/out/tile.tif`, `/out/*.tif`,
+ * `/src/log-?.[xt]*`.
  *
- * `*` and `?` stand for characters but slashes, `[a-z]` and `[!a-z]` for one, `**` between slashes for any number of directories,
- * and `\` takes its meaning from what follows. As in a shell, what begins with a dot is not meant unless that is said.
+ * `*` and `?` stand for characters but slashes, `[a-z]` and `[!a-z]` for one, `**` between slashes
+ * for any number of directories, and `\` takes its meaning from what follows. As in a shell, what
+ * begins with a dot is not meant unless that is said.
  */
 
 /** What matches one name. */
@@ -16,7 +18,10 @@ type Token =
       readonly ranges: readonly (readonly [string, string])[];
     };
 
-/** One part of a pattern, between two slashes: the names that it stands for, or any number of directories. */
+/**
+ * One part of a pattern, between two slashes: the names that it stands for, or any number of
+ * directories.
+ */
 export type PatternPart =
   | { readonly deep: true }
   | { readonly deep: false; matches(name: string): boolean };

@@ -1,6 +1,7 @@
 /*
- * How atoms are quoted, and the same escapes for the `"…"` in messages: OCaml's, byte by byte.
- * The result is always ASCII, and can be read back. For text that is shown without quotes, see visible.ts.
+ * How atoms are quoted, and the same escapes for the `"…"` in messages: OCaml's, byte by byte. The
+ * result is always ASCII, and can be read back. For text that is shown without quotes, see
+ * visible.ts.
  */
 
 import { toBytes } from "./bytes.js";
@@ -24,7 +25,9 @@ export function mustQuote(text: string): boolean {
   return text === "" || MUST_QUOTE.test(text);
 }
 
-/** The text as between quotes: `\"`, `\\`, `\n`, `\t`, `\b`, `\r`, other unprintable bytes `\DDD`. */
+/**
+ * The text as between quotes: `\"`, `\\`, `\n`, `\t`, `\b`, `\r`, other unprintable bytes `\DDD`.
+ */
 export function escaped(text: string): string {
   if (!MUST_ESCAPE.test(text)) return text;
   const bytes = toBytes(text);

@@ -1,8 +1,8 @@
 /**
  * Durations, moments and sizes as people write and read them.
  *
- * Durations are seconds, moments seconds since the Unix epoch, both with fractions; sizes are bytes. What is written for people is
- * in the local time zone, what is written for programs in UTC.
+ * Durations are seconds, moments seconds since the Unix epoch, both with fractions; sizes are
+ * bytes. What is written for people is in the local time zone, what is written for programs in UTC.
  */
 
 const SECONDS_PER = { ms: 0.001, s: 1, m: 60, h: 3600, d: 86400 } as const;
@@ -10,7 +10,10 @@ const SECONDS_PER = { ms: 0.001, s: 1, m: 60, h: 3600, d: 86400 } as const;
 const PART = /(\d+(?:\.\d+)?)(ms|s|m|h|d)/g;
 const PARTS = /^(\d+(\.\d+)?(ms|s|m|h|d))+$/;
 
-/** Reads a number of seconds (`600`, `0.5`), or parts with units (`10m`, `1h30m`, `250ms`); null if it is neither. */
+/**
+ * Reads a number of seconds (`600`, `0.5`), or parts with units (`10m`, `1h30m`, `250ms`); null if
+ * it is neither.
+ */
 export function readDuration(text: string): number | null {
   return /^\d+(\.\d+)?$/.test(text) ? Number(text) : readParts(text);
 }
@@ -24,13 +27,16 @@ function readParts(text: string): number | null {
   return seconds;
 }
 
-/** A date, and perhaps a time of that day, and perhaps a zone: parts of ISO 8601, with a blank for the `T` if need be. */
+/**
+ * A date, and perhaps a time of that day, and perhaps a zone: parts of ISO 8601, with a blank for
+ * the `T` if need be.
+ */
 const ISO = /^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)?)?$/;
 
 /**
- * Reads a moment: a duration with units before `now` (`7d`, `2h`), `now`, `today` and `yesterday` (when these days
- * began), or an ISO date (`2026-11-30`, `2026-11-30T18:00`, `2026-11-30T18:00:00Z`), local where it has no zone. Null if it
- * is none of these.
+ * Reads a moment: a duration with units before `now` (`7d`, `2h`), `now`, `today` and `yesterday`
+ * (when these days began), or an ISO date (`2026-11-30`, `2026-11-30T18:00`,
+ * `2026-11-30T18:00:00Z`), local where it has no zone. Null if it is none of these.
  */
 export function readMoment(text: string, now: number): number | null {
   const ago = readParts(text);
@@ -39,7 +45,8 @@ export function readMoment(text: string, now: number): number | null {
   if (text === "today") return startOfDay(now, 0);
   if (text === "yesterday") return startOfDay(now, -1);
   if (!ISO.test(text)) return null;
-  // A date alone would be one of UTC's. A day that its month does not have is invalid, or becomes one of the next.
+  // A date alone would be one of UTC's. A day that its month does not have is invalid, or becomes
+  // one of the next.
   const date = new Date(text.length === 10 ? `${text}T00:00` : text.replace(" ", "T"));
   const [year, month, day] = text.slice(0, 10).split("-").map(Number);
   const last = new Date(year!, month!, 0).getDate();
@@ -81,7 +88,9 @@ export function clockDuration(seconds: number): string {
   return `${Math.floor(whole / 3600)} h ${two(Math.floor(whole / 60) % 60)} min`;
 }
 
-/** How long ago something was, in the largest unit of which it is one: `3 d`, `2 h`, `5 min`, `0 s`. */
+/**
+ * How long ago something was, in the largest unit of which it is one: `3 d`, `2 h`, `5 min`, `0 s`.
+ */
 export function roughAge(seconds: number): string {
   const whole = Math.max(0, Math.floor(seconds));
   if (whole >= 86_400) return `${Math.floor(whole / 86_400)} d`;
@@ -90,7 +99,9 @@ export function roughAge(seconds: number): string {
   return `${whole} s`;
 }
 
-/** As `readDuration` takes it: in the largest unit of which it is a whole number, `90s`, `2m`, `1h`. */
+/**
+ * As `readDuration` takes it: in the largest unit of which it is a whole number, `90s`, `2m`, `1h`.
+ */
 export function exactDuration(seconds: number): string {
   return exact(seconds, 60, ["s", "m", "h"]);
 }
@@ -110,8 +121,9 @@ export function isoMoment(moment: number): string {
 const BYTE_PREFIXES = ["", "K", "M", "G", "T", "P"];
 
 /**
- * Reads a size in bytes; null if it is none. A number without a unit counts `bareUnit` bytes. Units as in dd(1), in either
- * case: `K`, `KiB`, `M`, … are powers of 1024; `kB`, `MB`, … of 1000; `B` is one.
+ * Reads a size in bytes; null if it is none. A number without a unit counts `bareUnit` bytes. Units
+ * as in dd(1), in either case: `K`, `KiB`, `M`, … are powers of 1024; `kB`, `MB`, … of 1000; `B` is
+ * one.
  */
 export function readSize(text: string, bareUnit: number): number | null {
   const [, amount, prefix, suffix] = /^(\d+(?:\.\d+)?)([kmgtp]?)(b|ib|)$/i.exec(text) ?? [];
@@ -121,7 +133,9 @@ export function readSize(text: string, bareUnit: number): number | null {
   return Math.round(Number(amount) * (suffix?.toLowerCase() === "b" ? 1000 : 1024) ** power);
 }
 
-/** As `readSize` takes it: in the largest unit of 1024 of which it is a whole number, `512`, `64M`. */
+/**
+ * As `readSize` takes it: in the largest unit of 1024 of which it is a whole number, `512`, `64M`.
+ */
 export function exactSize(bytes: number): string {
   return exact(bytes, 1024, BYTE_PREFIXES);
 }

@@ -1,11 +1,15 @@
 /**
  * Text from elsewhere on a terminal of ours: names, hints and messages that come from the network.
  *
- * Control characters move the cursor. Bidirectional controls (U+061C, U+200E, U+200F, U+202A to U+202E, U+2066 to
- * U+2069) turn writing around, so that a name reads as another one. Neither gets there as it is.
+ * Control characters move the cursor. Bidirectional controls (U+061C, U+200E, U+200F, U+202A to
+ * U+202E, U+2066 to U+2069) turn writing around, so that a name reads as another one. Neither gets
+ * there as it is.
  */
 
-/** Control and format characters, bidirectional ones among them, line ends, and what is no character. */
+/**
+ * Control and format characters, bidirectional ones among them, line ends, and what is no
+ * character.
+ */
 const INVISIBLE = /[\p{C}\p{Zl}\p{Zp}]/gu;
 
 /** The text, of one line, with whatever could act on a terminal written out: `\x1b`, `\u{202e}`. */

@@ -1,6 +1,7 @@
 /**
- * What this worker is able to do, and that its scheduler knows: jobs that it could only fail are not given to it. An engine may be
- * started or stopped at any time, so that it is asked again and again.
+ * What this worker is able to do, and that its scheduler knows: jobs that it could only fail are
+ * not given to it. An engine may be started or stopped at any time, so that it is asked again and
+ * again.
  */
 import { availableParallelism, totalmem } from "node:os";
 import type Docker from "dockerode";
@@ -47,8 +48,8 @@ export class Abilities {
   }
 
   /**
-   * Tells the scheduler, and goes on in the background to tell it what changes, until `over` is aborted. Resolves when it has
-   * been told, or does not want to know. Rejects with an `RpcError`.
+   * Tells the scheduler, and goes on in the background to tell it what changes, until `over` is
+   * aborted. Resolves when it has been told, or does not want to know. Rejects with an `RpcError`.
    */
   async declare(queue: Capability, over: AbortSignal): Promise<void> {
     const first = await this.now();

@@ -1,6 +1,6 @@
 /**
- * What an operator can do about a worker that does not get in. It tries again by itself, but what is wrong may last until somebody
- * knows of it, so this is said whatever the verbosity.
+ * What an operator can do about a worker that does not get in. It tries again by itself, but what
+ * is wrong may last until somebody knows of it, so this is said whatever the verbosity.
  */
 import { Registration } from "../api/index.js";
 import { type ErrorCode, RpcError } from "../rpc/index.js";

@@ -1,5 +1,6 @@
 /**
- * What to do with a job that was given to this worker: make its build context, then hand it to the builder for its kind.
+ * What to do with a job that was given to this worker: make its build context, then hand it to the
+ * builder for its kind.
  */
 import type { Pointer, Struct, StructCtor } from "capnp-es";
 import type { JobDescr, Secret } from "../api/index.js";
@@ -33,11 +34,17 @@ export interface CustomJob extends BuildIo {
   /** The directory with the source that the job asked for, its own; removed afterwards. */
   readonly src: string;
   readonly secrets: readonly Secret[];
-  /** Says where the files are that clients may ask for (`--output`): in this directory, not in `src`. */
+  /**
+   * Says where the files are that clients may ask for (`--output`): in this directory, not in
+   * `src`.
+   */
   handOver(root: string): void;
 }
 
-/** Runs a custom job; the result is the job's output. To fail with words for the client, throw a `JobFailed`. */
+/**
+ * Runs a custom job; the result is the job's output. To fail with words for the client, throw a
+ * `JobFailed`.
+ */
 export type CustomHandler = (job: CustomJob) => Promise<string>;
 
 export interface Builders {
@@ -50,8 +57,8 @@ export interface Builders {
 }
 
 /**
- * Builds a job, and has `capture` take the files that are to be handed over; the result is its output. Throws `InvalidJob`, `SexpError` for a bad spec, `JobFailed`, and the signal's
- * reason.
+ * Builds a job, and has `capture` take the files that are to be handed over; the result is its
+ * output. Throws `InvalidJob`, `SexpError` for a bad spec, `JobFailed`, and the signal's reason.
  */
 export async function build(
   descr: JobDescr,

@@ -1,5 +1,6 @@
 /**
- * How much of the worker is in use, in units of capacity: each job takes as many units as its weight.
+ * How much of the worker is in use, in units of capacity: each job takes as many units as its
+ * weight.
  */
 
 import { Condition } from "../async/index.js";
@@ -20,7 +21,10 @@ export class Capacity {
   readonly #changed = new Condition();
 
   constructor(
-    /** Units that the worker offers. A job is asked for while at least one is free, so that a heavy job can exceed it. */
+    /**
+     * Units that the worker offers. A job is asked for while at least one is free, so that a heavy
+     * job can exceed it.
+     */
     readonly total: number,
     private readonly onChange: (inUse: number) => void = () => {},
   ) {}

@@ -4,7 +4,9 @@
 import { randomBytes } from "node:crypto";
 import { makeDirectory } from "../system/index.js";
 
-/** A file name that is not in use, `PREFIX-PID-RANDOM`, and by which `isLeftover` knows whose it is. */
+/**
+ * A file name that is not in use, `PREFIX-PID-RANDOM`, and by which `isLeftover` knows whose it is.
+ */
 export function temporaryName(prefix: string): string {
   return `${prefix}-${process.pid}-${randomBytes(8).toString("hex")}`;
 }
@@ -14,7 +16,10 @@ export function isLeftover(name: string): boolean {
   return !isRunning(Number(/-(\d+)-[0-9a-f]{16}$/.exec(name)?.[1] ?? 0));
 }
 
-/** Whether the worker with this process id still runs, asked by one that has not begun to work: the same id was another's. */
+/**
+ * Whether the worker with this process id still runs, asked by one that has not begun to work: the
+ * same id was another's.
+ */
 export function isRunning(pid: number): boolean {
   if (pid === 0 || pid === process.pid) return false;
   try {
@@ -25,7 +30,10 @@ export function isRunning(pid: number): boolean {
   }
 }
 
-/** Makes a directory in the state directory, for its owner only, with its parents. Throws `DirectoryError`. */
+/**
+ * Makes a directory in the state directory, for its owner only, with its parents. Throws
+ * `DirectoryError`.
+ */
 export function makePrivateDirectory(path: string): void {
   makeDirectory(path, "for the worker's state (--state-dir)", 0o700);
 }

@@ -20,7 +20,10 @@ const STOP_SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 export interface ProcessOptions {
   /** For so long, in ms, running jobs may go on after SIGTERM; 0: they are stopped at once. */
   readonly drainTime: number;
-  /** After so long, in ms, no more jobs are taken, and the worker ends as with SIGTERM and `drainTime`. Infinite: never. */
+  /**
+   * After so long, in ms, no more jobs are taken, and the worker ends as with SIGTERM and
+   * `drainTime`. Infinite: never.
+   */
   readonly lifetime: number;
   /** How the worker updates itself. */
   readonly updateMode: UpdateMode;
@@ -28,10 +31,11 @@ export interface ProcessOptions {
 }
 
 /**
- * Runs a worker until it is told to stop. SIGINT, SIGTERM and SIGHUP stop the running jobs: those of a connection are
- * cancelled, durable ones given back. With `drainTime`, a first SIGTERM lets them finish, and when the time is over or with a
- * second signal they are stopped; at the end of its `lifetime` they may finish in any case. One more signal ends the process at once. Throws `CommandFailed` if the worker cannot
- * start, or must be restarted after an update.
+ * Runs a worker until it is told to stop. SIGINT, SIGTERM and SIGHUP stop the running jobs: those
+ * of a connection are cancelled, durable ones given back. With `drainTime`, a first SIGTERM lets
+ * them finish, and when the time is over or with a second signal they are stopped; at the end of
+ * its `lifetime` they may finish in any case. One more signal ends the process at once. Throws
+ * `CommandFailed` if the worker cannot start, or must be restarted after an update.
  */
 export async function runWorker(
   options: WorkerOptions,

@@ -1,12 +1,14 @@
 /**
- * A worker's membership of a pool: it connects to the scheduler and registers, again and again, until it has drained.
+ * A worker's membership of a pool: it connects to the scheduler and registers, again and again,
+ * until it has drained.
  *
  * Its states:
  *
- * - *connecting* ⇄ *registered*: tells what it is able to do and of the durable jobs that it still has, then asks for jobs. When the connection is
- *   lost, attached jobs are cancelled, as their lifeline is; durable ones go on.
- * - *draining*: takes no job any more, those that run may finish. A connection is kept, and made, for as long as one does,
- *   so that the scheduler learns how it ended.
+ * - *connecting* ⇄ *registered*: tells what it is able to do and of the durable jobs that it still
+ *   has, then asks for jobs. When the connection is lost, attached jobs are cancelled, as their
+ *   lifeline is; durable ones go on.
+ * - *draining*: takes no job any more, those that run may finish. A connection is kept, and made,
+ *   for as long as one does, so that the scheduler learns how it ended.
  * - *over*: no job runs, and the scheduler had a moment to read what the last ones said.
  */
 import { Registration } from "../api/index.js";
@@ -23,10 +25,16 @@ import { type Gate, takeJobs } from "./session.js";
 
 const log = logger("worker");
 
-/** How often the scheduler is asked for a sign of life, and how long it may take; it can be busy for seconds. */
+/**
+ * How often the scheduler is asked for a sign of life, and how long it may take; it can be busy for
+ * seconds.
+ */
 const LIVENESS = { intervalMs: 60_000, timeoutMs: 120_000 };
 
-/** How long the clients of the last jobs get, in ms, to read the end of the log before a worker is gone. */
+/**
+ * How long the clients of the last jobs get, in ms, to read the end of the log before a worker is
+ * gone.
+ */
 const LAST_WORDS_MS = { drained: 10_000, stopped: 2_000 };
 
 export interface MembershipOptions {
@@ -108,7 +116,10 @@ export class Membership {
     }
   }
 
-  /** One connection, until the worker has drained. Rejects when it is lost, or the worker is refused. */
+  /**
+   * One connection, until the worker has drained. Rejects when it is lost, or the worker is
+   * refused.
+   */
   async #session(onRegistered: () => void): Promise<void> {
     const { abilities, capacity, connect, draining, gates, jobs, name, worker } = this.#options;
     const ref = readCapFile(connect);
@@ -156,8 +167,8 @@ export class Membership {
   }
 
   /**
-   * Waits until the running jobs have ended, and for a while until their clients have read their logs. Throws the reason of
-   * `lost` if that is aborted while some still run.
+   * Waits until the running jobs have ended, and for a while until their clients have read their
+   * logs. Throws the reason of `lost` if that is aborted while some still run.
    */
   async #lastWords(lost: AbortSignal): Promise<void> {
     const { capacity, jobs, stopping } = this.#options;

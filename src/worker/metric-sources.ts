@@ -1,5 +1,6 @@
 /**
- * Metrics that this worker fetches over HTTP and passes on: of its host, and of what else its operator names.
+ * Metrics that this worker fetches over HTTP and passes on: of its host, and of what else its
+ * operator names.
  */
 import type { Worker } from "../api/index.js";
 import { logger } from "../console/index.js";

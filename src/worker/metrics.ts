@@ -1,5 +1,6 @@
 /**
- * What a worker counts about itself, for Prometheus. Dashboards know these names, which are the reference's.
+ * What a worker counts about itself, for Prometheus. Dashboards know these names, which are the
+ * reference's.
  */
 import { Counter, collectDefaultMetrics, Gauge, Registry, Summary } from "prom-client";
 import type { Worker } from "../api/index.js";

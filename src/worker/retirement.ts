@@ -1,6 +1,6 @@
 /**
- * When a worker that was started for a busy hour ends itself. Nobody else can know that it has nothing to do: a job may be on
- * its way to it.
+ * When a worker that was started for a busy hour ends itself. Nobody else can know that it has
+ * nothing to do: a job may be on its way to it.
  */
 import { alarm } from "../async/index.js";
 import type { Capacity } from "./capacity.js";

@@ -1,8 +1,9 @@
 /**
- * A worker's time with a scheduler: registered, asking for jobs one at a time, as long as there is capacity.
+ * A worker's time with a scheduler: registered, asking for jobs one at a time, as long as there is
+ * capacity.
  *
- * Never is more than one request outstanding. Before each, the gates are passed: things that must be in order, such as
- * disk space, and that may take the queue out of service until they are.
+ * Never is more than one request outstanding. Before each, the gates are passed: things that must
+ * be in order, such as disk space, and that may take the queue out of service until they are.
  */
 import { DurableQueue, Queue } from "../api/index.js";
 import { logger } from "../console/index.js";
@@ -19,7 +20,10 @@ export interface QueueSwitch {
 
 /** Something that must be in order before a job is asked for. */
 export interface Gate {
-  /** Resolves when it is. Throws `signal`'s reason when that is aborted first, and may throw `RpcError`. */
+  /**
+   * Resolves when it is. Throws `signal`'s reason when that is aborted first, and may throw
+   * `RpcError`.
+   */
   pass(queue: QueueSwitch, signal: AbortSignal): Promise<void>;
 }
 
@@ -38,8 +42,9 @@ export class Draining extends Error {
 }
 
 /**
- * Takes jobs from `queue` until it breaks, or until `draining` is aborted: resolves then, and the jobs it has started may
- * still run. Rejects with an `RpcError` if the queue breaks or the scheduler refuses a request.
+ * Takes jobs from `queue` until it breaks, or until `draining` is aborted: resolves then, and the
+ * jobs it has started may still run. Rejects with an `RpcError` if the queue breaks or the
+ * scheduler refuses a request.
  */
 export async function takeJobs(
   queue: Capability,
@@ -89,7 +94,9 @@ export async function takeJobs(
   }
 }
 
-/** Several may have the queue out of service at a time: it is back when the last of them is done. */
+/**
+ * Several may have the queue out of service at a time: it is back when the last of them is done.
+ */
 class SharedSwitch implements QueueSwitch {
   private pauses = 0;
 
@@ -108,8 +115,8 @@ async function popAttached(...args: Parameters<typeof Queue.pop>): Promise<Durab
 }
 
 /**
- * Makes a request for a job. When asked to stop meanwhile, it first tells the scheduler that no job is wanted, so that none
- * is on its way when the request is withdrawn.
+ * Makes a request for a job. When asked to stop meanwhile, it first tells the scheduler that no job
+ * is wanted, so that none is on its way when the request is withdrawn.
  */
 async function withdrawable<T>(
   queueSwitch: QueueSwitch,

@@ -1,13 +1,16 @@
 /**
- * A worker whose disk is full: it takes itself out of service until there is room, as what it would take would only fail.
+ * A worker whose disk is full: it takes itself out of service until there is room, as what it would
+ * take would only fail.
  *
  * States:
  *
  * - *open*: jobs are asked for.
- * - *recovering*, since a job ended for want of space: the queue is paused at once, also while a request for a job waits there;
- *   layers are pruned, and the disks are looked at again and again. When none is full: *open*.
+ * - *recovering*, since a job ended for want of space: the queue is paused at once, also while a
+ *   request for a job waits there; layers are pruned, and the disks are looked at again and again.
+ *   When none is full: *open*.
  *
- * A connection that is lost meanwhile changes nothing: the next one's queue is paused, too, before a job is asked for.
+ * A connection that is lost meanwhile changes nothing: the next one's queue is paused, too, before
+ * a job is asked for.
  */
 import { sleep, unlessAborted } from "../async/index.js";
 import { logger } from "../console/index.js";

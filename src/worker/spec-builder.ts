@@ -1,8 +1,9 @@
 /**
  * Spec jobs: builds them with OBuilder, watches over its store's free space and over its health.
  *
- * While layers are being pruned new builds wait. They do not wait for space that pruning cannot make: a store without
- * layers to give up, on a disk that others fill, still works as long as there is any space left.
+ * While layers are being pruned new builds wait. They do not wait for space that pruning cannot
+ * make: a store without layers to give up, on a disk that others fill, still works as long as there
+ * is any space left.
  */
 import type { Secret } from "../api/index.js";
 import { Condition, Mutex, sleep, stopwatch } from "../async/index.js";
@@ -86,7 +87,10 @@ export class SpecBuilder {
     private readonly metrics: WorkerMetrics,
   ) {}
 
-  /** Opens the store and tries a build. Throws `StoreError`, `InitialHealthcheckFailed` and `signal`'s reason. */
+  /**
+   * Opens the store and tries a build. Throws `StoreError`, `InitialHealthcheckFailed` and
+   * `signal`'s reason.
+   */
   static async open(
     options: SpecBuilderOptions,
     metrics: WorkerMetrics,
@@ -146,7 +150,10 @@ export class SpecBuilder {
     }
   }
 
-  /** Before a job is asked for: a health check when one is due; while it fails the queue is out of service. */
+  /**
+   * Before a job is asked for: a health check when one is due; while it fails the queue is out of
+   * service.
+   */
   readonly healthGate: Gate = {
     pass: async (queue, signal) => {
       const interval = this.options.healthcheckInterval ?? DEFAULT_HEALTHCHECK_MS;

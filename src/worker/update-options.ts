@@ -1,5 +1,6 @@
 /**
- * What can be chosen about updates. Apart from what they do, so that a command line can be read without loading that.
+ * What can be chosen about updates. Apart from what they do, so that a command line can be read
+ * without loading that.
  */
 
 /** For a worker that is a Docker service: its image and its name. */

@@ -1,6 +1,6 @@
 /**
- * How a worker updates itself when an administrator asks for it. In all cases the process exits in the end, and whoever
- * supervises it starts it again.
+ * How a worker updates itself when an administrator asks for it. In all cases the process exits in
+ * the end, and whoever supervises it starts it again.
  */
 import { existsSync } from "node:fs";
 import type { Readable } from "node:stream";
@@ -18,7 +18,10 @@ import type { ServiceImage, UpdateMode } from "./update-options.js";
 
 const log = logger("worker");
 
-/** Prepares an update, while jobs still run; the result does it, once they have ended. Both may reject. */
+/**
+ * Prepares an update, while jobs still run; the result does it, once they have ended. Both may
+ * reject.
+ */
 export type Updater = () => Promise<() => Promise<void>>;
 
 class UpdateFailed extends Error {
@@ -36,7 +39,10 @@ export function chooseUpdater(docker: Docker, mode: UpdateMode, image: ServiceIm
 /** The new version was installed already; a restart is all it takes. */
 export const restartOnly: Updater = async () => async () => {};
 
-/** Pulls the newest image, then has the service replaced by one of that image, which ends this process. */
+/**
+ * Pulls the newest image, then has the service replaced by one of that image, which ends this
+ * process.
+ */
 export function serviceUpdater(
   docker: Docker,
   { repository, service, tag }: ServiceImage,

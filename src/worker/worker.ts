@@ -1,12 +1,16 @@
 /**
- * A worker: connects to a scheduler, runs the jobs that it hands out, and connects again when the connection is lost.
+ * A worker: connects to a scheduler, runs the jobs that it hands out, and connects again when the
+ * connection is lost.
  *
  * Its states:
  *
- * - *opening*: the state directory is made ready and the builders check themselves; a failure ends the worker.
+ * - *opening*: the state directory is made ready and the builders check themselves; a failure ends
+ *   the worker.
  * - *working*: it is a member of its pool (membership.ts), and runs jobs (jobs/jobs.ts).
- * - *draining* (after `drain`, or a job with `once`): takes no job any more; those that run may finish.
- * - *stopping* (the signal of `run`, or an update): the running jobs are cancelled or given back, and clean up.
+ * - *draining* (after `drain`, or a job with `once`): takes no job any more; those that run may
+ *   finish.
+ * - *stopping* (the signal of `run`, or an update): the running jobs are cancelled or given back,
+ *   and clean up.
  * - *closed*.
  */
 import { Worker as WorkerApi } from "../api/index.js";
@@ -35,7 +39,10 @@ import { restartOnly, type Updater } from "./update.js";
 const log = logger("worker");
 
 export interface WorkerOptions {
-  /** Path of the pool's capability file. It is read anew for each connection, so that it can be replaced. */
+  /**
+   * Path of the pool's capability file. It is read anew for each connection, so that it can be
+   * replaced.
+   */
   readonly connect: string;
   /** Unique in the pool. */
   readonly name: string;
@@ -58,7 +65,10 @@ export interface WorkerOptions {
   readonly maxLogSize?: number | undefined;
   /** ms after which a Git server that says nothing is given up. */
   readonly gitTimeout?: number | undefined;
-  /** Bytes, and files and directories, that the clone of a repository may have. Default: far more than real ones have. */
+  /**
+   * Bytes, and files and directories, that the clone of a repository may have. Default: far more
+   * than real ones have.
+   */
   readonly gitMaxSize?: number | undefined;
   readonly gitMaxFiles?: number | undefined;
   /** ms between looks at a disk that was too full for a job. Default: half a minute. */
@@ -69,7 +79,10 @@ export interface WorkerOptions {
   readonly additionalMetrics?: ReadonlyMap<string, URL>;
   /** How to update when asked to. Default: just restart. */
   readonly updater?: Updater | undefined;
-  /** Tell the scheduler what this worker is able to do, so that it gets no other jobs. Default: true. */
+  /**
+   * Tell the scheduler what this worker is able to do, so that it gets no other jobs. Default:
+   * true.
+   */
   readonly declares?: boolean;
   /** Take one job, then drain. */
   readonly once?: boolean;
@@ -113,10 +126,10 @@ export class Worker {
   }
 
   /**
-   * Works until the worker is drained, or until `signal` is aborted: then the running jobs are cancelled, and durable ones
-   * given back. Rejects if the
-   * worker cannot be opened: a directory or file cannot be used (`CapFileError`, a system error), a builder's health
-   * check fails. May be called once. The result is "updated" if the process shall end so that it is started anew.
+   * Works until the worker is drained, or until `signal` is aborted: then the running jobs are
+   * cancelled, and durable ones given back. Rejects if the worker cannot be opened: a directory or
+   * file cannot be used (`CapFileError`, a system error), a builder's health check fails. May be
+   * called once. The result is "updated" if the process shall end so that it is started anew.
    */
   async run(signal?: AbortSignal): Promise<"stopped" | "updated"> {
     const stop = (): void => {
@@ -143,7 +156,10 @@ export class Worker {
     }
   }
 
-  /** Before anything is touched in the state directory: what another worker has there is not left over. */
+  /**
+   * Before anything is touched in the state directory: what another worker has there is not left
+   * over.
+   */
   #lockState(): () => void {
     const { stateDir } = this.#options;
     makePrivateDirectory(stateDir);
@@ -279,7 +295,9 @@ export class Worker {
     });
   }
 
-  /** Never resolves: the connection is gone before. If there can be no update, the worker works on. */
+  /**
+   * Never resolves: the connection is gone before. If there can be no update, the worker works on.
+   */
   async #update(): Promise<never> {
     log.info("Self-update requested.");
     try {

@@ -1,4 +1,7 @@
-/** What `ocluster-admin explain` says of each kind of obstacle. How it goes over the wire is in top.test.ts, on a cluster. */
+/**
+ * What `ocluster-admin explain` says of each kind of obstacle. How it goes over the wire is in
+ * top.test.ts, on a cluster.
+ */
 import { expect, test } from "vitest";
 import { explanationText } from "../../src/admin/explain.js";
 import { describeObstacle } from "../../src/admin/obstacles.js";

@@ -1,4 +1,7 @@
-/** `ocluster-admin running`, and `cancel` of all that fits, against a real scheduler; and the lines that this one logs of jobs. */
+/**
+ * `ocluster-admin running`, and `cancel` of all that fits, against a real scheduler; and the lines
+ * that this one logs of jobs.
+ */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { Cluster } from "../support/cluster.js";
 import { type Program, run } from "../support/programs.js";

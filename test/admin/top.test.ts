@@ -1,4 +1,7 @@
-/** `ocluster-admin top`: what it shows, on a real terminal and without one, and that it leaves the terminal as it was. */
+/**
+ * `ocluster-admin top`: what it shows, on a real terminal and without one, and that it leaves the
+ * terminal as it was.
+ */
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";

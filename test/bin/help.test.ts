@@ -1,5 +1,6 @@
 /**
- * What newcomers see first: the help of every command fits a screen, and shows how the command is used.
+ * What newcomers see first: the help of every command fits a screen, and shows how the command is
+ * used.
  */
 import { describe, expect, it } from "vitest";
 import { run } from "../support/programs.js";

@@ -1,4 +1,7 @@
-/** The grammar, the help and the exit statuses that all command lines share, shown on a small program. */
+/**
+ * The grammar, the help and the exit statuses that all command lines share, shown on a small
+ * program.
+ */
 
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -40,7 +43,10 @@ beforeEach(() => {
   calls = [];
 });
 
-/** A program with the shapes that the real ones have: flags, lists, repeated options, aliases, and actions that fail. */
+/**
+ * A program with the shapes that the real ones have: flags, lists, repeated options, aliases, and
+ * actions that fail.
+ */
 function farm() {
   const show = command("show", "Show the state of a pool.", ["farm -c admin.cap show POOL"])
     .addOption(connectOption("admin.cap"))

@@ -1,4 +1,7 @@
-/** What `ocluster-client` prints and how it ends, with a real scheduler and a worker that does as it is told. */
+/**
+ * What `ocluster-client` prints and how it ends, with a real scheduler and a worker that does as it
+ * is told.
+ */
 import { readFileSync, writeFileSync } from "node:fs";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { Cluster } from "../support/cluster.js";

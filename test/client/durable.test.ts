@@ -1,6 +1,6 @@
 /**
- * Durable jobs from the command line, with a scheduler whose jobs are the test's to tell of: submitting, following, and what a scheduler that
- * goes away and comes back does to it.
+ * Durable jobs from the command line, with a scheduler whose jobs are the test's to tell of:
+ * submitting, following, and what a scheduler that goes away and comes back does to it.
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";

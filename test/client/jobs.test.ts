@@ -1,4 +1,7 @@
-/** What is on record of jobs, from the command line: lists, records, logs, waiting, cancelling, retrying. */
+/**
+ * What is on record of jobs, from the command line: lists, records, logs, waiting, cancelling,
+ * retrying.
+ */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { BEGINNING, PaperScheduler } from "../support/paper-scheduler.js";
 import { Program, run, stopAll } from "../support/programs.js";

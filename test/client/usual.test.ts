@@ -1,4 +1,7 @@
-/** What `ocluster-client` does for who does not say which scheduler, which pool, or what kind of file. */
+/**
+ * What `ocluster-client` does for who does not say which scheduler, which pool, or what kind of
+ * file.
+ */
 import { readFileSync, rmSync } from "node:fs";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { AbleQueue, Registration, Worker } from "../../src/api/index.js";

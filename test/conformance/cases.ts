@@ -1,4 +1,7 @@
-/** Runs a driver over the cases it is given: the JSON files of a directory, or the entries of one file. */
+/**
+ * Runs a driver over the cases it is given: the JSON files of a directory, or the entries of one
+ * file.
+ */
 
 import { readdirSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
@@ -13,7 +16,10 @@ export interface Driver<T> {
   readonly check: (data: T) => string[] | Promise<string[]>;
 }
 
-/** @returns the exit status: 0 if all passed, 1 if one failed or there was none, 2 if called wrongly. */
+/**
+ * @returns the exit status: 0 if all passed, 1 if one failed or there was none, 2 if called
+ *   wrongly.
+ */
 export async function runCases<T>(driver: Driver<T>, args: string[]): Promise<number> {
   if (args.length === 0) {
     console.error(`usage: conformance ${driver.usage}`);
@@ -38,7 +44,9 @@ async function check<T>(driver: Driver<T>, data: T): Promise<string[]> {
   }
 }
 
-/** The JSON files of a directory in order; a case is called by its `name`, or else by its file's. */
+/**
+ * The JSON files of a directory in order; a case is called by its `name`, or else by its file's.
+ */
 export function loadDir<T>(dir: string): { name: string; data: T }[] {
   const files = readdirSync(dir).filter((file) => file.endsWith(".json"));
   return files.sort().map((file) => {

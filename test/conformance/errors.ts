@@ -1,4 +1,7 @@
-/** `npm run -s conformance -- errors FILE…`: what is wrong with a spec or a step, and how it is said. */
+/**
+ * `npm run -s conformance -- errors FILE…`: what is wrong with a spec or a step, and how it is
+ * said.
+ */
 
 import { BuildError } from "../../src/obuilder/errors.js";
 import { SexpError } from "../../src/obuilder/sexp/errors.js";

@@ -1,7 +1,9 @@
 /**
- * `npm run -s conformance -- KIND ARG…`: holds this program against recorded behaviour of the reference.
+ * `npm run -s conformance -- KIND ARG…`: holds this program against recorded behaviour of the
+ * reference.
  *
- * A line `PASS NAME` or `FAIL NAME` for each case, after the latter how it differs; exit status 1 if any fails.
+ * A line `PASS NAME` or `FAIL NAME` for each case, after the latter how it differs; exit status 1
+ * if any fails.
  */
 
 const DRIVERS: Record<string, () => Promise<{ run(args: string[]): Promise<number> }>> = {

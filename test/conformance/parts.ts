@@ -1,4 +1,7 @@
-/** A store, a sandbox and a fetcher for recordings: plain directories, commands that do nothing, images from a table. */
+/**
+ * A store, a sandbox and a fetcher for recordings: plain directories, commands that do nothing,
+ * images from a table.
+ */
 
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -162,7 +165,9 @@ export class RecordingSandbox implements Sandbox {
   }
 }
 
-/** All that is written. The writer may use its buffer again as soon as it is told that it was taken. */
+/**
+ * All that is written. The writer may use its buffer again as soon as it is told that it was taken.
+ */
 async function written(write: (out: Writable) => Promise<void>): Promise<Buffer> {
   const chunks: Buffer[] = [];
   const out = new Writable({

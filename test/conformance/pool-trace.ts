@@ -1,8 +1,8 @@
 /**
  * Carries out pool traces: operations on one pool, as described in `test/golden/pool/README.md`.
  *
- * The pool is the real one over the real store, with a database in memory; only the clock is the driver's, and
- * settling is done when the trace says so.
+ * The pool is the real one over the real store, with a database in memory; only the clock is the
+ * driver's, and settling is done when the trace says so.
  */
 
 import { INACTIVE, type InactiveReason } from "../../src/scheduler/pool/inactive-reasons.js";
@@ -30,8 +30,8 @@ const REASONS: Readonly<Record<string, InactiveReason>> = {
 const BOOLEANS: Readonly<Record<string, boolean>> = { true: true, false: false };
 
 /**
- * Runs a trace. Returns lines that tell how it differs from what was expected, none if it passes. An operation that
- * fails, or that cannot be understood, ends the trace.
+ * Runs a trace. Returns lines that tell how it differs from what was expected, none if it passes.
+ * An operation that fails, or that cannot be understood, ends the trace.
  */
 export function runPoolTrace(text: string): string[] {
   const report: string[] = [];
@@ -224,7 +224,9 @@ class Driver {
   }
 }
 
-/** The words after an operation. Words by position are asked for first, then options, in any order. */
+/**
+ * The words after an operation. Words by position are asked for first, then options, in any order.
+ */
 class Arguments {
   private readonly rest: string[];
 

@@ -1,6 +1,7 @@
 /**
- * The real builder on a store, a sandbox and a fetcher that write down what is asked of them. Layers are directories,
- * commands do nothing, images are what the case says; copies are really unpacked, by GNU tar.
+ * The real builder on a store, a sandbox and a fetcher that write down what is asked of them.
+ * Layers are directories, commands do nothing, images are what the case says; copies are really
+ * unpacked, by GNU tar.
  */
 
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
@@ -77,7 +78,9 @@ interface PlannedStep {
   readonly base: number | undefined;
 }
 
-/** The steps in the order of a build: nested builds first, then the base image, then the operations. */
+/**
+ * The steps in the order of a build: nested builds first, then the base image, then the operations.
+ */
 function plan(spec: Spec, steps: PlannedStep[] = []): PlannedStep[] {
   for (const child of spec.children) plan(child.spec, steps);
   let base = steps.push({ kind: "base", base: undefined }) - 1;

@@ -1,4 +1,7 @@
-/** What the drivers print: a line `PASS NAME` or `FAIL NAME` for each case, after the latter how it differs. */
+/**
+ * What the drivers print: a line `PASS NAME` or `FAIL NAME` for each case, after the latter how it
+ * differs.
+ */
 
 export interface Verdict {
   readonly name: string;
@@ -16,7 +19,10 @@ export function report({ name, differences }: Verdict): boolean {
 /** Differences in one case after which the rest is not listed. */
 const MAX_DIFFERENCES = 20;
 
-/** Where two JSON values differ: `steps[2].id: expected "…", got "…"`. Properties of `actual` that are not expected do not count. */
+/**
+ * Where two JSON values differ: `steps[2].id: expected "…", got "…"`. Properties of `actual` that
+ * are not expected do not count.
+ */
 export function differences(expected: unknown, actual: unknown, path = ""): string[] {
   const found = compare(expected, actual, path);
   if (found.length <= MAX_DIFFERENCES) return found;

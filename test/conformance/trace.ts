@@ -36,7 +36,10 @@ export function parseTrace(text: string): Operation[] {
   return operations;
 }
 
-/** The lines that differ, as a list to print: `-` was expected, `+` was printed. Empty if there is no difference. */
+/**
+ * The lines that differ, as a list to print: `-` was expected, `+` was printed. Empty if there is
+ * no difference.
+ */
 export function compareLines(expected: readonly string[], printed: readonly string[]): string[] {
   const same = (i: number, j: number) => expected.at(i) === printed.at(j);
   const shorter = Math.min(expected.length, printed.length);

@@ -1,4 +1,7 @@
-/** The files in `deploy/` start our programs with options that they have, and the image files agree with each other. */
+/**
+ * The files in `deploy/` start our programs with options that they have, and the image files agree
+ * with each other.
+ */
 import { spawnSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
@@ -90,7 +93,8 @@ it("finds all of them", () => {
 });
 
 it.each(commands)("$path, $name: knows its options", ({ name, args }) => {
-  // With --help, options are looked at, and nothing is done. What systemd fills in are more options.
+  // With --help, options are looked at, and nothing is done. What systemd fills in are more
+  // options.
   const known = args.filter((arg) => arg !== "$OCLUSTER_ARGS");
   const { status, stderr } = spawnSync(
     process.execPath,

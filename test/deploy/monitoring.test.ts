@@ -1,6 +1,7 @@
 /**
- * The dashboard and the alerts know the metrics that there are: a real Prometheus with the configuration of `deploy/`
- * collects from a real scheduler and worker, and each of their queries finds something.
+ * The dashboard and the alerts know the metrics that there are: a real Prometheus with the
+ * configuration of `deploy/` collects from a real scheduler and worker, and each of their queries
+ * finds something.
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";

@@ -1,6 +1,6 @@
 /**
- * The commands in a Markdown document: its fenced blocks of language `sh`, each with what a comment right before it says
- * about how to test it:
+ * The commands in a Markdown document: its fenced blocks of language `sh`, each with what a comment
+ * right before it says about how to test it:
  *
  *     <!-- test: runs on, prints /REGEX/ -->       goes on running; ready when it has printed that
  *     <!-- test: prints /REGEX/ -->                its output matches
@@ -71,7 +71,10 @@ export function programsIn(commands: string): string[][] {
   return commandLinesIn(commands).filter(([program]) => OURS.test(program!));
 }
 
-/** The command lines in a piece of shell: the words of each, as far as they can be told without a shell. */
+/**
+ * The command lines in a piece of shell: the words of each, as far as they can be told without a
+ * shell.
+ */
 export function commandLinesIn(commands: string): string[][] {
   const substituted: string[] = [];
   const lines = commands

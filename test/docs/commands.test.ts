@@ -1,5 +1,6 @@
 /**
- * Every command in the documentation works as it is written, in the order in which a reader comes across it.
+ * Every command in the documentation works as it is written, in the order in which a reader comes
+ * across it.
  */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { commandLinesIn, commandsIn, fencesIn, inlineCommandsIn } from "./blocks.js";
@@ -23,7 +24,9 @@ it("gives no reason for not running commands that is needed nowhere", () => {
 });
 
 describe("a document", () => {
-  /** What is not to be typed into a shell: code and configuration of these kinds, and other text. */
+  /**
+   * What is not to be typed into a shell: code and configuration of these kinds, and other text.
+   */
   const OTHERS = ["json", "scheme", "text", "ts"];
 
   it.each(documents)("has its commands where they are tested: $path", ({ blocks, fences }) => {

@@ -1,4 +1,6 @@
-/** The documentation: what users and contributors read, as it is in the checkout, committed or not. */
+/**
+ * The documentation: what users and contributors read, as it is in the checkout, committed or not.
+ */
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";

@@ -1,5 +1,6 @@
 /**
- * The table of limits in docs/security.md has each limit of the files that it names, with its default, and no other.
+ * The table of limits in docs/security.md has each limit of the files that it names, with its
+ * default, and no other.
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";

@@ -1,5 +1,6 @@
 /**
- * A machine to run the documentation's commands on, as if by a reader: a shell in namespaces of its own (machine.sh).
+ * A machine to run the documentation's commands on, as if by a reader: a shell in namespaces of its
+ * own (machine.sh).
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";

@@ -1,5 +1,6 @@
 /**
- * Commands that are in the documentation and cannot be run by a test: why, and how much of them is checked all the same.
+ * Commands that are in the documentation and cannot be run by a test: why, and how much of them is
+ * checked all the same.
  */
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
@@ -27,8 +28,8 @@ export const REASONS: ReadonlyMap<string, string> = new Map([
 ]);
 
 /**
- * What looks at the arguments of a program without doing anything, by the program's name. A program is known here, or
- * must not be in a block that is not run. Each returns what is wrong, or nothing.
+ * What looks at the arguments of a program without doing anything, by the program's name. A program
+ * is known here, or must not be in a block that is not run. Each returns what is wrong, or nothing.
  */
 const CHECKS: Readonly<Record<string, (args: string[]) => Promise<string> | string>> = {
   "ocluster-scheduler": ours("ocluster-scheduler"),

@@ -1,5 +1,6 @@
 /**
- * The table of our own code in docs/dependencies.md names files that there are, with about as many lines as they have.
+ * The table of our own code in docs/dependencies.md names files that there are, with about as many
+ * lines as they have.
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";

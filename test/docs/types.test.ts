@@ -1,4 +1,7 @@
-/** TypeScript in the documentation is right as it is written: whoever copies it has no errors to mend. */
+/**
+ * TypeScript in the documentation is right as it is written: whoever copies it has no errors to
+ * mend.
+ */
 import { expect, it } from "vitest";
 import { fencesIn } from "./blocks.js";
 import { documentation } from "./documents.js";

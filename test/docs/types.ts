@@ -1,13 +1,15 @@
 /**
- * The types of TypeScript in the documentation: each block is looked at as if it were a file of `examples/`, with the
- * project's own compiler options, so that it may import what examples do.
+ * The types of TypeScript in the documentation: each block is looked at as if it were a file of
+ * `examples/`, with the project's own compiler options, so that it may import what examples do.
  */
 import { basename, join } from "node:path";
 import ts from "typescript";
 
 const ROOT = join(import.meta.dirname, "../..");
 
-/** What the compiler says of some pieces of TypeScript, by their names, with lines counted from 1. */
+/**
+ * What the compiler says of some pieces of TypeScript, by their names, with lines counted from 1.
+ */
 export function typeErrors(pieces: ReadonlyMap<string, string>): string[] {
   const config = join(ROOT, "tsconfig.json");
   const { options, fileNames } = ts.parseJsonConfigFileContent(

@@ -1,6 +1,6 @@
 /**
- * The scientist's story with the real programs: many tiles from one template, of which some fail at first, while a worker is killed, the
- * scheduler is restarted, and the laptop is closed.
+ * The scientist's story with the real programs: many tiles from one template, of which some fail at
+ * first, while a worker is killed, the scheduler is restarted, and the laptop is closed.
  */
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -44,7 +44,10 @@ const words = (...args: readonly string[]) => ["-c", cluster.cap("submission"), 
 const client = (...args: readonly string[]) =>
   run("ocluster-client", words(...args), { cwd: cluster.dir });
 
-/** A template whose first steps are the same in all rows; tiles that are "bad" fail unless the batch says `good`. */
+/**
+ * A template whose first steps are the same in all rows; tiles that are "bad" fail unless the batch
+ * says `good`.
+ */
 const SPEC = `((from busybox)
  (shell /bin/sh -c)
  (run (shell "mkdir -p /tools && echo shared-one"))

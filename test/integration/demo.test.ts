@@ -1,4 +1,7 @@
-/** `npm run demo` on a clean clone: it shows the cluster at work, and leaves nothing behind however it ends. */
+/**
+ * `npm run demo` on a clean clone: it shows the cluster at work, and leaves nothing behind however
+ * it ends.
+ */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { renameSync, writeFileSync } from "node:fs";

@@ -255,8 +255,9 @@ interface LoginConfig {
 }
 
 /**
- * Runs `body` with the name of an image for which the registry wants a password, and which the engine has not. The
- * operator's configuration is what `config` makes of it, with a helper `ocluster-test` on the path.
+ * Runs `body` with the name of an image for which the registry wants a password, and which the
+ * engine has not. The operator's configuration is what `config` makes of it, with a helper
+ * `ocluster-test` on the path.
  */
 async function withLogin(
   config: (login: LoginConfig) => object,

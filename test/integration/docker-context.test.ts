@@ -1,5 +1,6 @@
 /**
- * What of a context gets into images: with BuildKit the same as with Docker's own client, down to modes, times and links.
+ * What of a context gets into images: with BuildKit the same as with Docker's own client, down to
+ * modes, times and links.
  */
 import { execFileSync } from "node:child_process";
 import {

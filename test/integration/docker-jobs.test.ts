@@ -1,5 +1,6 @@
 /**
- * Docker jobs through all programs: source from a Git server, an image from an engine, pushed to a registry.
+ * Docker jobs through all programs: source from a Git server, an image from an engine, pushed to a
+ * registry.
  */
 import { execFileSync } from "node:child_process";
 import { readdirSync } from "node:fs";
@@ -263,7 +264,10 @@ describe.each<[string, (client: Program) => Promise<unknown>, () => Promise<void
 });
 
 describe("a worker that is killed", () => {
-  /** Submits, waits until the job is where it shall be killed, kills the worker, and starts another on the same state. */
+  /**
+   * Submits, waits until the job is where it shall be killed, kills the worker, and starts another
+   * on the same state.
+   */
   async function killWhen(client: Program, reached: Promise<unknown>): Promise<void> {
     await reached;
     await worker.stop("SIGKILL");

@@ -1,5 +1,6 @@
 /*
- * The docker store, on a real engine: what it keeps there, what it leaves there, and what it does when others remove it.
+ * The docker store, on a real engine: what it keeps there, what it leaves there, and what it does
+ * when others remove it.
  */
 
 import { execFileSync } from "node:child_process";

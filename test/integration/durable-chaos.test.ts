@@ -1,9 +1,10 @@
 /**
- * Durable jobs while everything goes wrong: scheduler and workers are killed, told to end and stopped at random moments, and the
- * line between them is cut, stalls, and is half closed. Each job tells a recorder outside of each of its runs.
+ * Durable jobs while everything goes wrong: scheduler and workers are killed, told to end and
+ * stopped at random moments, and the line between them is cut, stalls, and is half closed. Each job
+ * tells a recorder outside of each of its runs.
  *
- * By default each kind of trouble happens once, with OCLUSTER_LONG=1 there is trouble for ten minutes; OCLUSTER_SEED repeats a run as
- * far as time allows.
+ * By default each kind of trouble happens once, with OCLUSTER_LONG=1 there is trouble for ten
+ * minutes; OCLUSTER_SEED repeats a run as far as time allows.
  */
 import { readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

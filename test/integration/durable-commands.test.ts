@@ -1,4 +1,7 @@
-/** Durable jobs with the real programs, from the submit to the result, over a scheduler that is killed. */
+/**
+ * Durable jobs with the real programs, from the submit to the result, over a scheduler that is
+ * killed.
+ */
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { Cluster } from "../support/cluster.js";
 import { Program, run } from "../support/programs.js";

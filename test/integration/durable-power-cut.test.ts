@@ -1,6 +1,6 @@
 /**
- * Power cuts while durable jobs are submitted: what has been sent to the scheduler's disk by some moment is all that is left of
- * it. Each job that was answered for by then is there.
+ * Power cuts while durable jobs are submitted: what has been sent to the scheduler's disk by some
+ * moment is all that is left of it. Each job that was answered for by then is there.
  */
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
@@ -27,7 +27,10 @@ beforeAll(() => {
 
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
-/** Submits jobs until the connection ends; `answered` has the numbers of those that were answered for. */
+/**
+ * Submits jobs until the connection ends; `answered` has the numbers of those that were answered
+ * for.
+ */
 async function submitAll(submission: Capability, answered: number[]): Promise<void> {
   const spec = "((from busybox) (run (shell true)))";
   const descr = { action: { kind: "obuilder", spec }, cacheHint: "", secrets: [] } as const;
@@ -55,7 +58,8 @@ it.each(["ext4", "xfs", "btrfs"] satisfies DiskKind[])(
     let cluster: Cluster | undefined;
     try {
       cluster = await Cluster.start([`--state-dir=${disk.path}`]);
-      // The file system is left to itself, as far as it lets itself: what it writes counts only if it was asked to.
+      // The file system is left to itself, as far as it lets itself: what it writes counts only if
+      // it was asked to.
       if (kind !== "xfs") execFileSync("mount", ["-o", "remount,commit=300", disk.path]);
       await using vat = new Vat();
       const submission = await vat.import(readCapFile(cluster.cap("submission")));

@@ -1,6 +1,7 @@
 /**
- * The main job of the whole system, through all four programs: a spec is submitted, queued, popped by a worker that
- * dialled out, built in a real sandbox, its log streamed back, and the result is the layer's id.
+ * The main job of the whole system, through all four programs: a spec is submitted, queued, popped
+ * by a worker that dialled out, built in a real sandbox, its log streamed back, and the result is
+ * the layer's id.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

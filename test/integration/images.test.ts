@@ -1,8 +1,10 @@
 /**
- * The project's images: built on a real engine, started as the compose file says, and used from outside for whole jobs.
+ * The project's images: built on a real engine, started as the compose file says, and used from
+ * outside for whole jobs.
  *
- * Their base is made from Debian packages here (test/support/debian-base.ts). The two containers share a network of their
- * own, in which nothing but the loopback exists, so that they have their usual ports and disturb nobody.
+ * Their base is made from Debian packages here (test/support/debian-base.ts). The two containers
+ * share a network of their own, in which nothing but the loopback exists, so that they have their
+ * usual ports and disturb nobody.
  */
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -35,7 +37,9 @@ import { busyboxRoot, withTemporaryRoot, writeOciLayout } from "../support/oci-l
 const ROOT = join(import.meta.dirname, "../..");
 const BASE = "ocluster-test-base:latest";
 
-/** Making the base takes a minute or two the first time; other tests may take most of the processor. */
+/**
+ * Making the base takes a minute or two the first time; other tests may take most of the processor.
+ */
 const BUILD_TIMEOUT_MS = 15 * 60_000;
 
 let dir: string;
@@ -73,7 +77,9 @@ afterAll(async () => {
   rmSync(dir, { recursive: true, force: true });
 });
 
-/** Builds like `docker build -f FILE -t NAME --network=host --build-arg BASE=… --secret id=npmrc,…`. */
+/**
+ * Builds like `docker build -f FILE -t NAME --network=host --build-arg BASE=… --secret id=npmrc,…`.
+ */
 async function buildImage(dockerfile: string, name: string, target?: string): Promise<void> {
   const { docker } = engine;
   const session = await openSession(docker, {
@@ -110,8 +116,8 @@ async function buildImage(dockerfile: string, name: string, target?: string): Pr
 }
 
 /**
- * Where this machine's npm gets packages from, and the addon of better-sqlite3: that is on this machine already, compiled
- * for this very Node, and compiling it again takes a minute.
+ * Where this machine's npm gets packages from, and the addon of better-sqlite3: that is on this
+ * machine already, compiled for this very Node, and compiling it again takes a minute.
  */
 function npmConfiguration(): string {
   const configured = ["userconfig", "globalconfig"]
@@ -122,7 +128,10 @@ function npmConfiguration(): string {
   return [...configured, `better_sqlite3_binary_host=http://127.0.0.1:${port}`, ""].join("\n");
 }
 
-/** Answers like a mirror of ready-made addons (prebuild-install, "Custom binaries"), with the one that there is. */
+/**
+ * Answers like a mirror of ready-made addons (prebuild-install, "Custom binaries"), with the one
+ * that there is.
+ */
 async function serveAddon(): Promise<Server> {
   const archive = execFileSync(
     "tar",
@@ -141,7 +150,9 @@ async function said(stream: NodeJS.ReadableStream): Promise<void> {
   }
 }
 
-/** Resolves when the container's own health check says so. Rejects if it says otherwise in the end. */
+/**
+ * Resolves when the container's own health check says so. Rejects if it says otherwise in the end.
+ */
 async function whenHealth(container: Docker.Container, health: "healthy" | "unhealthy") {
   const wanted = `health_status: ${health}`;
   const events = (await engine.docker.getEvents({
@@ -174,7 +185,10 @@ async function logOf(container: Docker.Container): Promise<string> {
   return (await container.logs({ stdout: true, stderr: true })).toString();
 }
 
-/** Checks more often than the image asks for. Until the start period is over, checks that fail do not count. */
+/**
+ * Checks more often than the image asks for. Until the start period is over, checks that fail do
+ * not count.
+ */
 const Healthcheck = { Interval: 300_000_000, StartPeriod: 120_000_000_000 } as const;
 
 /** Runs one of this machine's programs in the network of the containers. */

@@ -1,6 +1,6 @@
 /**
- * The program `obuilder` as its users meet it: what it prints where, and how it ends. Real builds, on a base image of the
- * test's own.
+ * The program `obuilder` as its users meet it: what it prints where, and how it ends. Real builds,
+ * on a base image of the test's own.
  */
 
 import { execFileSync } from "node:child_process";

@@ -1,6 +1,6 @@
 /**
- * What a copy finds in its way: links, directories, files. The same comes out as of a Docker engine's COPY, whatever
- * tar the image has and whatever runs it.
+ * What a copy finds in its way: links, directories, files. The same comes out as of a Docker
+ * engine's COPY, whatever tar the image has and whatever runs it.
  */
 
 import { execFileSync } from "node:child_process";

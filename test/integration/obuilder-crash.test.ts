@@ -1,8 +1,9 @@
 /*
- * A builder is killed at random moments, again and again. What its store serves afterwards is complete, and nothing of the
- * killed one is left.
+ * A builder is killed at random moments, again and again. What its store serves afterwards is
+ * complete, and nothing of the killed one is left.
  *
- * By default 100 times in all, with OCLUSTER_LONG=1 five times as often; OCLUSTER_SEED repeats a run as far as time allows.
+ * By default 100 times in all, with OCLUSTER_LONG=1 five times as often; OCLUSTER_SEED repeats a
+ * run as far as time allows.
  */
 
 import { type ChildProcess, spawn } from "node:child_process";

@@ -1,6 +1,6 @@
 /**
- * Words and files, as a Docker engine's own builder has them: of Dockerfiles that become specs, and of specs that become
- * Dockerfiles.
+ * Words and files, as a Docker engine's own builder has them: of Dockerfiles that become specs, and
+ * of specs that become Dockerfiles.
  */
 
 import { execFile, execFileSync } from "node:child_process";

@@ -1,5 +1,6 @@
 /**
- * Dockerfiles, built by a Docker engine, and built here from the specs that they become: the same files come out.
+ * Dockerfiles, built by a Docker engine, and built here from the specs that they become: the same
+ * files come out.
  */
 import { execFileSync } from "node:child_process";
 import { appendFileSync, chmodSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";

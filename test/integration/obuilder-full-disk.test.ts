@@ -1,6 +1,6 @@
 /*
- * Stores on disks that are full, by a step's doing or by others'. Builds fail and say why; layers can be removed even then;
- * what the store serves is complete.
+ * Stores on disks that are full, by a step's doing or by others'. Builds fail and say why; layers
+ * can be removed even then; what the store serves is complete.
  */
 
 import { execFileSync } from "node:child_process";

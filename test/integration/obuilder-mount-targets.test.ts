@@ -1,6 +1,6 @@
 /*
- * Targets of caches and secrets: links on their way are followed inside of the root, and nothing of a spec gets in the
- * place of what a runtime has in /dev, /proc and /sys.
+ * Targets of caches and secrets: links on their way are followed inside of the root, and nothing of
+ * a spec gets in the place of what a runtime has in /dev, /proc and /sys.
  */
 
 import { mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync } from "node:fs";

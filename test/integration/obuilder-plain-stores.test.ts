@@ -1,5 +1,6 @@
 /*
- * Stores whose layers are plain directories, which other programs copy: what these would change or cannot copy.
+ * Stores whose layers are plain directories, which other programs copy: what these would change or
+ * cannot copy.
  */
 
 import {

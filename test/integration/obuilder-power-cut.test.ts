@@ -1,5 +1,6 @@
 /*
- * Power cuts: what has been sent to a disk by some moment is all that is left. No layer is served that has lost its content.
+ * Power cuts: what has been sent to a disk by some moment is all that is left. No layer is served
+ * that has lost its content.
  */
 
 import {

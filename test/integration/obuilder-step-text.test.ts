@@ -1,5 +1,6 @@
 /*
- * Texts that no runtime takes as they are: each is refused in words, by every runtime alike, and nothing has run.
+ * Texts that no runtime takes as they are: each is refused in words, by every runtime alike, and
+ * nothing has run.
  */
 
 import { afterAll, beforeAll, describe, expect, it } from "vitest";

@@ -1,5 +1,6 @@
 /*
- * A kind of store that nobody has heard of: one record is all that it takes to be named, opened, built in and looked after.
+ * A kind of store that nobody has heard of: one record is all that it takes to be named, opened,
+ * built in and looked after.
  */
 
 import { existsSync, mkdirSync, readFileSync } from "node:fs";
@@ -30,7 +31,10 @@ const engine = {
   commit: rename,
 };
 
-/** Shelves in a cabinet, `shelf:CABINET/NUMBER`; the store itself is in a drawer, and a cabinet is bought at the shop. */
+/**
+ * Shelves in a cabinet, `shelf:CABINET/NUMBER`; the store itself is in a drawer, and a cabinet is
+ * bought at the shop.
+ */
 const shelf: StoreKind = {
   name: "shelf",
   place: {

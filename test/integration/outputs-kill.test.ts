@@ -1,6 +1,6 @@
 /**
- * Files on their way while programs are killed, each at a byte that is drawn by lot: nothing that is not whole ever has its final
- * name, and what arrives in the end is what was made.
+ * Files on their way while programs are killed, each at a byte that is drawn by lot: nothing that
+ * is not whole ever has its final name, and what arrives in the end is what was made.
  */
 import { createHash } from "node:crypto";
 import { existsSync, lstatSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
@@ -46,7 +46,10 @@ const client = (...args: readonly string[]) =>
     cwd: cluster.dir,
   });
 
-/** Submits the job that makes the files, under a name of its own so that it is made anew, and returns its number. */
+/**
+ * Submits the job that makes the files, under a name of its own so that it is made anew, and
+ * returns its number.
+ */
 async function submit(round: string): Promise<string> {
   const command = JSON.stringify(`: ${round}; ${MAKE}`);
   const spec = cluster.write(

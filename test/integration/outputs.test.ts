@@ -1,6 +1,6 @@
 /**
- * Files of results, through all four real programs: asked for with `--output`, taken of a layer or of what a failed step has left,
- * kept by the scheduler, and put where they are wanted.
+ * Files of results, through all four real programs: asked for with `--output`, taken of a layer or
+ * of what a failed step has left, kept by the scheduler, and put where they are wanted.
  */
 import { execFileSync } from "node:child_process";
 import {
@@ -42,7 +42,10 @@ afterAll(() => cluster.stop());
 
 let specs = 0;
 
-/** Submits a spec of one command. `outputs` are arguments; places in them are relative to the cluster's directory. */
+/**
+ * Submits a spec of one command. `outputs` are arguments; places in them are relative to the
+ * cluster's directory.
+ */
 function submit(command: string, outputs: readonly string[], more: readonly string[] = []) {
   const text = `((from busybox) (shell /bin/sh -c) (run (shell ${JSON.stringify(command)})))`;
   const spec = cluster.write(`${++specs}.spec`, text);

@@ -43,7 +43,8 @@ beforeAll(() => {
     });
   npm("pack", "--pack-destination", dir);
   const [archive] = readdirSync(dir).filter((name) => name.endsWith(".tgz"));
-  // Without scripts: compiling SQLite takes a minute, and set-up does it in every run of the tests. The result is copied.
+  // Without scripts: compiling SQLite takes a minute, and set-up does it in every run of the tests.
+  // The result is copied.
   mkdirSync(prefix);
   npm("install", "--global", `--prefix=${prefix}`, "--ignore-scripts", join(dir, archive!));
   cpSync(

@@ -1,5 +1,6 @@
 /**
- * Spec jobs in the worker: their log, and what is done for the store's health and room, with a real store and sandbox.
+ * Spec jobs in the worker: their log, and what is done for the store's health and room, with a real
+ * store and sandbox.
  */
 import { mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -1,4 +1,7 @@
-/** `npm run stress`: simulated clients and workers on a real scheduler, who account for every job and leave nothing behind. */
+/**
+ * `npm run stress`: simulated clients and workers on a real scheduler, who account for every job
+ * and leave nothing behind.
+ */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";

@@ -1,4 +1,7 @@
-/** Durable jobs of a worker that is a process of its own: killed in the middle, and told to end by a time. */
+/**
+ * Durable jobs of a worker that is a process of its own: killed in the middle, and told to end by a
+ * time.
+ */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

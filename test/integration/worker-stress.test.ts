@@ -1,5 +1,6 @@
 /**
- * Many jobs at once, of which some are cancelled at any moment: when all is over, nothing of them is left.
+ * Many jobs at once, of which some are cancelled at any moment: when all is over, nothing of them
+ * is left.
  *
  * By default one round of 50 jobs; with OCLUSTER_LONG=1 rounds for five minutes.
  */

@@ -1,6 +1,6 @@
 /**
- * The update of a worker that is a Docker service, on a real Swarm of one engine: whoever asks for it, what becomes of the
- * service, and what does not.
+ * The update of a worker that is a Docker service, on a real Swarm of one engine: whoever asks for
+ * it, what becomes of the service, and what does not.
  */
 import { execFileSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
@@ -49,7 +49,10 @@ async function release(): Promise<string> {
   return RepoDigests.find((digest) => digest.startsWith(`${repository}@`))!;
 }
 
-/** Creates a service as an operator would, with settings of all kinds; it stands in for the worker's own. */
+/**
+ * Creates a service as an operator would, with settings of all kinds; it stands in for the worker's
+ * own.
+ */
 async function createService(name: string, image: string): Promise<void> {
   services.push(name);
   const options = {

@@ -1,6 +1,6 @@
 /**
- * An old worker and an old client, C++ programs that know nothing but the reference's schema, with a scheduler that has durable jobs and
- * keeps records of attached ones.
+ * An old worker and an old client, C++ programs that know nothing but the reference's schema, with
+ * a scheduler that has durable jobs and keeps records of attached ones.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -133,7 +133,8 @@ it("a durable job of an old worker that is killed is lost at once, and tried aga
   first.tell("print half of it");
   const size = async () => (await alice.record(id)).attempts[0]?.logSize;
   await expect.poll(size).toBe(11);
-  // An old one would not know the job any more if it came back. The lease, which others have, is ten minutes.
+  // An old one would not know the job any more if it came back. The lease, which others have, is
+  // ten minutes.
   await first.kill();
   const second = await oldWorker("old-2");
   expect(await second.says()).toBe("job (one)");

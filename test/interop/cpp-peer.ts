@@ -11,7 +11,8 @@ import { promisify } from "node:util";
 import type { Address, Identity } from "../../src/rpc/index.js";
 import { formatAddress } from "../../src/rpc/index.js";
 
-// From the repository's root, where tests and benchmarks run: the latter are bundled, and not where their source is.
+// From the repository's root, where tests and benchmarks run: the latter are bundled, and not where
+// their source is.
 const OUT = resolve("node_modules/.cache/interop");
 const BUILD = resolve("test/interop/build.sh");
 
@@ -20,7 +21,10 @@ export async function buildCppPeer(): Promise<void> {
   await promisify(execFile)(BUILD, [OUT]);
 }
 
-/** PEM files for `--tls`: the C++ peer's key, its certificate, and the one certificate that it trusts. */
+/**
+ * PEM files for `--tls`: the C++ peer's key, its certificate, and the one certificate that it
+ * trusts.
+ */
 export class TlsFiles implements Disposable {
   readonly #dir = mkdtempSync(join(tmpdir(), "interop-tls-"));
   readonly arguments: readonly string[];
@@ -115,7 +119,10 @@ export class CppMember implements AsyncDisposable {
   }
 }
 
-/** Runs `peer COMMAND WHAT ADDRESS`; gives what it prints. Rejects with its complaint if it ends with an error. */
+/**
+ * Runs `peer COMMAND WHAT ADDRESS`; gives what it prints. Rejects with its complaint if it ends
+ * with an error.
+ */
 export async function runCppClient(
   command: "run" | "load",
   what: string,

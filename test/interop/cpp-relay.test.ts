@@ -1,6 +1,6 @@
 /**
- * Three vats in a row, C++ and ours mixed: what passes through the middle one is calls, answers, cancellations, releases
- * and capabilities of both ends.
+ * Three vats in a row, C++ and ours mixed: what passes through the middle one is calls, answers,
+ * cancellations, releases and capabilities of both ends.
  */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { done, resultOf } from "../../src/api/calls.js";
@@ -45,7 +45,8 @@ describe.each(["plain", "TLS"])("over %s", (kind) => {
     beforeEach(async () => {
       server = await CppServer.start(...tlsArguments);
       relay = new Vat({ identity: ours, restore: () => target.dup() });
-      // The C++ client and server have the same key; a vat of its own keeps their connections apart.
+      // The C++ client and server have the same key; a vat of its own keeps their connections
+      // apart.
       const dialler = new Vat({ identity: ours });
       target = await dialler.import(cppService(server));
       target.onBroken(() => void dialler.close());

@@ -68,7 +68,8 @@ describe.each(["plain", "TLS"])("a C++ server over %s", (kind) => {
 
   afterEach(async () => {
     peer.release();
-    // The peer's last releases are on their way. Each round trip brings some; what does not come is a leak.
+    // The peer's last releases are on their way. Each round trip brings some; what does not come is
+    // a leak.
     while (!connection.error && tableSizes(connection) > 0) await answers(connection, 10_000);
     await vat.close();
     await server.kill();
@@ -272,7 +273,8 @@ describe.each(["plain", "TLS"])("a C++ server over %s", (kind) => {
 
   it("answers probes of its liveness", async () => {
     const stop = watchLiveness(connection, { intervalMs: 1, timeoutMs: 50_000 });
-    // Answers come in order: when these are there, several probes have been answered and were no offence.
+    // Answers come in order: when these are there, several probes have been answered and were no
+    // offence.
     for (let i = 0; i < 200; i++) await echo(peer, Buffer.from("busy"));
     stop();
     expect(String(await echo(peer, Buffer.from("as before")))).toBe("as before");

@@ -1,6 +1,6 @@
 /**
- * Specs of very many operations, which anybody can send: others are answered meanwhile, who cancels is heard, and neither
- * work nor log grows faster than the spec.
+ * Specs of very many operations, which anybody can send: others are answered meanwhile, who cancels
+ * is heard, and neither work nor log grows faster than the spec.
  */
 import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

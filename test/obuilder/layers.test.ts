@@ -1,5 +1,6 @@
 /*
- * Layers that are used while others are pruned, and steps that are shared by builds that come and go.
+ * Layers that are used while others are pruned, and steps that are shared by builds that come and
+ * go.
  */
 
 import { mkdtemp, rm } from "node:fs/promises";

@@ -1,5 +1,6 @@
 /*
- * Several users of one builder, as the reference lived it: who attaches to whose step, who is told what, who stops what.
+ * Several users of one builder, as the reference lived it: who attaches to whose step, who is told
+ * what, who stops what.
  */
 
 import { mkdtemp, rm } from "node:fs/promises";

@@ -1,4 +1,6 @@
-/** Peers that do not read what they are sent: they slow down themselves, and cannot make us grow. */
+/**
+ * Peers that do not read what they are sent: they slow down themselves, and cannot make us grow.
+ */
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { Connection, type Limits, method, serve, type Transport } from "../../src/rpc/index.js";
 import { MessageWriter } from "../../src/rpc/wire/encode.js";

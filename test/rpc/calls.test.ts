@@ -1,4 +1,6 @@
-/** What users do with capabilities, over a connection and without one: it must make no difference. */
+/**
+ * What users do with capabilities, over a connection and without one: it must make no difference.
+ */
 import { describe, expect, test } from "vitest";
 import { brokenCapability, method, RpcError, serve } from "../../src/rpc/index.js";
 import { Box, boxMethod, echo, fail, get, put, wait } from "./support/box.js";

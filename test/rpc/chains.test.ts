@@ -1,6 +1,7 @@
 /**
- * What leads to each other without end: promises, answers, and params. However long such a chain is, whatever goes through it –
- * a call, a failure, a release – uses no stack for its length, and no step of building it goes through all of it.
+ * What leads to each other without end: promises, answers, and params. However long such a chain
+ * is, whatever goes through it – a call, a failure, a release – uses no stack for its length, and
+ * no step of building it goes through all of it.
  */
 import { expect, test } from "vitest";
 import { BrokenHook } from "../../src/rpc/capability/broken.js";
@@ -151,7 +152,10 @@ for (const length of [1, 2, 3, 1000]) {
   });
 }
 
-/** Makes a call on the answer to a call on the answer… to a call on `target`, which is taken. Gives the last answer. */
+/**
+ * Makes a call on the answer to a call on the answer… to a call on `target`, which is taken. Gives
+ * the last answer.
+ */
 function callDeep(target: Capability, depth: number): Capability {
   let end = target;
   for (let i = 0; i < depth; i++) {
@@ -241,7 +245,10 @@ test.each([
   expect(results.every((result) => result.isAbandoned)).toBe(true);
 });
 
-/** Gives out promises, and turns the oldest of them into whatever it is handed: what a queue of jobs is to clients and workers. */
+/**
+ * Gives out promises, and turns the oldest of them into whatever it is handed: what a queue of jobs
+ * is to clients and workers.
+ */
 function matchmaker(): Capability {
   const waiting: CapabilityPromise[] = [];
   return serve("matchmaker", [

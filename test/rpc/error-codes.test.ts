@@ -1,4 +1,6 @@
-/** What programs act upon in an `RpcError`: its code, made here or understood from a peer's words. */
+/**
+ * What programs act upon in an `RpcError`: its code, made here or understood from a peer's words.
+ */
 import { expect, test } from "vitest";
 import { isNameTaken } from "../../src/api/registration.js";
 import { type ErrorKind, RpcError } from "../../src/rpc/errors.js";

@@ -1,4 +1,7 @@
-/** Recorded connections of the reference (OCaml capnp-rpc 1.2.4): every message is understood, and can be answered. */
+/**
+ * Recorded connections of the reference (OCaml capnp-rpc 1.2.4): every message is understood, and
+ * can be answered.
+ */
 import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { Admin$Client, JobDescr, PoolAdmin$Client } from "../../src/api/generated/ocluster.js";

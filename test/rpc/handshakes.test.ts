@@ -1,5 +1,6 @@
 /*
- * Whose turn it is to make a handshake. Sockets are not connected here; test/rpc/sockets.test.ts has real ones.
+ * Whose turn it is to make a handshake. Sockets are not connected here; test/rpc/sockets.test.ts
+ * has real ones.
  */
 import { once } from "node:events";
 import { Socket } from "node:net";

@@ -1,6 +1,6 @@
 /**
- * Peers that follow the protocol to the letter and mean harm by it: whatever can be made to grow or to nest has a limit, and
- * who goes over it loses the connection, with the reason.
+ * Peers that follow the protocol to the letter and mean harm by it: whatever can be made to grow or
+ * to nest has a limit, and who goes over it loses the connection, with the reason.
  */
 import { afterEach, expect, test } from "vitest";
 import {
@@ -38,7 +38,10 @@ class Hostile {
     await settle();
   }
 
-  /** Calls `put` on the answer to question 0, with `capabilities`, of which the first is at `Box.CAP`. */
+  /**
+   * Calls `put` on the answer to question 0, with `capabilities`, of which the first is at
+   * `Box.CAP`.
+   */
   put(question: number, capabilities: readonly WireDescriptor[]): void {
     const root = new Uint32Array(2 * (1 + 1 + 6));
     root[1] = 1 | (6 << 16);

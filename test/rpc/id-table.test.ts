@@ -1,5 +1,6 @@
 /**
- * The tables of a connection by ids of the peer's: whatever ids it chooses, they hold what a map would, and take as much room.
+ * The tables of a connection by ids of the peer's: whatever ids it chooses, they hold what a map
+ * would, and take as much room.
  */
 import fc from "fast-check";
 import { expect, test } from "vitest";

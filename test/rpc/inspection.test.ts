@@ -1,6 +1,7 @@
 /**
- * Looking into a connection: `check` finds each kind of spoiled table, and `dump` says what is in them. That nothing is found in
- * sound ones is what the model and fuzz tests ask at each of their steps.
+ * Looking into a connection: `check` finds each kind of spoiled table, and `dump` says what is in
+ * them. That nothing is found in sound ones is what the model and fuzz tests ask at each of their
+ * steps.
  */
 import { expect, test } from "vitest";
 import type { Protocol } from "../../src/rpc/connection/protocol.js";
@@ -15,7 +16,9 @@ function tablesOf(connection: Connection): Protocol {
   return (connection as unknown as { readonly protocol: Protocol }).protocol;
 }
 
-/** A client that waits for a call and has given the server a promise, and a server that holds it. */
+/**
+ * A client that waits for a call and has given the server a promise, and a server that holds it.
+ */
 async function conversation() {
   const { service, kept, gifts } = keeper();
   const pair = connect(() => service.dup());

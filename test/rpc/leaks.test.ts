@@ -1,4 +1,7 @@
-/** References that are lost without having been released: they are counted, and released when they are found. */
+/**
+ * References that are lost without having been released: they are counted, and released when they
+ * are found.
+ */
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { expect, test } from "vitest";

@@ -63,7 +63,8 @@ describe.each(Object.entries(WORLDS))("%s", (_, world) => {
   test("a promise that resolves to an object of its holder keeps the order of calls", async () => {
     const there = recorder();
     const here = recorder();
-    // The object gives a promise, which it later resolves to what it was given before: the caller's own object.
+    // The object gives a promise, which it later resolves to what it was given before: the caller's
+    // own object.
     const { capability, resolve } = promiseCapability();
     const service = serve("giver", [
       method(get, (call) => call.setCapability(Box.CAP, capability)),

@@ -81,7 +81,8 @@ describe("promises of the peer's", () => {
     expect(await peer.exchange()).toEqual(["return 1 results [promise:1]"]);
     resolve(target.dup());
     expect(await peer.listen()).toEqual(["resolve 1 to receiver:5"]);
-    // Their promise turns out to be our own object. Calls that still come for ours must not take the shorter way.
+    // Their promise turns out to be our own object. Calls that still come for ours must not take
+    // the shorter way.
     peer.write.resolve(5, yours(0));
     await peer.exchange();
     peer.call(2, onExport(1), echo);
@@ -93,8 +94,9 @@ describe("promises of the peer's", () => {
   });
 
   test("two Disembargoes, where calls have come back twice", async () => {
-    // p is the peer's promise 5, and was called. The peer says: p is your export 1, itself a promise. Which by then is
-    // the peer's promise 6. Which is our object 0, as no call has gone to it by then.
+    // p is the peer's promise 5, and was called. The peer says: p is your export 1, itself a
+    // promise. Which by then is the peer's promise 6. Which is our object 0, as no call has gone to
+    // it by then.
     const { peer, promise: p, world } = await promisedTo();
     peer.call(1, onExport(0), put, [promised(6)]);
     await peer.exchange();

@@ -1,6 +1,7 @@
 /**
- * The memory of a message is used for something else once the message has been handled: whatever is kept of it must be a copy.
- * Here it is spoiled at once, the chunks of the stream and the buffer in which splitting puts them together alike.
+ * The memory of a message is used for something else once the message has been handled: whatever is
+ * kept of it must be a copy. Here it is spoiled at once, the chunks of the stream and the buffer in
+ * which splitting puts them together alike.
  */
 import { expect, test } from "vitest";
 import {
@@ -38,7 +39,10 @@ function spoilSpareBuffer(): void {
   splitter.push(message.subarray(5000));
 }
 
-/** What comes in by the transport is in pieces of `size` that are spoiled when they have been handled. */
+/**
+ * What comes in by the transport is in pieces of `size` that are spoiled when they have been
+ * handled.
+ */
 function spoiling(transport: Transport, size: number): Transport {
   const start = transport.start.bind(transport);
   transport.start = (handlers) =>

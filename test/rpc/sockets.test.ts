@@ -127,7 +127,8 @@ describe.each(["TCP", "a unix socket"])("over %s", (kind) => {
       `expected fingerprint ${formatFingerprint(client.fingerprint)}`,
     );
     expect(error.message).toContain(`got ${formatFingerprint(server.fingerprint)}`);
-    // The server may have finished its side of the handshake or not, but there is nothing for it to read.
+    // The server may have finished its side of the handshake or not, but there is nothing for it to
+    // read.
     await until(() => arrivals.length === 1 || log.some((line) => line.startsWith("Rejecting")));
     for (const { socket } of arrivals) {
       socket.on("data", () => expect.unreachable());
@@ -218,7 +219,8 @@ describe("a listener", () => {
     expect((await failure(listen(address))).message).toMatch(/another process listens there/);
     listener.close();
 
-    // What a killed process leaves: a socket file nobody listens at. Renaming keeps it from being unlinked on close.
+    // What a killed process leaves: a socket file nobody listens at. Renaming keeps it from being
+    // unlinked on close.
     const killed: Server = createServer().listen(`${path}.old`);
     await once(killed, "listening");
     renameSync(`${path}.old`, path);

@@ -1,6 +1,7 @@
 /*
- * Calls on an answer to come, whose caller has given up all but the last of them. OCaml's peer never answers a call on a
- * bootstrap that fails and was finished before: so nothing is finished that another question still builds on.
+ * Calls on an answer to come, whose caller has given up all but the last of them. OCaml's peer
+ * never answers a call on a bootstrap that fails and was finished before: so nothing is finished
+ * that another question still builds on.
  */
 import { expect, test } from "vitest";
 import { Registration, Worker } from "../../src/api/index.js";

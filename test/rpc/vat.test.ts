@@ -261,8 +261,8 @@ describe("a service that is not to be had", () => {
 
 describe("when two vats dial each other at once", () => {
   /**
-   * `first` has reached `second`, whose own attempt to reach `first` had begun before and now arrives. Gives what each
-   * of them holds in the end.
+   * `first` has reached `second`, whose own attempt to reach `first` had begun before and now
+   * arrives. Gives what each of them holds in the end.
    */
   async function cross(first: ReturnType<typeof makeVat>, second: ReturnType<typeof makeVat>) {
     const toFirst = await gate((await listen(first.vat)).address);

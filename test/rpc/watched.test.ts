@@ -1,4 +1,6 @@
-/** A capability that tells when it was answered: it must not make a difference to those who use it. */
+/**
+ * A capability that tells when it was answered: it must not make a difference to those who use it.
+ */
 import { describe, expect, test } from "vitest";
 import { promiseCapability, RpcError, watched, weakReference } from "../../src/rpc/index.js";
 import { echo, get } from "./support/box.js";

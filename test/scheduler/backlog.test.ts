@@ -44,7 +44,8 @@ test("it is in order whatever comes in, goes out and is cancelled", () => {
       const { backlog, ticket } = counted(3);
       const sorted: Ticket<string>[] = [];
       for (const [i, { client, urgent, back, action, which }] of steps.entries()) {
-        // Some histories rather fill the queue, others rather empty it: from both ends, and out of the middle.
+        // Some histories rather fill the queue, others rather empty it: from both ends, and out of
+        // the middle.
         if (action >= emptying || sorted.length === 0) {
           const added = ticket(client, Math.floor(i / 3) - back, urgent);
           backlog.enqueue(added);

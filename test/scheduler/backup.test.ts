@@ -1,4 +1,7 @@
-/** A backup is made while the scheduler works, and restored into a new directory, by the commands of docs/cluster.md. */
+/**
+ * A backup is made while the scheduler works, and restored into a new directory, by the commands of
+ * docs/cluster.md.
+ */
 import { execFile } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

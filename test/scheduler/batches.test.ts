@@ -70,7 +70,10 @@ function newBatch(rows: readonly string[], options: Options = {}): Batches.NewBa
   };
 }
 
-/** Submits a batch of rows with these values, whose keys are `k-VALUE`; resolves to what was answered. */
+/**
+ * Submits a batch of rows with these values, whose keys are `k-VALUE`; resolves to what was
+ * answered.
+ */
 async function submit(client: TestClient, values: readonly string[], options: Options = {}) {
   const { submission } = client;
   const opened = await Batches.open(submission, newBatch(values, options));
@@ -84,7 +87,10 @@ async function submit(client: TestClient, values: readonly string[], options: Op
   return { ...opened, kept };
 }
 
-/** A worker that runs what it gets, one after the other, until its connection ends; returns the specs, as they come. */
+/**
+ * A worker that runs what it gets, one after the other, until its connection ends; returns the
+ * specs, as they come.
+ */
 function run(worker: TestWorker, verdict: (spec: string) => boolean = () => true): string[] {
   const ran: string[] = [];
   const loop = async () => {

@@ -1,4 +1,7 @@
-/** Stories of durable jobs, with simulated workers, old and new, that reach the scheduler over the network. */
+/**
+ * Stories of durable jobs, with simulated workers, old and new, that reach the scheduler over the
+ * network.
+ */
 import { describe, expect, it } from "vitest";
 import { Admin, JobRecords, PoolMonitor } from "../../src/api/index.js";
 import { RpcError } from "../../src/rpc/index.js";
@@ -53,7 +56,8 @@ describe("a durable job", () => {
     job.print("Building...\n");
     await logged(alice, id, job.text.length);
     const { book, records, spool } = home.network.durable;
-    // It was not followed yet when it was asked for: the record is read before the end, and the log looked for after it.
+    // It was not followed yet when it was asked for: the record is read before the end, and the log
+    // looked for after it.
     const growing = spool.growingLog.bind(spool);
     spool.growingLog = () => {
       spool.growingLog = growing;

@@ -24,8 +24,9 @@ interface Finish {
 }
 
 /**
- * A worker of capacity 20 that is never idle: jobs were expected to take ten minutes, but take half a minute to one
- * and a half. Each client always has ten jobs queued. Returns the names of the clients as their jobs start.
+ * A worker of capacity 20 that is never idle: jobs were expected to take ten minutes, but take half
+ * a minute to one and a half. Each client always has ten jobs queued. Returns the names of the
+ * clients as their jobs start.
  */
 function simulate(clients: Readonly<Record<string, number>>) {
   const { pool, time } = testPool({ costs: { cached: 10, nonCached: 600 } });

@@ -1,4 +1,7 @@
-/** Pools that were renamed or given up: what is kept of them, what the scheduler says of it, and what becomes of it. */
+/**
+ * Pools that were renamed or given up: what is kept of them, what the scheduler says of it, and
+ * what becomes of it.
+ */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -49,7 +52,10 @@ async function submitBatch({ submission }: TestClient): Promise<number> {
   return batch;
 }
 
-/** A scheduler whose pool `old` had a worker that is paused, a rate, a hint, and a durable job, and that has `new` instead now. */
+/**
+ * A scheduler whose pool `old` had a worker that is paused, a rate, a hint, and a durable job, and
+ * that has `new` instead now.
+ */
 beforeEach(async () => {
   directory = mkdtempSync(join(tmpdir(), "ocluster-former-"));
   const identity = Identity.ephemeral();

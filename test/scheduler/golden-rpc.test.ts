@@ -1,6 +1,7 @@
 /**
- * Connections of the reference's programs, recorded byte for byte, replayed into our scheduler: a worker and a client that
- * know nothing of us get a job done, and administrators are answered as they were.
+ * Connections of the reference's programs, recorded byte for byte, replayed into our scheduler: a
+ * worker and a client that know nothing of us get a job done, and administrators are answered as
+ * they were.
  */
 import { readFileSync } from "node:fs";
 import { afterEach, beforeEach, expect, it } from "vitest";
@@ -21,8 +22,9 @@ interface Step {
 }
 
 /**
- * A program of the reference, played from its recording. Each message is sent when what it answers or refers to has been heard. Which
- * free number a question gets is our choice: returns are given the numbers of the questions that they answer.
+ * A program of the reference, played from its recording. Each message is sent when what it answers
+ * or refers to has been heard. Which free number a question gets is our choice: returns are given
+ * the numbers of the questions that they answer.
  */
 class Replay {
   readonly heard: string[] = [];
@@ -126,7 +128,10 @@ function callsIn(lines: readonly string[]) {
   });
 }
 
-/** The Return message as one to another question: its number is the first field of the message's body. */
+/**
+ * The Return message as one to another question: its number is the first field of the message's
+ * body.
+ */
 function withAnswerId(message: Uint8Array, question: number): Uint8Array {
   const changed = new Uint8Array(message);
   const view = new DataView(changed.buffer);
@@ -138,7 +143,10 @@ function withAnswerId(message: Uint8Array, question: number): Uint8Array {
   return changed;
 }
 
-/** The Bootstrap message with another id of the same length: the id is a text, and so the last thing in the message. */
+/**
+ * The Bootstrap message with another id of the same length: the id is a text, and so the last thing
+ * in the message.
+ */
 function withObjectId(message: Uint8Array, id: Uint8Array): Uint8Array {
   const changed = new Uint8Array(message);
   const padded = Math.ceil((id.length + 1) / 8) * 8;

@@ -5,7 +5,10 @@
 import fc from "fast-check";
 import { ModelPool } from "./model.js";
 
-/** A choice of operation, and numbers by which its operands are chosen from those that make sense then. */
+/**
+ * A choice of operation, and numbers by which its operands are chosen from those that make sense
+ * then.
+ */
 type Move = readonly [kind: number, a: number, b: number, c: number];
 
 export interface History {

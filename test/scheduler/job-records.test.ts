@@ -1,4 +1,7 @@
-/** The records of jobs: what is on disk when, what is found again, and what happens when nothing can be written. */
+/**
+ * The records of jobs: what is on disk when, what is found again, and what happens when nothing can
+ * be written.
+ */
 import {
   closeSync,
   mkdtempSync,

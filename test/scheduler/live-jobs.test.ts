@@ -1,4 +1,7 @@
-/** Jobs that have not ended, attached and durable: what an administrator is told of them, how they are cancelled, and what is logged. */
+/**
+ * Jobs that have not ended, attached and durable: what an administrator is told of them, how they
+ * are cancelled, and what is logged.
+ */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

@@ -1,4 +1,7 @@
-/** Another program has the database locked: nobody waits for it but those whose changes must be kept. */
+/**
+ * Another program has the database locked: nobody waits for it but those whose changes must be
+ * kept.
+ */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

@@ -1,4 +1,7 @@
-/** The spool of logs: what was written is read again, from any offset, by whom ever, whatever is packed or moved meanwhile. */
+/**
+ * The spool of logs: what was written is read again, from any offset, by whom ever, whatever is
+ * packed or moved meanwhile.
+ */
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

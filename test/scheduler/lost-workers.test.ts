@@ -19,7 +19,8 @@ it("a worker that stops answering loses its jobs to others, and its name", async
   await frozen.queue.whenResolved();
   const running = alice.submit("running", { hint: "h" });
   await frozen.pop();
-  // With the hint cached there, the next job goes to the worker's own queue once somebody asks for it.
+  // With the hint cached there, the next job goes to the worker's own queue once somebody asks for
+  // it.
   const queued = alice.submit("queued", { hint: "h" });
   await queued.queued();
   const other = await network.worker("w2");

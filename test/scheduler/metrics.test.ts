@@ -1,4 +1,7 @@
-/** Metrics over HTTP: what the scheduler counts, and what its workers have to say, which comes over their connections. */
+/**
+ * Metrics over HTTP: what the scheduler counts, and what its workers have to say, which comes over
+ * their connections.
+ */
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { Queue } from "../../src/api/index.js";
 import { RpcError } from "../../src/rpc/index.js";

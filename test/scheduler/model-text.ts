@@ -114,7 +114,8 @@ export function showCached(pool: Shown): string[] {
       .holders(hint)
       .map((name, j, { length }) => `${name}${j < length - 1 ? ";" : "]"}`);
     const fits = columns(`${before}[${holders.join(" ")}`) <= 77;
-    // No list begins beyond column 68 if anything has to be broken, and no name in a list that has to be.
+    // No list begins beyond column 68 if anything has to be broken, and no name in a list that has
+    // to be.
     if (breakable && columns(before) > 68) {
       lines.push(before);
       before = " ".repeat(indent);
@@ -127,7 +128,10 @@ export function showCached(pool: Shown): string[] {
   return lines;
 }
 
-/** The elements behind what is before them, on lines of at most 77 columns: bytes, as the reference counts. */
+/**
+ * The elements behind what is before them, on lines of at most 77 columns: bytes, as the reference
+ * counts.
+ */
 function fill(
   before: string,
   elements: readonly string[],

@@ -1,7 +1,7 @@
 /**
- * A pool that is as slow and obvious as can be: every queue is a list that is sorted when someone looks.
- * It follows the rules of `test/golden/pool/README.md` one by one and is told everything as a trace is:
- * an operation and its words in, lines out. All names and numbers must be valid.
+ * A pool that is as slow and obvious as can be: every queue is a list that is sorted when someone
+ * looks. It follows the rules of `test/golden/pool/README.md` one by one and is told everything as
+ * a trace is: an operation and its words in, lines out. All names and numbers must be valid.
  */
 import {
   byName,

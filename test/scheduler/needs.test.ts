@@ -1,10 +1,15 @@
-/** Jobs that need something of a worker: one that has said that it is not able to gets none of them. */
+/**
+ * Jobs that need something of a worker: one that has said that it is not able to gets none of them.
+ */
 
 import { describe, expect, test, vi } from "vitest";
 import type { Pool } from "../../src/scheduler/pool/pool.js";
 import { connect, type Job, job, popNow, testPool } from "./support.js";
 
-/** A pool whose jobs need what comes after the `:` of their names, and avoid what comes after the `!`. */
+/**
+ * A pool whose jobs need what comes after the `:` of their names, and avoid what comes after the
+ * `!`.
+ */
 function demandingPool() {
   return testPool({
     needs: ({ name }: Job) => /:([\w,]+)/.exec(name)?.[1]?.split(",") ?? [],

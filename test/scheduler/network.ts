@@ -1,6 +1,7 @@
 /**
- * A scheduler with its real services on a real vat, and workers and clients that dial it over loopback. Each peer has a
- * vat of its own, so that its connection can be broken. `stop` checks that no reference was lost on the way.
+ * A scheduler with its real services on a real vat, and workers and clients that dial it over
+ * loopback. Each peer has a vat of its own, so that its connection can be broken. `stop` checks
+ * that no reference was lost on the way.
  */
 import { createHash } from "node:crypto";
 import { expect } from "vitest";

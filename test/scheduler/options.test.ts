@@ -1,4 +1,7 @@
-/** The scheduler's limits, set by its options: each is met by a client or a worker of the process that it was given to. */
+/**
+ * The scheduler's limits, set by its options: each is met by a client or a worker of the process
+ * that it was given to.
+ */
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

@@ -1,4 +1,6 @@
-/** The scheduler as operators meet it: a process with files, a port, log lines and an exit status. */
+/**
+ * The scheduler as operators meet it: a process with files, a port, log lines and an exit status.
+ */
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

@@ -1,4 +1,7 @@
-/** A state directory that the reference made: it opens, its capability files work, and what we write stays readable to it. */
+/**
+ * A state directory that the reference made: it opens, its capability files work, and what we write
+ * stays readable to it.
+ */
 import { cpSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

@@ -1,4 +1,6 @@
-/** A queue that is as it was before the scheduler was restarted, or before a worker gave a job back. */
+/**
+ * A queue that is as it was before the scheduler was restarted, or before a worker gave a job back.
+ */
 
 import { expect, test } from "vitest";
 import type { Ticket } from "../../src/scheduler/pool/ticket.js";

@@ -61,7 +61,8 @@ describe("a job", () => {
     const worker = await network.worker("w1");
     const jobs = [await worker.pop(), await worker.pop(), await worker.pop(), await worker.pop()];
     expect(await Ticket.place(last.ticket)).toBeNull();
-    // It holds the hint now, so that the next ones with it are put aside for it, once somebody asks.
+    // It holds the hint now, so that the next ones with it are put aside for it, once somebody
+    // asks.
     const again = alice.submit("five", { hint: "h" });
     const away = alice.submit("six", { hint: "h" });
     await away.queued();

@@ -1,6 +1,6 @@
 /**
- * Where the state of a scheduler is, for tests with several schedulers on the same state, one after the other: those before were stopped,
- * or killed.
+ * Where the state of a scheduler is, for tests with several schedulers on the same state, one after
+ * the other: those before were stopped, or killed.
  */
 import { cpSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -80,7 +80,10 @@ function newDirectory(): string {
   return mkdtempSync(join(tmpdir(), "ocluster-durable-"));
 }
 
-/** Waits until the scheduler has so much of the log of the first attempt: that is no change of the record. */
+/**
+ * Waits until the scheduler has so much of the log of the first attempt: that is no change of the
+ * record.
+ */
 export function logged(client: TestClient, job: number, bytes: number): Promise<void> {
   const size = async () => (await client.record(job)).attempts[0]?.logSize;
   return expect.poll(size).toBe(bytes);

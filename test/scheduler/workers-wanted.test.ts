@@ -49,7 +49,8 @@ describe("a pool's work", () => {
     worker.pop(() => {});
     pool.client("ann").submit(job("first", "hint"));
     pool.settle();
-    // That worker holds the hint now and is busy, and worth waiting for, though another one is free.
+    // That worker holds the hint now and is busy, and worth waiting for, though another one is
+    // free.
     connect(pool, "free", 1).pop(() => {});
     pool.client("ann").submit(job("warm", "hint"));
     pool.client("ben").submit(job("cold", "other"));

@@ -1,8 +1,10 @@
 /**
- * The rooms of the house as CONTRIBUTING.md tells of them, and whether the imports of `src/` keep to that.
+ * The rooms of the house as CONTRIBUTING.md tells of them, and whether the imports of `src/` keep
+ * to that.
  *
- * A row of the table names a room, what it may use and by which files besides its `index.ts` others may enter. A row such as
- * `src/scheduler/pool/` is about a part of a room that has arrows of its own.
+ * A row of the table names a room, what it may use and by which files besides its `index.ts` others
+ * may enter. A row such as `src/scheduler/pool/` is about a part of a room that has arrows of its
+ * own.
  */
 import { posix } from "node:path";
 import ts from "typescript";
@@ -38,12 +40,17 @@ export function readRooms(markdown: string): Room[] {
 /** `text alone`: nothing from outside of the house either. */
 const ALONE = "alone";
 
-/** An import of a file: of another by its path in `src/`, or of a module that is not in the house by its name. */
+/**
+ * An import of a file: of another by its path in `src/`, or of a module that is not in the house by
+ * its name.
+ */
 export interface Import {
   readonly from: string;
   readonly to: string;
   readonly isInside: boolean;
-  /** Has the other evaluated when this one is: neither types only, nor imported when it is needed. */
+  /**
+   * Has the other evaluated when this one is: neither types only, nor imported when it is needed.
+   */
   readonly isValue: boolean;
 }
 

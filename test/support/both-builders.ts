@@ -1,6 +1,6 @@
 /**
- * Dockerfiles built twice: by a Docker engine, and here from the spec that `from-dockerfile` makes. What comes out are
- * lists of files that can be compared.
+ * Dockerfiles built twice: by a Docker engine, and here from the spec that `from-dockerfile` makes.
+ * What comes out are lists of files that can be compared.
  */
 import { execFileSync } from "node:child_process";
 import {
@@ -92,7 +92,10 @@ export class BothBuilders {
     });
   }
 
-  /** The files of what the engine makes of a directory's Dockerfile. Throws what the client says if that fails. */
+  /**
+   * The files of what the engine makes of a directory's Dockerfile. Throws what the client says if
+   * that fails.
+   */
   builtByDocker(context: string): string[] {
     this.docker(["build", "--network=none", "--tag=built", context]);
     const container = this.docker(["create", "built", "sh"]).trim();
@@ -167,8 +170,8 @@ function nameOf(image: string): string {
 }
 
 /**
- * Without what an engine or a runtime puts into each container, and without the owners of links: the image's tar unpacks
- * them here, and busybox's has no mind for these.
+ * Without what an engine or a runtime puts into each container, and without the owners of links:
+ * the image's tar unpacks them here, and busybox's has no mind for these.
  */
 function filesIn(root: string): string[] {
   const ofContainers =

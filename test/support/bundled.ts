@@ -3,7 +3,9 @@ import { mkdirSync, mkdtempSync } from "node:fs";
 import { join } from "node:path";
 import { build } from "esbuild";
 
-/** Bundles the program; the result is an absolute path, whose directory is the caller's to remove. */
+/**
+ * Bundles the program; the result is an absolute path, whose directory is the caller's to remove.
+ */
 export async function bundled(entry: string): Promise<`/${string}`> {
   const cache = join(process.cwd(), "node_modules/.cache");
   mkdirSync(cache, { recursive: true });

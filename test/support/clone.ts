@@ -1,4 +1,7 @@
-/** A clean clone of this repository's last commit, and what a program that ran in it has left behind. */
+/**
+ * A clean clone of this repository's last commit, and what a program that ran in it has left
+ * behind.
+ */
 import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -55,7 +58,10 @@ export class Clone {
     rmSync(this.dir, { recursive: true, force: true });
   }
 
-  /** A container's process has an environment of its own, but its root is mounted from our directory. */
+  /**
+   * A container's process has an environment of its own, but its root is mounted from our
+   * directory.
+   */
   #concerns(pid: string): boolean {
     if (Number(pid) === process.pid) return false;
     return ["environ", "cmdline", "mountinfo"].some((file) => {

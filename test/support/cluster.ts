@@ -1,5 +1,6 @@
 /**
- * A whole cluster on loopback in one temporary directory: a scheduler, workers, and the caps to reach them.
+ * A whole cluster on loopback in one temporary directory: a scheduler, workers, and the caps to
+ * reach them.
  */
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -15,8 +16,9 @@ export class Cluster {
   ) {}
 
   /**
-   * Starts a scheduler with one pool, `linux-x86_64`, and a client `test-user`; ready when it accepts connections.
-   * `schedulerArgs` are more options for it; `--pools` has to name that one, too; with `--state-dir` its state is somewhere else than in the cluster's directory.
+   * Starts a scheduler with one pool, `linux-x86_64`, and a client `test-user`; ready when it
+   * accepts connections. `schedulerArgs` are more options for it; `--pools` has to name that one,
+   * too; with `--state-dir` its state is somewhere else than in the cluster's directory.
    */
   static async start(schedulerArgs: readonly string[] = []): Promise<Cluster> {
     const dir = mkdtempSync(join(tmpdir(), "ocluster-test-"));

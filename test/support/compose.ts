@@ -1,6 +1,7 @@
 /**
- * Debian's docker-compose, to look at compose files and command lines; nothing is started with it. Up to Debian 12 it is the
- * first version, in Python, which does not know of newer elements of the format.
+ * Debian's docker-compose, to look at compose files and command lines; nothing is started with it.
+ * Up to Debian 12 it is the first version, in Python, which does not know of newer elements of the
+ * format.
  */
 import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
@@ -61,7 +62,10 @@ export interface Service {
   readonly [element: string]: unknown;
 }
 
-/** The services of a compose file, by name; `env` has its variables. Throws if compose finds something wrong with it. */
+/**
+ * The services of a compose file, by name; `env` has its variables. Throws if compose finds
+ * something wrong with it.
+ */
 export function composeServices(
   path: string,
   env: Readonly<Record<string, string>> = {},

@@ -1,11 +1,13 @@
 /*
- * Builds that a process can be killed in: several at a time share steps, write many small files and some larger ones, run
- * with caches, copy from the context and from each other. All that a layer has in it follows from its step.
+ * Builds that a process can be killed in: several at a time share steps, write many small files and
+ * some larger ones, run with caches, copy from the context and from each other. All that a layer
+ * has in it follows from its step.
  */
 
 /**
- * A command that writes files for a while, replaces some of the last step's, and ends with a daemon left behind. What the n-th
- * step prints and writes has a length of its own: to "hardlink_unsafe", files of one length and one second are the same.
+ * A command that writes files for a while, replaces some of the last step's, and ends with a daemon
+ * left behind. What the n-th step prints and writes has a length of its own: to "hardlink_unsafe",
+ * files of one length and one second are the same.
  */
 function step(name: string, n: number, fields = ""): string {
   const text = `${name}${"-".repeat(n)}`;

@@ -1,6 +1,7 @@
 /**
- * A base image for the project's images, made from Debian packages and this machine's Node: it stands in for the
- * official one where there is no registry to pull from. Making it takes half a minute, so it is kept.
+ * A base image for the project's images, made from Debian packages and this machine's Node: it
+ * stands in for the official one where there is no registry to pull from. Making it takes half a
+ * minute, so it is kept.
  */
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -22,7 +23,9 @@ import { unpackedPackage } from "./debian-package.js";
 
 const CACHE = join(import.meta.dirname, "../../node_modules/.cache/debian-base");
 
-/** What the worker's image installs, so that it is found there and need not be downloaded each time. */
+/**
+ * What the worker's image installs, so that it is found there and need not be downloaded each time.
+ */
 const PACKAGES = ["ca-certificates", "git", "runc", "tini", "umoci"];
 
 /** The path of a tar archive of the root. */
@@ -102,7 +105,10 @@ function copyAptSources(rootfs: string): void {
   cpSync("/etc/ssl/certs/ca-certificates.crt", join(rootfs, "etc/ssl/certs/ca-certificates.crt"));
 }
 
-/** Node, npm, Node's headers and the libraries that they need, each where it is here, and in /usr/local. */
+/**
+ * Node, npm, Node's headers and the libraries that they need, each where it is here, and in
+ * /usr/local.
+ */
 function copyNode(rootfs: string): void {
   const node = realpathSync(process.execPath);
   const npm = realpathSync(execFileSync("which", ["npm"], { encoding: "utf8" }).trim());

@@ -1,5 +1,6 @@
 /**
- * Programs from Debian packages that are unpacked, not installed: nothing is started, configured or replaced by it.
+ * Programs from Debian packages that are unpacked, not installed: nothing is started, configured or
+ * replaced by it.
  */
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from "node:fs";
@@ -8,8 +9,8 @@ import { join } from "node:path";
 const CACHE = join(import.meta.dirname, "../../node_modules/.cache/debian-packages");
 
 /**
- * The path of a directory with the files of a package, and of others that it needs and apt knows of. They are fetched once,
- * from where apt gets its packages.
+ * The path of a directory with the files of a package, and of others that it needs and apt knows
+ * of. They are fetched once, from where apt gets its packages.
  */
 export function unpackedPackage(name: string, needed: readonly string[] = []): string {
   const dir = join(CACHE, name);
@@ -25,7 +26,8 @@ export function unpackedPackage(name: string, needed: readonly string[] = []): s
     try {
       download();
     } catch {
-      // It may not know of any packages yet. Another test may be in the same place, which apt does not wait for.
+      // It may not know of any packages yet. Another test may be in the same place, which apt does
+      // not wait for.
       execFileSync("flock", [CACHE, "apt-get", "-qq", "update"], { stdio: "pipe" });
       download();
     }

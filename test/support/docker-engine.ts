@@ -1,7 +1,8 @@
 /**
  * A Docker engine and registries of a test's own, on loopback and in a temporary directory.
  *
- * The engine has no bridge, so that it does not meddle with the host's network: RUN steps use the host's or none.
+ * The engine has no bridge, so that it does not meddle with the host's network: RUN steps use the
+ * host's or none.
  */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -46,8 +47,9 @@ export class DockerEngine {
   }
 
   /**
-   * Starts one. With OCLUSTER_ENGINE_ROOT it is a newer one, from the root file system of another Debian in that directory
-   * (`debootstrap --variant=minbase --include=docker.io,ca-certificates trixie DIR`), with containerd's image store.
+   * Starts one. With OCLUSTER_ENGINE_ROOT it is a newer one, from the root file system of another
+   * Debian in that directory (`debootstrap --variant=minbase --include=docker.io,ca-certificates
+   * trixie DIR`), with containerd's image store.
    */
   static start(storageDriver: "overlay2" | "vfs" = "overlay2"): Promise<DockerEngine> {
     if (ENGINE_ROOT && storageDriver === "overlay2") return DockerEngine.startInRoot(ENGINE_ROOT);

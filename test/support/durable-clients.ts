@@ -1,6 +1,6 @@
 /**
- * Clients that submit durable jobs and watch them, over a connection that is lost again and again, and what they were told:
- * whatever they were told must still hold at the end.
+ * Clients that submit durable jobs and watch them, over a connection that is lost again and again,
+ * and what they were told: whatever they were told must still hold at the end.
  */
 import { DurableSubmission, JobRecords } from "../../src/api/index.js";
 import { sleep } from "../../src/async/index.js";
@@ -75,7 +75,10 @@ export class DurableClient {
     this.scheduler = new SteadyScheduler(options.capFile);
   }
 
-  /** Submits jobs until `isOver`, and resolves when all have ended. Rejects if it is told what cannot be. */
+  /**
+   * Submits jobs until `isOver`, and resolves when all have ended. Rejects if it is told what
+   * cannot be.
+   */
   async run(isOver: () => boolean): Promise<void> {
     try {
       while (!isOver()) {
@@ -134,7 +137,10 @@ export class DurableClient {
     }
   }
 
-  /** Some jobs are followed by the program, too. It outlasts all but not to find the scheduler at first. */
+  /**
+   * Some jobs are followed by the program, too. It outlasts all but not to find the scheduler at
+   * first.
+   */
   private async follow(answered: Answered): Promise<void> {
     const { capFile, random } = this.options;
     if (!random.once(12)) return;

@@ -1,6 +1,7 @@
 /**
- * Whether durable jobs were treated as promised: what clients were told, what really ran, and what is on record and in the logs
- * are held against each other. The result of each check is a list of complaints.
+ * Whether durable jobs were treated as promised: what clients were told, what really ran, and what
+ * is on record and in the logs are held against each other. The result of each check is a list of
+ * complaints.
  */
 import type { JobRecords } from "../../src/api/index.js";
 import type { Answered } from "./durable-clients.js";
@@ -62,7 +63,9 @@ function aboutEnd({ after, ended, plan }: Answered, record: JobRecords.JobRecord
   return [];
 }
 
-/** It ran at least once if it says so, and not more often on any worker than attempts are on record. */
+/**
+ * It ran at least once if it says so, and not more often on any worker than attempts are on record.
+ */
 function aboutRuns({ attempts, output, state }: JobRecords.JobRecord, runs: Run[]): string[] {
   const complaints: string[] = [];
   for (const worker of new Set(runs.map((run) => run.worker))) {
@@ -88,8 +91,8 @@ function aboutDependency(runs: Run[], before: JobRecords.JobRecord | undefined):
 }
 
 /**
- * What is kept of an attempt that ended by itself is all that its run has printed, and what who followed the job has seen; of
- * others, it is the beginning of that.
+ * What is kept of an attempt that ended by itself is all that its run has printed, and what who
+ * followed the job has seen; of others, it is the beginning of that.
  */
 async function aboutLogs(
   { followed, plan }: Answered,
@@ -102,7 +105,8 @@ async function aboutLogs(
     const complain = (what: string) => complaints.push(`the log of attempt ${attempt} ${what}`);
     const text = await log(job, attempt);
     const isWhole = outcome === "succeeded" || outcome === "failed";
-    // The end of one that was given up may have been lost with a scheduler that was killed before it could write it.
+    // The end of one that was given up may have been lost with a scheduler that was killed before
+    // it could write it.
     if (isWhole ? text.length !== logSize : text.length > logSize) {
       complain(`has ${text.length} bytes, not ${logSize}`);
     }
@@ -131,7 +135,10 @@ async function aboutLogs(
   return complaints;
 }
 
-/** Whether `text` is how `printed` begins, but for what the worker said last: it may have ended, and nobody heard of it in time. */
+/**
+ * Whether `text` is how `printed` begins, but for what the worker said last: it may have ended, and
+ * nobody heard of it in time.
+ */
 function isBeginning(text: string, printed: string): boolean {
   const last = new RegExp(`(Job (cancelled|given back|succeeded)|${AS_PLANNED})\n$`);
   return printed.startsWith(text.replace(last, ""));

@@ -1,6 +1,6 @@
 /**
- * A Git server over HTTP whose answer to a fetch never ends: progress messages, or the data of one object as fast as Git
- * takes it: of zeros, or of noise, which cannot be compressed.
+ * A Git server over HTTP whose answer to a fetch never ends: progress messages, or the data of one
+ * object as fast as Git takes it: of zeros, or of noise, which cannot be compressed.
  */
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";

@@ -1,5 +1,6 @@
 /**
- * Git repositories over HTTP on loopback: `git http-backend` behind a server of Node's, as web servers run it.
+ * Git repositories over HTTP on loopback: `git http-backend` behind a server of Node's, as web
+ * servers run it.
  */
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";

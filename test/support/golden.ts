@@ -1,6 +1,6 @@
 /**
- * The golden data: what the reference's programs wrote, in test/golden, whose README says how it was recorded.
- * Tests compare with it and never write to it.
+ * The golden data: what the reference's programs wrote, in test/golden, whose README says how it
+ * was recorded. Tests compare with it and never write to it.
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";

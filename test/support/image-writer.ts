@@ -1,5 +1,6 @@
 /*
- * OCI layouts piece by piece: several layers, several platforms, and things that no honest tool writes.
+ * OCI layouts piece by piece: several layers, several platforms, and things that no honest tool
+ * writes.
  */
 
 import { createHash } from "node:crypto";

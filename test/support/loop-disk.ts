@@ -38,7 +38,10 @@ export class LoopDisk {
     execFileSync("cp", ["--sparse=always", this.#image, `${this.#image}.frozen`]);
   }
 
-  /** Mounts the file system as it is found after a power cut at the moment of `freeze`. Nobody must use it. */
+  /**
+   * Mounts the file system as it is found after a power cut at the moment of `freeze`. Nobody must
+   * use it.
+   */
   cutPower(): void {
     this.#unmount();
     renameSync(`${this.#image}.frozen`, this.#image);
@@ -51,7 +54,10 @@ export class LoopDisk {
     rmSync(this.#image, { force: true });
   }
 
-  /** The kernel closes the files of a process that was killed a moment after it has said that it is gone. */
+  /**
+   * The kernel closes the files of a process that was killed a moment after it has said that it is
+   * gone.
+   */
   #unmount(): void {
     for (let left = 50; ; left--) {
       try {

@@ -10,7 +10,10 @@ import { busyboxRoot } from "../../scripts/lib/oci-layout.mjs";
 // The demonstration makes its base image in the same way.
 export { busyboxRoot, writeOciLayout } from "../../scripts/lib/oci-layout.mjs";
 
-/** Busybox with all that a runtime or an engine mounts something on, so that no store needs to make it. */
+/**
+ * Busybox with all that a runtime or an engine mounts something on, so that no store needs to make
+ * it.
+ */
 export function busyboxWithMountPoints(rootfs: string): void {
   busyboxRoot(rootfs);
   for (const file of ["hosts", "hostname", "resolv.conf"])

@@ -1,6 +1,7 @@
 /**
- * A scheduler that has durable jobs on paper alone: what becomes of them, and what they print, is the test's to say. It can go away and
- * come back. Clients reach it over loopback, as they do a real one.
+ * A scheduler that has durable jobs on paper alone: what becomes of them, and what they print, is
+ * the test's to say. It can go away and come back. Clients reach it over loopback, as they do a
+ * real one.
  */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -120,7 +121,10 @@ export class PaperScheduler {
     private readonly identity: Identity,
   ) {}
 
-  /** With capability files `submission.cap`, `admin.cap` and, of a scheduler without durable jobs, `plain.cap` in `dir`. */
+  /**
+   * With capability files `submission.cap`, `admin.cap` and, of a scheduler without durable jobs,
+   * `plain.cap` in `dir`.
+   */
   static async start(): Promise<PaperScheduler> {
     const dir = mkdtempSync(join(tmpdir(), "ocluster-paper-"));
     const scheduler = new PaperScheduler(dir, await freePort(), Identity.ephemeral());

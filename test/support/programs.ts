@@ -1,7 +1,9 @@
 /**
- * The project's programs as a user runs them: processes of the built `dist`, with their output gathered and awaited.
+ * The project's programs as a user runs them: processes of the built `dist`, with their output
+ * gathered and awaited.
  *
- * A test waits for output or for the end of a process, never for a time. What was started is stopped by `stopAll`.
+ * A test waits for output or for the end of a process, never for a time. What was started is
+ * stopped by `stopAll`.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";

@@ -32,8 +32,8 @@ export class Prometheus {
   ) {}
 
   /**
-   * Starts one with a copy of the configuration in `configDir`, whose files `adapt` may change. Ready when it answers
-   * queries.
+   * Starts one with a copy of the configuration in `configDir`, whose files `adapt` may change.
+   * Ready when it answers queries.
    */
   static async start(
     configDir: string,
@@ -102,7 +102,10 @@ export class Prometheus {
   }
 }
 
-/** Runs `promtool`, which looks at configuration and runs tests of rules; throws with what it says if it finds fault. */
+/**
+ * Runs `promtool`, which looks at configuration and runs tests of rules; throws with what it says
+ * if it finds fault.
+ */
 export function promtool(...args: string[]): void {
   execFileSync(join(unpackedPackage("prometheus"), "usr/bin/promtool"), args, { stdio: "pipe" });
 }

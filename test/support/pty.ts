@@ -1,6 +1,6 @@
 /**
- * One of the project's programs on a real terminal: a pseudo-terminal made by script(1) of util-linux, which passes our
- * keys on and gives us what the terminal is sent.
+ * One of the project's programs on a real terminal: a pseudo-terminal made by script(1) of
+ * util-linux, which passes our keys on and gives us what the terminal is sent.
  */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";

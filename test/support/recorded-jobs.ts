@@ -1,6 +1,7 @@
 /**
- * Jobs that tell a recorder of each of their runs: what they carry, what they print, and the recorder, an HTTP server outside
- * of the cluster. What really ran is compared with what is on record of it.
+ * Jobs that tell a recorder of each of their runs: what they carry, what they print, and the
+ * recorder, an HTTP server outside of the cluster. What really ran is compared with what is on
+ * record of it.
  */
 import { once } from "node:events";
 import { createServer, type IncomingMessage } from "node:http";

@@ -1,6 +1,6 @@
 /**
- * A worker that does as the test says: it takes a job, writes its log, and says how it ends. It is one as the reference has them, who
- * know nothing of durable jobs.
+ * A worker that does as the test says: it takes a job, writes its log, and says how it ends. It is
+ * one as the reference has them, who know nothing of durable jobs.
  */
 import {
   Job,

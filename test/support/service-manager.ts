@@ -1,4 +1,6 @@
-/** A service manager that listens: what would be systemd's own program writes down what it is told. */
+/**
+ * A service manager that listens: what would be systemd's own program writes down what it is told.
+ */
 import { chmodSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setImmediate as nextTurn } from "node:timers/promises";

@@ -1,7 +1,8 @@
 /**
- * A line to a port of this machine that can be disturbed as real ones are: it goes dead without being closed, so that what is
- * sent is neither delivered nor refused, as to a frozen process, or a machine whose plug was pulled; it stalls for a while;
- * it is cut; it is closed in one direction only.
+ * A line to a port of this machine that can be disturbed as real ones are: it goes dead without
+ * being closed, so that what is sent is neither delivered nor refused, as to a frozen process, or a
+ * machine whose plug was pulled; it stalls for a while; it is cut; it is closed in one direction
+ * only.
  */
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
@@ -38,7 +39,10 @@ export class SlowLine {
     for (const socket of this.sockets) socket.removeAllListeners("data").pause();
   }
 
-  /** Until the result is called, nothing gets through on the connections there are; then all of it does. */
+  /**
+   * Until the result is called, nothing gets through on the connections there are; then all of it
+   * does.
+   */
   stall(): () => void {
     const stalled = this.ends;
     for (const socket of stalled) socket.pause();

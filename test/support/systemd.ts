@@ -1,5 +1,6 @@
 /**
- * Debian's systemd, to look at units and command lines: a machine for tests may not have it, or not run it.
+ * Debian's systemd, to look at units and command lines: a machine for tests may not have it, or not
+ * run it.
  */
 import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync } from "node:fs";

@@ -1,6 +1,6 @@
 /**
- * Lists the entries of a tar archive in GNU format. Knows no more than is needed to see what was written, and shares
- * nothing with what writes archives.
+ * Lists the entries of a tar archive in GNU format. Knows no more than is needed to see what was
+ * written, and shares nothing with what writes archives.
  */
 
 import { fromBytes } from "../../src/text/bytes.js";

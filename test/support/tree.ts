@@ -1,6 +1,6 @@
 /*
- * A directory tree as text, one line for each thing in it: names, types, modes, owners, contents, links. Equal trees have
- * equal text, whatever they are stored on.
+ * A directory tree as text, one line for each thing in it: names, types, modes, owners, contents,
+ * links. Equal trees have equal text, whatever they are stored on.
  */
 
 import { createHash } from "node:crypto";

@@ -1,7 +1,8 @@
 /**
- * All that befalls a cluster, at random: programs are killed, told to end, and stopped for longer than they may be silent; the line
- * between them is cut, stalls, and is closed in one direction. Several things may go wrong at once, but a program that is
- * down or stopped is left alone until it is up again.
+ * All that befalls a cluster, at random: programs are killed, told to end, and stopped for longer
+ * than they may be silent; the line between them is cut, stalls, and is closed in one direction.
+ * Several things may go wrong at once, but a program that is down or stopped is left alone until it
+ * is up again.
  */
 import { sleep } from "../../src/async/index.js";
 import type { Random } from "../rpc/model/random.js";
@@ -41,7 +42,10 @@ export class WorkerPlace {
     return (await this.program.stop(signal)).code;
   }
 
-  /** Starts the next process; resolves when it asks the scheduler for jobs, or has as many as it can run. */
+  /**
+   * Starts the next process; resolves when it asks the scheduler for jobs, or has as many as it can
+   * run.
+   */
   async restart(): Promise<void> {
     this.program = this.start();
     await this.program.sees("stderr", /Requesting a new job|At capacity/);
@@ -73,7 +77,10 @@ export class Troubles {
     this.kinds = [...this.lineTroubles(), ...this.schedulerTroubles(), ...this.workerTroubles()];
   }
 
-  /** Makes trouble for so long, in ms; resolves when all are up and well again. Rejects if one does not come up. */
+  /**
+   * Makes trouble for so long, in ms; resolves when all are up and well again. Rejects if one does
+   * not come up.
+   */
   async run(ms: number): Promise<void> {
     const { random } = this.options;
     const raffle = this.kinds.flatMap((kind) => Array<Kind>(kind.weight).fill(kind));

@@ -1,6 +1,6 @@
 /*
- * Builds that a store can get wrong: what is changed, removed, replaced or moved in a layer must be so in its root, and
- * all that a file has besides its content must survive every further layer.
+ * Builds that a store can get wrong: what is changed, removed, replaced or moved in a layer must be
+ * so in its root, and all that a file has besides its content must survive every further layer.
  */
 
 /** On the image `busybox`, with the source directory of `SOURCE`. */

@@ -1,10 +1,12 @@
 /*
- * A ZFS pool as far as the store uses one: datasets and snapshots by its rules, their content in ordinary directories. It
- * takes the commands that ZFS would, refuses what ZFS would refuse, and writes down all that change something.
+ * A ZFS pool as far as the store uses one: datasets and snapshots by its rules, their content in
+ * ordinary directories. It takes the commands that ZFS would, refuses what ZFS would refuse, and
+ * writes down all that change something.
  *
- * The rules (zfsconcepts(7), zfs-clone(8), zfs-promote(8), zfs-destroy(8)): a dataset with snapshots is not destroyed
- * without `-r`, a snapshot with clones not without `-R`, or only marked to go with its last clone (`-d`); a promoted clone
- * takes over its origin and all older snapshots from the dataset it was cloned from, which becomes its clone.
+ * The rules (zfsconcepts(7), zfs-clone(8), zfs-promote(8), zfs-destroy(8)): a dataset with
+ * snapshots is not destroyed without `-r`, a snapshot with clones not without `-R`, or only marked
+ * to go with its last clone (`-d`); a promoted clone takes over its origin and all older snapshots
+ * from the dataset it was cloned from, which becomes its clone.
  */
 
 import { cpSync, mkdirSync, renameSync, rmSync } from "node:fs";

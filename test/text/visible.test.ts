@@ -1,4 +1,7 @@
-/** Text of strangers on terminals: nothing of it moves the cursor or turns writing around, whichever way it takes. */
+/**
+ * Text of strangers on terminals: nothing of it moves the cursor or turns writing around, whichever
+ * way it takes.
+ */
 import { describe, expect, it, test } from "vitest";
 import { formatEntry } from "../../src/console/log.js";
 import { visible, visibleJson, visibleLines } from "../../src/text/visible.js";

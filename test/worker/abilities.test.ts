@@ -1,4 +1,7 @@
-/** A worker says what it is able to do, and gets no other jobs: with a real scheduler, over TLS on loopback. */
+/**
+ * A worker says what it is able to do, and gets no other jobs: with a real scheduler, over TLS on
+ * loopback.
+ */
 import { existsSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import { join } from "node:path";

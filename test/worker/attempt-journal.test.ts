@@ -1,4 +1,7 @@
-/** The journal of attempts: what was said to be on disk is there, wherever the process was killed and whatever the disk did. */
+/**
+ * The journal of attempts: what was said to be on disk is there, wherever the process was killed
+ * and whatever the disk did.
+ */
 import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

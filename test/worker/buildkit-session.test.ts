@@ -1,5 +1,6 @@
 /*
- * A BuildKit session's methods, called as an engine calls them: by HTTP/2, with what an engine never sends, too.
+ * A BuildKit session's methods, called as an engine calls them: by HTTP/2, with what an engine
+ * never sends, too.
  */
 
 import { once } from "node:events";

@@ -1,6 +1,6 @@
 /**
- * A scheduler of durable jobs that does what a test says, on a real vat, over TLS on loopback. Workers reach it by a line that
- * can be cut.
+ * A scheduler of durable jobs that does what a test says, on a real vat, over TLS on loopback.
+ * Workers reach it by a line that can be cut.
  */
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
@@ -128,7 +128,10 @@ export class DurableScheduler {
     return () => this.answerPhone(port);
   }
 
-  /** Gives a job to the worker that has asked first, or asks next. The result is its `Job`, released at the end. */
+  /**
+   * Gives a job to the worker that has asked first, or asks next. The result is its `Job`, released
+   * at the end.
+   */
   async give({ text, action, ...assignment }: Order): Promise<Capability> {
     const descr = await description(text, action);
     const pop = await this.nextPop();

@@ -1,4 +1,7 @@
-/** Durable jobs, from the scheduler's side: a worker keeps what it was given, whatever becomes of connections and of itself. */
+/**
+ * Durable jobs, from the scheduler's side: a worker keeps what it was given, whatever becomes of
+ * connections and of itself.
+ */
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

@@ -1,5 +1,6 @@
 /**
- * Git ends with its job, whatever the server does, and takes no more than it may. What the job after that finds is in order.
+ * Git ends with its job, whatever the server does, and takes no more than it may. What the job
+ * after that finds is in order.
  */
 import { execFileSync } from "node:child_process";
 import {

@@ -1,4 +1,7 @@
-/** Files of roots that nobody vouches for, taken by the worker and fetched by a client: nothing leads out of the root, or of the place. */
+/**
+ * Files of roots that nobody vouches for, taken by the worker and fetched by a client: nothing
+ * leads out of the root, or of the place.
+ */
 
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";

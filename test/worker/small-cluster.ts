@@ -1,6 +1,6 @@
 /**
- * A real scheduler, one worker and a client in this process, over TLS on loopback. What the worker's jobs do is up to each
- * test, by handlers of custom jobs.
+ * A real scheduler, one worker and a client in this process, over TLS on loopback. What the
+ * worker's jobs do is up to each test, by handlers of custom jobs.
  */
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -1,4 +1,7 @@
-/** A worker whose disk is full: it is out of service for as long as there is no room, whatever else happens. */
+/**
+ * A worker whose disk is full: it is out of service for as long as there is no room, whatever else
+ * happens.
+ */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

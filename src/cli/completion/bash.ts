@@ -1,5 +1,6 @@
 /**
- * Completion for bash: a function that bash calls with the words so far, and that answers with candidates.
+ * Completion for bash: a function that bash calls with the words so far, and that answers with
+ * candidates.
  */
 import type { CompletableOption, CompletableProgram, Value } from "./model.js";
 

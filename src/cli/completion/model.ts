@@ -1,5 +1,6 @@
 /**
- * What a shell can complete on a command line: read off the declarations of the commands, so that it is never out of date.
+ * What a shell can complete on a command line: read off the declarations of the commands, so that
+ * it is never out of date.
  */
 import type { CommandUnknownOpts } from "@commander-js/extra-typings";
 import { type DeclaredArgument, type DeclaredOption, factsOf, valueName } from "../option.js";
@@ -29,7 +30,10 @@ export interface CompletableOption {
   readonly value: Value | undefined;
 }
 
-/** What can stand for a value: files, directories, one of some words, or what a command prints, or what no shell can know. */
+/**
+ * What can stand for a value: files, directories, one of some words, or what a command prints, or
+ * what no shell can know.
+ */
 export interface Value {
   readonly name: string;
   readonly kind: "file" | "directory" | "words" | "command" | "other";
@@ -60,7 +64,10 @@ export function completable(program: CommandUnknownOpts): CompletableProgram {
   };
 }
 
-/** A command, with those of two words that begin with it: their second words come first, and options of all are offered. */
+/**
+ * A command, with those of two words that begin with it: their second words come first, and options
+ * of all are offered.
+ */
 function completableCommand(
   program: CommandUnknownOpts,
   command: CommandUnknownOpts,

@@ -1,4 +1,7 @@
-/** Sessions of commands about batches: those of commands about jobs, with words for a scheduler that knows no batches. */
+/**
+ * Sessions of commands about batches: those of commands about jobs, with words for a scheduler that
+ * knows no batches.
+ */
 import { CommandFailed } from "../../console/index.js";
 import { type Capability, RpcError } from "../../rpc/index.js";
 import { type RecordsOptions, steadily, withRecords } from "../index.js";

@@ -12,7 +12,9 @@ export class Columns {
     this.numbers = new Map(names.map((name, index) => [name, index]));
   }
 
-  /** The number of a column, which counts as used from now on; null if there is none of that name. */
+  /**
+   * The number of a column, which counts as used from now on; null if there is none of that name.
+   */
   use(name: string): number | null {
     const number = this.numbers.get(name);
     if (number === undefined) return null;

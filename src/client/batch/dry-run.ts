@@ -1,4 +1,7 @@
-/** What a batch would be, for who wants to see it before: the first jobs in full, and how much of them is shared. */
+/**
+ * What a batch would be, for who wants to see it before: the first jobs in full, and how much of
+ * them is shared.
+ */
 import { expand } from "../../batch/index.js";
 import { readSexp, toHuman } from "../../obuilder/language.js";
 import { visible, visibleLines } from "../../text/index.js";

@@ -28,7 +28,9 @@ export class BatchFetcher {
 
   constructor(private readonly options: FetchOptions) {}
 
-  /** Rejects with an `RpcError`, and the system's errors. May be called again with the same rows. */
+  /**
+   * Rejects with an `RpcError`, and the system's errors. May be called again with the same rows.
+   */
   async rows(
     records: Capability,
     rows: readonly EndedRow[],

@@ -1,7 +1,8 @@
 /**
- * Names of files that are made of rows' keys and values. A name is the key where that is safe: letters and digits of any script, and
- * `_ - + = , @ .` but for a dot at the beginning; each byte of all else is `%` and two hexadecimal digits, as in URLs. So different keys have
- * different names, and none leads out of its directory.
+ * Names of files that are made of rows' keys and values. A name is the key where that is safe:
+ * letters and digits of any script, and `_ - + = , @ .` but for a dot at the beginning; each byte
+ * of all else is `%` and two hexadecimal digits, as in URLs. So different keys have different
+ * names, and none leads out of its directory.
  */
 import { createHash } from "node:crypto";
 import { UsageError } from "../../console/index.js";
@@ -9,7 +10,10 @@ import type { Columns } from "./columns.js";
 import { placeholdersIn, UnknownFilter } from "./placeholders.js";
 import { textOfBytes } from "./rows/row-source.js";
 
-/** Bytes that a name may have in all usual file systems, less what is put behind it while it is written. */
+/**
+ * Bytes that a name may have in all usual file systems, less what is put behind it while it is
+ * written.
+ */
 const LONGEST = 240;
 
 export function fileNameOf(key: string): string {

@@ -1,6 +1,6 @@
 /**
- * Follows a batch: what state it is in, and its rows as they end. It remembers where it is, and `run` may be called again with another
- * connection when one is lost.
+ * Follows a batch: what state it is in, and its rows as they end. It remembers where it is, and
+ * `run` may be called again with another connection when one is lost.
  */
 import { Batches } from "../../api/index.js";
 import { RowChunk } from "../../batch/index.js";
@@ -25,8 +25,8 @@ export class BatchFollower {
   ) {}
 
   /**
-   * Resolves to the batch's record when it has ended, or without `follow` as it is, and all ends of rows were seen. Rejects with an
-   * `RpcError`.
+   * Resolves to the batch's record when it has ended, or without `follow` as it is, and all ends of
+   * rows were seen. Rejects with an `RpcError`.
    */
   async run(
     records: Capability,

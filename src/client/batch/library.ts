@@ -6,8 +6,8 @@
  *     await batch.close();
  *     for await (const { key, state } of batch.results()) console.log(key, state);
  *
- * One connection: when it is lost, calls reject, and opening the same batch again goes on with it. All errors are `Error`s with a
- * message for people.
+ * One connection: when it is lost, calls reject, and opening the same batch again goes on with it.
+ * All errors are `Error`s with a message for people.
  */
 import { createHash } from "node:crypto";
 import { Batches, DurableSubmission } from "../../api/index.js";
@@ -84,7 +84,10 @@ export class Batch implements AsyncDisposable {
     return this.sent;
   }
 
-  /** Adds at most 10,000 rows, which begin as there is room; resolves when they are on the scheduler's disk. One call at a time. */
+  /**
+   * Adds at most 10,000 rows, which begin as there is room; resolves when they are on the
+   * scheduler's disk. One call at a time.
+   */
   async add(rows: readonly BatchRow[]): Promise<void> {
     const writer = new RowWriter();
     for (const { key, values } of rows) {

@@ -1,6 +1,6 @@
 /**
- * Logs of a batch's rows as files, fetched as rows end. A log appears whole or not at all, and one that is there is not fetched again:
- * its file has the time of the attempt's end.
+ * Logs of a batch's rows as files, fetched as rows end. A log appears whole or not at all, and one
+ * that is there is not fetched again: its file has the time of the attempt's end.
  */
 import {
   closeSync,

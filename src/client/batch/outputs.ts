@@ -1,6 +1,6 @@
 /**
- * Files of rows' results, fetched as rows end: `--output='/out/tile.tif:tiles/{key}.tif'`. They appear whole or not at all, and what
- * is there already is not fetched again.
+ * Files of rows' results, fetched as rows end: `--output='/out/tile.tif:tiles/{key}.tif'`. They
+ * appear whole or not at all, and what is there already is not fetched again.
  */
 import { existsSync } from "node:fs";
 import { CommandFailed, UsageError } from "../../console/index.js";

@@ -1,9 +1,10 @@
 /**
- * Placeholders in a text. The rule in one sentence: `{name}` and `{name|filter}` are placeholders unless a `$` stands right before
- * them, `{{` stands for `{` and the `}}` that closes it for `}`, and every other brace is itself.
+ * Placeholders in a text. The rule in one sentence: `{name}` and `{name|filter}` are placeholders
+ * unless a `$` stands right before them, `{{` stands for `{` and the `}}` that closes it for `}`,
+ * and every other brace is itself.
  *
- * A name is a letter or `_`, then letters, digits, `_` and `-`. So braces of the shell (`${X}`, `{a,b}`, `{1..5}`), of awk
- * (`{print $1}`) and of JSON (`{"a": 1}`) are themselves.
+ * A name is a letter or `_`, then letters, digits, `_` and `-`. So braces of the shell (`${X}`,
+ * `{a,b}`, `{1..5}`), of awk (`{print $1}`) and of JSON (`{"a": 1}`) are themselves.
  */
 
 export type Part =
@@ -32,7 +33,9 @@ export class UnknownFilter extends Error {
 const BRACES = /\{\{|\}\}|(?<!\$)\{([^\s{}|]+)(?:\|([^\s{}|]*))?\}/g;
 const NAME = /^[\p{L}_][\p{L}\p{N}_-]*$/u;
 
-/** @param text bytes, a character for each; so are the parts, but for names. Throws `UnknownFilter`. */
+/**
+ * @param text bytes, a character for each; so are the parts, but for names. Throws `UnknownFilter`.
+ */
 export function placeholdersIn(text: string): Part[] {
   const parts: Part[] = [];
   let literal = "";

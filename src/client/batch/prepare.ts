@@ -1,6 +1,6 @@
 /**
- * From templates and rows to a batch that can be submitted: all of both is read and checked first, so that nothing is submitted of a
- * batch that is wrong somewhere.
+ * From templates and rows to a batch that can be submitted: all of both is read and checked first,
+ * so that nothing is submitted of a batch that is wrong somewhere.
  */
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";

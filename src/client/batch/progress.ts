@@ -1,12 +1,16 @@
 /**
- * How a batch goes, for people: a line that is redrawn on a terminal, and a line now and then elsewhere; and what has failed.
+ * How a batch goes, for people: a line that is redrawn on a terminal, and a line now and then
+ * elsewhere; and what has failed.
  */
 import type { Batches } from "../../api/index.js";
 import type { Terminal } from "../../console/index.js";
 import { clockDuration, visible } from "../../text/index.js";
 import type { EndedRow } from "./batch-json.js";
 
-/** Ends by which the rate is known: the last ones, as all rows together say little of what goes on now. */
+/**
+ * Ends by which the rate is known: the last ones, as all rows together say little of what goes on
+ * now.
+ */
 const RECENT = 200;
 
 /** Failed rows that are told of one by one. */

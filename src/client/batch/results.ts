@@ -1,7 +1,9 @@
 /**
- * The table of a batch's rows as a file, to which rows are added as they end: JSON lines, or CSV with a header.
+ * The table of a batch's rows as a file, to which rows are added as they end: JSON lines, or CSV
+ * with a header.
  *
- * A file that is there already is gone on with: what is in it is not written again. The newest line of a key is the one that counts.
+ * A file that is there already is gone on with: what is in it is not written again. The newest line
+ * of a key is the one that counts.
  */
 import { closeSync, fsyncSync, ftruncateSync, openSync, readFileSync, writeSync } from "node:fs";
 import { CommandFailed } from "../../console/index.js";

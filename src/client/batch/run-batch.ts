@@ -24,7 +24,10 @@ export interface RunOptions extends RecordsOptions, FetchOptions {
   readonly json: boolean;
 }
 
-/** Rejects with `CommandFailed`, without text if what became of the batch was said; `UsageError`; `Interrupted`. */
+/**
+ * Rejects with `CommandFailed`, without text if what became of the batch was said; `UsageError`;
+ * `Interrupted`.
+ */
 export async function runBatch(options: RunOptions): Promise<void> {
   const { input, quiet, settings } = options;
   const prepared = await prepare(input);

@@ -1,6 +1,7 @@
 /**
- * Sends a batch: its template, then its rows, many at a time and several calls at once. `run` may be called again with another connection
- * when one is lost, and goes on with the rows that the scheduler does not have.
+ * Sends a batch: its template, then its rows, many at a time and several calls at once. `run` may
+ * be called again with another connection when one is lost, and goes on with the rows that the
+ * scheduler does not have.
  */
 import { createHash } from "node:crypto";
 import { Batches, DurableSubmission } from "../../api/index.js";

@@ -1,11 +1,12 @@
 /**
- * Where in a command of the shell a placeholder stands, so that its value can be quoted to be one piece of text there: as a word, or
- * within the quotes that are open. It is careful rather than complete: where it does not know, it says why, and the placeholder is
- * refused.
+ * Where in a command of the shell a placeholder stands, so that its value can be quoted to be one
+ * piece of text there: as a word, or within the quotes that are open. It is careful rather than
+ * complete: where it does not know, it says why, and the placeholder is refused.
  *
- * States, in a stack, as substitutions nest: *plain* at the bottom and in each `$(…)`, *single* and *double* within quotes. `${…}`,
- * `$((…))`, backquotes and `$'…'` are skipped as a whole if they are plain and hold no placeholder. What is behind one that is
- * not, behind a here-document or behind `case` in `$(…)`, is not known any more.
+ * States, in a stack, as substitutions nest: *plain* at the bottom and in each `$(…)`, *single* and
+ * *double* within quotes. `${…}`, `$((…))`, backquotes and `$'…'` are skipped as a whole if they
+ * are plain and hold no placeholder. What is behind one that is not, behind a here-document or
+ * behind `case` in `$(…)`, is not known any more.
  */
 
 export type ShellContext = "word" | "single" | "double";

@@ -1,8 +1,9 @@
 /**
- * A spec with placeholders, compiled: it is read as an expression first, and values are put into its atoms. So no value can add an
- * operation, take one away or change which one it is.
+ * A spec with placeholders, compiled: it is read as an expression first, and values are put into
+ * its atoms. So no value can add an operation, take one away or change which one it is.
  *
- * In the command of a `run`, values are quoted for the shell where they stand, unless a placeholder says `{…|raw}`.
+ * In the command of a `run`, values are quoted for the shell where they stand, unless a placeholder
+ * says `{…|raw}`.
  */
 import { type Escape, inAtom, type Piece, type Template } from "../../batch/index.js";
 import { isAtom, type List, readSexp, type Sexp, SexpError } from "../../obuilder/language.js";
@@ -125,7 +126,9 @@ class Compiler {
     this.put(") ");
   }
 
-  /** The parenthesis and the first word, which says what the list is, and which is the spec's own. */
+  /**
+   * The parenthesis and the first word, which says what the list is, and which is the spec's own.
+   */
   private open({ items }: List): void {
     this.put("(");
     const [head] = items;

@@ -1,4 +1,7 @@
-/** What is wrong with a template or with rows, and where: it stops a batch before anything is submitted. */
+/**
+ * What is wrong with a template or with rows, and where: it stops a batch before anything is
+ * submitted.
+ */
 import { CommandFailed } from "../../console/index.js";
 import { visible } from "../../text/index.js";
 

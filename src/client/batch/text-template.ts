@@ -1,4 +1,7 @@
-/** Placeholders in the values of options, such as `--key='{lat}_{lon}'`: values are put in as they are. */
+/**
+ * Placeholders in the values of options, such as `--key='{lat}_{lon}'`: values are put in as they
+ * are.
+ */
 import type { Template } from "../../batch/index.js";
 import { UsageError } from "../../console/index.js";
 import { toBytes } from "../../text/index.js";

@@ -14,8 +14,8 @@ export interface ChangeOptions extends RecordsOptions {
 }
 
 /**
- * Cancels jobs. One that has ended stays as it is, which is said, and is no failure. Rejects with `CommandFailed`, when all others
- * are done, if one cannot be cancelled.
+ * Cancels jobs. One that has ended stays as it is, which is said, and is no failure. Rejects with
+ * `CommandFailed`, when all others are done, if one cannot be cancelled.
  */
 export function cancelJobs(options: ChangeOptions): Promise<void> {
   return change(options, (records, job) => JobRecords.cancel(records, job), describeCancelled);
@@ -30,7 +30,10 @@ function describeCancelled(record: JobRecords.JobRecord | null): string {
   return `has ended: ${describeState(record)}`;
 }
 
-/** One more attempt for jobs that have ended without success. Rejects with `CommandFailed` if one cannot have it. */
+/**
+ * One more attempt for jobs that have ended without success. Rejects with `CommandFailed` if one
+ * cannot have it.
+ */
 export function retryJobs(options: ChangeOptions): Promise<void> {
   return change(
     options,

@@ -1,5 +1,6 @@
 /**
- * Commands that take several jobs: what is to be done is done for each, and one that fails keeps no other from it.
+ * Commands that take several jobs: what is to be done is done for each, and one that fails keeps no
+ * other from it.
  */
 import { CommandFailed, stderrTerminal } from "../../console/index.js";
 import { RpcError } from "../../rpc/index.js";
@@ -13,7 +14,9 @@ export class EachJob {
   private readonly left: Set<number>;
   private failed = false;
 
-  /** @param act resolves to whether the job is as it was wished to be; rejects with an `RpcError` */
+  /**
+   * @param act resolves to whether the job is as it was wished to be; rejects with an `RpcError`
+   */
   constructor(
     jobs: Iterable<number>,
     private readonly act: (job: number) => Promise<boolean>,
@@ -27,8 +30,9 @@ export class EachJob {
   }
 
   /**
-   * Works on what is left. Rejects with an `RpcError` if the scheduler is lost or knows no such calls, and with a `CommandFailed`
-   * without text, when all are done, if one failed or is not as wished.
+   * Works on what is left. Rejects with an `RpcError` if the scheduler is lost or knows no such
+   * calls, and with a `CommandFailed` without text, when all are done, if one failed or is not as
+   * wished.
    */
   async run(): Promise<void> {
     const waiting = [...this.left].values();

@@ -1,8 +1,8 @@
 /**
  * Follows a durable job: the logs of its attempts, one after the other, until it has ended.
  *
- * A follower remembers the attempt and the byte where it is. `run` may be called again with another connection when one is
- * lost, and goes on right there. To it, an attempt is
+ * A follower remembers the attempt and the byte where it is. `run` may be called again with another
+ * connection when one is lost, and goes on right there. To it, an attempt is
  *
  *     to be read ──its log ends──▶ read ──it has an outcome, and the job goes on──▶ told of
  */
@@ -37,7 +37,10 @@ export class JobFollower {
     this.reader = new LogReader(job, from, view.log);
   }
 
-  /** Resolves to the job's record when it has ended, and all of its log was seen. Rejects with an `RpcError`. */
+  /**
+   * Resolves to the job's record when it has ended, and all of its log was seen. Rejects with an
+   * `RpcError`.
+   */
   async run(records: Capability, options: CallOptions = {}): Promise<JobRecords.JobRecord> {
     let record = await JobRecords.get(records, this.job, 0, options);
     for (;;) {

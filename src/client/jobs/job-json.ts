@@ -1,6 +1,6 @@
 /**
- * A job for programs: the form that scripts rely upon, one line each. Fields may be added; none goes away or changes its
- * meaning. What there is not (yet) is null. Times are ISO 8601 in UTC.
+ * A job for programs: the form that scripts rely upon, one line each. Fields may be added; none
+ * goes away or changes its meaning. What there is not (yet) is null. Times are ISO 8601 in UTC.
  */
 import type { JobRecords } from "../../api/index.js";
 import { isoMoment, visibleJson } from "../../text/index.js";

@@ -12,7 +12,9 @@ export function hasEnded({ state }: JobRecord): boolean {
   return state === "succeeded" || state === "failed" || state === "cancelled";
 }
 
-/** `succeeded`; `failed: Build failed`; `failed (timeout): …`; `running on w1`; `waiting: for job 3` */
+/**
+ * `succeeded`; `failed: Build failed`; `failed (timeout): …`; `running on w1`; `waiting: for job 3`
+ */
 export function describeState(record: JobRecord): string {
   const { cause, reason, state } = record;
   const attempt = record.attempts.at(-1);
@@ -37,7 +39,10 @@ export function describePhase(record: JobRecord): string {
   return `job ${job} ${where} ${visible(worker)}`;
 }
 
-/** Of an attempt that was not the last: `Attempt 1 was lost with w1: no word from it for 10m. There is another one.` */
+/**
+ * Of an attempt that was not the last: `Attempt 1 was lost with w1: no word from it for 10m. There
+ * is another one.`
+ */
 export function describeFurther(attempt: AttemptRecord): string {
   return `Attempt ${attempt.attempt} ${describeOutcome(attempt)}. There is another one.`;
 }

@@ -1,5 +1,6 @@
 /**
- * A log for programs: a JSON object for each line of it, `{"id":17,"attempt":1,"line":"…"}`. Bytes that are no UTF-8 are U+FFFD.
+ * A log for programs: a JSON object for each line of it, `{"id":17,"attempt":1,"line":"…"}`. Bytes
+ * that are no UTF-8 are U+FFFD.
  */
 import { visibleJson } from "../../text/index.js";
 

@@ -30,7 +30,10 @@ export class LogReader {
     this.position = start;
   }
 
-  /** Resolves at the end: of what there is now, or with `follow` for good. Rejects with an `RpcError`. */
+  /**
+   * Resolves at the end: of what there is now, or with `follow` for good. Rejects with an
+   * `RpcError`.
+   */
   async readAll(records: Capability, { follow, signal }: ReadOptions): Promise<void> {
     const { attempt, job } = this;
     for (;;) {
@@ -47,8 +50,8 @@ export class LogReader {
   }
 
   /**
-   * Whether the log has ended before the place where we are: a scheduler that was killed may have lost what it had shown already, and
-   * the worker that could have told it again with it.
+   * Whether the log has ended before the place where we are: a scheduler that was killed may have
+   * lost what it had shown already, and the worker that could have told it again with it.
    */
   private async isShorter(records: Capability, error: unknown): Promise<boolean> {
     if (!(error instanceof RpcError) || error.kind !== "failed") return false;

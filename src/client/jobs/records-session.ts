@@ -17,7 +17,9 @@ export interface RecordsOptions {
 /** People who watch a job want to know soon. */
 const EAGER: BackoffRange = { minMs: 1000, maxMs: 15_000 };
 
-/** `withService`, with words for a scheduler that keeps no records. Rejects with `CommandFailed`. */
+/**
+ * `withService`, with words for a scheduler that keeps no records. Rejects with `CommandFailed`.
+ */
 export async function withRecords<T>(
   { connect, quiet }: RecordsOptions,
   use: (records: Capability) => Promise<T>,
@@ -32,8 +34,9 @@ export async function withRecords<T>(
 }
 
 /**
- * The same, for something that takes long: when the scheduler goes away, waits for it and runs `use` once more, which must
- * go on where it was. The first connection must succeed, so that a wrong file is not tried for ever.
+ * The same, for something that takes long: when the scheduler goes away, waits for it and runs
+ * `use` once more, which must go on where it was. The first connection must succeed, so that a
+ * wrong file is not tried for ever.
  */
 export async function steadily<T>(
   { connect, quiet }: RecordsOptions,
@@ -75,12 +78,17 @@ export async function steadily<T>(
   }
 }
 
-/** Whether somebody sees how it connects. The reference's commands say so in any case, as they always did. */
+/**
+ * Whether somebody sees how it connects. The reference's commands say so in any case, as they
+ * always did.
+ */
 function isWatched(): boolean {
   return process.stderr.isTTY === true;
 }
 
-/** What the scheduler went away with, or cannot be reached for; null if it is there, and said no. */
+/**
+ * What the scheduler went away with, or cannot be reached for; null if it is there, and said no.
+ */
 function lossIn(error: unknown): RpcError | null {
   const cause = error instanceof CommandFailed ? error.cause : error;
   if (!(cause instanceof RpcError)) return null;
@@ -98,7 +106,10 @@ function words(error: RpcError, capFile: string): string {
   return String(error);
 }
 
-/** A scheduler of the reference, or an older one of ours; or a pool's file. They cannot be told apart. */
+/**
+ * A scheduler of the reference, or an older one of ours; or a pool's file. They cannot be told
+ * apart.
+ */
 function withoutRecords(capFile: string): string {
   return (
     "This scheduler knows neither durable jobs nor records of jobs " +

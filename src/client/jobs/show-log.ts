@@ -20,7 +20,10 @@ export interface LogOptions extends RecordsOptions {
   readonly json: boolean;
 }
 
-/** Resolves when all is printed; with `follow`, when the attempt or the job has ended. Rejects with `CommandFailed`. */
+/**
+ * Resolves when all is printed; with `follow`, when the attempt or the job has ended. Rejects with
+ * `CommandFailed`.
+ */
 export async function showLog(options: LogOptions): Promise<void> {
   const lines = options.json ? new LogLines(options.job) : null;
   const view: JobView = {

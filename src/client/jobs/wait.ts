@@ -19,8 +19,8 @@ export interface WaitOptions extends RecordsOptions {
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 /**
- * Prints each job when it has ended, and those that have not when the time is over. Rejects with a `CommandFailed` unless all have
- * succeeded.
+ * Prints each job when it has ended, and those that have not when the time is over. Rejects with a
+ * `CommandFailed` unless all have succeeded.
  */
 export async function waitForJobs(options: WaitOptions): Promise<void> {
   const { timeout = Infinity } = options;

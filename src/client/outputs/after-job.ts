@@ -12,7 +12,10 @@ export interface AfterJob {
   readonly quiet: boolean;
 }
 
-/** Fetches what is there; of a job that has failed that may be nothing. Rejects with `CommandFailed`, and `Interrupted`. */
+/**
+ * Fetches what is there; of a job that has failed that may be nothing. Rejects with
+ * `CommandFailed`, and `Interrupted`.
+ */
 export async function fetchAfter(
   record: JobRecords.JobRecord,
   { connect, quiet }: AfterJob,

@@ -1,7 +1,8 @@
 /**
- * A directory beside the place where files are to be, in which they are made until they are whole. Its name is always the same for
- * the same files and place, so that what a killed client has left in it is used by the next one; it belongs to its user alone, so
- * that nobody else has put anything there.
+ * A directory beside the place where files are to be, in which they are made until they are whole.
+ * Its name is always the same for the same files and place, so that what a killed client has left
+ * in it is used by the next one; it belongs to its user alone, so that nobody else has put anything
+ * there.
  */
 import { lstatSync, mkdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -12,7 +13,10 @@ import type { LocalTarget } from "./output-spec.js";
 /** Characters of the place's name that are part of the directory's. */
 const MAX_NAME = 100;
 
-/** Makes it, or takes what is there. Throws `CommandFailed` if that is somebody else's, and the system's errors. */
+/**
+ * Makes it, or takes what is there. Throws `CommandFailed` if that is somebody else's, and the
+ * system's errors.
+ */
 export function makeAside(local: LocalTarget, id: string): string {
   const path = asidePath(local, id);
   mkdirSync(dirname(path), { recursive: true });

@@ -1,8 +1,10 @@
 /**
- * Files on their way into a directory aside: made one after the other, in the order in which their data comes, each checked by its
- * SHA-256 when it is whole. It goes on at its byte with another connection, and with what an earlier process has left.
+ * Files on their way into a directory aside: made one after the other, in the order in which their
+ * data comes, each checked by its SHA-256 when it is whole. It goes on at its byte with another
+ * connection, and with what an earlier process has left.
  *
- * Directories are made first, open to their user alone; links last, when nothing is written any more that could go through one.
+ * Directories are made first, open to their user alone; links last, when nothing is written any
+ * more that could go through one.
  */
 import { createHash, type Hash } from "node:crypto";
 import {
@@ -67,7 +69,10 @@ export class Download {
     return this.#files.reduce((sum, { entry }) => sum + OutputStream.dataLength(entry), 0);
   }
 
-  /** Reads what is left. Rejects with an `RpcError`, and may be called again then; with `CommandFailed`; and the system's errors. */
+  /**
+   * Reads what is left. Rejects with an `RpcError`, and may be called again then; with
+   * `CommandFailed`; and the system's errors.
+   */
   async run(source: OutputSource, records: Capability): Promise<void> {
     for (;;) {
       await this.#skipWhole();
@@ -115,7 +120,10 @@ export class Download {
     }
   }
 
-  /** As `skipWhole`, within data that lies together: what an earlier process has left of the next file comes once more. */
+  /**
+   * As `skipWhole`, within data that lies together: what an earlier process has left of the next
+   * file comes once more.
+   */
   async #skipToData(): Promise<void> {
     for (;;) {
       const next = this.#files[this.#next];
@@ -237,7 +245,9 @@ class FileInTheMaking {
     return part.length;
   }
 
-  /** Checks it, and gives it time and mode. Throws `CommandFailed` if it is not what it should be. */
+  /**
+   * Checks it, and gives it time and mode. Throws `CommandFailed` if it is not what it should be.
+   */
   async finish(slices: Slices): Promise<void> {
     const { fd } = this;
     const { entry, path } = this.file;

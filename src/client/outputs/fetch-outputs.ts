@@ -1,8 +1,10 @@
 /**
- * Fetches files of a job's result from the scheduler, and puts them where they are wanted: whole, or not at all.
+ * Fetches files of a job's result from the scheduler, and puts them where they are wanted: whole,
+ * or not at all.
  *
- * For each thing that is wanted: *selected* from the list; *coming*, into a directory aside; *whole*, and checked; *there*, by being
- * renamed to its place. It may be interrupted at any point and gone on with, by another connection or another process.
+ * For each thing that is wanted: *selected* from the list; *coming*, into a directory aside;
+ * *whole*, and checked; *there*, by being renamed to its place. It may be interrupted at any point
+ * and gone on with, by another connection or another process.
  */
 import {
   chmodSync,
@@ -54,8 +56,9 @@ export class OutputFetch {
   }
 
   /**
-   * Fetches what is left, and resolves to all that was put somewhere. Rejects with an `RpcError` when the scheduler is lost: it may be
-   * called again with another connection then. Rejects with `CommandFailed`.
+   * Fetches what is left, and resolves to all that was put somewhere. Rejects with an `RpcError`
+   * when the scheduler is lost: it may be called again with another connection then. Rejects with
+   * `CommandFailed`.
    */
   async run(records: Capability): Promise<readonly Fetched[]> {
     const { attempt, job, outputs } = this.#options;

@@ -1,6 +1,6 @@
 /**
- * What can be known before a job is queued of where its files are to be put: that there is a directory that can be written to, and
- * that nothing is in the way.
+ * What can be known before a job is queued of where its files are to be put: that there is a
+ * directory that can be written to, and that nothing is in the way.
  */
 import { accessSync, constants, lstatSync, readdirSync, type Stats, statSync } from "node:fs";
 import { dirname, resolve } from "node:path";

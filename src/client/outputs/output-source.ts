@@ -1,6 +1,6 @@
 /**
- * The stream of files that the scheduler keeps of a job: its list, and what is wanted of its contents, over any number of
- * connections.
+ * The stream of files that the scheduler keeps of a job: its list, and what is wanted of its
+ * contents, over any number of connections.
  */
 import { JobRecords, OutputStream } from "../../api/index.js";
 import { readAhead } from "../../async/index.js";
@@ -18,8 +18,8 @@ export class OutputSource {
   ) {}
 
   /**
-   * Reads the list. Attempt 0: the newest of which files are kept. Rejects with `CommandFailed` if none are, or what is kept makes
-   * no sense, and with an `RpcError`.
+   * Reads the list. Attempt 0: the newest of which files are kept. Rejects with `CommandFailed` if
+   * none are, or what is kept makes no sense, and with an `RpcError`.
    */
   static async open(records: Capability, job: number, attempt = 0): Promise<OutputSource> {
     const kept = await outputsOf(records, job, attempt);

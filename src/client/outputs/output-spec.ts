@@ -1,5 +1,6 @@
 /**
- * What a client wants of a job's result, and where it is to be put: `REMOTE:LOCAL`, as it is given with `--output`.
+ * What a client wants of a job's result, and where it is to be put: `REMOTE:LOCAL`, as it is given
+ * with `--output`.
  */
 import { readPathPattern } from "../../text/index.js";
 
@@ -22,7 +23,9 @@ export interface OutputSpec {
   readonly local: LocalTarget | null;
 }
 
-/** Reads `REMOTE:LOCAL`, or `REMOTE` alone. Returns in words what is wrong with it, if something is. */
+/**
+ * Reads `REMOTE:LOCAL`, or `REMOTE` alone. Returns in words what is wrong with it, if something is.
+ */
 export function readOutputSpec(text: string): OutputSpec | string {
   const at = /^((?:\\.|[^\\:])*)(?::(.*))?$/s.exec(text);
   if (!at) return "it ends in a backslash";

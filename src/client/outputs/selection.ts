@@ -1,6 +1,7 @@
 /**
- * What of a list of files is wanted, under which names. The list comes from strangers: nothing gets from here to a disk whose
- * name could lead anywhere else than below the place that was chosen for it.
+ * What of a list of files is wanted, under which names. The list comes from strangers: nothing gets
+ * from here to a disk whose name could lead anywhere else than below the place that was chosen for
+ * it.
  */
 import type { OutputStream } from "../../api/index.js";
 import { CommandFailed } from "../../console/index.js";
@@ -26,8 +27,8 @@ export interface Selection {
 }
 
 /**
- * What was found of something that was asked for, or of a path that is below such a thing. Throws a `CommandFailed` if that was
- * not asked for, or the names are not what names of files can be.
+ * What was found of something that was asked for, or of a path that is below such a thing. Throws a
+ * `CommandFailed` if that was not asked for, or the names are not what names of files can be.
  */
 export function select({ asked, entries }: OutputStream.OutputList, remote: string): Selection {
   const known = asked.find((one) => one.asked === remote);

@@ -1,9 +1,10 @@
 /*
- * The archive of a `copy`: what is to be placed where, as a tar file in GNU format, to be unpacked at the top of the root.
+ * The archive of a `copy`: what is to be placed where, as a tar file in GNU format, to be unpacked
+ * at the top of the root.
  *
- * Everything belongs to the step's user; modes are reduced to what the layer's id stands for, executable or not. Files
- * are read again here, and must be what they were when the id was computed: else a layer would be kept under the id of
- * another.
+ * Everything belongs to the step's user; modes are reduced to what the layer's id stands for,
+ * executable or not. Files are read again here, and must be what they were when the id was
+ * computed: else a layer would be kept under the id of another.
  */
 
 import { createHash } from "node:crypto";
@@ -166,7 +167,10 @@ class ArchiveWriter {
     });
   }
 
-  /** Calls `read`; what was there when the manifest was made, and is not now, has been changed by somebody. */
+  /**
+   * Calls `read`; what was there when the manifest was made, and is not now, has been changed by
+   * somebody.
+   */
   #unchanged<T>(manifest: Manifest, read: () => T): T {
     try {
       return read();

@@ -1,8 +1,8 @@
 /*
  * The walk that builds: each step's layer is found in the store or made there.
  *
- * Which layers a build needs depends on the spec alone: ids are computed from it, step by step, and whoever asks for a
- * layer that is there, or that somebody is just making, gets it (`layers.ts`).
+ * Which layers a build needs depends on the spec alone: ids are computed from it, step by step, and
+ * whoever asks for a layer that is there, or that somebody is just making, gets it (`layers.ts`).
  */
 
 import type { Writable } from "node:stream";
@@ -79,7 +79,10 @@ export class BuildSteps implements SpecVisitor<LayerId> {
     return { layer: id, env };
   }
 
-  /** Most operations do nothing else: it is here that others get the thread, and that a slow log is waited for. */
+  /**
+   * Most operations do nothing else: it is here that others get the thread, and that a slow log is
+   * waited for.
+   */
   async setting(heading: string): Promise<void> {
     const { log, signal } = this.#job;
     const taken = log.heading(heading);
@@ -119,7 +122,8 @@ export class BuildSteps implements SpecVisitor<LayerId> {
     const { user } = context;
     const dst = resolveDestination(context.workdir, op.dst);
     checkCopyText(op, dst);
-    // The step may be run for somebody else when this build has been cancelled, so it opens the source for itself.
+    // The step may be run for somebody else when this build has been cancelled, so it opens the
+    // source for itself.
     const withSource = async <T>(use: (root: string) => Promise<T>): Promise<T> => {
       const source = await this.#copySource(op, at);
       try {

@@ -25,13 +25,19 @@ export interface BuilderParts {
 
 export interface BuildRequest {
   readonly spec: Spec;
-  /** Absolute path of the directory that `(copy (from context) …)` reads. It must stay until the build has ended. */
+  /**
+   * Absolute path of the directory that `(copy (from context) …)` reads. It must stay until the
+   * build has ended.
+   */
   readonly sourceDir: string;
   readonly log: BuildLog;
   readonly secrets?: Secrets;
   /** Cancels the build; steps that others have asked for as well go on. */
   readonly signal?: AbortSignal;
-  /** Is shown the root of the last layer, which stays until the promise is settled. If it rejects, so does the build. */
+  /**
+   * Is shown the root of the last layer, which stays until the promise is settled. If it rejects,
+   * so does the build.
+   */
   readonly onResult?: ((root: string) => Promise<void>) | undefined;
   /** Is shown what a step that fails has left in its root. Never rejects. */
   readonly onFailedRoot?: FailedRootReader | undefined;
@@ -60,8 +66,8 @@ export class Builder {
   }
 
   /**
-   * Resolves with the id of the last layer. Rejects with `BuildError`, whose message is for the user, or with
-   * `BuildCancelled` as soon as the signal is aborted.
+   * Resolves with the id of the last layer. Rejects with `BuildError`, whose message is for the
+   * user, or with `BuildCancelled` as soon as the signal is aborted.
    */
   async build(request: BuildRequest): Promise<LayerId> {
     const pins = new Pins(this.#layers);
@@ -114,20 +120,25 @@ export class Builder {
   }
 
   /**
-   * Removes a layer and, first, all that were made from it; `onDelete` is told of each before it goes. A layer that is
-   * not known is looked for on the disk anyway. Resolves with whether it was known. Rejects with `BuildError` if a running
-   * build uses one of them.
+   * Removes a layer and, first, all that were made from it; `onDelete` is told of each before it
+   * goes. A layer that is not known is looked for on the disk anyway. Resolves with whether it was
+   * known. Rejects with `BuildError` if a running build uses one of them.
    */
   delete(id: LayerId, onDelete?: (id: LayerId) => void): Promise<boolean> {
     return this.#layers.delete(id, onDelete);
   }
 
-  /** Removes layers that have been unused for longest, but none that a running build needs; resolves with their number. */
+  /**
+   * Removes layers that have been unused for longest, but none that a running build needs; resolves
+   * with their number.
+   */
   prune(options: PruneOptions): Promise<number> {
     return this.#layers.prune(options);
   }
 
-  /** Removes a cache. Rejects with `CacheBusy` if it is in use and the store cannot take it away. */
+  /**
+   * Removes a cache. Rejects with `CacheBusy` if it is in use and the store cannot take it away.
+   */
   deleteCache(name: string): Promise<void> {
     return this.#store.deleteCache(name);
   }

@@ -31,7 +31,10 @@ export function withImageEnv(context: Context, imageEnv: Env): Context {
 /** The longest path that the system takes, in bytes. */
 const MAX_PATH = 4095;
 
-/** The context behind an operation. Throws `BuildError` for a work directory in which nothing could ever run. */
+/**
+ * The context behind an operation. Throws `BuildError` for a work directory in which nothing could
+ * ever run.
+ */
 export function afterOp(context: Context, op: Op): Context {
   switch (op.op) {
     case "workdir":

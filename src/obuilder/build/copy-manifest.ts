@@ -1,6 +1,7 @@
 /*
  * Source manifests: what a `copy` copies, as far as its layer's id depends on it. Names, contents
- * (as hashes), targets of links; not modes, owners or times. What it excludes is left out here, and so of the archive too.
+ * (as hashes), targets of links; not modes, owners or times. What it excludes is left out here, and
+ * so of the archive too.
  */
 
 import { createHash } from "node:crypto";
@@ -10,7 +11,10 @@ import { SourceDir } from "../../system/index.js";
 import { quoted } from "../../text/index.js";
 import { BuildError } from "../errors.js";
 
-/** Paths are relative to the source's top directory, without empty or `.` components; `""` is itself. */
+/**
+ * Paths are relative to the source's top directory, without empty or `.` components; `""` is
+ * itself.
+ */
 export type Manifest =
   | { readonly type: "file"; readonly path: string; readonly hash: string }
   | { readonly type: "symlink"; readonly path: string; readonly target: string }
@@ -20,7 +24,10 @@ export interface CopySources {
   /** The source's top directory. */
   readonly root: string;
   readonly src: readonly string[];
-  /** Names to leave out of directories, at any depth: whole names, no patterns. What `src` names itself is not left out. */
+  /**
+   * Names to leave out of directories, at any depth: whole names, no patterns. What `src` names
+   * itself is not left out.
+   */
   readonly exclude: readonly string[];
   /** The absolute destination. */
   readonly dst: string;

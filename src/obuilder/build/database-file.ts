@@ -1,7 +1,7 @@
 /*
- * The database of a store as a file, and copies of it in memory: for those who look at it while another process has it, and
- * for when its disk is full. Layers can be removed only by who knows which are unused, so the database must work above
- * all when there is no space for it.
+ * The database of a store as a file, and copies of it in memory: for those who look at it while
+ * another process has it, and for when its disk is full. Layers can be removed only by who knows
+ * which are unused, so the database must work above all when there is no space for it.
  */
 
 import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
@@ -32,8 +32,9 @@ export interface RawRow {
 }
 
 /**
- * Opens or makes the file, for this process alone. Sharing it would take a file that all have mapped into their memory, and
- * whoever writes to that when the disk is full is killed (SIGBUS), sooner or later, on btrfs sooner.
+ * Opens or makes the file, for this process alone. Sharing it would take a file that all have
+ * mapped into their memory, and whoever writes to that when the disk is full is killed (SIGBUS),
+ * sooner or later, on btrfs sooner.
  */
 export function openFile(path: string): Database {
   const db = new SQLite(path);
@@ -72,7 +73,10 @@ export function replaceRows(db: Database, rows: readonly RawRow[]): void {
   })();
 }
 
-/** The rows of the file as they are on the disk, whether or not a process has it open; none if it is not there. */
+/**
+ * The rows of the file as they are on the disk, whether or not a process has it open; none if it is
+ * not there.
+ */
 export function rowsOnDisk(path: string): RawRow[] {
   if (!existsSync(path)) return [];
   const db = existsSync(wal(path)) ? openCopy(path) : openImage(readFileSync(path));
@@ -89,7 +93,10 @@ function openImage(image: Buffer): Database {
   return new SQLite(image);
 }
 
-/** Offset in the header of the versions for writing and for reading (https://www.sqlite.org/fileformat.html). */
+/**
+ * Offset in the header of the versions for writing and for reading
+ * (https://www.sqlite.org/fileformat.html).
+ */
 const FORMAT_VERSIONS = 18;
 const ROLLBACK_JOURNAL = 1;
 

@@ -1,11 +1,14 @@
 /*
- * What the store knows about its layers besides their being there: when they were made and last used,
- * and from which other layer. An SQLite file, shared with the reference down to the schema's text.
+ * What the store knows about its layers besides their being there: when they were made and last
+ * used, and from which other layer. An SQLite file, shared with the reference down to the schema's
+ * text.
  *
- * Whether a layer exists is decided by the store alone; a row may be missing for a moment (or, after a
- * crash, until `reconcile`), which costs the layer its place in the order of use and nothing else.
+ * Whether a layer exists is decided by the store alone; a row may be missing for a moment (or,
+ * after a crash, until `reconcile`), which costs the layer its place in the order of use and
+ * nothing else.
  *
- * While the disk is full the rows are kept in memory, and written by the first change for which there is space again.
+ * While the disk is full the rows are kept in memory, and written by the first change for which
+ * there is space again.
  */
 
 import { dirname } from "node:path";
@@ -89,7 +92,10 @@ export class LayerDatabase {
     });
   }
 
-  /** The first layer, of those without children and last used before that second, that is not excluded: the longest unused one. */
+  /**
+   * The first layer, of those without children and last used before that second, that is not
+   * excluded: the longest unused one.
+   */
   leastRecentlyUsed(before: Date, excluded: (id: LayerId) => boolean): LayerId | undefined {
     for (const { id } of this.#sql.lru.iterate(formatTime(before))) {
       if (!excluded(id)) return id;
@@ -106,8 +112,9 @@ export class LayerDatabase {
   }
 
   /**
-   * Makes the rows agree with the layers there are: a process that was killed may have left a layer without its row,
-   * and an engine may have removed layers on its own. Counts of children are put right as well.
+   * Makes the rows agree with the layers there are: a process that was killed may have left a layer
+   * without its row, and an engine may have removed layers on its own. Counts of children are put
+   * right as well.
    */
   reconcile(layers: readonly StoredLayer[], now: Date): void {
     this.#write((sql) => {

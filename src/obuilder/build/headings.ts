@@ -43,7 +43,9 @@ const MAX_WORKDIRS = 1024 * 1024;
 export class OpHeadings {
   #room = MAX_WORKDIRS;
 
-  /** `opHeading`; when long work directories have been shown very often, only the ends of them are. */
+  /**
+   * `opHeading`; when long work directories have been shown very often, only the ends of them are.
+   */
   of(workdir: string, op: Op): string {
     if (workdir.length > SHORT_WORKDIR) this.#room -= workdir.length;
     return opHeading(this.#room < 0 ? shortened(workdir) : workdir, op);

@@ -79,8 +79,8 @@ export function* makingRunKey(input: RunInput): Generator<void, LayerKey> {
 }
 
 /**
- * The layer that a `copy` makes. With a destination that is no directory there is one manifest. Yields where it can be
- * interrupted.
+ * The layer that a `copy` makes. With a destination that is no directory there is one manifest.
+ * Yields where it can be interrupted.
  */
 export function* makingCopyKey(input: CopyInput): Generator<void, LayerKey> {
   const manifests: List[] = [];

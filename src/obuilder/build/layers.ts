@@ -1,5 +1,6 @@
 /*
- * The layers of a store, shared by all builds of this process: each is made once, whoever asks for it.
+ * The layers of a store, shared by all builds of this process: each is made once, whoever asks for
+ * it.
  *
  * A layer that somebody asks for is
  *   1. in progress, wanted   → the asker attaches: gets the log from its beginning, then the same outcome;
@@ -8,11 +9,12 @@
  *   3. being deleted         → the asker waits, then starts over;
  *   4. in the store          → a hit: the saved log is replayed;
  *   5. not there             → a miss: it is made, and goes through 1 (or 1, 2), and, if all goes well, to 4.
- * An asker leaves when its signal is aborted; the last one to leave a layer in progress cancels its step. A step
- * that ends well nevertheless is kept. Failures are not remembered.
+ * An asker leaves when its signal is aborted; the last one to leave a layer in progress cancels its
+ * step. A step that ends well nevertheless is kept. Failures are not remembered.
  *
- * Pruning takes layers from 4, longest unused first, and spares those that have children or are pinned: each build
- * pins every layer from before it asks for it until its own end, and a step in progress its base.
+ * Pruning takes layers from 4, longest unused first, and spares those that have children or are
+ * pinned: each build pins every layer from before it asks for it until its own end, and a step in
+ * progress its base.
  */
 
 import { deferred, unlessAborted } from "../../async/index.js";
@@ -33,11 +35,17 @@ export interface LayerRequest {
   readonly signal?: AbortSignal;
   /** Whether the step goes on when all who asked have left. */
   readonly uncancellable?: boolean;
-  /** Is shown the root of the step if that fails, as it was left. Nothing is removed before the promise is fulfilled. */
+  /**
+   * Is shown the root of the step if that fails, as it was left. Nothing is removed before the
+   * promise is fulfilled.
+   */
   readonly onFailedRoot?: FailedRootReader | undefined;
 }
 
-/** Reads what a failed step has left in its root; never rejects. Undefined: there is nothing to read any more. */
+/**
+ * Reads what a failed step has left in its root; never rejects. Undefined: there is nothing to read
+ * any more.
+ */
 export type FailedRootReader = (root: string | undefined) => Promise<void>;
 
 /** What a step is given to fill its layer. */
@@ -89,8 +97,8 @@ export class Layers {
   }
 
   /**
-   * Resolves when the layer is in the store. Rejects with `BuildCancelled` as soon as the signal is aborted, else with
-   * what `fill` rejects with. The asker must have pinned `id` and `base`.
+   * Resolves when the layer is in the store. Rejects with `BuildCancelled` as soon as the signal is
+   * aborted, else with what `fill` rejects with. The asker must have pinned `id` and `base`.
    */
   async need(request: LayerRequest, fill: Fill): Promise<void> {
     const { id, log, signal } = request;
@@ -128,9 +136,9 @@ export class Layers {
   }
 
   /**
-   * Removes a layer and, first, all that were made from it. Ids are told before they go. One that is not known is
-   * looked for on the disk anyway. Resolves with whether it was known. Rejects with `BuildError` if a build uses one of
-   * them.
+   * Removes a layer and, first, all that were made from it. Ids are told before they go. One that
+   * is not known is looked for on the disk anyway. Resolves with whether it was known. Rejects with
+   * `BuildError` if a build uses one of them.
    */
   async delete(id: LayerId, onDelete: (id: LayerId) => void = ignore): Promise<boolean> {
     for (const child of this.#db.children(id)) await this.delete(child, onDelete);

@@ -1,8 +1,9 @@
 /*
  * Full disks: how one is recognised, and what the user is told.
  *
- * What fails in this process, or in a program whose words are known, says itself that there was no space. Steps seldom do,
- * and their output is theirs; so when one fails, the file system is asked, before the store removes what it has written.
+ * What fails in this process, or in a program whose words are known, says itself that there was no
+ * space. Steps seldom do, and their output is theirs; so when one fails, the file system is asked,
+ * before the store removes what it has written.
  */
 
 import { statfsSync } from "node:fs";
@@ -17,7 +18,10 @@ const CODES: readonly unknown[] = ["ENOSPC", "EDQUOT", "SQLITE_FULL"];
 /** SQLite's errors where it needs a new file, or a larger one; they may have other causes. */
 const PERHAPS = /^SQLITE_(CANTOPEN|IOERR)/;
 
-/** The least that counts as room: file systems keep some blocks for their own records, in proportion to their size. */
+/**
+ * The least that counts as room: file systems keep some blocks for their own records, in proportion
+ * to their size.
+ */
 const LEAST = 1024 * 1024;
 const LEAST_SHARE = 1 / 50;
 const LEAST_AT_MOST = 16 * 1024 * 1024;
@@ -38,8 +42,8 @@ export function isNoSpace(error: unknown, path: string): boolean {
 }
 
 /**
- * What is left of a full file system, for people: `0 B of 60.0 MiB free`; undefined if it is not full. Steps are in
- * no position to use what is reserved for others than users.
+ * What is left of a full file system, for people: `0 B of 60.0 MiB free`; undefined if it is not
+ * full. Steps are in no position to use what is reserved for others than users.
  */
 export function fullDisk(path: string): string | undefined {
   const { bsize, blocks, bavail, files, ffree } = statfsSync(path);

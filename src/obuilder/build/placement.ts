@@ -1,11 +1,13 @@
 /*
- * Where a `copy` puts things in a root that is there already, so that the result is Docker's whatever tar the image has.
+ * Where a `copy` puts things in a root that is there already, so that the result is Docker's
+ * whatever tar the image has.
  *
- * Tar programs do not agree on what to do with links and directories that are in their way, and some replace a link like
- * Debian's `/lib` by a directory. So the archive shall meet none: its names are those at which links end. The rules:
+ * Tar programs do not agree on what to do with links and directories that are in their way, and
+ * some replace a link like Debian's `/lib` by a directory. So the archive shall meet none: its
+ * names are those at which links end. The rules:
  *
- * - Links on the way to the destination, and a destination that is a link, are followed inside of the root, never out
- *   of it. What they point to is made if it is missing.
+ * - Links on the way to the destination, and a destination that is a link, are followed inside of
+ *   the root, never out of it. What they point to is made if it is missing.
  * - A directory that exists, or a link to one, is filled. It keeps its mode and owner.
  * - A destination that is a directory is copied into, with a slash at its end or not.
  * - Within what is copied, files and links replace files and links of the same name.
@@ -49,7 +51,10 @@ export interface Placement {
 
 export interface CopyOrder {
   readonly manifests: readonly Manifest[];
-  /** Absolute. With a slash at its end the directory to copy into, else the name of the one thing copied. */
+  /**
+   * Absolute. With a slash at its end the directory to copy into, else the name of the one thing
+   * copied.
+   */
   readonly dst: string;
 }
 
@@ -63,7 +68,8 @@ const DIR: RootEntry = { kind: "dir" };
 const OTHER: RootEntry = { kind: "other" };
 
 /**
- * Plans a copy. Throws `BuildError` if something of another kind is in the way, and the signal's reason when that is aborted.
+ * Plans a copy. Throws `BuildError` if something of another kind is in the way, and the signal's
+ * reason when that is aborted.
  */
 export function placeCopy(
   { manifests, dst }: CopyOrder,
@@ -122,7 +128,8 @@ class Placer {
     // A link that is copied takes the place of a link, even of one to a directory.
     if (manifest.type === "symlink") return await this.#unfollowed(path, end);
     if (manifest.type === "dir" || end.entry?.kind === "dir") return end;
-    // Below what is mounted for the step the file would be lost. Units are masked by links to /dev/null.
+    // Below what is mounted for the step the file would be lost. Units are masked by links to
+    // /dev/null.
     return MOUNTED.has(end.path.split("/", 1)[0]!) ? await this.#unfollowed(path, end) : end;
   }
 
@@ -134,7 +141,10 @@ class Placer {
     return entry?.kind === "link" ? { path: link, entry } : end;
   }
 
-  /** Where a path leads to in the root. Missing components count as directories that are still to be made. */
+  /**
+   * Where a path leads to in the root. Missing components count as directories that are still to be
+   * made.
+   */
   async #follow(path: string): Promise<Place> {
     const left = path.split("/").reverse();
     let at = "";

@@ -1,8 +1,10 @@
 /*
- * What a build would do, found out without doing it: each step's id, and whether the store has its layer.
+ * What a build would do, found out without doing it: each step's id, and whether the store has its
+ * layer.
  *
- * An id may depend on what is not there yet: a `run`'s on the variables of an image that is not on this machine, a copy's
- * from a nested build on files that were not built. Then neither it nor the ids that follow from it are known.
+ * An id may depend on what is not there yet: a `run`'s on the variables of an image that is not on
+ * this machine, a copy's from a nested build on files that were not built. Then neither it nor the
+ * ids that follow from it are known.
  */
 
 import type { Fetcher, LayerId, Lease, Store } from "../contracts.js";
@@ -46,7 +48,10 @@ export interface PlannedLayer {
 /** Is given the steps in order; the next one is looked at when what it returns has resolved. */
 export type OnStep = (step: PlanStep) => Promise<void>;
 
-/** Goes through the steps of a build. Throws `BuildError` for what would make it fail before a step is run. */
+/**
+ * Goes through the steps of a build. Throws `BuildError` for what would make it fail before a step
+ * is run.
+ */
 export async function planBuild(request: PlanRequest, onStep: OnStep): Promise<void> {
   await walkSpec(request.spec, new Planner(request, onStep));
 }

@@ -11,10 +11,16 @@ import type { RunInput } from "./layer-ids.js";
 /** Values of secrets by their ids. If an id is given twice, the first one counts. */
 export type Secrets = readonly (readonly [id: string, value: Uint8Array])[];
 
-/** Caches and secrets of one step. Each cache is a mount of its own, looked for in all that are mounted before it. */
+/**
+ * Caches and secrets of one step. Each cache is a mount of its own, looked for in all that are
+ * mounted before it.
+ */
 const MAX_MOUNTS = 1000;
 
-/** All that a `run`'s layer depends on. Throws `BuildError` if a secret has no value, and for far too many mounts. */
+/**
+ * All that a `run`'s layer depends on. Throws `BuildError` if a secret has no value, and for far
+ * too many mounts.
+ */
 export function runInput(op: RunOp, base: LayerId, context: Context, secrets: Secrets): RunInput {
   if (op.cache.length + op.secrets.length > MAX_MOUNTS)
     throw new BuildError(`A step has more than ${MAX_MOUNTS} caches and secrets; use fewer`);

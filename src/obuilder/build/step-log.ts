@@ -4,7 +4,8 @@
  *
  * A log is open, then finished (nothing more will be written), then closed by its owner: nobody may
  * begin to read it any more. The file itself stays open as long as somebody reads, so it can be
- * renamed and removed under its readers. A slow reader holds up neither the program nor other readers.
+ * renamed and removed under its readers. A slow reader holds up neither the program nor other
+ * readers.
  */
 
 import { type FileHandle, open } from "node:fs/promises";
@@ -71,8 +72,8 @@ export class StepLog implements LogSink {
   }
 
   /**
-   * Hands everything to `output`, from the beginning to the end of the finished log, waiting for it.
-   * Rejects with `BuildCancelled` when `signal` is aborted.
+   * Hands everything to `output`, from the beginning to the end of the finished log, waiting for
+   * it. Rejects with `BuildCancelled` when `signal` is aborted.
    */
   async tail(
     output: (data: Uint8Array) => void | Promise<void>,

@@ -1,6 +1,7 @@
 /*
- * The variables of a build, as `env` operations set them one after the other. Each operation makes a new set that shares
- * all with the one before, as a spec may have very many; the list is made when a step needs it.
+ * The variables of a build, as `env` operations set them one after the other. Each operation makes
+ * a new set that shares all with the one before, as a spec may have very many; the list is made
+ * when a step needs it.
  */
 
 import type { Env, KeyValue } from "../spec/spec.js";
@@ -22,7 +23,10 @@ export class Variables {
     return next;
   }
 
-  /** The variable set last comes first. Of several with one key, which only images have, the first one gives way. */
+  /**
+   * The variable set last comes first. Of several with one key, which only images have, the first
+   * one gives way.
+   */
   get list(): Env {
     if (!this.#set) return this.#known;
     const list: KeyValue[] = [];

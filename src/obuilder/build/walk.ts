@@ -1,7 +1,7 @@
 /*
- * The walk over a spec: its nested builds, each from its own beginning, then the base image, then one operation after the
- * other in the context that those before have made. What comes of each, the visitor says: `build-steps.ts` makes
- * layers, `plan.ts` finds out which ones would be made.
+ * The walk over a spec: its nested builds, each from its own beginning, then the base image, then
+ * one operation after the other in the context that those before have made. What comes of each, the
+ * visitor says: `build-steps.ts` makes layers, `plan.ts` finds out which ones would be made.
  */
 
 import { quoted } from "../../text/index.js";
@@ -28,7 +28,10 @@ export interface Base<Layer> {
   readonly env: Env;
 }
 
-/** Is told of everything in the order of a build's log; the walk goes on when what it returns has resolved. */
+/**
+ * Is told of everything in the order of a build's log; the walk goes on when what it returns has
+ * resolved.
+ */
 export interface SpecVisitor<Layer> {
   /** The words before a command when the spec does not say. */
   readonly shell: readonly string[];
@@ -41,7 +44,10 @@ export interface SpecVisitor<Layer> {
   setting(heading: string): Promise<void>;
 }
 
-/** Resolves with what comes of the last step. Rejects with what the visitor does, and with `BuildError`. */
+/**
+ * Resolves with what comes of the last step. Rejects with what the visitor does, and with
+ * `BuildError`.
+ */
 export function walkSpec<Layer>(spec: Spec, visitor: SpecVisitor<Layer>): Promise<Layer> {
   return new Walk(visitor).spec(spec);
 }

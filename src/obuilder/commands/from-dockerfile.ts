@@ -1,5 +1,6 @@
 /*
- * `obuilder from-dockerfile`: prints a Dockerfile as a spec, with what is known of its base images and its build context.
+ * `obuilder from-dockerfile`: prints a Dockerfile as a spec, with what is known of its base images
+ * and its build context.
  */
 
 import { existsSync, readFileSync } from "node:fs";

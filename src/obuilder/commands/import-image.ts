@@ -17,7 +17,10 @@ export interface ImportImageOptions {
   readonly env: readonly { readonly key: string; readonly value: string }[];
 }
 
-/** Prints the image's name and digest. `source`: a directory, an archive, or `-` for one on standard input. */
+/**
+ * Prints the image's name and digest. `source`: a directory, an archive, or `-` for one on standard
+ * input.
+ */
 export async function importImage(
   image: string,
   source: string,

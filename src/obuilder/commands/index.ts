@@ -49,7 +49,10 @@ export interface BuildOptions extends BuilderOptions {
   readonly color: ColorChoice;
 }
 
-/** Nothing can be in use, as the store is this process's alone: all layers may go, those of this second too. */
+/**
+ * Nothing can be in use, as the store is this process's alone: all layers may go, those of this
+ * second too.
+ */
 const ANY_TIME = new Date("9999-12-31T23:59:59Z");
 
 export async function build(dir: string, options: BuildOptions): Promise<void> {
@@ -79,7 +82,10 @@ export async function checkHealth(options: BuilderOptions): Promise<void> {
   });
 }
 
-/** Removes a layer and all that were made from it. One that is not there is no failure, as with the reference. */
+/**
+ * Removes a layer and all that were made from it. One that is not there is no failure, as with the
+ * reference.
+ */
 export async function deleteLayer(id: LayerId, options: BuilderOptions): Promise<void> {
   await withExistingBuilder(options, async (builder) => {
     if (!(await builder.delete(id, printRemoving))) warn(`ID "${id}" not in database!`);
@@ -181,7 +187,10 @@ export async function dockerfile(
   await print(text);
 }
 
-/** Opens a builder for `use`, which is told when the user wants to stop and then throws `BuildCancelled`. */
+/**
+ * Opens a builder for `use`, which is told when the user wants to stop and then throws
+ * `BuildCancelled`.
+ */
 async function withBuilder(
   options: BuilderOptions,
   use: (builder: Builder, signal: AbortSignal) => Promise<void>,
@@ -212,7 +221,9 @@ async function withExistingBuilder(
   }
 }
 
-/** Reads a spec; what is wrong with one is reported on standard output, where people look for it. */
+/**
+ * Reads a spec; what is wrong with one is reported on standard output, where people look for it.
+ */
 function loadSpec(file: string): Spec {
   const name = file === "-" ? "standard input" : file;
   try {

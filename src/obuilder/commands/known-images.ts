@@ -1,6 +1,7 @@
 /*
- * What is known here of base images, without fetching any: from a store that has them, a directory of OCI layouts, or the
- * Docker engine. A store knows an image's variables and files; what its configuration says otherwise is not kept there.
+ * What is known here of base images, without fetching any: from a store that has them, a directory
+ * of OCI layouts, or the Docker engine. A store knows an image's variables and files; what its
+ * configuration says otherwise is not kept there.
  */
 
 import { readFile } from "node:fs/promises";

@@ -16,7 +16,10 @@ const COLUMNS: readonly Column[] = [
   { head: "BASE", keep: true },
 ];
 
-/** One line for each layer, the longest unused first, and a last one with the sums. Sizes in bytes, in the order of `layers`. */
+/**
+ * One line for each layer, the longest unused first, and a last one with the sums. Sizes in bytes,
+ * in the order of `layers`.
+ */
 export function layerTable(
   layers: readonly StoredLayer[],
   sizes: readonly number[],

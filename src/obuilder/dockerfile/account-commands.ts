@@ -1,7 +1,7 @@
 /*
- * The users and groups that a command of RUN makes with `useradd`, `adduser`, `groupadd` or `addgroup`: those of shadow,
- * Debian's and busybox's. What they are told is read here; which number they choose by themselves is guessed in
- * `accounts.ts`.
+ * The users and groups that a command of RUN makes with `useradd`, `adduser`, `groupadd` or
+ * `addgroup`: those of shadow, Debian's and busybox's. What they are told is read here; which
+ * number they choose by themselves is guessed in `accounts.ts`.
  */
 
 import { numberIn } from "./account-files.js";

@@ -1,7 +1,8 @@
 /*
- * The users and groups of a stage. A spec has numbers only, so names are looked up: in what the caller says, in the image's
- * files if they are known, in what commands have made, and among the users that distributions agree about. Where that is
- * a guess, it is to be checked when the spec is built, by a step that fails otherwise.
+ * The users and groups of a stage. A spec has numbers only, so names are looked up: in what the
+ * caller says, in the image's files if they are known, in what commands have made, and among the
+ * users that distributions agree about. Where that is a guess, it is to be checked when the spec is
+ * built, by a step that fails otherwise.
  */
 
 import type { UnixUser } from "../spec/spec.js";
@@ -67,7 +68,9 @@ export class Accounts {
   readonly #users = new Map<string, KnownUser>();
   readonly #groups = new Map<string, Known>();
   readonly #moreGroups = new Map<string, readonly string[]>();
-  /** Whether the image's files were told, and nothing has happened to them that is not understood. */
+  /**
+   * Whether the image's files were told, and nothing has happened to them that is not understood.
+   */
   #isKnown: boolean;
 
   constructor(base: AccountsBase) {
@@ -102,7 +105,10 @@ export class Accounts {
     }
   }
 
-  /** The numbers of `USER` or `USER:GROUP`, names or numbers. Throws `InstructionError` for names that nothing is known of. */
+  /**
+   * The numbers of `USER` or `USER:GROUP`, names or numbers. Throws `InstructionError` for names
+   * that nothing is known of.
+   */
   resolve(text: string): Resolved {
     const [, user, group] = /^([^:]+)(?::([^:]*))?$/.exec(text) ?? [];
     if (user === undefined) throw new InstructionError(`${text || '""'} is no user`);
@@ -120,7 +126,10 @@ export class Accounts {
     return { user: { uid: found.id, gid }, isSure: isUserSure && isSure, moreGroups: [] };
   }
 
-  /** The same for `--chown`, where a number alone is the group's, too, and nothing before the colon is root. */
+  /**
+   * The same for `--chown`, where a number alone is the group's, too, and nothing before the colon
+   * is root.
+   */
   resolveOwner(text: string): Resolved {
     const [user = "", group] = text.split(":", 2);
     if (user === "") return this.resolve(`0:${group ?? ""}`);
@@ -241,8 +250,8 @@ function unknown(what: "user" | "group", name: string, image: string): Instructi
 }
 
 /**
- * A command for `/bin/sh` that fails if a user of the image, as USER names it, has other numbers than these. It needs no
- * program, and looks where Docker looks.
+ * A command for `/bin/sh` that fails if a user of the image, as USER names it, has other numbers
+ * than these. It needs no program, and looks where Docker looks.
  */
 export function checkCommand(text: string, { uid, gid }: UnixUser): string {
   const [user, group] = text.split(":") as [string, string | undefined];

@@ -1,5 +1,6 @@
 /*
- * Archives that ADD unpacks: those whose content is a tar file, compressed or not, whatever they are called.
+ * Archives that ADD unpacks: those whose content is a tar file, compressed or not, whatever they
+ * are called.
  */
 
 import { closeSync, openSync, readSync } from "node:fs";

@@ -1,5 +1,6 @@
 /*
- * Puts the stages of a Dockerfile together: the wanted one becomes the spec, those that it copies from nested builds.
+ * Puts the stages of a Dockerfile together: the wanted one becomes the spec, those that it copies
+ * from nested builds.
  */
 
 import type { ChildBuild, Op, Spec } from "../spec/spec.js";
@@ -16,8 +17,8 @@ export interface NamedStage {
 }
 
 /**
- * The spec of a stage, after those it needs in the order of the Dockerfile. `images` are the builds of nothing but an
- * image and maybe commands of the spec's own, for `COPY --from=IMAGE`.
+ * The spec of a stage, after those it needs in the order of the Dockerfile. `images` are the builds
+ * of nothing but an image and maybe commands of the spec's own, for `COPY --from=IMAGE`.
  */
 export function assemble(
   target: NamedStage,

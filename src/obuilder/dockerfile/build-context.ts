@@ -1,9 +1,9 @@
 /*
- * The build context of a Dockerfile, as far as its COPYs depend on it: what its paths are, and what `.dockerignore` leaves
- * out of them.
+ * The build context of a Dockerfile, as far as its COPYs depend on it: what its paths are, and what
+ * `.dockerignore` leaves out of them.
  *
- * A spec's `exclude` knows names, wherever they are below what is copied; `.dockerignore` knows patterns of paths. What is
- * in the context now decides whether names can say the same.
+ * A spec's `exclude` knows names, wherever they are below what is copied; `.dockerignore` knows
+ * patterns of paths. What is in the context now decides whether names can say the same.
  */
 
 import { lstatSync, readdirSync, readlinkSync, type Stats } from "node:fs";
@@ -21,15 +21,27 @@ export interface BuildContext {
   kindOf(path: string): PathKind | undefined;
   /** The pattern of `.dockerignore` that leaves a path out. */
   leavesOut(path: string): IgnorePattern | undefined;
-  /** The names that a copy of a directory must `exclude`. Throws `InstructionError` if no names will do. */
+  /**
+   * The names that a copy of a directory must `exclude`. Throws `InstructionError` if no names will
+   * do.
+   */
   excludes(path: string, warn: (message: string) => void): string[];
-  /** Where a path leads to when links are followed; undefined if it is not known, or there is nothing in the context. */
+  /**
+   * Where a path leads to when links are followed; undefined if it is not known, or there is
+   * nothing in the context.
+   */
   follow(path: string): string | undefined;
   /** What a pattern matches, in order; undefined if it is not known. */
   matches(pattern: string): string[] | undefined;
-  /** What a copy of the path has in it, the path itself first, and links as such; undefined if it is not known. */
+  /**
+   * What a copy of the path has in it, the path itself first, and links as such; undefined if it is
+   * not known.
+   */
   entries(path: string): ContextEntry[] | undefined;
-  /** How `tar` reads a file that ADD unpacks; false if it is no archive, undefined if that is not known. */
+  /**
+   * How `tar` reads a file that ADD unpacks; false if it is no archive, undefined if that is not
+   * known.
+   */
   archive(path: string): TarOption | false | undefined;
 }
 

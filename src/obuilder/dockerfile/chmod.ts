@@ -1,5 +1,6 @@
 /*
- * `--chmod`: a spec's `copy` knows only what can be executed and what cannot, so a command sets modes behind it.
+ * `--chmod`: a spec's `copy` knows only what can be executed and what cannot, so a command sets
+ * modes behind it.
  */
 
 import { InstructionError } from "./errors.js";

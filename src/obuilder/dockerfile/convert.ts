@@ -1,13 +1,14 @@
 /*
- * Makes a spec of a Dockerfile: FROM, RUN, COPY, ENV, USER, WORKDIR, SHELL, ARG, ONBUILD and stages.
+ * Makes a spec of a Dockerfile: FROM, RUN, COPY, ENV, USER, WORKDIR, SHELL, ARG, ONBUILD and
+ * stages.
  *
  * Stages become nested builds in the Dockerfile's order, but for those that the last one does not
  * need; a stage that continues another repeats its operations, which share their layers. What only
  * says how an image is to be run is left out with a warning. What else has no counterpart is an
  * error, and all errors are reported at once.
  *
- * What images set and what is in the build context can be told. Where the outcome depends on what is
- * not known, a warning says what was taken for granted.
+ * What images set and what is in the build context can be told. Where the outcome depends on what
+ * is not known, a warning says what was taken for granted.
  */
 
 import { fromBytes } from "../../text/index.js";
@@ -70,7 +71,10 @@ export function specFromDockerfile(
 /** Bytes. Docker's own builder takes less. */
 const MAX_TEXT = 4 * 1024 * 1024;
 
-/** Characters that variables stand for, in all: one may stand for twice another, which stands for twice another… */
+/**
+ * Characters that variables stand for, in all: one may stand for twice another, which stands for
+ * twice another…
+ */
 const MAX_SUBSTITUTED = 4 * MAX_TEXT;
 
 /** What a stage is made in that begins with what no step can work in, and where in that. */

@@ -1,11 +1,13 @@
 /*
- * Files and directories that a COPY or ADD copies as they are. A spec differs from Docker in two points.
+ * Files and directories that a COPY or ADD copies as they are. A spec differs from Docker in two
+ * points.
  *
  * Of a directory, Docker copies the contents, a spec the directory itself, under the name of a
  * destination without a slash at its end. So a directory's destination loses its slash.
  *
- * A destination that is a directory by its name is made for files that go into it. Of a source of which it is not known
- * which of both it is, the destination has no slash, and is made before: then either goes where Docker puts it.
+ * A destination that is a directory by its name is made for files that go into it. Of a source of
+ * which it is not known which of both it is, the destination has no slash, and is made before: then
+ * either goes where Docker puts it.
  */
 
 import { basename } from "node:path/posix";

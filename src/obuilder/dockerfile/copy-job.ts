@@ -11,7 +11,9 @@ import type { Stage } from "./stage.js";
 export interface CopySource {
   readonly from: DataSource;
   readonly context: BuildContext;
-  /** The directory that is the source's top, if it is a stage that began with nothing; else empty. */
+  /**
+   * The directory that is the source's top, if it is a stage that began with nothing; else empty.
+   */
   readonly root: string;
   /** Of a stage or image: has a command of root's run at its end. */
   readonly help?: (command: string) => void;
@@ -41,7 +43,10 @@ export interface CopyJob extends CopyEnvironment {
   readonly into: boolean;
 }
 
-/** A destination from the top, without a slash at its end. Throws `InstructionError` if it is too long. */
+/**
+ * A destination from the top, without a slash at its end. Throws `InstructionError` if it is too
+ * long.
+ */
 export function absolute(dst: string, stage: Stage): string {
   const path = stage.paths.absolute(dst);
   if (path === undefined) throw new InstructionError(`the path ${dst} is too long`);

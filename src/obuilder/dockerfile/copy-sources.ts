@@ -1,6 +1,6 @@
 /*
- * The sources of a COPY or ADD, each as what it is: patterns become what they match, links what they point to, and
- * directories, files and archives are told apart as far as that is known.
+ * The sources of a COPY or ADD, each as what it is: patterns become what they match, links what
+ * they point to, and directories, files and archives are told apart as far as that is known.
  */
 
 import { basename, posix } from "node:path";
@@ -127,7 +127,10 @@ function trimmed(path: string): string {
   return path.replace(/^\/+|\/+$/g, "");
 }
 
-/** Whether a directory of the context has files whose modes a copy does not keep; `undefined` if there are none. */
+/**
+ * Whether a directory of the context has files whose modes a copy does not keep; `undefined` if
+ * there are none.
+ */
 export function oddModes(context: BuildContext, path: string): string | undefined {
   for (const entry of context.entries(path) ?? []) {
     const usual =

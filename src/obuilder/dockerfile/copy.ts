@@ -1,6 +1,7 @@
 /*
- * COPY and ADD. What is copied as it is becomes a spec's `copy` (copy-files.ts); what that cannot do (modes, texts,
- * archives, patterns in a stage) is done by a command of the spec's own (copy-steps.ts).
+ * COPY and ADD. What is copied as it is becomes a spec's `copy` (copy-files.ts); what that cannot
+ * do (modes, texts, archives, patterns in a stage) is done by a command of the spec's own
+ * (copy-steps.ts).
  */
 
 import { posix } from "node:path";

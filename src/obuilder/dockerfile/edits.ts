@@ -1,6 +1,7 @@
 /*
- * `${NAME#PATTERN}`, `${NAME%PATTERN}` and `${NAME/PATTERN/TEXT}`: a variable's value without what a shell's pattern
- * matches, or with something else in its place. Patterns have `*` and `?` and nothing else.
+ * `${NAME#PATTERN}`, `${NAME%PATTERN}` and `${NAME/PATTERN/TEXT}`: a variable's value without what
+ * a shell's pattern matches, or with something else in its place. Patterns have `*` and `?` and
+ * nothing else.
  */
 
 import { InstructionError } from "./errors.js";

@@ -1,6 +1,6 @@
 /*
- * The command of a RUN. The reference joins its lines with the escape character, so the shell gets one line; that is
- * kept where the shell takes both alike.
+ * The command of a RUN. The reference joins its lines with the escape character, so the shell gets
+ * one line; that is kept where the shell takes both alike.
  */
 
 import { InstructionError } from "./errors.js";
@@ -22,7 +22,9 @@ export function commandText(command: string, escapeWith: Escape): string | undef
   return text;
 }
 
-/** Whether Docker would read the text as a list of words, or refuse it as a list of other things. */
+/**
+ * Whether Docker would read the text as a list of words, or refuse it as a list of other things.
+ */
 function isJson(text: string): boolean {
   try {
     return parseJsonWords(text) !== undefined;
@@ -32,7 +34,10 @@ function isJson(text: string): boolean {
   }
 }
 
-/** Whether each line of the command but the last ends with `&&`, `||` or `|`, whose command goes on behind the line break. */
+/**
+ * Whether each line of the command but the last ends with `&&`, `||` or `|`, whose command goes on
+ * behind the line break.
+ */
 function isOneCommand(command: string): boolean {
   // Where quotes begin and end is easily seen without these, and no line is a comment.
   if (/`|(?:^|\s)#|\\[\s"'\\]|<</.test(command)) return false;

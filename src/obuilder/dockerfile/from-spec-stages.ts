@@ -1,6 +1,7 @@
 /*
- * Names of the stages of a Dockerfile. Builds of a spec may be called anything, and builds within builds may have one name
- * twice; stages share one name space with each other and with images, and their names are lower-case words.
+ * Names of the stages of a Dockerfile. Builds of a spec may be called anything, and builds within
+ * builds may have one name twice; stages share one name space with each other and with images, and
+ * their names are lower-case words.
  */
 
 import type { Spec } from "../spec/spec.js";

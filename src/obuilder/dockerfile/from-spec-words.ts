@@ -1,11 +1,14 @@
 /*
- * How words are written in a Dockerfile, so that Docker's parser reads what they are: blanks, quotes, variables and
- * patterns in them mean themselves.
+ * How words are written in a Dockerfile, so that Docker's parser reads what they are: blanks,
+ * quotes, variables and patterns in them mean themselves.
  */
 
 import { quoted } from "../../text/index.js";
 
-/** The spec has no counterpart in a Dockerfile, or none in this style; the message says what can be done. */
+/**
+ * The spec has no counterpart in a Dockerfile, or none in this style; the message says what can be
+ * done.
+ */
 export class UnwritableSpec extends Error {
   override readonly name = "UnwritableSpec";
 }
@@ -13,7 +16,10 @@ export class UnwritableSpec extends Error {
 /** The character that takes the meaning of the one behind it. */
 export type Escape = "\\" | "`";
 
-/** One line of text. Throws `UnwritableSpec` for what has more, or is no text: no quotes help against that. */
+/**
+ * One line of text. Throws `UnwritableSpec` for what has more, or is no text: no quotes help
+ * against that.
+ */
 export function oneLine(what: string, text: string): string {
   if (/[\n\0]/.test(text)) {
     throw new UnwritableSpec(
@@ -60,7 +66,9 @@ export function copyPaths(src: readonly string[], dst: string, escapeWith: Escap
   return jsonWords(words);
 }
 
-/** An image's name stands without quotes, and other things could follow it. Throws `UnwritableSpec`. */
+/**
+ * An image's name stands without quotes, and other things could follow it. Throws `UnwritableSpec`.
+ */
 export function imageWord(image: string): string {
   if (/^(?!--)[^\s"'\\`$]+$/.test(image)) return image;
   throw new UnwritableSpec(`${quoted(image)} is no name of an image`);

@@ -1,11 +1,12 @@
 /*
  * Writes a spec as a Dockerfile, for people who want to try a build without this system.
  *
- * The text is that of the reference wherever that means the spec. Where it does not, words are quoted, and
- * a command that would become another one on a line of its own is written with its shell as a JSON array,
- * which says exactly what is run. What a Dockerfile cannot say is lost: `exclude`, `network`, and,
- * without BuildKit, caches and secrets. Of a directory that is copied into another, Docker copies the contents; it is
- * written so that the directory comes out, if it is known to be one.
+ * The text is that of the reference wherever that means the spec. Where it does not, words are
+ * quoted, and a command that would become another one on a line of its own is written with its
+ * shell as a JSON array, which says exactly what is run. What a Dockerfile cannot say is lost:
+ * `exclude`, `network`, and, without BuildKit, caches and secrets. Of a directory that is copied
+ * into another, Docker copies the contents; it is written so that the directory comes out, if it is
+ * known to be one.
  */
 
 import { posix } from "node:path";
@@ -60,8 +61,8 @@ const WINDOWS_ROOT: User = { name: "ContainerAdministrator" };
 /**
  * The Dockerfile, each line ended by LF.
  *
- * Throws `UnwritableSpec` for words that no Dockerfile can have, and for a cache or secret of a step that
- * a Windows user runs, with BuildKit.
+ * Throws `UnwritableSpec` for words that no Dockerfile can have, and for a cache or secret of a
+ * step that a Windows user runs, with BuildKit.
  */
 export function dockerfileOf(spec: Spec, style: DockerfileStyle): string {
   const lines: string[] = [];
@@ -117,7 +118,10 @@ class StageWriter {
   readonly #escape: Escape;
   #user: User;
   #shell: readonly string[];
-  /** Variables whose values have line breaks: ENV cannot set them, so each command gets them from `env`. */
+  /**
+   * Variables whose values have line breaks: ENV cannot set them, so each command gets them from
+   * `env`.
+   */
   readonly #brokenEnv = new Map<string, string>();
   /** Characters of these that were written so far. */
   #repeated = 0;
@@ -170,7 +174,8 @@ class StageWriter {
   #command(command: string): string {
     const isUsual = this.#shell.length > 0 && this.#brokenEnv.size === 0;
     const text = isUsual ? commandText(command, this.#escape) : undefined;
-    // Nothing is what the reference writes for nothing; a shell of the spec's own is run all the same.
+    // Nothing is what the reference writes for nothing; a shell of the spec's own is run all the
+    // same.
     if (text || (text === "" && this.#shell === DEFAULT_SHELL)) return text;
     const variables = [...this.#brokenEnv].map(([key, value]) => `${key}=${value}`);
     this.#repeated += variables.reduce((sum, { length }) => sum + length, 0);
@@ -222,8 +227,9 @@ class StageWriter {
   }
 
   /**
-   * Into a directory Docker copies what a directory has in it, and a spec the directory itself: so its name becomes part of
-   * the destination. Sources of which it is not known what they are stay together, as the reference writes them.
+   * Into a directory Docker copies what a directory has in it, and a spec the directory itself: so
+   * its name becomes part of the destination. Sources of which it is not known what they are stay
+   * together, as the reference writes them.
    */
   #destinations({ from, src, dst }: Pick<CopyOp, "from" | "src" | "dst">): CopyLine[] {
     const lines: CopyLine[] = [];

@@ -11,7 +11,10 @@ export interface From {
   readonly image: string;
   /** In lower case. */
   readonly alias: string | undefined;
-  /** What is wrong with it, if anything. The stage begins all the same, so that what follows is not blamed for it. */
+  /**
+   * What is wrong with it, if anything. The stage begins all the same, so that what follows is not
+   * blamed for it.
+   */
   readonly problem: string | undefined;
 }
 

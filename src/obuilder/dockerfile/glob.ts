@@ -1,6 +1,7 @@
 /*
- * The patterns of COPY and ADD: those of Go's `filepath.Match`, where `*` and `?` stop at slashes and match names that begin
- * with a dot. Matched in time that grows with the pattern's length times the name's.
+ * The patterns of COPY and ADD: those of Go's `filepath.Match`, where `*` and `?` stop at slashes
+ * and match names that begin with a dot. Matched in time that grows with the pattern's length times
+ * the name's.
  */
 
 type Element =
@@ -12,7 +13,10 @@ export function isPattern(path: string): boolean {
   return /[*?[]/.test(path);
 }
 
-/** Whether a name, without slashes, matches a part of a pattern. A part that is malformed matches nothing. */
+/**
+ * Whether a name, without slashes, matches a part of a pattern. A part that is malformed matches
+ * nothing.
+ */
 export function matchesName(pattern: string, name: string): boolean {
   const elements = parse(pattern);
   if (!elements) return false;
@@ -76,7 +80,10 @@ function characterClass(chars: readonly string[]): (char: string) => boolean {
   return (char) => ranges.some(([from, to]) => from <= char && char <= to) !== isNegated;
 }
 
-/** The same pattern as a word of a shell; another one for names that begin with a dot, which a shell's `*` does not match. */
+/**
+ * The same pattern as a word of a shell; another one for names that begin with a dot, which a
+ * shell's `*` does not match.
+ */
 export function shellPatterns(pattern: string): string[] {
   const slash = pattern.lastIndexOf("/") + 1;
   const [dir, name] = [shellPattern(pattern.slice(0, slash)), pattern.slice(slash)];

@@ -1,6 +1,7 @@
 /*
- * Here-documents: which words of an instruction announce one, and the lines that belong to it. The rules are those of
- * Docker's parser: a word `<<NAME` or `<<-NAME`, maybe with a number before it, and NAME quoted as in a shell.
+ * Here-documents: which words of an instruction announce one, and the lines that belong to it. The
+ * rules are those of Docker's parser: a word `<<NAME` or `<<-NAME`, maybe with a number before it,
+ * and NAME quoted as in a shell.
  */
 
 import { InstructionError } from "./errors.js";
@@ -8,7 +9,9 @@ import { splitWords, unquoted } from "./words.js";
 
 export interface Heredoc {
   readonly name: string;
-  /** The lines up to the end mark, each with its line feed; with `<<-` without the tabs before them. */
+  /**
+   * The lines up to the end mark, each with its line feed; with `<<-` without the tabs before them.
+   */
   readonly content: string;
   /** Its name is written with quotes: variables in it are not put in. */
   readonly isQuoted: boolean;
@@ -24,7 +27,10 @@ interface Announced {
 /** Here-documents are read as a shell does, whatever the Dockerfile's own escape character is. */
 const ESCAPE = "\\";
 
-/** Reads the here-documents that an instruction's text announces, from line `start` on. Throws `InstructionError`. */
+/**
+ * Reads the here-documents that an instruction's text announces, from line `start` on. Throws
+ * `InstructionError`.
+ */
 export function readHeredocs(
   text: string,
   lines: readonly string[],
@@ -67,7 +73,8 @@ function announcedIn(text: string): Announced[] {
       const heredoc = announced(word);
       if (heredoc) found.push(heredoc);
     } catch (error) {
-      // Docker's parser gives up on a text with a quote that is not closed, and finds nothing in it.
+      // Docker's parser gives up on a text with a quote that is not closed, and finds nothing in
+      // it.
       if (error instanceof InstructionError) return [];
       throw error;
     }

@@ -1,6 +1,7 @@
 /*
- * What a base image says of the builds that begin with it: their user, working directory and shell, and instructions
- * that they are to begin with (ONBUILD). A spec takes none of that from an image, so it becomes operations.
+ * What a base image says of the builds that begin with it: their user, working directory and shell,
+ * and instructions that they are to begin with (ONBUILD). A spec takes none of that from an image,
+ * so it becomes operations.
  */
 
 import type { Stage } from "./stage.js";

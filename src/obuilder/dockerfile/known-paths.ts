@@ -1,7 +1,7 @@
 /*
- * What is known of the files in a stage: `COPY FILE DIR` puts the file into a directory that exists, and
- * makes a file of that name otherwise. WORKDIR and COPY leave no doubt. Of commands, only `mkdir` is
- * understood, and that nothing is known any more of what `rm` or `mv` names.
+ * What is known of the files in a stage: `COPY FILE DIR` puts the file into a directory that
+ * exists, and makes a file of that name otherwise. WORKDIR and COPY leave no doubt. Of commands,
+ * only `mkdir` is understood, and that nothing is known any more of what `rm` or `mv` names.
  */
 
 export type KnownKind = "dir" | "file";
@@ -22,7 +22,10 @@ export class KnownPaths {
   #root: Node = { kind: "dir", children: new Map() };
   /** Where relative paths begin; undefined if that is too long. */
   #workdir: string | undefined = "/";
-  /** Components of the last WORKDIR, as long as it may not be there: the next command makes it, or a COPY into it. */
+  /**
+   * Components of the last WORKDIR, as long as it may not be there: the next command makes it, or a
+   * COPY into it.
+   */
   #unmade: readonly string[] | undefined;
   #size = 0;
 
@@ -31,7 +34,9 @@ export class KnownPaths {
     return this.#workdir ?? "/";
   }
 
-  /** The path from the top, without `.`, `..` and a slash at its end; undefined if it is too long. */
+  /**
+   * The path from the top, without `.`, `..` and a slash at its end; undefined if it is too long.
+   */
   absolute(path: string): string | undefined {
     const parts = this.#parts(path);
     return parts && `/${parts.join("/")}`;
@@ -61,7 +66,10 @@ export class KnownPaths {
     this.#know(parts, "dir");
   }
 
-  /** The working directory, if a spec that goes on to `path` has not made it, nor does so when it makes that. */
+  /**
+   * The working directory, if a spec that goes on to `path` has not made it, nor does so when it
+   * makes that.
+   */
   unmadeBefore(path: string): string | undefined {
     const parts = this.#parts(path);
     if (!this.#unmade || !parts || startsWith(parts, this.#unmade)) return undefined;
@@ -147,7 +155,10 @@ export class KnownPaths {
     if (last !== undefined) node?.children.delete(last);
   }
 
-  /** The components of the absolute path; undefined if it is too long to be remembered, or not known. */
+  /**
+   * The components of the absolute path; undefined if it is too long to be remembered, or not
+   * known.
+   */
   #parts(path: string): string[] | undefined {
     if (!path.startsWith("/") && this.#workdir === undefined) return undefined;
     const absolute = path.startsWith("/") ? path : `${this.#workdir}/${path}`;
@@ -161,7 +172,9 @@ export class KnownPaths {
   }
 }
 
-/** The directories that a command makes if it is a `mkdir` of plain words, which mean what they say. */
+/**
+ * The directories that a command makes if it is a `mkdir` of plain words, which mean what they say.
+ */
 function madeBy(command: string): string[] {
   const [program, ...words] = command.trim().split(/\s+/);
   if (program !== "mkdir" || !words.every((word) => /^[\w./@+,:=-]+$/.test(word))) return [];

@@ -1,7 +1,8 @@
 /*
- * Mounts of RUN that a spec does not have: files of the context, of a stage or an image, and empty directories. They are
- * there while the command runs and in no layer after it. So they are copied aside, put into their place before the
- * command, and taken away behind it, with what was written there; what had been in the place comes back.
+ * Mounts of RUN that a spec does not have: files of the context, of a stage or an image, and empty
+ * directories. They are there while the command runs and in no layer after it. So they are copied
+ * aside, put into their place before the command, and taken away behind it, with what was written
+ * there; what had been in the place comes back.
  */
 
 import { basename, posix } from "node:path";
@@ -23,7 +24,10 @@ export interface Loan {
   readonly warn: (message: string) => void;
 }
 
-/** Has `run` add its operations between those that put the loans into their places and those that take them away. */
+/**
+ * Has `run` add its operations between those that put the loans into their places and those that
+ * take them away.
+ */
 export function whileLent(loans: readonly Loan[], stage: Stage, run: () => void): void {
   if (loans.length === 0) {
     run();

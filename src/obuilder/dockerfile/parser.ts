@@ -1,6 +1,6 @@
 /*
- * Splits a Dockerfile into instructions: parser directives, comments, continued lines and flags, by the
- * rules of Docker's own parser.
+ * Splits a Dockerfile into instructions: parser directives, comments, continued lines and flags, by
+ * the rules of Docker's own parser.
  */
 
 import { DockerfileError, InstructionError } from "./errors.js";

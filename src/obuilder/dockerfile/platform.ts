@@ -1,5 +1,6 @@
 /*
- * The machine that a Dockerfile is for, and the build arguments that tell it: Docker sets them without being asked.
+ * The machine that a Dockerfile is for, and the build arguments that tell it: Docker sets them
+ * without being asked.
  */
 
 import { platformArchitecture } from "../image/oci-layout.js";
@@ -19,7 +20,10 @@ export function platformName({ os, architecture }: Platform): string {
   return `${os}/${architecture}`;
 }
 
-/** Known to FROM, and to stages that ask with ARG. Nothing is built for another machine than the one it is built on. */
+/**
+ * Known to FROM, and to stages that ask with ARG. Nothing is built for another machine than the one
+ * it is built on.
+ */
 export function platformArgs(platform: Platform): [string, string][] {
   return ["TARGET", "BUILD"].flatMap((prefix): [string, string][] => [
     [`${prefix}PLATFORM`, platformName(platform)],

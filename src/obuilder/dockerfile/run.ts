@@ -60,8 +60,8 @@ function shellCommand({ text, heredocs }: Instruction, user: User): string {
 }
 
 /**
- * Runs a script with a `#!` line from a place that is in no layer: root from where Docker has it, and others, who may not
- * write there, from where nothing can be executed directly.
+ * Runs a script with a `#!` line from a place that is in no layer: root from where Docker has it,
+ * and others, who may not write there, from where nothing can be executed directly.
  */
 function scriptCommand({ name, content }: Heredoc, user: User): string {
   const [, interpreter, argument] = /^#![ \t]*(\S+)[ \t]*(.*)/.exec(content) ?? [];
@@ -128,7 +128,10 @@ function convertFlags(flags: readonly Flag[], options: FlagOptions): RunFlags {
   return { cache: outerFirst(cache), network, secrets, lends };
 }
 
-/** Caches in an order in which none hides another, as Docker has them; a spec mounts them as they stand. */
+/**
+ * Caches in an order in which none hides another, as Docker has them; a spec mounts them as they
+ * stand.
+ */
 function outerFirst(caches: readonly Cache[]): Cache[] {
   const depth = ({ target }: Cache) => posix.normalize(`${target}/`).split("/").length;
   const isNested = caches.some((a) => caches.some((b) => a !== b && isWithin(a.target, b.target)));

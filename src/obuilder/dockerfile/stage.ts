@@ -7,8 +7,8 @@
  * So the stage knows both what the Dockerfile has set and what the operations so far have set, and
  * adds a `user` or `shell` operation where the two must agree.
  *
- * A stage that begins with nothing (`FROM scratch`), or with an image that has neither shell nor `tar`, is made in a
- * directory of an image that has both, as steps need these.
+ * A stage that begins with nothing (`FROM scratch`), or with an image that has neither shell nor
+ * `tar`, is made in a directory of an image that has both, as steps need these.
  */
 
 import { isDeepStrictEqual } from "node:util";
@@ -65,8 +65,8 @@ export class Stage {
   }
 
   /**
-   * A new stage that begins where this one ends. Build arguments do not go with it; that commands still see them as
-   * variables cannot be helped, as a spec has no way to unset one.
+   * A new stage that begins where this one ends. Build arguments do not go with it; that commands
+   * still see them as variables cannot be helped, as a spec has no way to unset one.
    */
   continued(): Stage {
     const stage = new Stage(this.#base);

@@ -1,6 +1,6 @@
 /*
- * The stages of a Dockerfile, and the images that are copied from as if they were some: by what they are called, and which
- * of them needs which.
+ * The stages of a Dockerfile, and the images that are copied from as if they were some: by what
+ * they are called, and which of them needs which.
  */
 
 import type { Op } from "../spec/spec.js";
@@ -48,7 +48,10 @@ export class Stages {
     return this.#repeated <= MAX_REPEATED ? stage.continued() : undefined;
   }
 
-  /** Adds a stage. Throws `InstructionError`, when it is added, if it cannot be called so or there are too many. */
+  /**
+   * Adds a stage. Throws `InstructionError`, when it is added, if it cannot be called so or there
+   * are too many.
+   */
   add(stage: Stage, alias: string | undefined, parent: NamedStage | undefined): NamedStage {
     const name = alias ?? this.#stages.length.toString();
     const isDuplicate = alias !== undefined && this.#byName.has(name);
@@ -64,7 +67,9 @@ export class Stages {
     return named;
   }
 
-  /** What `--from=NAME` in the current stage means: a stage by its name or number, else an image. */
+  /**
+   * What `--from=NAME` in the current stage means: a stage by its name or number, else an image.
+   */
   source(name: string): CopySource {
     if (name === "") throw new InstructionError("--from needs the name of a stage or image");
     const last = this.#stages.length - 1;

@@ -1,13 +1,15 @@
 /*
- * Users of USER: numbers at once, names when somebody needs to know (accounts.ts). Most images end with a USER that no
- * command is run as.
+ * Users of USER: numbers at once, names when somebody needs to know (accounts.ts). Most images end
+ * with a USER that no command is run as.
  */
 
 import type { User } from "../spec/spec.js";
 import { numberIn } from "./account-files.js";
 import { InstructionError } from "./errors.js";
 
-/** USER. With the backquote as escape character the image is a Windows one, where users have names. */
+/**
+ * USER. With the backquote as escape character the image is a Windows one, where users have names.
+ */
 export function userNamed(text: string, windows: boolean): User | string {
   if (windows && !/^\d+(:\d+)?$/.test(text)) return { name: text };
   const [, user, group] = /^([^:]+)(?::([^:]*))?$/.exec(text) ?? [];

@@ -1,6 +1,7 @@
 /*
- * `$PATH` of images that nobody has looked into. Nearly all have one and the same, and those of some languages have
- * directories of their own before it. It is a guess, to be checked when the spec is built, by a step that fails otherwise.
+ * `$PATH` of images that nobody has looked into. Nearly all have one and the same, and those of
+ * some languages have directories of their own before it. It is a guess, to be checked when the
+ * spec is built, by a step that fails otherwise.
  */
 
 /** What an engine and most images have. */

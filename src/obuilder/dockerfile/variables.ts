@@ -1,5 +1,6 @@
 /*
- * The words of ARG and ENV. All words of one instruction are looked at before any variable of it is set.
+ * The words of ARG and ENV. All words of one instruction are looked at before any variable of it is
+ * set.
  */
 
 import { InstructionError } from "./errors.js";
@@ -28,7 +29,10 @@ export function parseArgs(text: string, rules: WordRules): [string, string | und
   ]);
 }
 
-/** ENV: `KEY=VALUE …`, or the old form `KEY VALUE` where the value is the rest of the line. Throws `InstructionError`. */
+/**
+ * ENV: `KEY=VALUE …`, or the old form `KEY VALUE` where the value is the rest of the line. Throws
+ * `InstructionError`.
+ */
 export function parsePairs(text: string, rules: WordRules): [string, string][] {
   const words = splitWords(needed(text, "ENV"), rules.escape);
   if (words[0] === undefined || !words[0].includes("=")) {

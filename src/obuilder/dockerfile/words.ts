@@ -16,12 +16,18 @@ export interface WordRules {
   readonly quotes?: boolean;
 }
 
-/** Splits at blanks and nothing else, as Docker does for FROM and COPY: quotes do not hold words together there. */
+/**
+ * Splits at blanks and nothing else, as Docker does for FROM and COPY: quotes do not hold words
+ * together there.
+ */
 export function splitBlanks(text: string): string[] {
   return text.split(/[ \t\v\f\r]+/).filter((word) => word !== "");
 }
 
-/** Splits at blanks outside of quotes; quotes and escapes stay in the words, but for an escape at the very end. */
+/**
+ * Splits at blanks outside of quotes; quotes and escapes stay in the words, but for an escape at
+ * the very end.
+ */
 export function splitWords(text: string, escapeWith: string): string[] {
   const words: string[] = [];
   let word: string | undefined;
@@ -56,7 +62,10 @@ export function unquoted(word: string, escapeWith: string): string {
 /** Substitutions within substitutions: far more than anyone can read. */
 const MAX_DEPTH = 100;
 
-/** A variable's name: letters, digits and `_`; only digits, if it begins with one; or one of the shell's own. */
+/**
+ * A variable's name: letters, digits and `_`; only digits, if it begins with one; or one of the
+ * shell's own.
+ */
 const NAME = /\p{Nd}+|[\p{L}_][\p{L}\p{Nd}_]*|[@*#?$!-]/uy;
 
 interface ExpanderRules extends Omit<WordRules, "lookup"> {
@@ -184,8 +193,9 @@ class Expander {
 }
 
 /**
- * The JSON array of strings that the text begins with, as in exec forms; undefined if there is none. What stands behind
- * it counts for nothing, as in Docker's parser. Throws `InstructionError` for an array of anything else, as that does.
+ * The JSON array of strings that the text begins with, as in exec forms; undefined if there is
+ * none. What stands behind it counts for nothing, as in Docker's parser. Throws `InstructionError`
+ * for an array of anything else, as that does.
  */
 export function parseJsonWords(text: string): string[] | undefined {
   if (!text.startsWith("[")) return undefined;

@@ -1,6 +1,7 @@
 /*
- * WORKDIR. Where the directory is not there yet, BuildKit makes it for the user of the stage, and a spec's next step for
- * root; so a user's own is made by a command. A spec without a step there does not make it at all, so it gets one.
+ * WORKDIR. Where the directory is not there yet, BuildKit makes it for the user of the stage, and a
+ * spec's next step for root; so a user's own is made by a command. A spec without a step there does
+ * not make it at all, so it gets one.
  */
 
 import { isRoot, isUnixUser, type User } from "../spec/spec.js";

@@ -1,5 +1,6 @@
 /*
- * Several fetchers in an order of preference: an image comes from the first one that can be asked for it.
+ * Several fetchers in an order of preference: an image comes from the first one that can be asked
+ * for it.
  */
 
 import type { DockerEngine } from "../../docker/index.js";

@@ -1,5 +1,6 @@
 /*
- * Images from a Docker engine, which pulls those it does not have. The root is that of a container made from the image.
+ * Images from a Docker engine, which pulls those it does not have. The root is that of a container
+ * made from the image.
  */
 
 import { join } from "node:path";
@@ -68,7 +69,10 @@ export async function imageEnv(image: string): Promise<Env> {
     .map(parseVariable);
 }
 
-/** What the engine knows of an image. Rejects with `ProgramError` if it does not have it, or does not answer. */
+/**
+ * What the engine knows of an image. Rejects with `ProgramError` if it does not have it, or does
+ * not answer.
+ */
 export async function engineFacts(image: string): Promise<ImageFacts> {
   const format = "{{json .Config}}";
   const text = await run(["docker", "image", "inspect", "--format", format, "--", image]);
@@ -92,7 +96,10 @@ async function engineAccounts(image: string): Promise<ImageFacts["accounts"]> {
   }
 }
 
-/** The digest by which a registry knows the image, else that of its configuration; undefined if the engine does not say. */
+/**
+ * The digest by which a registry knows the image, else that of its configuration; undefined if the
+ * engine does not say.
+ */
 export async function imageDigest(image: string): Promise<string | undefined> {
   const format = "{{json .RepoDigests}} {{.Id}}";
   const text = await run(["docker", "image", "inspect", "--format", format, "--", image]).catch(
@@ -106,8 +113,9 @@ export async function imageDigest(image: string): Promise<string | undefined> {
 }
 
 /**
- * The name to ask the engine for. It does not mind a tag beside a digest in most commands, but does in some; and the
- * "digest" of an image that never was in a registry is that of its configuration, by which the engine knows it.
+ * The name to ask the engine for. It does not mind a tag beside a digest in most commands, but does
+ * in some; and the "digest" of an image that never was in a registry is that of its configuration,
+ * by which the engine knows it.
  */
 export async function localName(image: string): Promise<string> {
   if (!image.includes("@")) return image;
@@ -129,12 +137,16 @@ export async function localName(image: string): Promise<string> {
 
 /** Its id. What the engine says meanwhile (it may have to pull) goes to the log. */
 async function createContainer(image: string, io: FetchIo): Promise<string> {
-  // The image may not say what to run; as it will not be run, anything will do, and is of no interest if it fails.
+  // The image may not say what to run; as it will not be run, anything will do, and is of no
+  // interest if it fails.
   const argv = ["docker", "create", "--", image];
   return await logged([...argv, "sh"], io, argv);
 }
 
-/** Runs a command of the engine, which is called `said` if it fails; resolves with its trimmed output. */
+/**
+ * Runs a command of the engine, which is called `said` if it fails; resolves with its trimmed
+ * output.
+ */
 async function logged(
   argv: readonly string[],
   { log, signal }: FetchIo,

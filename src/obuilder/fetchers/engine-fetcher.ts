@@ -1,6 +1,6 @@
 /*
- * Base images for a docker store: they are in the engine already, or it pulls them. Nothing is unpacked; the image is given
- * the layer's name.
+ * Base images for a docker store: they are in the engine already, or it pulls them. Nothing is
+ * unpacked; the image is given the layer's name.
  */
 
 import type { DockerEngine } from "../../docker/index.js";

@@ -1,12 +1,14 @@
 /*
- * Images from a directory of OCI layouts: neither engine nor registry nor network. An image `NAME:TAG` is looked for in
+ * Images from a directory of OCI layouts: neither engine nor registry nor network. An image
+ * `NAME:TAG` is looked for in
  *
  *     DIR/NAME       a layout with an image that is called TAG
  *     DIR/NAME:TAG   a layout with one image, or with one that is called TAG
  *     DIR            a layout with an image that is called NAME:TAG
  *
- * where NAME may have slashes, `docker.io/library/NAME` is also looked for as `NAME`, TAG is `latest` if absent, and "is
- * called" means the annotation `org.opencontainers.image.ref.name`. Of `NAME@DIGEST`, any image with that digest will do.
+ * where NAME may have slashes, `docker.io/library/NAME` is also looked for as `NAME`, TAG is
+ * `latest` if absent, and "is called" means the annotation `org.opencontainers.image.ref.name`. Of
+ * `NAME@DIGEST`, any image with that digest will do.
  */
 
 import { join } from "node:path";
@@ -87,7 +89,10 @@ export class LocalFetcher implements Fetcher {
   }
 }
 
-/** The image with that digest or, if none is given, the first one that is called by one of the names; undefined: the only one. */
+/**
+ * The image with that digest or, if none is given, the first one that is called by one of the
+ * names; undefined: the only one.
+ */
 function choose(
   images: readonly Descriptor[],
   digest: string | undefined,

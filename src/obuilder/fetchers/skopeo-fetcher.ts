@@ -1,6 +1,7 @@
 /*
- * Images from a registry without an engine: skopeo copies them into a temporary OCI layout, checking digests and choosing
- * this machine's platform. Credentials are those of `docker login`, or of skopeo's own configuration.
+ * Images from a registry without an engine: skopeo copies them into a temporary OCI layout,
+ * checking digests and choosing this machine's platform. Credentials are those of `docker login`,
+ * or of skopeo's own configuration.
  */
 
 import { access, mkdtemp, rm } from "node:fs/promises";
@@ -12,7 +13,10 @@ import { BuildError } from "../errors.js";
 import { imageNameOf } from "../image/image-name.js";
 import { readIndex, unpackImage } from "../image/oci-layout.js";
 
-/** Without this file skopeo does nothing unless told to accept any image; Debian has it in a package of its own. */
+/**
+ * Without this file skopeo does nothing unless told to accept any image; Debian has it in a package
+ * of its own.
+ */
 const POLICY_FILE = "/etc/containers/policy.json";
 
 export class SkopeoFetcher implements Fetcher {
@@ -32,7 +36,8 @@ export class SkopeoFetcher implements Fetcher {
 
   async fetch(image: string, layer: LayerDir, { log, signal }: FetchIo): Promise<FetchedImage> {
     const name = imageNameOf(image);
-    // A tag may move at any moment; the digest that is recorded must be of the image that is fetched.
+    // A tag may move at any moment; the digest that is recorded must be of the image that is
+    // fetched.
     const digest = name.digest ?? (await this.#digest(name, signal));
     const layout = await mkdtemp(join(this.#tmp, "pull-"));
     try {

@@ -1,8 +1,9 @@
 /*
- * Base images as layers. The layer's id is the hash of the image's name, so by default a name is imported once and never
- * looked up again. With a refresh interval, a tag is resolved to its digest from time to time; if that has changed, the
- * image is imported anew under the id of `NAME@DIGEST`, as if the spec had said so, and serves from then on. Layers made
- * from the old one stay as they are until they are pruned.
+ * Base images as layers. The layer's id is the hash of the image's name, so by default a name is
+ * imported once and never looked up again. With a refresh interval, a tag is resolved to its digest
+ * from time to time; if that has changed, the image is imported anew under the id of `NAME@DIGEST`,
+ * as if the spec had said so, and serves from then on. Layers made from the old one stay as they
+ * are until they are pruned.
  */
 
 import { NamedMutex } from "../../async/index.js";

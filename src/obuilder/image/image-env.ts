@@ -1,5 +1,6 @@
 /*
- * The variables of a base image, as they are kept in its layer: a file `env` with `((env ((K V)…)))`.
+ * The variables of a base image, as they are kept in its layer: a file `env` with `((env ((K
+ * V)…)))`.
  */
 
 import { readFile, writeFile } from "node:fs/promises";

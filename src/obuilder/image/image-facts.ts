@@ -1,5 +1,6 @@
 /*
- * What is known of a base image without unpacking it: what its configuration says, and who its users are.
+ * What is known of a base image without unpacking it: what its configuration says, and who its
+ * users are.
  */
 
 import type { Env } from "../spec/spec.js";

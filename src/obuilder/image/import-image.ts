@@ -1,8 +1,9 @@
 /*
- * Makes a base image of a root file system, without a registry or an engine: an OCI layout with one layer, where a local
- * fetcher finds it (`local-fetcher.ts`).
+ * Makes a base image of a root file system, without a registry or an engine: an OCI layout with one
+ * layer, where a local fetcher finds it (`local-fetcher.ts`).
  *
- * The layout is made beside its place and moved there when it is whole, so an image is there completely or not at all.
+ * The layout is made beside its place and moved there when it is whole, so an image is there
+ * completely or not at all.
  */
 
 import { createHash, randomUUID } from "node:crypto";
@@ -38,7 +39,10 @@ const TYPES = "application/vnd.oci.image";
 /** What steps find programs with, unless the image says otherwise. */
 const USUAL_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/** Resolves with the image's digest. Throws `BuildError` for a source that is no root, and if another layout has the name. */
+/**
+ * Resolves with the image's digest. Throws `BuildError` for a source that is no root, and if
+ * another layout has the name.
+ */
 export async function importImage(order: ImportOrder): Promise<string> {
   const { imageDir, name, env } = order;
   const tag = name.tag ?? "latest";

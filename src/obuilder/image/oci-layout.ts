@@ -1,8 +1,9 @@
 /*
- * Images in OCI layouts: directories with `index.json` and `blobs/` (https://github.com/opencontainers/image-spec).
+ * Images in OCI layouts: directories with `index.json` and `blobs/`
+ * (https://github.com/opencontainers/image-spec).
  *
- * Manifests are read here, checked against their digests; layers are unpacked by umoci, which checks them, too, applies
- * what they remove, and lets none write outside of the root.
+ * Manifests are read here, checked against their digests; layers are unpacked by umoci, which
+ * checks them, too, applies what they remove, and lets none write outside of the root.
  */
 
 import { createHash } from "node:crypto";
@@ -164,7 +165,9 @@ async function readImage(
   return { descriptor, layers, config: parseJson<ImageConfig>(config, manifest.config.digest) };
 }
 
-/** A layout that borrows the other's blobs and has just this image, by the name that umoci is given. */
+/**
+ * A layout that borrows the other's blobs and has just this image, by the name that umoci is given.
+ */
 async function singleImageLayout(layout: string, image: Descriptor, view: string): Promise<void> {
   await mkdir(view, { recursive: true });
   const { mediaType, digest, size } = image;

@@ -9,7 +9,9 @@ import { baseKey } from "../build/layer-ids.js";
 export interface TagRecord {
   /** The tag's digest when it was imported or looked up last. */
   readonly digest: string;
-  /** The name whose hash is the layer's id: the tag's own, or since it has changed, with its digest. */
+  /**
+   * The name whose hash is the layer's id: the tag's own, or since it has changed, with its digest.
+   */
   readonly name: string;
   /** When that was found to be the latest, ISO 8601. */
   readonly checked: string;

@@ -1,7 +1,8 @@
 /*
- * Which OCI runtime to use: the fastest one that works here. crun starts a step three to four times as fast as runc, but
- * not every crun works on every host; whether one does is found out by running a step. So is whether the number of processes
- * can be bounded, which a fork bomb would else take from all of the machine.
+ * Which OCI runtime to use: the fastest one that works here. crun starts a step three to four times
+ * as fast as runc, but not every crun works on every host; whether one does is found out by running
+ * a step. So is whether the number of processes can be bounded, which a fork bomb would else take
+ * from all of the machine.
  */
 
 import { closeSync, lstatSync, mkdirSync, openSync, readlinkSync, symlinkSync } from "node:fs";
@@ -32,8 +33,8 @@ type Options = Omit<
 >;
 
 /**
- * A sandbox with the runtime asked for. Throws `StoreError` if there is to be a choice and none works. If the disk is too
- * full for trying, the choice is made when there is a step to be run.
+ * A sandbox with the runtime asked for. Throws `StoreError` if there is to be a choice and none
+ * works. If the disk is too full for trying, the choice is made when there is a step to be run.
  */
 export async function chooseRuntime(
   choice: RuntimeChoice,
@@ -127,8 +128,8 @@ async function withRuntime(
 }
 
 /**
- * Whether the kernel keeps this process, and what it starts, from devices, as in a container. Then it refuses to open
- * one even if there is no such device. Needs a directory for a file.
+ * Whether the kernel keeps this process, and what it starts, from devices, as in a container. Then
+ * it refuses to open one even if there is no such device. Needs a directory for a file.
  */
 async function areDevicesDenied(dir: string): Promise<boolean> {
   const path = join(dir, "device");
@@ -147,14 +148,20 @@ async function areDevicesDenied(dir: string): Promise<boolean> {
 /** Its number, major and minor. */
 const NO_SUCH_DEVICE = "255";
 
-/** The mount point of cgroup v2 where it is mounted beside v1 ("hybrid"). crun refuses to work when it sees that. */
+/**
+ * The mount point of cgroup v2 where it is mounted beside v1 ("hybrid"). crun refuses to work when
+ * it sees that.
+ */
 async function unifiedBesideV1(): Promise<string | undefined> {
   const cgroups = (await listMounts()).filter(({ type }) => type.startsWith("cgroup"));
   const unified = cgroups.find(({ type }) => type === "cgroup2");
   return cgroups.some(({ type }) => type === "cgroup") ? unified?.target : undefined;
 }
 
-/** Runs `true` of the host in the sandbox; resolves with what went wrong. Rejects if there is no space to try. */
+/**
+ * Runs `true` of the host in the sandbox; resolves with what went wrong. Rejects if there is no
+ * space to try.
+ */
 async function selfTest(sandbox: OciSandbox, stateDir: string): Promise<string | undefined> {
   const path = join(privateDir(stateDir), "self-test");
   const output: Buffer[] = [];

@@ -1,5 +1,6 @@
 /*
- * The root of a container, to be looked at by way of its engine, as it may be kept where we cannot see it.
+ * The root of a container, to be looked at by way of its engine, as it may be kept where we cannot
+ * see it.
  */
 
 import type { DockerEngine } from "../../docker/index.js";

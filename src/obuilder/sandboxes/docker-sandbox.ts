@@ -1,9 +1,10 @@
 /*
- * Runs steps as containers of a Docker engine, for layers that are its images. What the container has changed becomes the
- * layer's image.
+ * Runs steps as containers of a Docker engine, for layers that are its images. What the container
+ * has changed becomes the layer's image.
  *
- * What a step sees and may do is, as far as the engine lets it, what it would in `oci-sandbox.ts`, so that it builds the
- * same: exactly its own environment, no network unless it asks for it, mount points and nothing else left in the layer.
+ * What a step sees and may do is, as far as the engine lets it, what it would in `oci-sandbox.ts`,
+ * so that it builds the same: exactly its own environment, no network unless it asks for it, mount
+ * points and nothing else left in the layer.
  */
 
 import { chmod, mkdir, rm, writeFile } from "node:fs/promises";
@@ -125,7 +126,10 @@ export class DockerSandbox implements Sandbox {
   }
 }
 
-/** Throws `BuildError` for targets where nothing may be mounted. The engine's view of the container has the caches in it. */
+/**
+ * Throws `BuildError` for targets where nothing may be mounted. The engine's view of the container
+ * has the caches in it.
+ */
 async function checkMounts(step: SandboxStep, root: ContainerRoot): Promise<void> {
   // Another network than the host's is the engine's concern.
   await resolveMounts({ ...step, network: [] }, async ({ path }) => {
@@ -194,7 +198,10 @@ function bind(source: string, target: string): Docker.MountSettings {
   return { Type: "bind", Source: source, Target: target, ReadOnly: true };
 }
 
-/** The engine adds variables of the image and some of its own, except those that are named without a value. */
+/**
+ * The engine adds variables of the image and some of its own, except those that are named without a
+ * value.
+ */
 function exactEnv(env: Env, base: ImageInfo): string[] {
   const given = new Set(env.map(([key]) => key));
   const image = (base.Config.Env ?? []).map((variable) => variable.split("=", 1)[0]!);

@@ -1,6 +1,6 @@
 /*
- * What a container prints, as a Docker engine sends it: in frames that say whether it was printed to standard output or
- * to standard error.
+ * What a container prints, as a Docker engine sends it: in frames that say whether it was printed
+ * to standard output or to standard error.
  */
 
 /** A byte for the stream, three that are zero, and the length (32 bits, big-endian). */

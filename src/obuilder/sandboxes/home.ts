@@ -1,8 +1,10 @@
 /*
- * HOME of a user whom an image does not know: `/`, as runc has it. crun (1.8) sets no HOME at all for one who is missing
- * from an existing /etc/passwd. What a step sees shall not depend on the runtime, so crun is told.
+ * HOME of a user whom an image does not know: `/`, as runc has it. crun (1.8) sets no HOME at all
+ * for one who is missing from an existing /etc/passwd. What a step sees shall not depend on the
+ * runtime, so crun is told.
  *
- * The root belongs to whoever built it: links in it are not followed, and nothing of it runs while this looks at it.
+ * The root belongs to whoever built it: links in it are not followed, and nothing of it runs while
+ * this looks at it.
  */
 
 import { lstatSync, readFileSync } from "node:fs";

@@ -1,6 +1,7 @@
 /*
- * A root in a directory of this machine, to be looked at before anything of it runs. Nothing leads out of it: whoever looks
- * follows its links by asking for each component, and the last one is never followed here.
+ * A root in a directory of this machine, to be looked at before anything of it runs. Nothing leads
+ * out of it: whoever looks follows its links by asking for each component, and the last one is
+ * never followed here.
  */
 
 import { lstatSync, readlinkSync } from "node:fs";

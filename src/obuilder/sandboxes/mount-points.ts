@@ -1,9 +1,10 @@
 /*
- * The places in a root where something is mounted for a step. A runtime makes those that are missing, and they stay in
- * the layer; but with which mode depends on the runtime. So they are made here, as runc does: layers shall not differ.
+ * The places in a root where something is mounted for a step. A runtime makes those that are
+ * missing, and they stay in the layer; but with which mode depends on the runtime. So they are made
+ * here, as runc does: layers shall not differ.
  *
- * The root belongs to whoever built it. Its links are followed as the step would, never out of it (`mount-targets.ts`);
- * and nothing of it runs while this looks at it.
+ * The root belongs to whoever built it. Its links are followed as the step would, never out of it
+ * (`mount-targets.ts`); and nothing of it runs while this looks at it.
  */
 
 import { chmodSync, closeSync, mkdirSync, openSync } from "node:fs";
@@ -14,8 +15,9 @@ import { type MountPoint, type Place, resolveMounts } from "./mount-targets.js";
 import { checkStepText } from "./step-text.js";
 
 /**
- * Makes what is missing, and gives the step with targets that lead through no links. What cannot be made is left to the
- * runtime to complain about. Throws `BuildError` for targets where nothing may be mounted.
+ * Makes what is missing, and gives the step with targets that lead through no links. What cannot be
+ * made is left to the runtime to complain about. Throws `BuildError` for targets where nothing may
+ * be mounted.
  */
 export async function makeMountPoints(rootfs: string, step: SandboxStep): Promise<SandboxStep> {
   const { step: resolved, points } = await resolveMounts(step, (place) => {
@@ -28,7 +30,10 @@ export async function makeMountPoints(rootfs: string, step: SandboxStep): Promis
   return resolved;
 }
 
-/** A place on this machine: the directory that is mounted for it, and its path from there, like `usr/lib`. */
+/**
+ * A place on this machine: the directory that is mounted for it, and its path from there, like
+ * `usr/lib`.
+ */
 function onHost(rootfs: string, { path, caches }: Place): { root: string; path: string } {
   const cache = caches.findLast(({ target }) => path === target || path.startsWith(`${target}/`));
   if (!cache) return { root: rootfs, path: path.slice(1) };

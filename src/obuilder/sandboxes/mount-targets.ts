@@ -1,13 +1,15 @@
 /*
- * Where the mounts of a step lead to in its root. A spec names their targets, and whoever built the root, or wrote to a
- * cache, has the links on the way. So links are followed here, inside of the root, before a runtime sees a target; what it
- * then gets leads through no link.
+ * Where the mounts of a step lead to in its root. A spec names their targets, and whoever built the
+ * root, or wrote to a cache, has the links on the way. So links are followed here, inside of the
+ * root, before a runtime sees a target; what it then gets leads through no link.
  *
- * Nothing of a spec is mounted on `/`, nor at or below `/dev`, `/proc` and `/sys`. What is there is the runtime's: a cache
- * in their place could have a link where the runtime opens, makes or masks a file.
+ * Nothing of a spec is mounted on `/`, nor at or below `/dev`, `/proc` and `/sys`. What is there is
+ * the runtime's: a cache in their place could have a link where the runtime opens, makes or masks a
+ * file.
  *
- * A link is looked up as the runtime will find it: in the caches, too, that are mounted before. Each of these is a copy of
- * its user's own, and nothing of the step runs yet, so what is found stays true.
+ * A link is looked up as the runtime will find it: in the caches, too, that are mounted before.
+ * Each of these is a copy of its user's own, and nothing of the step runs yet, so what is found
+ * stays true.
  */
 
 import { quoted } from "../../text/index.js";
@@ -34,7 +36,9 @@ export interface MountPoint extends Place {
   readonly kind: "dir" | "file";
 }
 
-/** A step whose targets lead through no links, and all its mount points in the order of mounting. */
+/**
+ * A step whose targets lead through no links, and all its mount points in the order of mounting.
+ */
 export interface ResolvedStep {
   readonly step: SandboxStep;
   readonly points: readonly MountPoint[];
@@ -44,8 +48,9 @@ export interface ResolvedStep {
 export type ReadLink = (place: Place) => string | undefined | Promise<string | undefined>;
 
 /**
- * Follows the targets of the step, each in the root and the caches that are mounted before it. Throws `BuildError` for those
- * where nothing may be mounted, and for a working directory that none may be.
+ * Follows the targets of the step, each in the root and the caches that are mounted before it.
+ * Throws `BuildError` for those where nothing may be mounted, and for a working directory that none
+ * may be.
  */
 export async function resolveMounts(step: SandboxStep, readLink: ReadLink): Promise<ResolvedStep> {
   const caches: CacheMount[] = [];
@@ -72,7 +77,10 @@ export async function resolveMounts(step: SandboxStep, readLink: ReadLink): Prom
   return { step: { ...step, secrets, caches }, points };
 }
 
-/** Where a path leads to. What is missing on the way is taken for directories that are still to be made. */
+/**
+ * Where a path leads to. What is missing on the way is taken for directories that are still to be
+ * made.
+ */
 async function follow(
   target: string,
   caches: readonly CacheMount[],

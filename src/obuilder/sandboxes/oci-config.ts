@@ -22,9 +22,15 @@ export interface Limits {
 export interface ConfigOptions {
   /** Absolute path of the root file system. */
   readonly rootfs: string;
-  /** Directory with the files `hosts` and `secret-0`, `secret-1`, …, in the order of the step's secrets. */
+  /**
+   * Directory with the files `hosts` and `secret-0`, `secret-1`, …, in the order of the step's
+   * secrets.
+   */
   readonly configDir: string;
-  /** Whether calls that wait for the disk succeed without waiting: after a crash the layer is dropped anyway. */
+  /**
+   * Whether calls that wait for the disk succeed without waiting: after a crash the layer is
+   * dropped anyway.
+   */
   readonly fastSync: boolean;
   readonly limits: Limits;
   /** As Node names it (`process.arch`). */
@@ -88,7 +94,10 @@ const SECCOMP_ARCHITECTURES: Readonly<Record<string, readonly string[]>> = {
 /** Length of the scheduler's period in µs, of which `cpus` takes its share. */
 const CPU_PERIOD = 100_000;
 
-/** Throws `BuildError` for what no runtime can do: another user than a number, another network than none or the host's. */
+/**
+ * Throws `BuildError` for what no runtime can do: another user than a number, another network than
+ * none or the host's.
+ */
 export function ociConfig(step: SandboxStep, options: ConfigOptions): object {
   const { rootfs, configDir, fastSync, limits, arch, denyDevices = false, home } = options;
   const { uid, gid } = unixUser(step.user);
@@ -149,7 +158,10 @@ export function ociConfig(step: SandboxStep, options: ConfigOptions): object {
   };
 }
 
-/** Everything is allowed; with `fastSync`, calls that wait for the disk do nothing. `arch` as Node names it. */
+/**
+ * Everything is allowed; with `fastSync`, calls that wait for the disk do nothing. `arch` as Node
+ * names it.
+ */
 export function seccompProfile(fastSync: boolean, arch: string = process.arch): object {
   const architectures = SECCOMP_ARCHITECTURES[arch];
   return {
@@ -159,7 +171,10 @@ export function seccompProfile(fastSync: boolean, arch: string = process.arch): 
   };
 }
 
-/** Whether the step has the host's network. Throws `BuildError` if it asks for anything but that or none. */
+/**
+ * Whether the step has the host's network. Throws `BuildError` if it asks for anything but that or
+ * none.
+ */
 export function usesHostNetwork(network: readonly string[]): boolean {
   if (network.length === 0) return false;
   if (network.length === 1 && network[0] === "host") return true;
@@ -178,7 +193,9 @@ export function unixUser(user: User): UnixUser {
   );
 }
 
-/** Linux has 32 bits for a user's number, all ones meaning "none". Throws `BuildError` for others. */
+/**
+ * Linux has 32 bits for a user's number, all ones meaning "none". Throws `BuildError` for others.
+ */
 export function idNumber(id: bigint): number {
   if (id >= 0n && id < 0xffff_ffffn) return Number(id);
   throw new BuildError(`User or group number ${id} is out of range (0 to ${0xffff_fffe})`);

@@ -1,9 +1,9 @@
 /*
  * Runs steps by an OCI runtime, runc or crun, on a layer's root file system.
  *
- * A step has a process id namespace of its own. When its first process ends, for whatever reason, the
- * kernel kills all others in it, daemons too, before the runtime learns of the end; so when the runtime
- * has gone, nothing of the step is left.
+ * A step has a process id namespace of its own. When its first process ends, for whatever reason,
+ * the kernel kills all others in it, daemons too, before the runtime learns of the end; so when the
+ * runtime has gone, nothing of the step is left.
  */
 
 import { randomUUID } from "node:crypto";
@@ -52,11 +52,20 @@ export interface OciSandboxOptions {
   readonly limits?: Limits;
   /** A mount that the runtime must not see, or it refuses to work (`choose-runtime.ts`). */
   readonly hiddenMount?: string | undefined;
-  /** Whether this process itself may not open devices, so that steps need nothing to keep them away from these. */
+  /**
+   * Whether this process itself may not open devices, so that steps need nothing to keep them away
+   * from these.
+   */
   readonly devicesDenied?: boolean;
-  /** Keeps steps away from devices, unless they have cgroups of their own that do. The sandbox removes it at last. */
+  /**
+   * Keeps steps away from devices, unless they have cgroups of their own that do. The sandbox
+   * removes it at last.
+   */
   readonly devicesCgroup?: SharedCgroup | undefined;
-  /** Bounds the processes of all steps together, unless they have cgroups of their own. The sandbox removes it at last. */
+  /**
+   * Bounds the processes of all steps together, unless they have cgroups of their own. The sandbox
+   * removes it at last.
+   */
   readonly pidsCgroup?: SharedCgroup | undefined;
   /** The processes that a step in a cgroup of its own may have, unless `limits` say. */
   readonly mostPids?: number | undefined;
@@ -68,7 +77,10 @@ export const DEFAULT_SHELL: readonly string[] = ["/usr/bin/env", "bash", "-c"];
 /** What unpacks archives. */
 export const UNPACK: readonly string[] = ["tar", "-xf", "-"];
 
-/** How long to wait before telling a step again to stop, in ms. It cannot be told while it is being set up. */
+/**
+ * How long to wait before telling a step again to stop, in ms. It cannot be told while it is being
+ * set up.
+ */
 const KILL_RETRY = 50;
 const KILL_RETRY_MAX = 2000;
 
@@ -194,7 +206,10 @@ export class OciSandbox implements Sandbox {
     for (const [index, { value }] of step.secrets.entries()) readable(secretFile(index), value);
   }
 
-  /** Whether the runtime makes cgroups for each step. Where they would serve for nothing crun can do without, which is faster. */
+  /**
+   * Whether the runtime makes cgroups for each step. Where they would serve for nothing crun can do
+   * without, which is faster.
+   */
   get #hasCgroups(): boolean {
     const { devicesCgroup, devicesDenied = false, limits = {}, runtime } = this.#options;
     const serve = hasLimits(limits) || !(devicesDenied || devicesCgroup);
@@ -227,8 +242,8 @@ export class OciSandbox implements Sandbox {
 }
 
 /**
- * Ends all steps that a killed process of ours left running, and removes what it left in the state directory.
- * To be done before the store is opened: their mounts and files are in use until then.
+ * Ends all steps that a killed process of ours left running, and removes what it left in the state
+ * directory. To be done before the store is opened: their mounts and files are in use until then.
  */
 export async function reapSteps(stateDir: string): Promise<void> {
   await killProcessesWith(`${privateDir(stateDir)}/`);
@@ -245,7 +260,10 @@ export async function reapSteps(stateDir: string): Promise<void> {
   await emptyDir(privateDir(stateDir));
 }
 
-/** Kills runtimes of ours, which may still be setting a step up. They have an argument that begins like that. */
+/**
+ * Kills runtimes of ours, which may still be setting a step up. They have an argument that begins
+ * like that.
+ */
 async function killProcessesWith(argument: string): Promise<void> {
   for (const pid of await readdir("/proc")) {
     if (!/^\d+$/.test(pid) || Number(pid) === process.pid) continue;

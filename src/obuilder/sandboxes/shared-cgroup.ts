@@ -1,10 +1,11 @@
 /*
- * Cgroups that all steps of a builder are in together, where cgroups are v1: one keeps them from opening the host's devices,
- * which as root they may make nodes of, one from having more processes than the machine can bear.
+ * Cgroups that all steps of a builder are in together, where cgroups are v1: one keeps them from
+ * opening the host's devices, which as root they may make nodes of, one from having more processes
+ * than the machine can bear.
  *
- * A runtime would do the same with cgroups for each step, which takes it half of the time of a short step, for it makes one
- * in each of a dozen hierarchies. With v2 there is but one, and rules for devices are programs for the kernel; there it is
- * left to the runtime.
+ * A runtime would do the same with cgroups for each step, which takes it half of the time of a
+ * short step, for it makes one in each of a dozen hierarchies. With v2 there is but one, and rules
+ * for devices are programs for the kernel; there it is left to the runtime.
  */
 
 import { mkdirSync, readFileSync, rmdirSync, statSync, writeFileSync } from "node:fs";
@@ -16,7 +17,10 @@ type Controller = "devices" | "pids";
 /** A file of a cgroup, and what to write into it. */
 type Setting = readonly [file: string, value: string];
 
-/** As containers have it: nodes of all, and use of null, zero, full, random, urandom, tty, console, ptmx and pts. */
+/**
+ * As containers have it: nodes of all, and use of null, zero, full, random, urandom, tty, console,
+ * ptmx and pts.
+ */
 const HARMLESS_DEVICES: readonly Setting[] = [
   ["devices.deny", "a"],
   ...[
@@ -38,14 +42,18 @@ export class SharedCgroup {
     return SharedCgroup.#make("devices", stateDir, HARMLESS_DEVICES);
   }
 
-  /** Those in it have no more processes and threads than that, all together. Undefined where there can be none. */
+  /**
+   * Those in it have no more processes and threads than that, all together. Undefined where there
+   * can be none.
+   */
   static forPids(stateDir: string, most: number): Promise<SharedCgroup | undefined> {
     return SharedCgroup.#make("pids", stateDir, [["pids.max", String(most)]]);
   }
 
   /**
-   * Makes the cgroup of a store, which is known by its directory for state, or takes the one that a killed process left.
-   * Undefined where that cannot be: with cgroups v2, and where this process may not make any.
+   * Makes the cgroup of a store, which is known by its directory for state, or takes the one that a
+   * killed process left. Undefined where that cannot be: with cgroups v2, and where this process
+   * may not make any.
    */
   static async #make(
     controller: Controller,
@@ -84,7 +92,10 @@ export class SharedCgroup {
   }
 }
 
-/** The directory of the cgroup that this process is in, of those of a controller with v1; undefined if it cannot be seen. */
+/**
+ * The directory of the cgroup that this process is in, of those of a controller with v1; undefined
+ * if it cannot be seen.
+ */
 async function ownCgroup(controller: Controller): Promise<string | undefined> {
   const mounts = await listMounts();
   const mount = mounts.find(
@@ -100,8 +111,8 @@ async function ownCgroup(controller: Controller): Promise<string | undefined> {
 }
 
 /**
- * Half of the processes and threads that the machine can have: the other half is for the others on it. Undefined if the
- * kernel does not say.
+ * Half of the processes and threads that the machine can have: the other half is for the others on
+ * it. Undefined if the kernel does not say.
  */
 export function mostPids(): number | undefined {
   try {

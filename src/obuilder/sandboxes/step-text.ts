@@ -1,7 +1,8 @@
 /*
- * The texts of a step, which a sandbox gives to a runtime or an engine: they go there as JSON, which is UTF-8, and end
- * up in the kernel, where a NUL ends them. What is neither would become another command, in another way with each
- * runtime. So it is refused, by name, before anything runs.
+ * The texts of a step, which a sandbox gives to a runtime or an engine: they go there as JSON,
+ * which is UTF-8, and end up in the kernel, where a NUL ends them. What is neither would become
+ * another command, in another way with each runtime. So it is refused, by name, before anything
+ * runs.
  */
 
 import { byteLength, fromBytes, quoted, toBytes } from "../../text/index.js";
@@ -29,8 +30,8 @@ export function checkStepText({ argv, cwd, env, caches, secrets }: SandboxStep):
 }
 
 /**
- * Throws `BuildError` if a name of a `copy` would end before its end, as names of files do; other bytes are as good as
- * text. `dst` is the destination with the working directory.
+ * Throws `BuildError` if a name of a `copy` would end before its end, as names of files do; other
+ * bytes are as good as text. `dst` is the destination with the working directory.
  */
 export function checkCopyText({ exclude, src }: CopyOp, dst: string): void {
   for (const path of src) refuseNul("source of a copy", path);

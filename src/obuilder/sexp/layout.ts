@@ -34,7 +34,9 @@ type Token =
   | { readonly type: "close" }
   | { readonly type: "newline" };
 
-/** A token in the queue. While its size is unknown, `size` is minus the total when it was queued. */
+/**
+ * A token in the queue. While its size is unknown, `size` is minus the total when it was queued.
+ */
 interface Queued {
   readonly token: Token;
   readonly length: number;

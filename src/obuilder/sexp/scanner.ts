@@ -9,8 +9,8 @@ import { decodeQuoted, endOfBare, endOfBlockComment, endOfQuoted } from "./lexer
 import { atom, type Sexp } from "./sexp.js";
 
 /**
- * Atoms and lists in one expression, and lines of atoms, which people are shown one by one. Each takes about 100 bytes of
- * memory.
+ * Atoms and lists in one expression, and lines of atoms, which people are shown one by one. Each
+ * takes about 100 bytes of memory.
  */
 const MAX_PARTS = 1_000_000;
 
@@ -33,7 +33,10 @@ export type Scanned =
   | { readonly sexp: Sexp; readonly end: number }
   | { readonly sexp?: undefined; readonly state: State };
 
-/** The first expression in `text[start, end)`. A bare atom must have something behind it. Yields where it can be interrupted. */
+/**
+ * The first expression in `text[start, end)`. A bare atom must have something behind it. Yields
+ * where it can be interrupted.
+ */
 export function scan(text: Buffer, start: number, end: number): Generator<void, Scanned> {
   return new Scanner(text, start, end).scan();
 }

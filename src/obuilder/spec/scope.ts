@@ -1,6 +1,6 @@
 /*
- * Names of nested builds in scope: those of the build itself, and those of the builds around it. An inner scope sees the
- * outer one as it is, without a copy: a spec may have very many builds.
+ * Names of nested builds in scope: those of the build itself, and those of the builds around it. An
+ * inner scope sees the outer one as it is, without a copy: a spec may have very many builds.
  */
 
 export class Scope<T> {

@@ -13,8 +13,8 @@ import { needBtrfs } from "./file-system.js";
 import type { StoreDriver } from "./kind.js";
 
 /**
- * How long to wait for space that is given back in the background, in ms. A subvolume in which somebody still reads a file,
- * such as a log, is not given back before that is closed.
+ * How long to wait for space that is given back in the background, in ms. A subvolume in which
+ * somebody still reads a file, such as a log, is not given back before that is closed.
  */
 const FREEING = 10_000;
 

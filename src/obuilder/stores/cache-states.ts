@@ -1,6 +1,6 @@
 /*
- * What a process knows of its caches besides what is on the disk. Nothing of it needs to outlive the process, as the
- * caches' users end with it.
+ * What a process knows of its caches besides what is on the disk. Nothing of it needs to outlive
+ * the process, as the caches' users end with it.
  */
 
 import { Mutex } from "../../async/index.js";

@@ -1,6 +1,7 @@
 /*
- * Layers as whole directories: each begins as a clone of its base. How directories are cloned is up to the engine
- * (rsync, reflinks, btrfs snapshots); all else is the same for all of them, the places included:
+ * Layers as whole directories: each begins as a clone of its base. How directories are cloned is up
+ * to the engine (rsync, reflinks, btrfs snapshots); all else is the same for all of them, the
+ * places included:
  *
  *     result/ID/, result-tmp/ID/   layers, and those in the making: rootfs/, log, env
  *     cache/NAME, cache-tmp/N-NAME caches, and their users' copies
@@ -26,15 +27,24 @@ export interface CloneEngine {
   readonly durable: boolean;
   /** A cache's file name. */
   cacheName(name: string): string;
-  /** Throws `StoreError` if directories in `root` cannot be cloned like that. Files may be made in `scratch` to find out. */
+  /**
+   * Throws `StoreError` if directories in `root` cannot be cloned like that. Files may be made in
+   * `scratch` to find out.
+   */
   check(root: string, scratch: string): Promise<void>;
   /** Makes an empty directory. */
   create(path: string): Promise<void>;
   /** Makes `target`, a writable clone. */
   clone(source: string, target: string): Promise<void>;
-  /** A path in a directory, relative to it, that is too long for `clone`; none where the length does not matter. */
+  /**
+   * A path in a directory, relative to it, that is too long for `clone`; none where the length does
+   * not matter.
+   */
   pathTooLong?(dir: string): Promise<string | undefined>;
-  /** Makes `path` appear as `target`, complete and at once, and removes `path`. `base` is what it was cloned from. */
+  /**
+   * Makes `path` appear as `target`, complete and at once, and removes `path`. `base` is what it
+   * was cloned from.
+   */
   commit(path: string, target: string, base: string | undefined): Promise<void>;
   /** Removes a directory for good; until then it may be left in `trash`, not in its place. */
   discard(path: string, trash: string): Promise<void>;
@@ -63,8 +73,9 @@ export class CloningStore implements Store {
   }
 
   /**
-   * Opens or makes a store in the directory `root`, which no other process uses, and which has a directory for state.
-   * Throws `StoreError`, before anything is made, if there can be no such store there.
+   * Opens or makes a store in the directory `root`, which no other process uses, and which has a
+   * directory for state. Throws `StoreError`, before anything is made, if there can be no such
+   * store there.
    */
   static async open(root: string, engine: CloneEngine): Promise<CloningStore> {
     await engine.check(root, join(root, "state"));

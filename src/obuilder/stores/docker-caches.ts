@@ -1,6 +1,6 @@
 /*
- * Caches as volumes of a Docker engine. What is in a volume is a directory on this machine's disk, so volumes are copied
- * and replaced there; the engine has no command for either.
+ * Caches as volumes of a Docker engine. What is in a volume is a directory on this machine's disk,
+ * so volumes are copied and replaced there; the engine has no command for either.
  */
 
 import { chown, mkdir, rename } from "node:fs/promises";
@@ -28,7 +28,8 @@ export function dockerCacheBackend(engine: DockerEngine, names: DockerNames): Ca
     replace: async (name, copy) => {
       const source = await engine.volume(copy);
       if (source === undefined) throw new StoreError(`Volume ${copy} is gone from the engine`);
-      // If we are killed in between, the next user begins with an empty cache, never with a part of one.
+      // If we are killed in between, the next user begins with an empty cache, never with a part of
+      // one.
       await engine.removeVolume(names.cache(name));
       await rename(source, await engine.createVolume(names.cache(name)));
       await mkdir(source); // or the engine might not find what it is to remove

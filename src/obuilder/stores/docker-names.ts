@@ -7,7 +7,8 @@
  *     PREFIX-cache-c-NAME        a cache
  *     PREFIX-cache-tmp-N-c-NAME  a user's copy of one
  *
- * where PREFIX is `obuilder-` and seven digits that stand for the store's directory: several stores can share an engine.
+ * where PREFIX is `obuilder-` and seven digits that stand for the store's directory: several stores
+ * can share an engine.
  */
 
 import { createHash, randomBytes } from "node:crypto";
@@ -33,13 +34,18 @@ export class DockerNames {
     return `${this.prefix}-image-`;
   }
 
-  /** The layer that an image of this name (with or without a tag) is; undefined for other images. */
+  /**
+   * The layer that an image of this name (with or without a tag) is; undefined for other images.
+   */
   layerOf(image: string): LayerId | undefined {
     if (!image.startsWith(this.images)) return undefined;
     return /^([0-9a-f]{64})(?::latest)?$/.exec(image.slice(this.images.length))?.[1];
   }
 
-  /** A new name each time: what an engine still does for a process that was killed must not get into a layer. */
+  /**
+   * A new name each time: what an engine still does for a process that was killed must not get into
+   * a layer.
+   */
   temporaryImage(id: LayerId): string {
     return `${this.temporaryImages}${id}-${randomBytes(4).toString("hex")}`;
   }
@@ -69,10 +75,16 @@ export class DockerNames {
   }
 }
 
-/** Longest name of a cache that is part of its volume's name, which is a file's name on the engine's disk. */
+/**
+ * Longest name of a cache that is part of its volume's name, which is a file's name on the engine's
+ * disk.
+ */
 const MAX_NAME = 128;
 
-/** Names that an engine does not take for volumes are replaced by a hash. (The reference fails for them.) */
+/**
+ * Names that an engine does not take for volumes are replaced by a hash. (The reference fails for
+ * them.)
+ */
 function volumePart(name: string): string {
   const part = prefixedCacheName(name);
   return part.includes("%") || part.length > MAX_NAME ? `h-${sha256(toBytes(name))}` : part;

@@ -8,8 +8,9 @@
  *     empty/             what the reference takes for its layers' directory
  *     state/             database, sandbox
  *
- * What there is in the engine, `docker-names.ts` says. An image gets its layer's name when it is complete. Others may
- * remove it from the engine at any time, so whether a layer is there is asked anew each time.
+ * What there is in the engine, `docker-names.ts` says. An image gets its layer's name when it is
+ * complete. Others may remove it from the engine at any time, so whether a layer is there is asked
+ * anew each time.
  */
 
 import { mkdir, mkdtemp, readdir, rename, rm } from "node:fs/promises";
@@ -147,7 +148,8 @@ export class DockerStore implements Store {
       byImage.set(image.id, [...(byImage.get(image.id) ?? []), id]);
     return images.map(({ id, image }) => {
       const [parent, other] = byImage.get(image.parent) ?? [];
-      // Base images that are the same have several names: which of them it was, the engine does not know.
+      // Base images that are the same have several names: which of them it was, the engine does not
+      // know.
       return parent === undefined || other !== undefined ? { id } : { id, parent };
     });
   }
@@ -170,7 +172,10 @@ export class DockerStore implements Store {
     return this.#onClose();
   }
 
-  /** Removes what a killed process left in the making, and what is known of layers that are gone from the engine. */
+  /**
+   * Removes what a killed process left in the making, and what is known of layers that are gone
+   * from the engine.
+   */
   async #purge(): Promise<void> {
     const { engine, names } = this;
     for (const name of await engine.containers(names.containers))
@@ -239,7 +244,10 @@ export class DockerStore implements Store {
     }
   }
 
-  /** Makes the directory of a layer that the reference has made, or of one of ours whose directory is lost. */
+  /**
+   * Makes the directory of a layer that the reference has made, or of one of ours whose directory
+   * is lost.
+   */
   async #adopt(id: LayerId, image: ImageInfo): Promise<void> {
     const path = join(this.root, "in-progress", `adopted-${id}`);
     await mkdir(path, { recursive: true });
@@ -269,8 +277,8 @@ function gone(id: LayerId): never {
 }
 
 /**
- * The variables in the image's configuration, for those who use it without us: what builds go by is the file. Those that
- * cannot be written on one line are left out.
+ * The variables in the image's configuration, for those who use it without us: what builds go by is
+ * the file. Those that cannot be written on one line are left out.
  */
 function envInstructions(env: Env): string[] {
   return env

@@ -1,9 +1,10 @@
 /*
  * Root file systems of a Docker engine's images, to be read from on this machine.
  *
- * A container of the image would not do: the engine puts files of its own into every one. With the engine's usual storage
- * driver, overlay2, the image's directories are on the disk and are mounted as the engine would. From others the image is
- * saved, converted and unpacked, which takes its time.
+ * A container of the image would not do: the engine puts files of its own into every one. With the
+ * engine's usual storage driver, overlay2, the image's directories are on the disk and are mounted
+ * as the engine would. From others the image is saved, converted and unpacked, which takes its
+ * time.
  */
 
 import { createWriteStream } from "node:fs";
@@ -70,8 +71,9 @@ export class DockerViews {
 }
 
 /**
- * The image's directories, the top one first, by short names relative to the engine's `overlay2`: their full names would
- * soon be more than mount(2) takes. Undefined if the engine keeps images otherwise, or elsewhere.
+ * The image's directories, the top one first, by short names relative to the engine's `overlay2`:
+ * their full names would soon be more than mount(2) takes. Undefined if the engine keeps images
+ * otherwise, or elsewhere.
  */
 async function overlayDirs({
   GraphDriver: driver,

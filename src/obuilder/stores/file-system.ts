@@ -1,6 +1,6 @@
 /*
- * Whether a file system can do what a store needs. Some kinds of stores work on few only, which is better said when one is
- * opened than in the middle of its first build.
+ * Whether a file system can do what a store needs. Some kinds of stores work on few only, which is
+ * better said when one is opened than in the middle of its first build.
  */
 
 import { constants } from "node:fs";
@@ -22,8 +22,9 @@ export async function needBtrfs(dir: string): Promise<void> {
 }
 
 /**
- * Throws `StoreError` if files in the directory cannot share their blocks: many file systems can, others have to be made for
- * it, so it is tried in `scratch`, which is below it. A full disk is no reason to refuse.
+ * Throws `StoreError` if files in the directory cannot share their blocks: many file systems can,
+ * others have to be made for it, so it is tried in `scratch`, which is below it. A full disk is no
+ * reason to refuse.
  */
 export async function needReflinks(dir: string, scratch: string): Promise<void> {
   const [file, clone] = [join(scratch, "reflink-test"), join(scratch, "reflink-test-clone")];
@@ -47,7 +48,10 @@ async function fileSystemType(path: string): Promise<string> {
   return typeAt(await realpath(path), await listMounts());
 }
 
-/** The type of the file system that has a path without links, as mount(8) names it, such as `ext4`. Exported for tests. */
+/**
+ * The type of the file system that has a path without links, as mount(8) names it, such as `ext4`.
+ * Exported for tests.
+ */
 export function typeAt(path: string, mounts: readonly MountInfo[]): string {
   const above = mounts.filter(
     ({ target }) => target === "/" || target === path || path.startsWith(`${target}/`),

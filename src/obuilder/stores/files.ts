@@ -21,8 +21,8 @@ export async function isDirectory(path: string): Promise<boolean> {
 }
 
 /**
- * Makes the directories that are missing, and keeps others than root out of all of them: what steps have made may be
- * programs that run as root whoever starts them, and device nodes.
+ * Makes the directories that are missing, and keeps others than root out of all of them: what steps
+ * have made may be programs that run as root whoever starts them, and device nodes.
  */
 export async function ensurePrivateDirs(paths: readonly string[]): Promise<void> {
   for (const path of paths) {
@@ -45,8 +45,8 @@ export async function emptyDir(path: string): Promise<void> {
 }
 
 /**
- * Removes a tree that may be looked at meanwhile, or at any later time after a crash: it disappears from its place at
- * once, into a directory that is emptied when the store is opened.
+ * Removes a tree that may be looked at meanwhile, or at any later time after a crash: it disappears
+ * from its place at once, into a directory that is emptied when the store is opened.
  */
 export async function discard(path: string, trash: string): Promise<void> {
   const moved = join(trash, `discarded-${process.pid}-${discarded++}`);

@@ -1,8 +1,9 @@
 /*
  * Caches for users who each have a private copy: the first one to finish wins.
  *
- * A copy is made of the cache as it is. When it is released it becomes the cache, unless the cache has changed since it
- * was made: then it is dropped. Changes are counted in memory, as all copies end with the process.
+ * A copy is made of the cache as it is. When it is released it becomes the cache, unless the cache
+ * has changed since it was made: then it is dropped. Changes are counted in memory, as all copies
+ * end with the process.
  */
 
 import type { Lease } from "../contracts.js";
@@ -12,7 +13,10 @@ import { CacheStates } from "./cache-states.js";
 
 /** What a store can do with caches. Calls for the same cache come one at a time. */
 export interface CacheBackend {
-  /** Makes a copy, and the cache itself, empty, if there is none. `serial` is unique in this process. The copy's top belongs to `user`. */
+  /**
+   * Makes a copy, and the cache itself, empty, if there is none. `serial` is unique in this
+   * process. The copy's top belongs to `user`.
+   */
   copy(name: string, serial: number, user: UnixUser): Promise<string>;
   /** Makes the copy the cache. `generation` counts the replacements. */
   replace(name: string, copy: string, generation: number): Promise<void>;

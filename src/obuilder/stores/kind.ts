@@ -1,6 +1,7 @@
 /*
- * What a kind of store is: the word before the colon in `overlayfs:/path`, what may stand behind it, and the file that
- * has the rest. This much is all that `--help` needs, so nothing is loaded here: the rest is when a store is opened.
+ * What a kind of store is: the word before the colon in `overlayfs:/path`, what may stand behind
+ * it, and the file that has the rest. This much is all that `--help` needs, so nothing is loaded
+ * here: the rest is when a store is opened.
  */
 
 import { isAbsolute, normalize, resolve } from "node:path";
@@ -48,26 +49,36 @@ export interface StoreDriver {
   /** Whether it needs the mode of `--rsync-mode`; others must not be given one. */
   readonly takesRsyncMode?: true;
 
-  /** The store's directory, whose `state` has lock and database. By default the place is its path. */
+  /**
+   * The store's directory, whose `state` has lock and database. By default the place is its path.
+   */
   directory?(place: string): string;
 
-  /** Makes the directory and its `state` where that takes more than mkdir(2). Throws `StoreError`. */
+  /**
+   * Makes the directory and its `state` where that takes more than mkdir(2). Throws `StoreError`.
+   */
   prepare?(place: string): Promise<void>;
 
   /**
-   * Opens the store, or makes it in its directory, which has `state` and is locked for this process. Removes what a killed
-   * one left in the making. Throws `StoreError`.
+   * Opens the store, or makes it in its directory, which has `state` and is locked for this
+   * process. Removes what a killed one left in the making. Throws `StoreError`.
    */
   open(place: string, rsyncMode: RsyncMode | undefined): Promise<StoreParts>;
 
-  /** A store to be looked at only: another process may be using it. Throws `StoreError` if it is not there. */
+  /**
+   * A store to be looked at only: another process may be using it. Throws `StoreError` if it is not
+   * there.
+   */
   inspect(place: string): Promise<StoreParts>;
 }
 
 /** A store, and what those who work in it must know of its kind. */
 export interface StoreParts {
   readonly store: Store;
-  /** If layers are images of a Docker engine: steps are its containers, and base images can stay where they are. */
+  /**
+   * If layers are images of a Docker engine: steps are its containers, and base images can stay
+   * where they are.
+   */
   readonly docker?: { readonly engine: DockerEngine; readonly names: DockerNames };
 }
 

@@ -1,6 +1,7 @@
 /*
- * The kinds of stores that there are. A new one is a file with a `Store` (contracts.ts) and a `driver` (kind.ts) for it,
- * and a line here: command lines, their help and their messages, sandboxes and fetchers go by this list.
+ * The kinds of stores that there are. A new one is a file with a `Store` (contracts.ts) and a
+ * `driver` (kind.ts) for it, and a line here: command lines, their help and their messages,
+ * sandboxes and fetchers go by this list.
  */
 
 import { ABSOLUTE_PATH, ANY_PATH, POOL, type StoreKind } from "./kind.js";

@@ -1,7 +1,8 @@
 /*
- * Paths that are too long to be named. A step can make directories in directories without end, by going into each; but a
- * program that copies a tree by the paths of its files, as rsync and cp do, gets no further than the system's limit. A layer
- * or cache with more than that could not be built on: it must not become one.
+ * Paths that are too long to be named. A step can make directories in directories without end, by
+ * going into each; but a program that copies a tree by the paths of its files, as rsync and cp do,
+ * gets no further than the system's limit. A layer or cache with more than that could not be built
+ * on: it must not become one.
  */
 
 import type { Readable } from "node:stream";
@@ -17,8 +18,8 @@ const LONGEST_NAME = 256;
 const RESERVE = 64;
 
 /**
- * The first path below a directory that is too long to be copied, relative to it; undefined if there is none. What is
- * in the tree may be anything, and of any depth.
+ * The first path below a directory that is too long to be copied, relative to it; undefined if
+ * there is none. What is in the tree may be anything, and of any depth.
  */
 export async function pathTooLong(dir: string): Promise<string | undefined> {
   const room = LONGEST_PATH - Buffer.byteLength(dir) - RESERVE;
@@ -41,7 +42,10 @@ export async function pathTooLong(dir: string): Promise<string | undefined> {
   return found;
 }
 
-/** The first of the paths, each with a NUL behind it, that has more bytes. Not all is held: together they can be very long. */
+/**
+ * The first of the paths, each with a NUL behind it, that has more bytes. Not all is held: together
+ * they can be very long.
+ */
 async function longerThan(room: number, paths: Readable): Promise<string | undefined> {
   let rest = Buffer.alloc(0);
   for await (const chunk of paths) {

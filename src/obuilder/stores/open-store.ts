@@ -1,6 +1,6 @@
 /*
- * Opening stores: names read, locks taken, leftovers of killed processes removed. What is different from kind to kind, the
- * kind's driver knows (`kind.ts`).
+ * Opening stores: names read, locks taken, leftovers of killed processes removed. What is different
+ * from kind to kind, the kind's driver knows (`kind.ts`).
  */
 
 import { existsSync } from "node:fs";
@@ -17,7 +17,10 @@ import { lockStore } from "./store-lock.js";
 
 export interface StoreSpec {
   readonly kind: StoreKind;
-  /** As the kind has it: an absolute path or, of `zfs`, the pool's name with an optional directory before it. */
+  /**
+   * As the kind has it: an absolute path or, of `zfs`, the pool's name with an optional directory
+   * before it.
+   */
   readonly path: string;
 }
 
@@ -51,8 +54,8 @@ export interface OpenStoreOptions {
 }
 
 /**
- * Opens a store, making it if need be, for this process alone. What a killed process left behind, running steps first,
- * is removed. Throws `StoreError`; what was made by then is removed.
+ * Opens a store, making it if need be, for this process alone. What a killed process left behind,
+ * running steps first, is removed. Throws `StoreError`; what was made by then is removed.
  */
 export async function openStore(
   { kind, path }: StoreSpec,
@@ -90,7 +93,10 @@ export async function openStore(
   }
 }
 
-/** A store to be looked at only, whether or not another process uses it. Throws `StoreError` if it is not there. */
+/**
+ * A store to be looked at only, whether or not another process uses it. Throws `StoreError` if it
+ * is not there.
+ */
 export async function inspectStore({ kind, path }: StoreSpec): Promise<StoreParts> {
   const { driver } = await kind.load();
   return await driver.inspect(path);
@@ -108,8 +114,8 @@ interface ToMake {
 }
 
 /**
- * Makes the directory for state, in which the lock is, before anything else is touched. Resolves with the directories that
- * were not there, but for those that a driver has made, which stay.
+ * Makes the directory for state, in which the lock is, before anything else is touched. Resolves
+ * with the directories that were not there, but for those that a driver has made, which stay.
  */
 async function makeStateDir(
   name: string,
@@ -128,9 +134,10 @@ async function makeStateDir(
 }
 
 /**
- * Removes what was made of a store that could not be opened; `made` are the directories down to the one for state. To be
- * called while the lock is held, which is in that: it goes last, and all at once, and whoever waits for it makes a new one.
- * Others may have put something into the directories above meanwhile, so that only empty ones are removed.
+ * Removes what was made of a store that could not be opened; `made` are the directories down to the
+ * one for state. To be called while the lock is held, which is in that: it goes last, and all at
+ * once, and whoever waits for it makes a new one. Others may have put something into the
+ * directories above meanwhile, so that only empty ones are removed.
  */
 async function unmake(directory: string, made: readonly string[]): Promise<void> {
   const stateDir = join(directory, "state");

@@ -1,10 +1,11 @@
 /*
- * The caches of an overlayfs store. A user's copy is an overlay on the cache; when it is released, what the user
- * changed is carried over into the cache.
+ * The caches of an overlayfs store. A user's copy is an overlay on the cache; when it is released,
+ * what the user changed is carried over into the cache.
  *
- * If nobody else has released since the copy was taken, the cache becomes what the user saw. Else both users' changes
- * are kept: of two versions of a file the newer one, and what either of them removed stays. A cache that others have
- * mounted is not changed under them: a copy of it (of links) is, and takes its place.
+ * If nobody else has released since the copy was taken, the cache becomes what the user saw. Else
+ * both users' changes are kept: of two versions of a file the newer one, and what either of them
+ * removed stays. A cache that others have mounted is not changed under them: a copy of it (of
+ * links) is, and takes its place.
  */
 
 import type { Dirent } from "node:fs";
@@ -84,7 +85,10 @@ export class OverlayCaches {
     });
   }
 
-  /** Ends a user's view. Gives what the user has removed from the cache; nothing of that counts if others had changed it. */
+  /**
+   * Ends a user's view. Gives what the user has removed from the cache; nothing of that counts if
+   * others had changed it.
+   */
   async #unmount(
     alone: boolean,
     { cache, upper, merged }: { cache: string; upper: string; merged: string },
@@ -125,7 +129,9 @@ async function makeDir(path: string, user: UnixUser): Promise<void> {
   await chown(path, ...owner(user));
 }
 
-/** What the cache has and the user's view of it has not, in the directories that the user changed. */
+/**
+ * What the cache has and the user's view of it has not, in the directories that the user changed.
+ */
 async function findRemoved(upper: Buffer, merged: Buffer, cache: Buffer): Promise<Buffer[]> {
   const removed: Buffer[] = [];
   const visible = new Set((await entries(merged)).map((entry) => entry.name.toString("latin1")));

@@ -1,5 +1,6 @@
 /*
- * Layers as differences, on overlayfs (any file system below it that can carry one: ext4, xfs, tmpfs, …).
+ * Layers as differences, on overlayfs (any file system below it that can carry one: ext4, xfs,
+ * tmpfs, …).
  *
  *     result/ID/       what the layer adds: rootfs/, log, and the links
  *                      parent → the layer it was made from (absolute), env → the base image's variables
@@ -8,8 +9,8 @@
  *     lower/N          a short name for a layer in this process's mounts
  *     state/           database, sandbox
  *
- * A layer's root is the overlay of all its ancestors, which a mount names in one option string of at most a page: with
- * relative short names that is enough for as many layers as the kernel takes.
+ * A layer's root is the overlay of all its ancestors, which a mount names in one option string of
+ * at most a page: with relative short names that is enough for as many layers as the kernel takes.
  */
 
 import { mkdir, mkdtemp, readlink, rename, rm, rmdir, symlink } from "node:fs/promises";
@@ -52,7 +53,9 @@ export class OverlayfsStore implements Store {
   readonly root: string;
   readonly stateDir: string;
   readonly #caches: OverlayCaches;
-  /** Where `lower` and `merged` are: the root, or a place of one's own in a store that others use. */
+  /**
+   * Where `lower` and `merged` are: the root, or a place of one's own in a store that others use.
+   */
   readonly #scratch: string;
   readonly #onClose: () => Promise<void>;
   /** None where a store is only looked at. */
@@ -77,7 +80,10 @@ export class OverlayfsStore implements Store {
     this.#unsynced = unsynced;
   }
 
-  /** Opens or makes a store in the directory `root`, which no other process uses. Unmounts what one left behind. */
+  /**
+   * Opens or makes a store in the directory `root`, which no other process uses. Unmounts what one
+   * left behind.
+   */
   static async open(root: string): Promise<OverlayfsStore> {
     await ensurePrivateDirs(
       ["state", "cache", "result", ...TRANSIENT].map((name) => join(root, name)),
@@ -228,7 +234,10 @@ export class OverlayfsStore implements Store {
     return names.join(":");
   }
 
-  /** The layer's parent, null for a base image. Throws `BuildError` if the layer or its parent is gone. */
+  /**
+   * The layer's parent, null for a base image. Throws `BuildError` if the layer or its parent is
+   * gone.
+   */
   async #parent(id: LayerId): Promise<LayerId | null> {
     const known = this.#parents.get(id);
     if (known !== undefined) return known;
@@ -251,7 +260,10 @@ export class OverlayfsStore implements Store {
     return link === null ? null : basename(link);
   }
 
-  /** Removes layers that stand on others which somebody has removed, or a fault of the disk: they are of no use. */
+  /**
+   * Removes layers that stand on others which somebody has removed, or a fault of the disk: they
+   * are of no use.
+   */
   async #dropOrphans(): Promise<void> {
     const layers = new Set(await layerIds(join(this.root, "result")));
     for (let before = -1; before !== layers.size; ) {

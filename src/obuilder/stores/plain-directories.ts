@@ -1,5 +1,6 @@
 /*
- * What the kinds of stores have in common whose layers are ordinary directories to their file system.
+ * What the kinds of stores have in common whose layers are ordinary directories to their file
+ * system.
  */
 
 import { mkdir } from "node:fs/promises";

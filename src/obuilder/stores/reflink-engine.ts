@@ -1,6 +1,6 @@
 /*
- * Clones by reflinks, for xfs and any other file system that has them: a layer takes the space of what it changed, but
- * each of its files is made anew.
+ * Clones by reflinks, for xfs and any other file system that has them: a layer takes the space of
+ * what it changed, but each of its files is made anew.
  */
 
 import { rename } from "node:fs/promises";

@@ -1,10 +1,12 @@
 /*
- * Clones by rsync: slow, and every layer takes the space of its whole root (or, with hard links, of what it changed);
- * works on any file system.
+ * Clones by rsync: slow, and every layer takes the space of its whole root (or, with hard links, of
+ * what it changed); works on any file system.
  *
  * - `copy`: a layer is a copy of its base.
- * - `hardlink`: when it is complete, files that equal the base's, by a checksum of their content, become links to them.
- * - `hardlink_unsafe`: the same without a checksum: files of equal size and time, to the nanosecond, are taken to be equal.
+ * - `hardlink`: when it is complete, files that equal the base's, by a checksum of their content,
+ *   become links to them.
+ * - `hardlink_unsafe`: the same without a checksum: files of equal size and time, to the
+ *   nanosecond, are taken to be equal.
  */
 
 import { mkdir, rename } from "node:fs/promises";
@@ -15,8 +17,9 @@ import { discard } from "./files.js";
 import type { StoreDriver } from "./kind.js";
 import { plainDirectories } from "./plain-directories.js";
 
-// Everything that belongs to a file: links among the files, ACLs and extended attributes (capabilities) too. Holes stay
-// holes. Times are equal only to the nanosecond: within a second, a step can write a file anew.
+// Everything that belongs to a file: links among the files, ACLs and extended attributes
+// (capabilities) too. Holes stay holes. Times are equal only to the nanosecond: within a second, a
+// step can write a file anew.
 const RSYNC = ["rsync", "-aHAXSq", "--modify-window=-1"];
 
 export function rsyncEngine(mode: RsyncMode): CloneEngine {

@@ -1,8 +1,8 @@
 /*
  * Keeps a second process out of a store: opening one removes what is in the making there.
  *
- * A file beside the lock says who has it; if that is there although nobody has, its writer was killed, and programs that it
- * started may still be at work in the store.
+ * A file beside the lock says who has it; if that is there although nobody has, its writer was
+ * killed, and programs that it started may still be at work in the store.
  */
 
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -11,8 +11,8 @@ import { endOrphans, OWNER_MARK, takeLock } from "../../system/index.js";
 import { StoreError } from "../errors.js";
 
 /**
- * Takes the lock, and ends what its last owner may have left running; the result gives it back. Throws `StoreError` if
- * another process has it.
+ * Takes the lock, and ends what its last owner may have left running; the result gives it back.
+ * Throws `StoreError` if another process has it.
  */
 export async function lockStore(stateDir: string): Promise<() => void> {
   const ownerFile = join(stateDir, "lock-owner");

@@ -1,11 +1,13 @@
 /*
  * Layers and caches that a power cut may still take the content of.
  *
- * A rename reaches the disk before the data of the files in it, half a minute before if nobody asks: after a power cut there
- * would be layers, complete by name, with empty files. To wait for the disk at the end of each step would cost more than
- * most steps. So what is renamed into place is listed first, which the file system's journal keeps in order; every half minute,
- * and when the store is closed, the disk is waited for once, and what was listed before is listed no more. When a store is
- * opened by a kernel that is not the one of the list, power was cut, and what is on the list is dropped.
+ * A rename reaches the disk before the data of the files in it, half a minute before if nobody
+ * asks: after a power cut there would be layers, complete by name, with empty files. To wait for
+ * the disk at the end of each step would cost more than most steps. So what is renamed into place
+ * is listed first, which the file system's journal keeps in order; every half minute, and when the
+ * store is closed, the disk is waited for once, and what was listed before is listed no more. When
+ * a store is opened by a kernel that is not the one of the list, power was cut, and what is on the
+ * list is dropped.
  *
  *     unsynced/BOOT-RANDOM/NAME  a batch; BOOT is the kernel's boot id, NAME a layer's id or `cache-` and a cache's file name
  *     unsynced/done-RANDOM/      a batch that is on the disk; it leaves the list as a whole, as layers stand on each other
@@ -34,7 +36,10 @@ export class Unsynced {
     this.#dir = join(stateDir, "unsynced");
   }
 
-  /** For the store in the directory `root`. Removes what was on the list when power was cut, by way of `trash`. */
+  /**
+   * For the store in the directory `root`. Removes what was on the list when power was cut, by way
+   * of `trash`.
+   */
   static async open(root: string, trash: string): Promise<Unsynced> {
     const unsynced = new Unsynced(join(root, "state"));
     const drop = (name: string) => discard(join(root, placeOf(name)), trash);
@@ -78,7 +83,8 @@ export class Unsynced {
 
   #syncLater(): void {
     this.#timer = undefined;
-    // After the one before, if the disk takes so long: each ends with batches that no other looks at.
+    // After the one before, if the disk takes so long: each ends with batches that no other looks
+    // at.
     this.#syncing = this.#syncing.then(() => this.#sync()).catch(stayListed);
   }
 

@@ -6,8 +6,8 @@
  *     POOL/cache/c-NAME, …@snap        a cache
  *     POOL/cache-tmp/N-c-NAME          a user's copy of one
  *
- * A layer is made in its final place, as ZFS cannot rename a dataset that has an open file (the log); it is complete when
- * it has its snapshot, and is read from there.
+ * A layer is made in its final place, as ZFS cannot rename a dataset that has an open file (the
+ * log); it is complete when it has its snapshot, and is read from there.
  */
 
 import { chown, rm } from "node:fs/promises";
@@ -73,7 +73,10 @@ class Zfs {
     this.run(["zfs", "clone", "--", snapshot, dataset]);
   snapshot = (snapshot: string) => this.run(["zfs", "snapshot", "-r", "--", snapshot]);
 
-  /** `flags`: `-r` with snapshots, `-R` with clones, too, `-d` when nothing uses it any more, `-f` unmounting it. */
+  /**
+   * `flags`: `-r` with snapshots, `-R` with clones, too, `-d` when nothing uses it any more, `-f`
+   * unmounting it.
+   */
   destroy = (dataset: string, ...flags: string[]) =>
     this.run(["zfs", "destroy", ...flags, "--", dataset]);
 
@@ -102,13 +105,19 @@ export class ZfsStore implements Store {
     this.#caches = new GenerationCaches(this.#backend());
   }
 
-  /** A store that is there, to be looked at only. `path` is a pool's name, with the directory it is mounted in, if that is not `/`. */
+  /**
+   * A store that is there, to be looked at only. `path` is a pool's name, with the directory it is
+   * mounted in, if that is not `/`.
+   */
   static inspect(path: string, { runner = run, mountRoot }: ZfsOptions = {}): ZfsStore {
     const parentDir = mountRoot ?? (path.includes("/") ? dirname(path) : "/");
     return new ZfsStore(path, new Zfs(runner), parentDir);
   }
 
-  /** Makes what a new store needs. Its directory for state is there afterwards. Throws `StoreError` if there is no such pool. */
+  /**
+   * Makes what a new store needs. Its directory for state is there afterwards. Throws `StoreError`
+   * if there is no such pool.
+   */
   async prepare(): Promise<void> {
     await this.#zfs.needPool(this.#pool);
     for (const group of ["state", "result", "cache"]) await this.#ensure(this.#dataset(group));
@@ -225,8 +234,9 @@ export class ZfsStore implements Store {
   async close(): Promise<void> {}
 
   /**
-   * A cache is its snapshot. While its lock is held, that exists, or nothing of the cache does; there may be copies, clones
-   * of this or of older snapshots, which are marked to be destroyed when their last clone is.
+   * A cache is its snapshot. While its lock is held, that exists, or nothing of the cache does;
+   * there may be copies, clones of this or of older snapshots, which are marked to be destroyed
+   * when their last clone is.
    */
   #backend(): CacheBackend {
     const zfs = this.#zfs;

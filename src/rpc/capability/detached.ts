@@ -66,8 +66,8 @@ export function detachedPayload(pointer: DetachedPointer): Payload {
 }
 
 /**
- * A pointer's content from what `DetachedPointer.toBytes` gave, now or in an earlier process; owned by the caller. The bytes are
- * copied. Throws a `WireError` if they are not that.
+ * A pointer's content from what `DetachedPointer.toBytes` gave, now or in an earlier process; owned
+ * by the caller. The bytes are copied. Throws a `WireError` if they are not that.
  */
 export function detachedFromBytes(bytes: Uint8Array): DetachedPointer {
   const content = bytes.length === 0 ? undefined : Content.fromBytes(bytes);

@@ -1,5 +1,6 @@
 /**
- * A capability of an answer that is not there yet (promise pipelining). Turns into the real one when the answer comes.
+ * A capability of an answer that is not there yet (promise pipelining). Turns into the real one
+ * when the answer comes.
  */
 import type { Protocol } from "../connection/protocol.js";
 import type { RemoteTarget } from "../connection/remote.js";
@@ -43,7 +44,9 @@ export class FieldHook extends Hook {
     else super.onLeak();
   }
 
-  /** Calls on this go to another place than before, though what it is in the end is not known yet. */
+  /**
+   * Calls on this go to another place than before, though what it is in the end is not known yet.
+   */
   moved(): void {
     this.notifyWatchers(this);
   }

@@ -101,7 +101,10 @@ export class Handle implements Capability {
     return end;
   }
 
-  /** Calls `check` on this and on whatever it turns into, until it returns true. Returns a function that unsubscribes. */
+  /**
+   * Calls `check` on this and on whatever it turns into, until it returns true. Returns a function
+   * that unsubscribes.
+   */
   private follow(check: (hook: Hook) => boolean, onRelease?: () => void): () => void {
     let watched: Hook | undefined;
     const stop = () => {
@@ -135,14 +138,18 @@ const RELEASED = new RpcError(
   "this capability was released already: use dup() to keep a reference of your own",
 );
 
-/** The hook of a capability that is given away. Throws for one that was released, or is not of this library. */
+/**
+ * The hook of a capability that is given away. Throws for one that was released, or is not of this
+ * library.
+ */
 export function takeHook(capability: Capability): Hook {
   return handleOf(capability).take();
 }
 
 /**
- * A question that can be asked at any later time: does anybody still refer to what this capability leads to? Then it gives one more
- * reference, for the caller; else null. It holds none itself, so it may outlive the capability.
+ * A question that can be asked at any later time: does anybody still refer to what this capability
+ * leads to? Then it gives one more reference, for the caller; else null. It holds none itself, so
+ * it may outlive the capability.
  */
 export function weakReference(capability: Capability): () => Capability | null {
   const hook = borrowHook(capability);

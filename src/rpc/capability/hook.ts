@@ -1,14 +1,16 @@
 /**
- * The inside of a capability: what a reference leads to. `Capability` objects of users are handles on hooks (handle.ts).
+ * The inside of a capability: what a reference leads to. `Capability` objects of users are handles
+ * on hooks (handle.ts).
  *
- * Everything here is synchronous: a call passes through any number of hooks and has been queued at an object or written to a
- * connection when `call` returns. That is what keeps calls in order.
+ * Everything here is synchronous: a call passes through any number of hooks and has been queued at
+ * an object or written to a connection when `call` returns. That is what keeps calls in order.
  *
- * A promise turns into another hook for good, which may be a promise itself, and so on. Peers decide how long such a chain gets.
- * So nothing follows one by recursion, who walks along it makes it shorter, and who waits for its end is told of that only.
+ * A promise turns into another hook for good, which may be a promise itself, and so on. Peers
+ * decide how long such a chain gets. So nothing follows one by recursion, who walks along it makes
+ * it shorter, and who waits for its end is told of that only.
  *
- * A connection that meets a hook asks it for the way back: what in that connection's own tables it stands for, if anything. Hooks
- * know of connections no more than these types.
+ * A connection that meets a hook asks it for the way back: what in that connection's own tables it
+ * stands for, if anything. Hooks know of connections no more than these types.
  */
 import type { Export } from "../connection/export.js";
 import type { Protocol } from "../connection/protocol.js";
@@ -21,8 +23,8 @@ import type { Waiting } from "./waiting.js";
 /** Who wants to know what a hook turns into. */
 export interface Watcher {
   /**
-   * Called once when a hook turns into another one, which the watcher does not own – or, with the hook itself, when a promise
-   * has got closer to what it will be.
+   * Called once when a hook turns into another one, which the watcher does not own – or, with the
+   * hook itself, when a promise has got closer to what it will be.
    */
   turned(next: Hook): void;
 }
@@ -34,7 +36,10 @@ export abstract class Hook extends RefCounted implements Waiting {
   /** Held. */
   private target: Hook | undefined;
   private watchers: Watchers | undefined;
-  /** The entry in the export table of the first connection that it was exported on: mostly there is but one. */
+  /**
+   * The entry in the export table of the first connection that it was exported on: mostly there is
+   * but one.
+   */
   exported: Export | undefined;
 
   /** What this has turned into for good; undefined while it speaks for itself. Not counted. */
@@ -52,7 +57,10 @@ export abstract class Hook extends RefCounted implements Waiting {
     return false;
   }
 
-  /** True for a promise that is this process' own: until it is decided, nobody can do more than wait. */
+  /**
+   * True for a promise that is this process' own: until it is decided, nobody can do more than
+   * wait.
+   */
   get isUndecided(): boolean {
     return false;
   }
@@ -61,12 +69,17 @@ export abstract class Hook extends RefCounted implements Waiting {
     return this.target;
   }
 
-  /** The entry in the tables of `connection` that calls on this are addressed to, if they go there directly. */
+  /**
+   * The entry in the tables of `connection` that calls on this are addressed to, if they go there
+   * directly.
+   */
   remote(_connection: Protocol): RemoteTarget | undefined {
     return undefined;
   }
 
-  /** Delivers a call. Takes it: the payload is released, and the result settled, whatever happens. */
+  /**
+   * Delivers a call. Takes it: the payload is released, and the result settled, whatever happens.
+   */
   call(request: CallRequest): void {
     shortest(this).deliver(request);
   }
@@ -96,7 +109,10 @@ export abstract class Hook extends RefCounted implements Waiting {
     else if (this.watchers instanceof Set) this.watchers.delete(watcher);
   }
 
-  /** Turns into `target`, which is taken. The subclass then passes on what waited, and last notifies the watchers. */
+  /**
+   * Turns into `target`, which is taken. The subclass then passes on what waited, and last notifies
+   * the watchers.
+   */
   protected turnInto(target: Hook): void {
     this.target = target;
   }
@@ -133,7 +149,10 @@ export abstract class Hook extends RefCounted implements Waiting {
   protected abstract abandon(): void;
 }
 
-/** Those of both: the fewer join the more, so that handing them on again and again costs little for each. */
+/**
+ * Those of both: the fewer join the more, so that handing them on again and again costs little for
+ * each.
+ */
 function joined(some: Watchers, more: Watchers): Watchers {
   if (!(some instanceof Set)) {
     if (!(more instanceof Set)) return new Set([some, more]);

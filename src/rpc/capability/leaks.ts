@@ -1,6 +1,6 @@
 /**
- * The safety net under ownership: a capability or answer that is garbage collected without having been released is
- * released then, and counted.
+ * The safety net under ownership: a capability or answer that is garbage collected without having
+ * been released is released then, and counted.
  */
 /** Something that is held. */
 export interface Holding {
@@ -25,7 +25,10 @@ export function untrackHolder(holder: object): void {
   registry.unregister(holder);
 }
 
-/** References in this process that were lost without having been released, on any connection or none. */
+/**
+ * References in this process that were lost without having been released, on any connection or
+ * none.
+ */
 export function leakedReferences(): number {
   return leaked;
 }

@@ -1,12 +1,14 @@
 /**
  * An object that lives here, and the calls on it.
  *
- * A call is started from a task of its own, in the order in which calls arrive, and always – also when the caller has lost
- * interest by then; its signal is aborted in that case. It ends when the handler has returned and its promise, if it gave
- * one, has settled: then the params are released and the answer is sent.
+ * A call is started from a task of its own, in the order in which calls arrive, and always – also
+ * when the caller has lost interest by then; its signal is aborted in that case. It ends when the
+ * handler has returned and its promise, if it gave one, has settled: then the params are released
+ * and the answer is sent.
  *
- * An object is released when nobody refers to it and all calls on it have been started. That calls are still running does not
- * keep it: a job whose result is being waited for has to end once nobody could get at it any more.
+ * An object is released when nobody refers to it and all calls on it have been started. That calls
+ * are still running does not keep it: a job whose result is being waited for has to end once nobody
+ * could get at it any more.
  */
 import type { Struct } from "capnp-es";
 import { enqueueTask, type Task } from "../../async/index.js";

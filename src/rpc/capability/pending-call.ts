@@ -1,6 +1,6 @@
 /**
- * The caller's side of a call: `PendingCall`, and the `Response` that comes of it. Both stand for one reference to the
- * result; releasing either releases it.
+ * The caller's side of a call: `PendingCall`, and the `Response` that comes of it. Both stand for
+ * one reference to the result; releasing either releases it.
  */
 import type { Struct, StructCtor } from "capnp-es";
 import { RpcError } from "../errors.js";

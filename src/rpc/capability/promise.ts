@@ -28,7 +28,10 @@ export class PromiseHook extends Hook {
     this.openQueue().add(NO_PATH, request);
   }
 
-  /** Decides it. Takes `target`. Without effect, but for releasing `target`, when it is decided or nobody holds it any more. */
+  /**
+   * Decides it. Takes `target`. Without effect, but for releasing `target`, when it is decided or
+   * nobody holds it any more.
+   */
   resolve(target: Hook): void {
     if (this.next !== undefined || !this.isReferenced) {
       target.release();

@@ -1,5 +1,6 @@
 /**
- * Calls that wait for a promise to resolve, in their order. A call whose caller loses interest leaves the queue.
+ * Calls that wait for a promise to resolve, in their order. A call whose caller loses interest
+ * leaves the queue.
  */
 import { RpcError } from "../errors.js";
 import type { Path } from "../wire/messages.js";
@@ -13,7 +14,10 @@ interface Waitable extends Waiting {
   release(): void;
 }
 
-/** A member of a queue, which is a linked list: most queues are short, and there can be a million of them. */
+/**
+ * A member of a queue, which is a linked list: most queues are short, and there can be a million of
+ * them.
+ */
 class QueuedCall implements Executor {
   earlier: QueuedCall | undefined;
   later: QueuedCall | undefined;
@@ -82,7 +86,10 @@ export class CallQueue {
     if (this.isEmpty) this.owner.release();
   }
 
-  /** Moves all calls to the end of `other`, in one step however many there are. Nothing may be added to this any more. */
+  /**
+   * Moves all calls to the end of `other`, in one step however many there are. Nothing may be added
+   * to this any more.
+   */
   moveTo(other: CallQueue): void {
     const { first, last } = this;
     if (first === undefined || last === undefined) return;

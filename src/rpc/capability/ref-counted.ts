@@ -1,6 +1,6 @@
 /**
- * Reference counting. Who makes something counted, or gets it from a function that says so, holds one reference and gives it back
- * with `release`; `addRef` makes another.
+ * Reference counting. Who makes something counted, or gets it from a function that says so, holds
+ * one reference and gives it back with `release`; `addRef` makes another.
  */
 import { type Step, trampoline } from "./trampoline.js";
 

@@ -12,7 +12,10 @@ export class CallRequest {
     readonly methodId: number,
     /** The params; owned. */
     readonly payload: Payload,
-    /** Where the answer goes. Whoever the call ends at settles it exactly once, even when nobody waits for it any more. */
+    /**
+     * Where the answer goes. Whoever the call ends at settles it exactly once, even when nobody
+     * waits for it any more.
+     */
     readonly result: ResultPromise,
   ) {}
 

@@ -1,18 +1,20 @@
 /**
- * The answer to a call, before and after it is there. The caller makes it and sends it along with the call; whoever the call
- * ends at settles it.
+ * The answer to a call, before and after it is there. The caller makes it and sends it along with
+ * the call; whoever the call ends at settles it.
  *
  * States:
- * - pending. Calls on capabilities of the answer-to-be (pipelining) go to `executor`, if that knows what to do with them; else they
- *   wait here. `follow` makes it a mere link: from then on all is up to the other result.
+ * - pending. Calls on capabilities of the answer-to-be (pipelining) go to `executor`, if that knows
+ *   what to do with them; else they wait here. `follow` makes it a mere link: from then on all is
+ *   up to the other result.
  * - fulfilled or rejected. What waited has been passed on. A fulfilled one owns its payload.
- * - abandoned: nobody holds it any more. If that happens while it is pending, the executor is told to cancel; what
- *   comes nevertheless is released.
+ * - abandoned: nobody holds it any more. If that happens while it is pending, the executor is told
+ *   to cancel; what comes nevertheless is released.
  *
- * References: one of the caller, one of each pipelined capability in use, one of the pipelined calls that wait here. So a call is
- * not cancelled while calls on its answer depend on it.
+ * References: one of the caller, one of each pipelined capability in use, one of the pipelined
+ * calls that wait here. So a call is not cancelled while calls on its answer depend on it.
  *
- * Answers can wait for each other: whatever one does to the next is a step of its own (trampoline.ts).
+ * Answers can wait for each other: whatever one does to the next is a step of its own
+ * (trampoline.ts).
  */
 import type { Answer } from "../connection/answer.js";
 import type { Protocol } from "../connection/protocol.js";
@@ -31,7 +33,10 @@ import { circle, WAITS_FOR_ITSELF, type Waiting } from "./waiting.js";
 
 /** Who works on a call. */
 export interface Executor {
-  /** Passes on a call on the capability at `path` of the answer. Takes it. Absent: such calls wait for the answer. */
+  /**
+   * Passes on a call on the capability at `path` of the answer. Takes it. Absent: such calls wait
+   * for the answer.
+   */
   pipeline?(path: Path, request: CallRequest): void;
   /** The caller has lost interest. The result must still be settled, some time. */
   cancel(): void;
@@ -63,8 +68,8 @@ export class ResultPromise extends RefCounted implements Waiting {
   error: RpcError | undefined;
 
   /**
-   * The entry of a connection's answer table that the answer is for, when the call came from there: lets that connection
-   * recognise a call that goes straight back.
+   * The entry of a connection's answer table that the answer is for, when the call came from there:
+   * lets that connection recognise a call that goes straight back.
    */
   answer: Answer | undefined;
 
@@ -163,8 +168,8 @@ export class ResultPromise extends RefCounted implements Waiting {
   }
 
   /**
-   * Makes this the same as `other`, of which it takes a reference. Calls on its capabilities go there from now on, including those
-   * that have waited here.
+   * Makes this the same as `other`, of which it takes a reference. Calls on its capabilities go
+   * there from now on, including those that have waited here.
    */
   follow(other: ResultPromise): void {
     const end = other.followedEnd.addRef();
@@ -299,8 +304,8 @@ export class ResultPromise extends RefCounted implements Waiting {
   }
 
   /**
-   * An answer may hold one of its own capabilities-to-be, in another place: that is put in its place. One that leads back to itself is
-   * broken.
+   * An answer may hold one of its own capabilities-to-be, in another place: that is put in its
+   * place. One that leads back to itself is broken.
    */
   private breakCircles(payload: Payload): void {
     // What was found out, as many may lead through the same.

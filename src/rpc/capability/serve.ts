@@ -12,8 +12,8 @@ import { PromiseHook } from "./promise.js";
 export type { MethodEntry };
 
 /**
- * A method with its implementation, for `serve` and `objectType`. `descriptor`: an entry of the generated
- * `X$Client.methods`.
+ * A method with its implementation, for `serve` and `objectType`. `descriptor`: an entry of the
+ * generated `X$Client.methods`.
  */
 export function method<P extends Struct, R extends Struct, Self = unknown>(
   descriptor: Method<P, R>,
@@ -24,9 +24,10 @@ export function method<P extends Struct, R extends Struct, Self = unknown>(
 }
 
 /**
- * An object that answers calls. Its methods may be of several interfaces. The caller owns the capability.
- * `name`: what the object is, for error messages. `release` is called, from a task of its own, once the last reference
- * to it is gone, here and at all peers; calls that started before may still be running.
+ * An object that answers calls. Its methods may be of several interfaces. The caller owns the
+ * capability. `name`: what the object is, for error messages. `release` is called, from a task of
+ * its own, once the last reference to it is gone, here and at all peers; calls that started before
+ * may still be running.
  */
 export function serve(
   name: string,
@@ -37,8 +38,9 @@ export function serve(
 }
 
 /**
- * Objects that differ only in their `Self`, which the handlers are given with each call. Use this for objects that there are
- * many of: each costs little more than its `Self`. Otherwise as `serve`, for each `Self` that the result is called with.
+ * Objects that differ only in their `Self`, which the handlers are given with each call. Use this
+ * for objects that there are many of: each costs little more than its `Self`. Otherwise as `serve`,
+ * for each `Self` that the result is called with.
  */
 export function objectType<Self>(
   name: string,
@@ -51,9 +53,13 @@ export function objectType<Self>(
 
 /** A capability that is not known yet. */
 export interface CapabilityPromise {
-  /** Calls on it wait, in order, until it is resolved. Owned by the caller of `promiseCapability`. */
+  /**
+   * Calls on it wait, in order, until it is resolved. Owned by the caller of `promiseCapability`.
+   */
   readonly capability: Capability;
-  /** Says what it is. Takes `capability`. Without effect, but for releasing that, the second time. */
+  /**
+   * Says what it is. Takes `capability`. Without effect, but for releasing that, the second time.
+   */
   resolve(capability: Capability): void;
   /** Says that it will never be: calls on it fail with `error`. */
   reject(error: RpcError): void;
@@ -69,8 +75,8 @@ export function promiseCapability(): CapabilityPromise {
 }
 
 /**
- * The same for promises that there are many of. It holds a reference to the capability itself, which has to be released
- * with `release`, and which no leak counter looks after.
+ * The same for promises that there are many of. It holds a reference to the capability itself,
+ * which has to be released with `release`, and which no leak counter looks after.
  */
 export class PendingCapability {
   private readonly hook = new PromiseHook();

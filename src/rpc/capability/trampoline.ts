@@ -1,7 +1,8 @@
 /**
- * A trampoline for what follows from each other: a release that is the last one, and so releases what was held; an answer that others wait
- * for. Peers decide how long such a chain gets, so that the steps of one do not nest: a step that comes up inside of another one
- * is taken behind it. To who started the first, all are taken at once.
+ * A trampoline for what follows from each other: a release that is the last one, and so releases
+ * what was held; an answer that others wait for. Peers decide how long such a chain gets, so that
+ * the steps of one do not nest: a step that comes up inside of another one is taken behind it. To
+ * who started the first, all are taken at once.
  */
 export interface Step {
   run(): void;
@@ -10,7 +11,9 @@ export interface Step {
 let isRunning = false;
 let waiting: Step[] = [];
 
-/** Takes `step` now, with all that follow from it – or, if it follows from another one, behind that. */
+/**
+ * Takes `step` now, with all that follow from it – or, if it follows from another one, behind that.
+ */
 export function trampoline(step: Step): void {
   if (isRunning) {
     waiting.push(step);

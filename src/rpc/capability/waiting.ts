@@ -1,13 +1,13 @@
 /**
- * Who waits for whom. Promises, answers and calls that wait for each other in a circle would do so forever; that is found when
- * the circle is about to be closed.
+ * Who waits for whom. Promises, answers and calls that wait for each other in a circle would do so
+ * forever; that is found when the circle is about to be closed.
  */
 import { RpcError } from "../errors.js";
 
 export interface Waiting {
   /**
-   * What must happen first, if that is known here; this itself, if it is decided by a user or a peer. Undefined: it waits for
-   * nothing.
+   * What must happen first, if that is known here; this itself, if it is decided by a user or a
+   * peer. Undefined: it waits for nothing.
    */
   readonly waitsFor: Waiting | undefined;
 }
@@ -15,7 +15,10 @@ export interface Waiting {
 /** How far a circle is looked for: far beyond what programs do, and less than a millisecond. */
 const LONGEST = 65_536;
 
-/** Why `waiting` must not wait for `other`, if it must not: that waits for it already, or for so much that nobody can tell. */
+/**
+ * Why `waiting` must not wait for `other`, if it must not: that waits for it already, or for so
+ * much that nobody can tell.
+ */
 export function circle(waiting: Waiting, other: Waiting): RpcError | undefined {
   let at = other;
   for (let steps = 0; steps < LONGEST; steps++) {

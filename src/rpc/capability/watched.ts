@@ -1,9 +1,10 @@
 /**
- * A capability that stands before another one: it passes all calls on as they are, and tells when calls of one method were
- * answered. So who relays knows that something came by, without a look at what.
+ * A capability that stands before another one: it passes all calls on as they are, and tells when
+ * calls of one method were answered. So who relays knows that something came by, without a look at
+ * what.
  *
- * To others it is an object of its own, also while what it stands for is a promise: what is called on it meanwhile waits there.
- * When that breaks it is broken, too.
+ * To others it is an object of its own, also while what it stands for is a promise: what is called
+ * on it meanwhile waits there. When that breaks it is broken, too.
  */
 import type { Struct } from "capnp-es";
 import type { Capability, Method } from "../types.js";
@@ -71,8 +72,8 @@ class WatchedHook extends Hook implements ResultListener, Watcher {
 }
 
 /**
- * Takes `capability`, and returns what is to be handed on instead of it. `onAnswer` is called whenever a call of `method` was
- * answered, but not when it failed; it must not throw.
+ * Takes `capability`, and returns what is to be handed on instead of it. `onAnswer` is called
+ * whenever a call of `method` was answered, but not when it failed; it must not throw.
  */
 export function watched<P extends Struct, R extends Struct>(
   capability: Capability,

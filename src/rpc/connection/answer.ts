@@ -1,11 +1,13 @@
 /**
- * An entry of the answer table: a call of the peer's to us. In the table from Call (or Bootstrap) to Finish.
+ * An entry of the answer table: a call of the peer's to us. In the table from Call (or Bootstrap)
+ * to Finish.
  *
  * States:
- * - open: being worked on. On Finish: `canceled` is returned at once; finished. The work goes on if calls on its answer
- *   depend on it, and is cancelled if not.
+ * - open: being worked on. On Finish: `canceled` is returned at once; finished. The work goes on if
+ *   calls on its answer depend on it, and is cancelled if not.
  * - returned: the answer was sent, and is kept for calls on it that are under way.
- * - forwarded: the peer was told to take the answer of a question of ours, which it keeps itself. Calls on it go there.
+ * - forwarded: the peer was told to take the answer of a question of ours, which it keeps itself.
+ *   Calls on it go there.
  * - finished: gone from the table.
  */
 import type { ResultListener, ResultPromise } from "../capability/result.js";
@@ -28,8 +30,8 @@ export class Answer implements ResultListener {
   private question: Question | undefined;
 
   /**
-   * Takes the caller's reference to `result`.
-   * `keepsResults`: the peer will ask for the answer to be used as that of another question, and must not be sent it.
+   * Takes the caller's reference to `result`. `keepsResults`: the peer will ask for the answer to
+   * be used as that of another question, and must not be sent it.
    */
   constructor(
     private readonly protocol: Protocol,
@@ -67,8 +69,8 @@ export class Answer implements ResultListener {
   }
 
   /**
-   * What of the peer's the capability at `path` was said to be. Everything for that capability is sent there, even if it turns into
-   * something else (rpc.capnp, "Tribble 4-way race").
+   * What of the peer's the capability at `path` was said to be. Everything for that capability is
+   * sent there, even if it turns into something else (rpc.capnp, "Tribble 4-way race").
    */
   targetAt(path: Path): RemoteTarget | undefined {
     if (this.state === "forwarded") return new AnswerTarget(this.question!, path);
@@ -76,7 +78,10 @@ export class Answer implements ResultListener {
     return content instanceof Content ? this.targets[content.capabilityAt(path)] : undefined;
   }
 
-  /** A Finish came: the peer will not mention this again. `releaseExports`: nor release what the answer mentioned. */
+  /**
+   * A Finish came: the peer will not mention this again. `releaseExports`: nor release what the
+   * answer mentioned.
+   */
   finish(releaseExports: boolean): void {
     const { state, targets, exports } = this;
     this.state = "finished";

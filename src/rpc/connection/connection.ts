@@ -1,12 +1,13 @@
 /**
  * A connection: the protocol's state machines on a transport.
  *
- * Sending: messages collect in one buffer and go out together, once per turn of the event loop. Reading: from a peer that does not
- * read what it is sent, nothing is read either until it does, so that it slows down itself and nobody else. As two such peers would
- * wait for each other forever, a little is read now and then even so; what piles up at last ends the connection.
+ * Sending: messages collect in one buffer and go out together, once per turn of the event loop.
+ * Reading: from a peer that does not read what it is sent, nothing is read either until it does, so
+ * that it slows down itself and nobody else. As two such peers would wait for each other forever, a
+ * little is read now and then even so; what piles up at last ends the connection.
  *
- * States: open; closing (`error` is set, an Abort is on its way out, nothing is handled any more); closed (the transport
- * is gone). `closed` resolves at the step to closing.
+ * States: open; closing (`error` is set, an Abort is on its way out, nothing is handled any more);
+ * closed (the transport is gone). `closed` resolves at the step to closing.
  */
 
 import { enqueueCallback, inSlices } from "../../async/index.js";
@@ -21,7 +22,10 @@ import { Incoming } from "./incoming.js";
 import { release, tell } from "./loss.js";
 import { Protocol, toWire } from "./protocol.js";
 
-/** Counts messages, for instance for Prometheus. Each is told how many there were since the last time. */
+/**
+ * Counts messages, for instance for Prometheus. Each is told how many there were since the last
+ * time.
+ */
 export interface ConnectionMetrics {
   inboundReceived?(messages: number): void;
   outboundEnqueued?(messages: number): void;
@@ -32,8 +36,8 @@ export interface ConnectionMetrics {
 
 export interface ConnectionOptions {
   /**
-   * Gives the service that `id` (raw bytes; empty: the default one) names. The connection takes the capability. To refuse,
-   * throw an `RpcError`.
+   * Gives the service that `id` (raw bytes; empty: the default one) names. The connection takes the
+   * capability. To refuse, throw an `RpcError`.
    */
   bootstrap(id: Uint8Array, connection: Connection): Capability;
   readonly limits?: Partial<Limits> | undefined;
@@ -51,7 +55,10 @@ export interface ConnectionStats {
   readonly embargoes: number;
   /** The peer's calls that are being worked on, finished or not. */
   readonly callsInFlight: number;
-  /** References that were garbage collected without having been released: each is a bug of this process. */
+  /**
+   * References that were garbage collected without having been released: each is a bug of this
+   * process.
+   */
   readonly leaks: number;
   readonly outboundBytes: number;
 }
@@ -129,14 +136,17 @@ export class Connection {
   }
 
   /**
-   * The peer's service that `id` names (raw bytes; by default its default service). Usable at once; if there is none, calls on it
-   * fail. Owned by the caller.
+   * The peer's service that `id` names (raw bytes; by default its default service). Usable at once;
+   * if there is none, calls on it fail. Owned by the caller.
    */
   bootstrap(id: Uint8Array = NO_ID): Capability {
     return new Handle(this.protocol.bootstrap(id));
   }
 
-  /** Calls `listener` once when the connection ends; soon, if it has. Returns a function that unsubscribes. */
+  /**
+   * Calls `listener` once when the connection ends; soon, if it has. Returns a function that
+   * unsubscribes.
+   */
   onDisconnect(listener: (error: RpcError) => void): () => void {
     const { error } = this.protocol;
     if (error === undefined) this.disconnectListeners.add(listener);
@@ -145,8 +155,8 @@ export class Connection {
   }
 
   /**
-   * Ends the connection: tells the peer why, fails every call that waits for it and releases all it holds.
-   * Without effect when it has ended. `reason`: by default, that it was closed.
+   * Ends the connection: tells the peer why, fails every call that waits for it and releases all it
+   * holds. Without effect when it has ended. `reason`: by default, that it was closed.
    */
   close(reason: RpcError = CLOSED): void {
     if (this.protocol.error !== undefined) return;
@@ -170,7 +180,10 @@ export class Connection {
     };
   }
 
-  /** Violated invariants of the tables, as text. Each is a bug of this process. Looks at every entry. */
+  /**
+   * Violated invariants of the tables, as text. Each is a bug of this process. Looks at every
+   * entry.
+   */
   check(): string[] {
     return this.protocol.check();
   }

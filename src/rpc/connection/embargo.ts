@@ -1,7 +1,7 @@
 /**
- * A promise of the peer's that was called, and then turned out to be something of ours. The earlier calls are still on
- * their way back to us; later ones wait in `promise` until a Disembargo, sent after them on the same way, is back too
- * (rpc.capnp, "Disembargo").
+ * A promise of the peer's that was called, and then turned out to be something of ours. The earlier
+ * calls are still on their way back to us; later ones wait in `promise` until a Disembargo, sent
+ * after them on the same way, is back too (rpc.capnp, "Disembargo").
  */
 import type { Hook } from "../capability/hook.js";
 import type { PromiseHook } from "../capability/promise.js";
@@ -19,8 +19,9 @@ export class Embargo {
   ) {}
 
   /**
-   * The Disembargo is back, and all calls have reached what the peer resolved its promise to. If that is itself something of
-   * the peer's which leads back to us, they have been sent on: then another Disembargo must follow them, on this way.
+   * The Disembargo is back, and all calls have reached what the peer resolved its promise to. If
+   * that is itself something of the peer's which leads back to us, they have been sent on: then
+   * another Disembargo must follow them, on this way.
    */
   get next(): Loop | undefined {
     const { source } = this;

@@ -1,7 +1,7 @@
 /**
- * The answer to a question, when the peer has said that it is the answer we give to a question of its own, and calls on it
- * are still on their way back. Until our answer is there, further calls wait in the result; then each capability that was
- * called is embargoed.
+ * The answer to a question, when the peer has said that it is the answer we give to a question of
+ * its own, and calls on it are still on their way back. Until our answer is there, further calls
+ * wait in the result; then each capability that was called is embargoed.
  */
 import type { Hook } from "../capability/hook.js";
 import type { Executor, ResultPromise } from "../capability/result.js";
@@ -18,7 +18,8 @@ export class EmbargoedAnswer implements Executor {
     private readonly question: Question,
     private readonly other: Answer,
   ) {
-    // Two holds: on the other answer's result, and through the link on the question, whose answer the Disembargoes go to.
+    // Two holds: on the other answer's result, and through the link on the question, whose answer
+    // the Disembargoes go to.
     other.result.addRef();
     other.result.listen(this);
   }

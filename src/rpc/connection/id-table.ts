@@ -1,10 +1,14 @@
 /**
- * The tables of a connection, by id. They can have a million entries, which must not make the others wait: maps of that size
- * take a hundred milliseconds to grow, and plain arrays nearly as long.
+ * The tables of a connection, by id. They can have a million entries, which must not make the
+ * others wait: maps of that size take a hundred milliseconds to grow, and plain arrays nearly as
+ * long.
  */
 import { PiecewiseList } from "../../async/index.js";
 
-/** A table whose ids we choose: questions, exports, embargoes. Small ids are used again first, as they make the table small. */
+/**
+ * A table whose ids we choose: questions, exports, embargoes. Small ids are used again first, as
+ * they make the table small.
+ */
 export class IdTable<T> {
   private entries = new PiecewiseList<T | undefined>();
   private free = new PiecewiseList<number>();
@@ -38,7 +42,10 @@ export class IdTable<T> {
     visitPresent(this.entries, visit);
   }
 
-  /** Reports violated invariants: every id is in use or free, and free once. For tests and diagnosis: looks at all. */
+  /**
+   * Reports violated invariants: every id is in use or free, and free once. For tests and
+   * diagnosis: looks at all.
+   */
   check(fault: (text: string) => void): void {
     let found = 0;
     this.forEach(() => {
@@ -66,8 +73,8 @@ export class IdTable<T> {
 const NEAR = 1024;
 
 /**
- * A table whose ids the peer chooses: answers, imports. Peers choose small ids, too; what is far off goes into a map, so
- * that nobody can make the table larger than what is in it by much.
+ * A table whose ids the peer chooses: answers, imports. Peers choose small ids, too; what is far
+ * off goes into a map, so that nobody can make the table larger than what is in it by much.
  */
 export class PeerIdTable<T extends object> {
   private near = new PiecewiseList<T | undefined>();
@@ -90,7 +97,8 @@ export class PeerIdTable<T extends object> {
   set(id: number, entry: T): void {
     if (!this.has(id)) this.count++;
     const { near } = this;
-    // By what is in it, not by its length: a peer whose ids only ever grow must not make it grow with them.
+    // By what is in it, not by its length: a peer whose ids only ever grow must not make it grow
+    // with them.
     if (id >= near.length && id > 2 * this.count + NEAR) {
       this.far.set(id, entry);
       return;
@@ -116,7 +124,10 @@ export class PeerIdTable<T extends object> {
     this.far.forEach(visit);
   }
 
-  /** Reports violated invariants: every entry is where it is looked for. For tests and diagnosis: looks at all. */
+  /**
+   * Reports violated invariants: every entry is where it is looked for. For tests and diagnosis:
+   * looks at all.
+   */
   check(fault: (text: string) => void): void {
     let found = 0;
     this.forEach((entry, id) => {

@@ -1,13 +1,15 @@
 /**
  * An entry of the import table: an object or a promise of the peer's.
  *
- * Life: made when the peer first mentions the id. Each mention adds to `mentions`; our own references are counted apart.
- * When the last of ours goes, the entry leaves the table and a Release takes back all mentions at once. If the peer
- * mentions the id after that, it has not seen the Release yet, or uses the id for something new; either way it is a new entry.
+ * Life: made when the peer first mentions the id. Each mention adds to `mentions`; our own
+ * references are counted apart. When the last of ours goes, the entry leaves the table and a
+ * Release takes back all mentions at once. If the peer mentions the id after that, it has not seen
+ * the Release yet, or uses the id for something new; either way it is a new entry.
  *
- * A promise has one reference by its hook until it is resolved. Then the hook points elsewhere and lets go; what still
- * holds the entry are answers and exports of ours that were resolved to this import and must go on to forward to it (the
- * "Tribble 4-way race" of rpc.capnp): not to whatever it was resolved to.
+ * A promise has one reference by its hook until it is resolved. Then the hook points elsewhere and
+ * lets go; what still holds the entry are answers and exports of ours that were resolved to this
+ * import and must go on to forward to it (the "Tribble 4-way race" of rpc.capnp): not to whatever
+ * it was resolved to.
  */
 
 import { BrokenHook } from "../capability/broken.js";
@@ -21,7 +23,10 @@ import type { Report } from "./inspection.js";
 import type { Protocol } from "./protocol.js";
 import type { CountedEntry, Loop, LoopTarget, RemoteTarget } from "./remote.js";
 
-/** What the peer resolved a promise to: something of ours, another import (held), or nothing that calls come back from. */
+/**
+ * What the peer resolved a promise to: something of ours, another import (held), or nothing that
+ * calls come back from.
+ */
 export type Resolution = LoopTarget | Import | "nowhere";
 
 export class Import implements RemoteTarget {
@@ -125,7 +130,10 @@ export class Import implements RemoteTarget {
     if (this.resolution instanceof Import) count(this.resolution);
   }
 
-  /** Reports violated invariants. `holders`: how many entries of the connection's tables hold this one. */
+  /**
+   * Reports violated invariants. `holders`: how many entries of the connection's tables hold this
+   * one.
+   */
   check(holders: number, fault: Report): void {
     const { hook, isPromise, isResolved, mentions, references, steps } = this;
     const expected = holders + (hook === undefined ? 0 : 1);

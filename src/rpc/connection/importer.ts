@@ -33,8 +33,8 @@ export class Importer {
   }
 
   /**
-   * The capability that `descriptor` describes. Gives a reference. `path`: where it was called while it was a promise, if it
-   * was.
+   * The capability that `descriptor` describes. Gives a reference. `path`: where it was called
+   * while it was a promise, if it was.
    */
   import({ tag, id, path }: WireDescriptor, embargoPath: RemoteTarget | undefined): Hook {
     const { protocol } = this;
@@ -80,7 +80,10 @@ export class Importer {
     return entry.hook!;
   }
 
-  /** Where calls lead that were sent to something which turned out to be `descriptor`. Holds the import, if it is one. */
+  /**
+   * Where calls lead that were sent to something which turned out to be `descriptor`. Holds the
+   * import, if it is one.
+   */
   resolutionOf({ tag, id, path }: WireDescriptor): Resolution {
     const { protocol } = this;
     switch (tag) {

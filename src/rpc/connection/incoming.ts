@@ -1,9 +1,10 @@
 /**
- * What is received, at level 1 of rpc.capnp: each message changes the tables (protocol.ts) and is passed on or answered.
+ * What is received, at level 1 of rpc.capnp: each message changes the tables (protocol.ts) and is
+ * passed on or answered.
  *
- * A message is decoded and its payload checked before anything is changed. What is wrong with it is thrown: `WireError` for bytes that
- * are no message, `RpcError` for one that makes no sense here or is over a limit. The connection is then aborted with
- * that.
+ * A message is decoded and its payload checked before anything is changed. What is wrong with it is
+ * thrown: `WireError` for bytes that are no message, `RpcError` for one that makes no sense here or
+ * is over a limit. The connection is then aborted with that.
  */
 import { RpcError } from "../errors.js";
 import { FramePointer } from "../wire/content.js";

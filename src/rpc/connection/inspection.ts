@@ -1,10 +1,12 @@
 /**
- * The tables of a connection looked at from outside: what of their invariants is violated, and what is in them.
+ * The tables of a connection looked at from outside: what of their invariants is violated, and what
+ * is in them.
  *
- * Nothing here changes anything, and nothing of it is on the way of a call. Between two messages, no invariant may be
- * violated, ever: the model and fuzz tests ask after each step. What the entries themselves know of theirs is in their
- * classes (`faults`, `describe`); here are those that take several tables. Most telling is the census: imports and questions
- * count their references, each of which is some entry's, so that the sums must agree.
+ * Nothing here changes anything, and nothing of it is on the way of a call. Between two messages,
+ * no invariant may be violated, ever: the model and fuzz tests ask after each step. What the
+ * entries themselves know of theirs is in their classes (`faults`, `describe`); here are those that
+ * take several tables. Most telling is the census: imports and questions count their references,
+ * each of which is some entry's, so that the sums must agree.
  */
 import type { Protocol } from "./protocol.js";
 import type { CountedEntry } from "./remote.js";
@@ -101,7 +103,10 @@ class Census {
 /** How many entries of a table are listed. */
 const LISTED = 50;
 
-/** Most entries whose invariants are checked for a dump: a look at so many takes some ten milliseconds. */
+/**
+ * Most entries whose invariants are checked for a dump: a look at so many takes some ten
+ * milliseconds.
+ */
 const CHECKED = 20_000;
 
 /** What is in the tables, line by line, for people. Of large tables, the first entries. */

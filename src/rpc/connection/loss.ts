@@ -1,9 +1,11 @@
 /**
- * What is left to be done when a connection has ended, as data: by then the tables are empty, and nothing that is done here finds
- * an entry in them. The connection does it, in this order:
+ * What is left to be done when a connection has ended, as data: by then the tables are empty, and
+ * nothing that is done here finds an entry in them. The connection does it, in this order:
  *
- * 1. `tell`, at once: whatever waits for the peer fails. That runs no user code, which is started from task-queue.ts.
- * 2. `release`, in slices of the loop's time: what the peer held is given back, which can be millions of things.
+ * 1. `tell`, at once: whatever waits for the peer fails. That runs no user code, which is started
+ *    from task-queue.ts.
+ * 2. `release`, in slices of the loop's time: what the peer held is given back, which can be
+ *    millions of things.
  */
 import type { RpcError } from "../errors.js";
 import type { Answer } from "./answer.js";

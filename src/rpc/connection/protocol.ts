@@ -1,10 +1,13 @@
 /**
- * The state of one connection at level 1 of rpc.capnp: the four tables and the embargoes, and everything that is sent.
- * What is received is in incoming.ts. No bytes and no sockets here: messages go to a `MessageWriter`, and come in decoded.
+ * The state of one connection at level 1 of rpc.capnp: the four tables and the embargoes, and
+ * everything that is sent. What is received is in incoming.ts. No bytes and no sockets here:
+ * messages go to a `MessageWriter`, and come in decoded.
  *
- * Order is everything: whatever is done here is done at once, in the order in which it is asked for, and never calls user code (that
- * is started from task-queue.ts). What it comes to is data where that costs nothing: messages, which somebody else sends; the error that
- * ends the connection; and at the end, what is to be done about all that was in the tables. On the way of a call it is done in place.
+ * Order is everything: whatever is done here is done at once, in the order in which it is asked
+ * for, and never calls user code (that is started from task-queue.ts). What it comes to is data
+ * where that costs nothing: messages, which somebody else sends; the error that ends the
+ * connection; and at the end, what is to be done about all that was in the tables. On the way of a
+ * call it is done in place.
  */
 
 import { BrokenHook, NULL_HOOK } from "../capability/broken.js";
@@ -48,9 +51,14 @@ export class Protocol {
   readonly embargoes = new IdTable<Embargo>();
   readonly answers = new PeerIdTable<Answer>();
   readonly imports = new PeerIdTable<Import>();
-  /** The exports of hooks that were exported on another connection before: the others know their entry. */
+  /**
+   * The exports of hooks that were exported on another connection before: the others know their
+   * entry.
+   */
   private readonly exportsByHook = new Map<Hook, Export>();
-  /** Broken capabilities that the message being written mentions: their Resolve goes out behind it. */
+  /**
+   * Broken capabilities that the message being written mentions: their Resolve goes out behind it.
+   */
   private brokenMentions: Export[] = [];
 
   /** Why the connection is gone, once it is. */
@@ -179,7 +187,8 @@ export class Protocol {
       this.writer.returnException(answer.id, toWire(TOO_LARGE), false);
       answer.returned([], []);
     } else if (payload.capabilities.length === 0) {
-      // No call can be on its way to capabilities that are not there: the entry is not needed any more.
+      // No call can be on its way to capabilities that are not there: the entry is not needed any
+      // more.
       this.writer.returnResults(answer.id, payload.content, NO_DESCRIPTORS, true);
       this.answers.delete(answer.id);
       answer.leave();
@@ -222,8 +231,9 @@ export class Protocol {
   }
 
   /**
-   * What of the peer's `hook` is, if that is all that will ever be known of it here: an import, or a capability in an answer
-   * that the peer keeps. Not what is in the answer to an ordinary question: that we shall know.
+   * What of the peer's `hook` is, if that is all that will ever be known of it here: an import, or
+   * a capability in an answer that the peer keeps. Not what is in the answer to an ordinary
+   * question: that we shall know.
    */
   private lastingTarget(hook: Hook): RemoteTarget | undefined {
     const remote = shortest(hook).remote(this);
@@ -236,12 +246,14 @@ export class Protocol {
   }
 
   /**
-   * How the peer is told about `hook`, in the very next message. Exports it if it is none of the peer's own.
+   * How the peer is told about `hook`, in the very next message. Exports it if it is none of the
+   * peer's own.
    *
-   * `isForNow`: in a call, what will be in the answer to one of our questions is described as just that. Not where we say
-   * what something has turned out to be: then we would have to keep the question to forward to, for as long as the peer can
-   * call that something – and if the peer did the same, both would wait for the other's Finish forever. There it is a promise
-   * of ours, until the question is answered.
+   * `isForNow`: in a call, what will be in the answer to one of our questions is described as just
+   * that. Not where we say what something has turned out to be: then we would have to keep the
+   * question to forward to, for as long as the peer can call that something – and if the peer did
+   * the same, both would wait for the other's Finish forever. There it is a promise of ours, until
+   * the question is answered.
    */
   private describe(hook: Hook, isForNow: boolean): WireDescriptor {
     const end = shortest(hook);
@@ -261,8 +273,8 @@ export class Protocol {
       (id) => new Export(this, id, hook.addRef(), isPromise || error !== undefined),
     );
     if (error !== undefined) {
-      // There is no descriptor for a broken capability: it is a promise that breaks right after. As it must not be mentioned again after
-      // that, it is not remembered either.
+      // There is no descriptor for a broken capability: it is a promise that breaks right after. As
+      // it must not be mentioned again after that, it is not remembered either.
       this.brokenMentions.push(entry);
     } else {
       if (hook.exported === undefined) hook.exported = entry;
@@ -317,8 +329,8 @@ export class Protocol {
   }
 
   /**
-   * Sends a Disembargo after the calls that went to `path`, which turned out to be `hook`. Takes `hook`, gives what to use in its
-   * place meanwhile.
+   * Sends a Disembargo after the calls that went to `path`, which turned out to be `hook`. Takes
+   * `hook`, gives what to use in its place meanwhile.
    */
   embargo(path: RemoteTarget, source: LoopTarget, hook: Hook): Hook {
     // Calls that fail need no order.
@@ -329,7 +341,10 @@ export class Protocol {
     return promise;
   }
 
-  /** Empties the tables: the connection is gone. Gives what is to be done about what was in them, see loss.ts. */
+  /**
+   * Empties the tables: the connection is gone. Gives what is to be done about what was in them,
+   * see loss.ts.
+   */
   lose(error: RpcError): Lost {
     this.error = error;
     this.exportsByHook.clear();
@@ -342,7 +357,10 @@ export class Protocol {
     };
   }
 
-  /** Violated invariants of the tables, as text; none, ever, between two messages. See inspection.ts. */
+  /**
+   * Violated invariants of the tables, as text; none, ever, between two messages. See
+   * inspection.ts.
+   */
   check(): string[] {
     return faults(this);
   }

@@ -2,19 +2,23 @@
  * An entry of the question table: a call of ours to the peer.
  *
  * States:
- * - waiting: sent. On Return: lingering. When the last reference and the last dependent go: Finish is sent; cancelled.
- * - cancelled: the peer was told that nobody wants the answer. It may come nevertheless. On Return: complete.
- * - lingering: answered, but still addressed. When the last reference goes, and of a failed one the last dependent: Finish is
- *   sent, if the peer needs it; complete.
+ * - waiting: sent. On Return: lingering. When the last reference and the last dependent go: Finish
+ *   is sent; cancelled.
+ * - cancelled: the peer was told that nobody wants the answer. It may come nevertheless. On Return:
+ *   complete.
+ * - lingering: answered, but still addressed. When the last reference goes, and of a failed one the
+ *   last dependent: Finish is sent, if the peer needs it; complete.
  * - complete: gone from the table; the id may be used again.
  *
- * Dependents: other questions that mention this one's answer-to-be, as their target or in their params, and were not answered
- * yet. Finish would cancel this question, and OCaml's peer never answers those that are left: a worker would wait
- * for ever to hear that the secret in its capability file is wrong. An answer that came with capabilities waits for no
- * dependent. The peer has passed those calls on, and what it holds for us may be a job that is to end.
+ * Dependents: other questions that mention this one's answer-to-be, as their target or in their
+ * params, and were not answered yet. Finish would cancel this question, and OCaml's peer never
+ * answers those that are left: a worker would wait for ever to hear that the secret in its
+ * capability file is wrong. An answer that came with capabilities waits for no dependent. The peer
+ * has passed those calls on, and what it holds for us may be a job that is to end.
  *
- * References: one of the result, until it is settled or abandoned – or as long as it lives, when the peer keeps the answer (a tail
- * call) and we only pass on calls to it. And, of a tail call, one of the answer that it stands for.
+ * References: one of the result, until it is settled or abandoned – or as long as it lives, when
+ * the peer keeps the answer (a tail call) and we only pass on calls to it. And, of a tail call, one
+ * of the answer that it stands for.
  */
 
 import type { CallRequest } from "../capability/request.js";
@@ -71,7 +75,9 @@ export class Question implements Executor {
     this.usedPaths.set(path.join(), path);
   }
 
-  /** Is sent with a mention of the answer to `other`, which is not finished before this is answered. */
+  /**
+   * Is sent with a mention of the answer to `other`, which is not finished before this is answered.
+   */
   dependOn(other: Question): void {
     if (other.state !== "waiting") return;
     other.dependents++;
@@ -80,8 +86,9 @@ export class Question implements Executor {
   }
 
   /**
-   * A Return came; `isFinal`: with `noFinishNeeded`; `isFailed`: without results. The result's reference is to be given back
-   * by `unlink`, also when only dependents have kept the question until now.
+   * A Return came; `isFinal`: with `noFinishNeeded`; `isFailed`: without results. The result's
+   * reference is to be given back by `unlink`, also when only dependents have kept the question
+   * until now.
    */
   returned(isFinal: boolean, isFailed: boolean): void {
     this.isFinal = isFinal;
@@ -175,8 +182,8 @@ export class Question implements Executor {
   }
 
   /**
-   * Reports violated invariants. `holders`: how many entries of the connection's tables hold this one; `dependents`: how
-   * often other questions name it as what they depend on.
+   * Reports violated invariants. `holders`: how many entries of the connection's tables hold this
+   * one; `dependents`: how often other questions name it as what they depend on.
    */
   check(holders: number, dependents: number, fault: Report): void {
     const { dependencies, isFailed, isFinal, isLinked, references, result, state } = this;

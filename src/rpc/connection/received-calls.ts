@@ -1,6 +1,6 @@
 /**
- * Calls of the peer's, and its questions for services: each gets an entry in the answer table, and goes to what it is
- * addressed to.
+ * Calls of the peer's, and its questions for services: each gets an entry in the answer table, and
+ * goes to what it is addressed to.
  */
 import type { Hook } from "../capability/hook.js";
 import { CallRequest } from "../capability/request.js";

@@ -1,5 +1,6 @@
 /**
- * What becomes of promises, the peer's and ours: its Resolves, and the Disembargoes that keep the calls on them in order.
+ * What becomes of promises, the peer's and ours: its Resolves, and the Disembargoes that keep the
+ * calls on them in order.
  */
 import { BrokenHook } from "../capability/broken.js";
 import { RpcError } from "../errors.js";
@@ -46,7 +47,8 @@ export class ReceivedResolutions {
     const { promiseSteps } = this.protocol.limits;
     if (entry.steps >= promiseSteps) throw overLimit("promises for promises", promiseSteps);
     const path = entry.used ? entry : undefined;
-    // Nobody here uses the promise itself any more: only what it was resolved to matters, to those who forward to it.
+    // Nobody here uses the promise itself any more: only what it was resolved to matters, to those
+    // who forward to it.
     const target = this.importer.import(descriptor, entry.hook === undefined ? undefined : path);
     if (tag === DESCRIPTOR.senderPromise) {
       const next = this.protocol.imports.get(descriptor.id);

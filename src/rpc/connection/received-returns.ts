@@ -71,7 +71,8 @@ export class ReceivedReturns {
       return;
     }
     const content = wire.content?.toContent();
-    // Calls on capabilities of the answer that are ours are on their way back: later ones must not overtake them.
+    // Calls on capabilities of the answer that are ours are on their way back: later ones must not
+    // overtake them.
     const paths = new Map<number, RemoteTarget>();
     for (const path of question.used) {
       const index = content?.capabilityAt(path) ?? -1;
@@ -97,7 +98,8 @@ export class ReceivedReturns {
       question.unlink();
       return;
     }
-    // Calls on the answer are on their way back. Later ones wait until it is there, and then for the Disembargo.
+    // Calls on the answer are on their way back. Later ones wait until it is there, and then for
+    // the Disembargo.
     result.accept(new EmbargoedAnswer(this.protocol, question, other));
   }
 }

@@ -1,6 +1,7 @@
 /**
- * What a message can be addressed to at the peer: an import, or a capability in the answer to a question. Either is held
- * by counted references, so that its id stays valid as long as we may still use it.
+ * What a message can be addressed to at the peer: an import, or a capability in the answer to a
+ * question. Either is held by counted references, so that its id stays valid as long as we may
+ * still use it.
  */
 import type { Path, WireDescriptor, WireTarget } from "../wire/messages.js";
 import type { Answer } from "./answer.js";
@@ -31,9 +32,15 @@ export interface RemoteTarget {
   readonly descriptor: WireDescriptor;
   /** What it turns out to be, we shall not learn or need not wait for. */
   readonly isLasting: boolean;
-  /** Notes that a call was sent to it: if it resolves to something here, that call is still on its way back. */
+  /**
+   * Notes that a call was sent to it: if it resolves to something here, that call is still on its
+   * way back.
+   */
   markUsed(): void;
-  /** If calls that were sent to it may still come back to us, as it has resolved to something here: the way they take. */
+  /**
+   * If calls that were sent to it may still come back to us, as it has resolved to something here:
+   * the way they take.
+   */
   readonly loop: Loop | undefined;
   /** Whose references are counted when this is held. */
   readonly counted: CountedEntry;

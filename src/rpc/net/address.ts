@@ -1,5 +1,6 @@
 /**
- * Where a vat listens or is found: `tcp:HOST:PORT` or `unix:/PATH`, the notation of the command lines and of log lines.
+ * Where a vat listens or is found: `tcp:HOST:PORT` or `unix:/PATH`, the notation of the command
+ * lines and of log lines.
  */
 import { isIPv6 } from "node:net";
 import { resolve } from "node:path";
@@ -14,8 +15,9 @@ export class AddressError extends Error {
 }
 
 /**
- * Reads `tcp:HOST:PORT` (an IPv6 host in brackets or bare: `tcp:[::1]:9000`) or `unix:PATH` (a relative path is taken
- * from the current directory). Port 0 means "any free port" to a listener. Throws `AddressError`.
+ * Reads `tcp:HOST:PORT` (an IPv6 host in brackets or bare: `tcp:[::1]:9000`) or `unix:PATH` (a
+ * relative path is taken from the current directory). Port 0 means "any free port" to a listener.
+ * Throws `AddressError`.
  */
 export function parseAddress(text: string): Address {
   const colon = text.indexOf(":");
@@ -32,7 +34,10 @@ export function parseAddress(text: string): Address {
   }
 }
 
-/** What fits into `sun_path` of Linux's unix(7), in bytes. Node cuts what is longer, and listens elsewhere. */
+/**
+ * What fits into `sun_path` of Linux's unix(7), in bytes. Node cuts what is longer, and listens
+ * elsewhere.
+ */
 const MAX_SOCKET_PATH = 107;
 
 function socketPath(path: string): string {

@@ -1,6 +1,6 @@
 /**
- * `.cap` files: one sturdy ref in a file of mode 0600. They are copied by hand between machines, so what can go wrong
- * with them is said in full.
+ * `.cap` files: one sturdy ref in a file of mode 0600. They are copied by hand between machines, so
+ * what can go wrong with them is said in full.
  */
 import { randomBytes } from "node:crypto";
 import {
@@ -19,7 +19,10 @@ import { SturdyRef, SturdyRefError } from "./sturdy-ref.js";
 /** A URI is ~150 bytes; what is longer than this is some other file. */
 const MAX_BYTES = 64 * 1024;
 
-/** Reads the sturdy ref in `path`; white space around it does not matter. Pipes work too. Throws `CapFileError`. */
+/**
+ * Reads the sturdy ref in `path`; white space around it does not matter. Pipes work too. Throws
+ * `CapFileError`.
+ */
 export function readCapFile(path: string): SturdyRef {
   const text = readText(path).trim();
   if (text === "") throw malformed(path, "the file is empty");
@@ -32,8 +35,8 @@ export function readCapFile(path: string): SturdyRef {
 }
 
 /**
- * Writes `ref` and a newline to `path`, mode 0600. A reader finds the old file or the new one, never half of it.
- * Throws `CapFileError` (unwritable).
+ * Writes `ref` and a newline to `path`, mode 0600. A reader finds the old file or the new one,
+ * never half of it. Throws `CapFileError` (unwritable).
  */
 export function writeCapFile(path: string, ref: SturdyRef): void {
   const temporary = `${path}.${randomBytes(6).toString("hex")}.tmp`;

@@ -1,7 +1,8 @@
 /**
- * The certificate that TLS wants of both ends. It says nothing but the public key: peers compare that key's digest and
- * ignore the rest. Node can sign but not make certificates, so the structure (RFC 5280, X.509 v3 without extensions) is
- * built with node-forge's ASN.1 and signed with the system's OpenSSL, which works for every kind of key.
+ * The certificate that TLS wants of both ends. It says nothing but the public key: peers compare
+ * that key's digest and ignore the rest. Node can sign but not make certificates, so the structure
+ * (RFC 5280, X.509 v3 without extensions) is built with node-forge's ASN.1 and signed with the
+ * system's OpenSSL, which works for every kind of key.
  */
 import { createPublicKey, type KeyObject, randomBytes, sign } from "node:crypto";
 import asn1 from "node-forge/lib/asn1.js";
@@ -10,7 +11,10 @@ type Asn1 = ReturnType<typeof asn1.create>;
 
 const { Type } = asn1;
 
-/** Signature algorithms by type of key: object identifier, whether its parameters are a NULL, digest to sign. */
+/**
+ * Signature algorithms by type of key: object identifier, whether its parameters are a NULL, digest
+ * to sign.
+ */
 const SIGNATURES: Record<string, { oid: string; parameters: boolean; hash: string | null }> = {
   rsa: { oid: "1.2.840.113549.1.1.11", parameters: true, hash: "sha256" }, // sha256WithRSAEncryption
   ec: { oid: "1.2.840.10045.4.3.2", parameters: false, hash: "sha256" }, // ecdsa-with-SHA256
@@ -23,9 +27,9 @@ export function canCertify(privateKey: KeyObject): boolean {
 }
 
 /**
- * A certificate for `privateKey`, signed with it, as PEM: subject and issuer `CN=capnp`, valid from 1970-01-01 01:01:01
- * to 9999-12-31 23:59:59 (RFC 5280's "no expiration date"), like those of capnp-rpc.
- * Throws `TypeError` unless `canCertify` the key.
+ * A certificate for `privateKey`, signed with it, as PEM: subject and issuer `CN=capnp`, valid from
+ * 1970-01-01 01:01:01 to 9999-12-31 23:59:59 (RFC 5280's "no expiration date"), like those of
+ * capnp-rpc. Throws `TypeError` unless `canCertify` the key.
  */
 export function selfSignedCertificate(privateKey: KeyObject): string {
   const signature = SIGNATURES[privateKey.asymmetricKeyType ?? ""];

@@ -1,8 +1,9 @@
 /**
- * The first thing that a TLS client says, and whether all of it is here: until then there is nothing that a server could do.
+ * The first thing that a TLS client says, and whether all of it is here: until then there is
+ * nothing that a server could do.
  *
- * It is a handshake message in one or more records (RFC 8446, 4 and 5.1): `22 3 x length:16 …` each, and in them together
- * `1 length:24 …`.
+ * It is a handshake message in one or more records (RFC 8446, 4 and 5.1): `22 3 x length:16 …`
+ * each, and in them together `1 length:24 …`.
  */
 import type { Socket } from "node:net";
 
@@ -16,8 +17,8 @@ const CLIENT_HELLO = 1;
 const MAX_HELLO_BYTES = RECORD_HEADER_BYTES + MAX_RECORD_BYTES;
 
 /**
- * Whether OpenSSL can do something with `bytes`, the first that came from a client: they hold a whole ClientHello, or begin with
- * something that is none, or with one of more than 16 KB.
+ * Whether OpenSSL can do something with `bytes`, the first that came from a client: they hold a
+ * whole ClientHello, or begin with something that is none, or with one of more than 16 KB.
  */
 export function isActionable(bytes: Buffer): boolean {
   // The header of the message may be spread over records, too.
@@ -46,8 +47,8 @@ export function isActionable(bytes: Buffer): boolean {
 }
 
 /**
- * Reads from a fresh connection until `isActionable`, and calls `spoke` then, once. What was read is put back, and reading
- * is paused. The function that it returns stops that.
+ * Reads from a fresh connection until `isActionable`, and calls `spoke` then, once. What was read
+ * is put back, and reading is paused. The function that it returns stops that.
  */
 export function awaitClientHello(socket: Socket, spoke: () => void): () => void {
   let bytes: Buffer = Buffer.alloc(0);

@@ -1,5 +1,6 @@
 /**
- * Getting a socket to a vat: name lookup, TCP or unix connection, TLS with the expected key; all under one signal.
+ * Getting a socket to a vat: name lookup, TCP or unix connection, TLS with the expected key; all
+ * under one signal.
  */
 import { connect, type Socket } from "node:net";
 import { RpcError } from "../errors.js";
@@ -7,13 +8,16 @@ import { type Address, formatAddress } from "./address.js";
 import type { Identity } from "./identity.js";
 import { dialTls } from "./tls.js";
 
-/** A silent TCP connection is probed by the system after this long, so that a peer that vanished is noticed at all. */
+/**
+ * A silent TCP connection is probed by the system after this long, so that a peer that vanished is
+ * noticed at all.
+ */
 export const KEEPALIVE_IDLE_MS = 60_000;
 
 /**
- * Connects. Without `auth` the connection is plain. Rejects with an `RpcError`: "disconnected" if the peer cannot be
- * reached or hangs up (worth trying again), "failed" if it is not the one that was asked for, and the signal's reason if
- * that fires first.
+ * Connects. Without `auth` the connection is plain. Rejects with an `RpcError`: "disconnected" if
+ * the peer cannot be reached or hangs up (worth trying again), "failed" if it is not the one that
+ * was asked for, and the signal's reason if that fires first.
  */
 export async function dial(
   address: Address,
@@ -67,7 +71,10 @@ function connected(socket: Socket, description: string): Promise<void> {
   });
 }
 
-/** What to tell a user about an error of `connect`; a name with several addresses gives one error for each. */
+/**
+ * What to tell a user about an error of `connect`; a name with several addresses gives one error
+ * for each.
+ */
 function reason(error: Error | undefined): string {
   if (error instanceof AggregateError) return error.errors.map(reason).join("; ");
   switch ((error as NodeJS.ErrnoException | undefined)?.code) {

@@ -1,17 +1,21 @@
 /**
- * Whose turn it is to make a TLS handshake: as many at once as make good use of the machine, and of each address its share.
+ * Whose turn it is to make a TLS handshake: as many at once as make good use of the machine, and of
+ * each address its share.
  *
  * Life of a handshake:
- * - silent: the client has not said all of its first message yet (client-hello.ts), which is its business. It costs little, and keeps
- *   nobody from his turn. It is dropped first when there are too many.
- * - waiting for its turn. Addresses take turns, and of one address first come is first served – unless its first one waits for
- *   long already: then those behind it might all be too late when it is their turn, and the last to come is first.
+ * - silent: the client has not said all of its first message yet (client-hello.ts), which is its
+ *   business. It costs little, and keeps nobody from his turn. It is dropped first when there are
+ *   too many.
+ * - waiting for its turn. Addresses take turns, and of one address first come is first served –
+ *   unless its first one waits for long already: then those behind it might all be too late when it
+ *   is their turn, and the last to come is first.
  * - at work: it keeps others from their turn.
- * - slow: it takes so long that it must be waiting for the client, and goes on beside those at work. Of too many, one is dropped
- *   whose address has the most of them.
+ * - slow: it takes so long that it must be waiting for the client, and goes on beside those at
+ *   work. Of too many, one is dropped whose address has the most of them.
  * - done.
  *
- * A handshake that is not done in time is dropped in whatever state, and so is one that has waited for too long.
+ * A handshake that is not done in time is dropped in whatever state, and so is one that has waited
+ * for too long.
  */
 import type { Socket } from "node:net";
 import { timeout } from "../../async/index.js";

@@ -1,8 +1,10 @@
 /**
- * Who a vat is: a private key, known to others by the SHA-256 of its public half, and the ids derived from it.
+ * Who a vat is: a private key, known to others by the SHA-256 of its public half, and the ids
+ * derived from it.
  *
- * A key file outlives everything: capability files contain its fingerprint and ids derived from its exact bytes. So it
- * is never rewritten, and a new one appears under its name complete or not at all.
+ * A key file outlives everything: capability files contain its fingerprint and ids derived from its
+ * exact bytes. So it is never rewritten, and a new one appears under its name complete or not at
+ * all.
  */
 import {
   createHash,
@@ -41,7 +43,10 @@ export class Identity {
   readonly #pem: Buffer;
   #certificate: string | undefined;
 
-  /** `pem` is kept byte for byte: the derived ids depend on it, white space included. Throws `IdentityError`. */
+  /**
+   * `pem` is kept byte for byte: the derived ids depend on it, white space included. Throws
+   * `IdentityError`.
+   */
   private constructor(pem: Buffer, origin: string) {
     this.#pem = pem;
     this.#privateKey = parseKey(pem, origin);
@@ -57,9 +62,10 @@ export class Identity {
   }
 
   /**
-   * Reads the key in `path`, or makes one there (RSA 2048, PKCS#8 PEM, mode 0600) if there is no such file; `""` means a
-   * key that is not stored. Of two processes that create the same file at once, both use the one that was there first.
-   * Takes some 150 ms if a key is made. Throws `IdentityError`.
+   * Reads the key in `path`, or makes one there (RSA 2048, PKCS#8 PEM, mode 0600) if there is no
+   * such file; `""` means a key that is not stored. Of two processes that create the same file at
+   * once, both use the one that was there first. Takes some 150 ms if a key is made. Throws
+   * `IdentityError`.
    */
   static loadOrCreate(path: string, log: IdentityLog = () => {}): Identity {
     const existing = path === "" ? undefined : readKeyFile(path);
@@ -72,8 +78,8 @@ export class Identity {
   }
 
   /**
-   * A new key, not stored: for vats that only dial out. It is an elliptic-curve one (P-256), as that takes 0.2 ms to make
-   * where RSA takes 150 ms, and makes handshakes cheaper for both sides.
+   * A new key, not stored: for vats that only dial out. It is an elliptic-curve one (P-256), as
+   * that takes 0.2 ms to make where RSA takes 150 ms, and makes handshakes cheaper for both sides.
    */
   static ephemeral(): Identity {
     const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
@@ -82,8 +88,9 @@ export class Identity {
   }
 
   /**
-   * The id of a service that needs no store: the same for the same key file and name, and not to be guessed.
-   * 32 raw bytes, HMAC-SHA256(key = SHA-256(the file's bytes), name), as capnp-rpc's `Vat_config.derived_id`.
+   * The id of a service that needs no store: the same for the same key file and name, and not to be
+   * guessed. 32 raw bytes, HMAC-SHA256(key = SHA-256(the file's bytes), name), as capnp-rpc's
+   * `Vat_config.derived_id`.
    */
   derivedId(name: string): Uint8Array {
     const secret = createHash("sha256").update(this.#pem).digest();
@@ -147,7 +154,9 @@ function readKeyFile(path: string): Buffer | undefined {
   }
 }
 
-/** Puts `pem` at `path` unless there is a file already; returns the bytes that are there in the end. */
+/**
+ * Puts `pem` at `path` unless there is a file already; returns the bytes that are there in the end.
+ */
 function createKeyFile(path: string, pem: Buffer): Buffer {
   const temporary = `${path}.${randomBytes(6).toString("hex")}.tmp`;
   try {

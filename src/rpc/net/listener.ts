@@ -1,8 +1,10 @@
 /**
- * A vat's open door: a listening socket that hands on connections once it is known who is at the other end.
+ * A vat's open door: a listening socket that hands on connections once it is known who is at the
+ * other end.
  *
- * Life of a connection here: accepted → handshaking (TLS only, handshakes.ts) → handed on, and no longer this file's business.
- * Whoever has the address can reach "handshaking" without any secret, so that state is bounded in time and number.
+ * Life of a connection here: accepted → handshaking (TLS only, handshakes.ts) → handed on, and no
+ * longer this file's business. Whoever has the address can reach "handshaking" without any secret,
+ * so that state is bounded in time and number.
  */
 import { existsSync, lstatSync, unlinkSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
@@ -51,13 +53,14 @@ export class Listener implements Endpoint {
     this.address = address;
     this.tls = options.identity !== undefined;
     server.on("connection", (socket) => this.#onConnection(socket));
-    // Such as running out of file descriptors: bad for the one who could not be accepted, but for nobody else.
+    // Such as running out of file descriptors: bad for the one who could not be accepted, but for
+    // nobody else.
     server.on("error", (error) => options.log("warning", `Cannot accept: ${error.message}`));
   }
 
   /**
-   * Starts to listen. The socket file of a process that is gone is replaced. Rejects with a "failed" `RpcError` that names
-   * the address, for instance if it is in use.
+   * Starts to listen. The socket file of a process that is gone is replaced. Rejects with a
+   * "failed" `RpcError` that names the address, for instance if it is in use.
    */
   static async listen(address: Address, options: ListenOptions): Promise<Listener> {
     if (address.kind === "unix") await removeStaleSocket(address.path);
@@ -86,7 +89,10 @@ export class Listener implements Endpoint {
     return this.#handshakes.count;
   }
 
-  /** Stops accepting, and drops who is still in handshake; connections handed on live on. Idempotent. */
+  /**
+   * Stops accepting, and drops who is still in handshake; connections handed on live on.
+   * Idempotent.
+   */
   close(): void {
     // (Its callback would wait for the end of every connection, and those belong to others now.)
     if (this.#server.listening) this.#server.close();
@@ -129,7 +135,10 @@ function describePeer(socket: Socket, listening: Address): string {
   return `tcp:${formatHostPort({ host, port: socket.remotePort ?? 0 })}`;
 }
 
-/** A unix socket's file outlives a killed process and would be "in use" for ever. Nobody answers at it then. */
+/**
+ * A unix socket's file outlives a killed process and would be "in use" for ever. Nobody answers at
+ * it then.
+ */
 async function removeStaleSocket(path: string): Promise<void> {
   if (!isSocket(path)) return;
   const stale = await new Promise<boolean>((resolve) => {

@@ -1,6 +1,7 @@
 /**
- * Finding peers that stopped answering though their connection lives: a frozen process, a dead machine behind a proxy, a
- * deadlocked event loop. TCP's own keepalive is answered by the peer's kernel and does not notice.
+ * Finding peers that stopped answering though their connection lives: a frozen process, a dead
+ * machine behind a proxy, a deadlocked event loop. TCP's own keepalive is answered by the peer's
+ * kernel and does not notice.
  */
 import { deferred, timeout } from "../../async/index.js";
 import type { Connection } from "../connection/connection.js";
@@ -14,13 +15,17 @@ export interface LivenessOptions {
 }
 
 /**
- * The service that a probe asks for. Any level of the protocol and any age of peer answers `Bootstrap`: OCaml and C++
- * vats say that they have no such service, or no services at all, and nothing stays behind on either side. (Asking for
- * the default service instead could make a peer do something.)
+ * The service that a probe asks for. Any level of the protocol and any age of peer answers
+ * `Bootstrap`: OCaml and C++ vats say that they have no such service, or no services at all, and
+ * nothing stays behind on either side. (Asking for the default service instead could make a peer do
+ * something.)
  */
 const PROBE_ID = Buffer.from("liveness probe");
 
-/** Whether the peer answers within `timeoutMs`. False at once if the connection has ended. Never rejects. */
+/**
+ * Whether the peer answers within `timeoutMs`. False at once if the connection has ended. Never
+ * rejects.
+ */
 export async function answers(connection: Connection, timeoutMs: number): Promise<boolean> {
   using service = connection.bootstrap(PROBE_ID);
   const late = deferred<boolean>();
@@ -37,8 +42,9 @@ export async function answers(connection: Connection, timeoutMs: number): Promis
 }
 
 /**
- * Probes the peer until the connection ends or the returned function is called. A peer that is too late has its
- * connection closed with a "disconnected" `RpcError` that calls it what `describe` says. Does not keep the process alive.
+ * Probes the peer until the connection ends or the returned function is called. A peer that is too
+ * late has its connection closed with a "disconnected" `RpcError` that calls it what `describe`
+ * says. Does not keep the process alive.
  */
 export function watchLiveness(
   connection: Connection,

@@ -1,15 +1,22 @@
 /**
- * Two ends of a byte stream in this process, for tests and for objects that should be separated though they are neighbours.
+ * Two ends of a byte stream in this process, for tests and for objects that should be separated
+ * though they are neighbours.
  */
 import type { Transport } from "../types.js";
 
 /** Bytes under way from which on `write` says that the peer is slow. */
 const HIGH_WATER_BYTES = 64 * 1024;
 
-/** When the bytes that were written are delivered; by default at the end of the turn of the event loop. */
+/**
+ * When the bytes that were written are delivered; by default at the end of the turn of the event
+ * loop.
+ */
 export type Schedule = (deliver: () => void) => void;
 
-/** A pair of connected transports. `schedule` decides when each delivery happens; they stay in order. */
+/**
+ * A pair of connected transports. `schedule` decides when each delivery happens; they stay in
+ * order.
+ */
 export function memoryTransportPair(schedule: Schedule = setImmediate): [Transport, Transport] {
   const a = new MemoryTransport("memory:a", schedule);
   const b = new MemoryTransport("memory:b", schedule);

@@ -1,10 +1,12 @@
 /**
- * Where strangers come from. A key costs nothing, so that the address is all there is to tell one who takes more than a share.
+ * Where strangers come from. A key costs nothing, so that the address is all there is to tell one
+ * who takes more than a share.
  */
 
 /**
- * Who is likely to be behind a connection, as text to compare: an IPv4 address; of an IPv6 address the network, as whoever
- * has one address has all of its /64. "" for who came in by a unix socket (`address` is undefined then).
+ * Who is likely to be behind a connection, as text to compare: an IPv4 address; of an IPv6 address
+ * the network, as whoever has one address has all of its /64. "" for who came in by a unix socket
+ * (`address` is undefined then).
  */
 export function originOf(address: string | undefined): string {
   if (address === undefined) return "";

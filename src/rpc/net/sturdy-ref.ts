@@ -1,13 +1,15 @@
 /**
- * A sturdy ref: where a service is found, how its vat proves who it is, and the secret id that opens the service.
- * Its text is a `capnp://` URI; whoever has it may use the service, so it goes into files of mode 0600 and not into logs.
+ * A sturdy ref: where a service is found, how its vat proves who it is, and the secret id that
+ * opens the service. Its text is a `capnp://` URI; whoever has it may use the service, so it goes
+ * into files of mode 0600 and not into logs.
  *
  *     capnp://sha-256:DIGEST@HOST:PORT/ID      TCP + TLS
  *     capnp://sha-256:DIGEST@/PATH/ID          the same on a unix socket
  *     capnp://insecure@HOST:PORT/ID            no TLS
  *
- * DIGEST and ID are base64url without padding; DIGEST is the SHA-256 of the vat's public key (`Identity.fingerprint`);
- * ID may be empty (the vat's default service). The form is that of capnp-rpc's `Capnp_address`.
+ * DIGEST and ID are base64url without padding; DIGEST is the SHA-256 of the vat's public key
+ * (`Identity.fingerprint`); ID may be empty (the vat's default service). The form is that of
+ * capnp-rpc's `Capnp_address`.
  */
 import { inspect } from "node:util";
 import {
@@ -18,7 +20,10 @@ import {
   parseHostPort,
 } from "./address.js";
 
-/** Text that is no sturdy ref. The message says which part is missing or malformed; it never quotes the secret. */
+/**
+ * Text that is no sturdy ref. The message says which part is missing or malformed; it never quotes
+ * the secret.
+ */
 export class SturdyRefError extends Error {
   override readonly name = "SturdyRefError";
 }
@@ -26,7 +31,10 @@ export class SturdyRefError extends Error {
 export class SturdyRef {
   constructor(
     readonly address: Address,
-    /** SHA-256 (32 bytes) of the vat's public key, DER SubjectPublicKeyInfo; undefined: no TLS ("insecure"). */
+    /**
+     * SHA-256 (32 bytes) of the vat's public key, DER SubjectPublicKeyInfo; undefined: no TLS
+     * ("insecure").
+     */
     readonly fingerprint: Uint8Array | undefined,
     /** The raw bytes of the service's id; empty for the default service. */
     readonly id: Uint8Array,
@@ -125,7 +133,8 @@ function parseTcp(text: string): Address {
 }
 
 function decode(what: string, text: string): Uint8Array {
-  // Four characters carry three bytes; a single one left over carries none, so the text must have been cut.
+  // Four characters carry three bytes; a single one left over carries none, so the text must have
+  // been cut.
   if (!/^[A-Za-z0-9_-]*$/.test(text) || text.length % 4 === 1) {
     throw new SturdyRefError(`The ${what} is not base64url (A-Z a-z 0-9 - _, no padding)`);
   }
@@ -136,7 +145,10 @@ function base64url(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("base64url");
 }
 
-/** RFC 3986: everything but unreserved characters, sub-delims, ":", "@" and "/" is escaped in a path. */
+/**
+ * RFC 3986: everything but unreserved characters, sub-delims, ":", "@" and "/" is escaped in a
+ * path.
+ */
 function percentEncode(path: string): string {
   return encodeURI(path).replace(
     /[?#[\]]/g,

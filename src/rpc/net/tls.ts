@@ -1,7 +1,8 @@
 /**
- * TLS between vats. Certificates carry keys and nothing else: both ends present one, nobody asks who signed it, and what
- * counts is the digest of the public key in it (capnp-rpc's `Auth`). So OpenSSL is told to accept everything and the key
- * is looked at here, before anything of the conversation is sent or read.
+ * TLS between vats. Certificates carry keys and nothing else: both ends present one, nobody asks
+ * who signed it, and what counts is the digest of the public key in it (capnp-rpc's `Auth`). So
+ * OpenSSL is told to accept everything and the key is looked at here, before anything of the
+ * conversation is sent or read.
  */
 import { createHash, type X509Certificate } from "node:crypto";
 import type { Socket } from "node:net";
@@ -10,7 +11,10 @@ import { RpcError } from "../errors.js";
 import type { Identity } from "./identity.js";
 import { formatFingerprint } from "./sturdy-ref.js";
 
-/** A connection whose peer has proved that it holds the private key with this digest (see `Identity.fingerprint`). */
+/**
+ * A connection whose peer has proved that it holds the private key with this digest (see
+ * `Identity.fingerprint`).
+ */
 export interface SecuredSocket {
   readonly socket: TLSSocket;
   readonly fingerprint: Uint8Array;
@@ -34,8 +38,9 @@ function contextOf(identity: Identity): SecureContext {
 }
 
 /**
- * The server's side of a handshake on a fresh connection. Any key will do, but there must be one. Rejects with a "failed"
- * `RpcError`, "disconnected" if the peer went away; `socket` is destroyed then. Destroying `socket` ends it too.
+ * The server's side of a handshake on a fresh connection. Any key will do, but there must be one.
+ * Rejects with a "failed" `RpcError`, "disconnected" if the peer went away; `socket` is destroyed
+ * then. Destroying `socket` ends it too.
  */
 export function acceptTls(socket: Socket, identity: Identity): Promise<SecuredSocket> {
   const secured = new TLSSocket(socket, {
@@ -48,8 +53,9 @@ export function acceptTls(socket: Socket, identity: Identity): Promise<SecuredSo
 }
 
 /**
- * The client's side. Rejects like `acceptTls`, and if the server's key is not the `expected` one; nothing but the
- * handshake has been sent then. `description` is the server's address, for messages.
+ * The client's side. Rejects like `acceptTls`, and if the server's key is not the `expected` one;
+ * nothing but the handshake has been sent then. `description` is the server's address, for
+ * messages.
  */
 export async function dialTls(
   socket: Socket,
@@ -99,7 +105,9 @@ function handshake(socket: TLSSocket, done: "secure" | "secureConnect"): Promise
   });
 }
 
-/** Node adds OpenSSL's own words to its errors as `reason`; the message is full of code positions. */
+/**
+ * Node adds OpenSSL's own words to its errors as `reason`; the message is full of code positions.
+ */
 type TlsError = NodeJS.ErrnoException & { readonly reason?: string };
 
 function handshakeError(error?: TlsError): RpcError {

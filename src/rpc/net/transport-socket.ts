@@ -6,14 +6,15 @@ import type { Transport } from "../types.js";
 import { isTimeToRead } from "./read-budget.js";
 
 /**
- * How long a closing connection waits for its peer to take what is queued. Long enough for a last message over a slow
- * line, short enough that a peer that has stopped reading cannot keep a process from ending.
+ * How long a closing connection waits for its peer to take what is queued. Long enough for a last
+ * message over a slow line, short enough that a peer that has stopped reading cannot keep a process
+ * from ending.
  */
 const FLUSH_TIMEOUT_MS = 5_000;
 
 /**
- * How much a socket is given at a time, in bytes. It encrypts all that it has in one go, at a gigabyte a second, and
- * nothing else can run meanwhile.
+ * How much a socket is given at a time, in bytes. It encrypts all that it has in one go, at a
+ * gigabyte a second, and nothing else can run meanwhile.
  */
 const SLICE_BYTES = 1024 * 1024;
 
@@ -50,7 +51,8 @@ export class SocketTransport implements Transport {
     socket.on("drain", () => {
       if (this.#writeQueued()) handlers.onDrain();
     });
-    // The peer will send nothing more, so no conversation is possible; it may not even read. Do not wait for "close".
+    // The peer will send nothing more, so no conversation is possible; it may not even read. Do not
+    // wait for "close".
     socket.on("end", () => {
       this.#onClose();
       this.close();
@@ -73,8 +75,8 @@ export class SocketTransport implements Transport {
   #writeNow(chunks: readonly Uint8Array[]): boolean {
     const socket = this.#socket;
     if (chunks.length === 1) return socket.write(chunks[0]!);
-    // One system call for all of them, and over TLS as few records as possible: Node joins corked chunks natively, which
-    // is as fast as any joining done here.
+    // One system call for all of them, and over TLS as few records as possible: Node joins corked
+    // chunks natively, which is as fast as any joining done here.
     socket.cork();
     let room = true;
     for (const chunk of chunks) room = socket.write(chunk);

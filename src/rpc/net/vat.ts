@@ -1,19 +1,20 @@
 /**
  * A vat: one identity, the services it offers, and its conversations with other vats.
  *
- * There is one connection per peer key. Who asks for a service of a vat that it already talks to, in whichever direction,
- * shares that connection; who asks while the connection is being made waits for the same attempt. The states of a
- * peer, known by the digest of its key:
+ * There is one connection per peer key. Who asks for a service of a vat that it already talks to,
+ * in whichever direction, shares that connection; who asks while the connection is being made waits
+ * for the same attempt. The states of a peer, known by the digest of its key:
  *
  *     unknown → dialling → connected → unknown       we asked for a service of it
  *     unknown → connected → unknown                  it dialled us
  *
- * Two vats that dial each other at once end up with two connections, and both must drop the same one: the one dialled by
- * the vat with the greater digest stays (capnp-rpc's `Vat.run_connection`). If the same peer dials twice, then it has
- * lost the first connection, though we may not know that yet, and the second stays.
+ * Two vats that dial each other at once end up with two connections, and both must drop the same
+ * one: the one dialled by the vat with the greater digest stays (capnp-rpc's `Vat.run_connection`).
+ * If the same peer dials twice, then it has lost the first connection, though we may not know that
+ * yet, and the second stays.
  *
- * Plain ("insecure") peers have no key. Connections that they dialled are all separate; those that we dialled are shared
- * by address.
+ * Plain ("insecure") peers have no key. Connections that they dialled are all separate; those that
+ * we dialled are shared by address.
  */
 import type { Socket } from "node:net";
 import { Connection, type ConnectionOptions } from "../connection/connection.js";
@@ -33,9 +34,10 @@ export interface VatOptions {
   /** Who this vat is. Default: a key of its own for as long as it lives, made when first needed. */
   readonly identity?: Identity;
   /**
-   * The service with this id (raw bytes; empty: the default service), asked for over `connection` (undefined: by this vat
-   * itself). The result is given away to the caller. Throws an `RpcError` for an id it does not know. Compare hashes of
-   * ids, not ids: how long it takes must tell nothing of them. Default: no services.
+   * The service with this id (raw bytes; empty: the default service), asked for over `connection`
+   * (undefined: by this vat itself). The result is given away to the caller. Throws an `RpcError`
+   * for an id it does not know. Compare hashes of ids, not ids: how long it takes must tell nothing
+   * of them. Default: no services.
    */
   restore?(id: Uint8Array, connection: Connection | undefined): Capability;
   readonly limits?: ConnectionOptions["limits"];
@@ -46,9 +48,15 @@ export interface VatOptions {
 }
 
 export interface ConnectOptions {
-  /** How long it may take until the peer has been reached and has proved who it is, which it may be busy for. Default: 60 s. */
+  /**
+   * How long it may take until the peer has been reached and has proved who it is, which it may be
+   * busy for. Default: 60 s.
+   */
   readonly timeoutMs?: number;
-  /** Told what is being done, for people who wait. A connection that exists already is "connected" at once. */
+  /**
+   * Told what is being done, for people who wait. A connection that exists already is "connected"
+   * at once.
+   */
   onProgress?(stage: ConnectStage, address: Address): void;
 }
 
@@ -102,7 +110,10 @@ export class Vat {
     );
   }
 
-  /** Accepts connections at `address` until the listener or the vat is closed. Rejects with a "failed" `RpcError`. */
+  /**
+   * Accepts connections at `address` until the listener or the vat is closed. Rejects with a
+   * "failed" `RpcError`.
+   */
   async listen(address: Address, { tls }: { readonly tls: boolean }): Promise<Listener> {
     const listener = await Listener.listen(address, {
       identity: tls ? this.identity : undefined,
@@ -118,8 +129,8 @@ export class Vat {
   }
 
   /**
-   * A reference to the service `id` of this vat, to be found at `endpoint`: a listener, or the public address that
-   * leads to one.
+   * A reference to the service `id` of this vat, to be found at `endpoint`: a listener, or the
+   * public address that leads to one.
    */
   sturdyRef(endpoint: Endpoint, id: Uint8Array): SturdyRef {
     const { address, tls } = endpoint;
@@ -127,10 +138,11 @@ export class Vat {
   }
 
   /**
-   * The service that `ref` stands for, owned by the caller. Fulfilled as soon as the vat is reached; whether it has such a
-   * service shows when the capability is used (or by its `whenResolved`). Rejects with an `RpcError`: "disconnected" if
-   * the vat cannot be reached, in time or at all; "failed" if the one that answers is another, or it is this vat's own
-   * service and there is none.
+   * The service that `ref` stands for, owned by the caller. Fulfilled as soon as the vat is
+   * reached; whether it has such a service shows when the capability is used (or by its
+   * `whenResolved`). Rejects with an `RpcError`: "disconnected" if the vat cannot be reached, in
+   * time or at all; "failed" if the one that answers is another, or it is this vat's own service
+   * and there is none.
    */
   async import(ref: SturdyRef, options: ConnectOptions = {}): Promise<Capability> {
     if (this.#isOwn(ref)) return this.#restore(ref.id, undefined);
@@ -139,8 +151,9 @@ export class Vat {
   }
 
   /**
-   * The connection to `ref`'s vat: the one there is, or a new one. It belongs to the vat and is shared; closing it ends the
-   * conversation for everybody. Who joins an attempt under way shares its deadline. Rejects like `import`.
+   * The connection to `ref`'s vat: the one there is, or a new one. It belongs to the vat and is
+   * shared; closing it ends the conversation for everybody. Who joins an attempt under way shares
+   * its deadline. Rejects like `import`.
    */
   async connect(ref: SturdyRef, options: ConnectOptions = {}): Promise<Connection> {
     const { timeoutMs = CONNECT_TIMEOUT_MS, onProgress } = options;
@@ -163,8 +176,9 @@ export class Vat {
   }
 
   /**
-   * Ends all conversations, telling each peer `reason`, and stops listening. Fulfilled when every socket is closed, which
-   * a peer can delay by some seconds at most. What is asked of the vat afterwards fails. Idempotent.
+   * Ends all conversations, telling each peer `reason`, and stops listening. Fulfilled when every
+   * socket is closed, which a peer can delay by some seconds at most. What is asked of the vat
+   * afterwards fails. Idempotent.
    */
   async close(reason = new RpcError("disconnected", "The vat was shut down")): Promise<void> {
     this.#closing.abort(reason);
@@ -215,8 +229,8 @@ export class Vat {
   }
 
   /**
-   * Starts a conversation on `socket`, unless there is a better one with the peer `key`; returns the one that stays.
-   * Plain peers that dialled us have no key.
+   * Starts a conversation on `socket`, unless there is a better one with the peer `key`; returns
+   * the one that stays. Plain peers that dialled us have no key.
    */
   #adopt(
     socket: Socket,

@@ -1,8 +1,9 @@
 /**
  * Those who came in by a vat's door, and how many of them are kept.
  *
- * Life of a visitor: stranger → known, once it was given something or asked for something, and then for good. Strangers must make
- * way for others, or leave after a while. Somebody with many of them pushes out his own, not those of others.
+ * Life of a visitor: stranger → known, once it was given something or asked for something, and then
+ * for good. Strangers must make way for others, or leave after a while. Somebody with many of them
+ * pushes out his own, not those of others.
  */
 import type { Socket } from "node:net";
 import { timeout } from "../../async/index.js";
@@ -60,7 +61,10 @@ export class Visitors {
     }
   }
 
-  /** Ends its connection, without waiting for it: it makes room for somebody who may ask for something. */
+  /**
+   * Ends its connection, without waiting for it: it makes room for somebody who may ask for
+   * something.
+   */
   #dropIfStranger(visitor: Visitor): boolean {
     this.#strangers.delete(visitor);
     const { isStranger } = visitor.connection;

@@ -1,6 +1,6 @@
 /**
- * capnp-es' messages as they are used here: one segment, whose bytes are those of a `Content`, so that nothing is converted
- * between the wire and typed structs.
+ * capnp-es' messages as they are used here: one segment, whose bytes are those of a `Content`, so
+ * that nothing is converted between the wire and typed structs.
  */
 import { Message } from "capnp-es";
 import { Content, READER_SLACK } from "../wire/content.js";
@@ -43,7 +43,9 @@ export class SegmentMessage extends Message {
     return new Content(this.segment.buffer, this.segment.byteLength);
   }
 
-  /** Doubles the segment: capnp-es itself grows by 4 KiB at a time, which makes large lists slow. */
+  /**
+   * Doubles the segment: capnp-es itself grows by 4 KiB at a time, which makes large lists slow.
+   */
   override allocateSegment(byteLength: number): Segment {
     const { segment } = this;
     const used = segment.byteLength;

@@ -12,7 +12,10 @@ import { SegmentMessage } from "./message.js";
 const NO_HOOKS: readonly Hook[] = [];
 
 export class Payload {
-  /** In place in a received message until `keep` is called; a string of its bytes from `pack` until it is used again. */
+  /**
+   * In place in a received message until `keep` is called; a string of its bytes from `pack` until
+   * it is used again.
+   */
   private source: Content | FramePointer | string | undefined;
   /** The typed view on the content, which it may have changed in form. */
   private message: SegmentMessage | undefined;
@@ -55,8 +58,8 @@ export class Payload {
   }
 
   /**
-   * Puts the content into its smallest form, for a payload that has to wait: it unfolds when it is used again. What `as` gave is
-   * not valid any more. Only after `keep`.
+   * Puts the content into its smallest form, for a payload that has to wait: it unfolds when it is
+   * used again. What `as` gave is not valid any more. Only after `keep`.
    */
   pack(): void {
     const { content } = this;
@@ -96,7 +99,10 @@ export class Payload {
     return content instanceof Content ? content.capabilityAt(path) : -1;
   }
 
-  /** Pointer `index` of the root with all that it leads to, by itself. A copy, with references of its own. */
+  /**
+   * Pointer `index` of the root with all that it leads to, by itself. A copy, with references of
+   * its own.
+   */
   field(index: number): Payload {
     const hooks: Hook[] = [];
     const numbers = new Map<number, number>();

@@ -1,6 +1,6 @@
 /**
- * What a payload's content pointer leads to, in the two forms in which it travels: in place in a message that is being
- * received, and by itself.
+ * What a payload's content pointer leads to, in the two forms in which it travels: in place in a
+ * message that is being received, and by itself.
  */
 import { copyPointer, measurePointer } from "./copy.js";
 import { POINTER, WORD } from "./layout.js";
@@ -18,7 +18,10 @@ export class FramePointer {
     readonly at: number,
   ) {}
 
-  /** Follows everything once. Throws `WireError` if it is malformed or over a limit. To be called before all else. */
+  /**
+   * Follows everything once. Throws `WireError` if it is malformed or over a limit. To be called
+   * before all else.
+   */
   check(): this {
     this.bytes = measurePointer(this.frame, this.segment, this.at, 0);
     return this;
@@ -43,7 +46,10 @@ export class FramePointer {
   }
 }
 
-/** One pointer and all that it leads to: a single segment that starts with the pointer. Well-formed by construction. */
+/**
+ * One pointer and all that it leads to: a single segment that starts with the pointer. Well-formed
+ * by construction.
+ */
 export class Content {
   constructor(
     readonly buffer: ArrayBuffer,
@@ -52,8 +58,8 @@ export class Content {
   ) {}
 
   /**
-   * The number in the capability table that is at `path`, a path of pointer indices from the root; -1 when there is no
-   * capability there.
+   * The number in the capability table that is at `path`, a path of pointer indices from the root;
+   * -1 when there is no capability there.
    */
   capabilityAt(path: readonly number[]): number {
     const view = new DataView(this.buffer, 0, this.byteLength);
@@ -68,7 +74,10 @@ export class Content {
     return view.getUint32(at, true) === POINTER.other ? view.getUint32(at + 4, true) : -1;
   }
 
-  /** Pointer `index` of the root struct with all that it leads to, by itself; undefined when it is null. */
+  /**
+   * Pointer `index` of the root struct with all that it leads to, by itself; undefined when it is
+   * null.
+   */
   field(index: number, mapCapability: (index: number) => number): Content | undefined {
     const frame = this.frame();
     const root = frame.struct(0, frame.root);
@@ -83,8 +92,8 @@ export class Content {
   }
 
   /**
-   * Its bytes as a string of as many characters: one small object, where a buffer is several large ones, and nothing that
-   * a garbage collection has to look into.
+   * Its bytes as a string of as many characters: one small object, where a buffer is several large
+   * ones, and nothing that a garbage collection has to look into.
    */
   pack(): string {
     return Buffer.from(this.buffer, 0, this.byteLength).toString("latin1");
@@ -121,7 +130,10 @@ export class Content {
     return new Uint8Array(this.buffer, WORD, this.byteLength - WORD);
   }
 
-  /** The root pointer as it must be at position `at` of a segment where the body is at `body`: its two halves. */
+  /**
+   * The root pointer as it must be at position `at` of a segment where the body is at `body`: its
+   * two halves.
+   */
   rootAt(at: number, body: number): readonly [low: number, high: number] {
     const view = new DataView(this.buffer, 0, this.byteLength);
     const low = view.getUint32(0, true);
@@ -155,5 +167,8 @@ const TRUSTED = {
   pointers: Number.POSITIVE_INFINITY,
 };
 
-/** Room left behind content that is copied out for a reader, which writes defaults for absent lists and structs into it. */
+/**
+ * Room left behind content that is copied out for a reader, which writes defaults for absent lists
+ * and structs into it.
+ */
 export const READER_SLACK = 256;

@@ -1,15 +1,17 @@
 /**
- * Checks and copies whatever a pointer of a received message leads to, without knowing its schema. The copy is compact, has
- * no far pointers, and is well-formed whatever the source was: this is the one gate through which foreign bytes come in.
- * Capability pointers keep their numbers, unless the writer maps them.
+ * Checks and copies whatever a pointer of a received message leads to, without knowing its schema.
+ * The copy is compact, has no far pointers, and is well-formed whatever the source was: this is the
+ * one gate through which foreign bytes come in. Capability pointers keep their numbers, unless the
+ * writer maps them.
  */
 import { LIST, POINTER, WORD } from "./layout.js";
 import { type FrameReader, WireError } from "./reader.js";
 import type { SegmentWriter } from "./writer.js";
 
 /**
- * Follows everything under the pointer at byte position `at` of `segment`. Returns how many bytes its copy needs. Throws
- * `WireError` when it is malformed, nested too deep, or overlaps itself. `depth`: pointers followed so far.
+ * Follows everything under the pointer at byte position `at` of `segment`. Returns how many bytes
+ * its copy needs. Throws `WireError` when it is malformed, nested too deep, or overlaps itself.
+ * `depth`: pointers followed so far.
  */
 export function measurePointer(
   frame: FrameReader,
@@ -131,7 +133,9 @@ function copyList(frame: FrameReader, writer: SegmentWriter, to: number): void {
   }
 }
 
-/** Longest run of bytes that is copied word by word: a native copy has a cost of its own to start. */
+/**
+ * Longest run of bytes that is copied word by word: a native copy has a cost of its own to start.
+ */
 const SHORT_COPY_BYTES = 64;
 
 function copyBytes(

@@ -1,6 +1,6 @@
 /**
- * Reads the messages of rpc.capnp. Unknown tags are left to the caller, who knows what to answer; malformed bytes throw
- * `WireError`.
+ * Reads the messages of rpc.capnp. Unknown tags are left to the caller, who knows what to answer;
+ * malformed bytes throw `WireError`.
  */
 import { ERROR_KINDS } from "../errors.js";
 import { FramePointer } from "./content.js";
@@ -18,7 +18,10 @@ import { type ListReader, type StructReader, WireError } from "./reader.js";
 /** Longest path of a promised answer: each step is a nested struct. */
 const MAX_PATH = 64;
 
-/** Most capabilities in a message: more than any interface asks for. Each takes a microsecond, a full message of them seconds. */
+/**
+ * Most capabilities in a message: more than any interface asks for. Each takes a microsecond, a
+ * full message of them seconds.
+ */
 const MAX_CAPABILITIES = 16_384;
 
 export interface WirePayload {
@@ -145,7 +148,9 @@ export function readException(exception: StructReader | undefined): WireExceptio
   };
 }
 
-/** The raw bytes of `Bootstrap.deprecatedObjectId`, a Text; empty for the default service. Copied. */
+/**
+ * The raw bytes of `Bootstrap.deprecatedObjectId`, a Text; empty for the default service. Copied.
+ */
 export function readObjectId(bootstrap: StructReader): Uint8Array {
   const list = bootstrap.list(0);
   if (list === undefined) return new Uint8Array(0);

@@ -1,6 +1,6 @@
 /**
- * Writes the messages of rpc.capnp one behind the other, ready for the transport. A message is in one segment, except that
- * a large payload is sent from where it is, as a second segment.
+ * Writes the messages of rpc.capnp one behind the other, ready for the transport. A message is in
+ * one segment, except that a large payload is sent from where it is, as a second segment.
  */
 
 import { ERROR_KINDS } from "../errors.js";
@@ -22,8 +22,9 @@ import type { Path, WireDescriptor, WireException, WireTarget } from "./messages
 import { SegmentWriter } from "./writer.js";
 
 /**
- * Messages are written into slabs, each of which goes out in as many pieces as there are flushes. A busy connection gets large ones,
- * an idle one, of which there may be thousands, keeps no more than a small one.
+ * Messages are written into slabs, each of which goes out in as many pieces as there are flushes. A
+ * busy connection gets large ones, an idle one, of which there may be thousands, keeps no more than
+ * a small one.
  */
 const MIN_SLAB_BYTES = 2 * 1024;
 const MAX_SLAB_BYTES = 64 * 1024;
@@ -58,7 +59,10 @@ export class MessageWriter extends SegmentWriter {
     return this.chunkBytes + (this.end - this.sent);
   }
 
-  /** Takes everything written so far. The bytes belong to the caller, and nobody changes them any more. */
+  /**
+   * Takes everything written so far. The bytes belong to the caller, and nobody changes them any
+   * more.
+   */
   take(): Uint8Array[] {
     this.cut();
     const { chunks } = this;
@@ -70,14 +74,15 @@ export class MessageWriter extends SegmentWriter {
   bootstrap(question: number, objectId: Uint8Array): void {
     this.begin(MESSAGE.bootstrap, 1, 1);
     this.setU32(BODY, question);
-    // The id is a Text of raw bytes; an empty one is left null, which older peers take as the default service.
+    // The id is a Text of raw bytes; an empty one is left null, which older peers take as the
+    // default service.
     if (objectId.byteLength > 0) this.text(BODY + WORD, objectId);
     this.finishMessage();
   }
 
   /**
-   * Content that is still in a received message must have been checked (`FramePointer.check`). `yourself`: the receiver
-   * keeps the results, for a `returnTakeFromOtherQuestion`.
+   * Content that is still in a received message must have been checked (`FramePointer.check`).
+   * `yourself`: the receiver keeps the results, for a `returnTakeFromOtherQuestion`.
    */
   call(
     question: number,
@@ -135,7 +140,8 @@ export class MessageWriter extends SegmentWriter {
   finish(question: number, releaseResultCaps: boolean): void {
     this.begin(MESSAGE.finish, 1, 0);
     this.setU32(BODY, question);
-    // Both flags default to true, so that a set bit means false. The second is `requireEarlyCancellationWorkaround`.
+    // Both flags default to true, so that a set bit means false. The second is
+    // `requireEarlyCancellationWorkaround`.
     this.setU32(BODY + 4, (releaseResultCaps ? 0 : 1) | 2);
     this.finishMessage();
   }
@@ -187,7 +193,8 @@ export class MessageWriter extends SegmentWriter {
   private beginReturn(answer: number, tag: number, noFinishNeeded: boolean): void {
     this.begin(MESSAGE.return, 2, 1);
     this.setU32(BODY, answer);
-    // `releaseParamCaps` defaults to true: a set bit means false. We send `Release` for what params held.
+    // `releaseParamCaps` defaults to true: a set bit means false. We send `Release` for what params
+    // held.
     this.setU16(BODY + 4, 1 | (noFinishNeeded ? 2 : 0));
     this.setU16(BODY + 6, tag);
   }
@@ -273,7 +280,8 @@ export class MessageWriter extends SegmentWriter {
       this.reserve(content.byteLength);
       copyPointer(content.frame, content.segment, content.at, this, at);
     } else if (content.byteLength >= OWN_SEGMENT_BYTES) {
-      // A far pointer to the first word of segment 1, which is the content's own pointer and serves as the landing pad.
+      // A far pointer to the first word of segment 1, which is the content's own pointer and serves
+      // as the landing pad.
       this.setWord(at, 2, 1);
       this.extraSegment = new Uint8Array(content.buffer, 0, content.byteLength);
     } else {
@@ -320,7 +328,10 @@ export class MessageWriter extends SegmentWriter {
     if (this.end + bytes > this.bytes.byteLength) this.grow(bytes);
   }
 
-  /** Moves what is written of this message to the start of a new slab; finished messages stay behind as a chunk. */
+  /**
+   * Moves what is written of this message to the start of a new slab; finished messages stay behind
+   * as a chunk.
+   */
   protected override grow(bytes: number): void {
     const used = this.end - this.frameStart;
     const header = this.base - this.frameStart;

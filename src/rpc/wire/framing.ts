@@ -1,6 +1,7 @@
 /**
- * Cuts a byte stream into messages (encoding.md, "Serialization Over a Stream"). A message that lies in one chunk is
- * handed on in place; one that spans chunks is collected. The header is checked before anything is allocated for it.
+ * Cuts a byte stream into messages (encoding.md, "Serialization Over a Stream"). A message that
+ * lies in one chunk is handed on in place; one that spans chunks is collected. The header is
+ * checked before anything is allocated for it.
  */
 import type { Limits } from "../limits.js";
 import { WORD } from "./layout.js";
@@ -9,10 +10,16 @@ import { WireError } from "./reader.js";
 /** Looked at with the header of each message. */
 export type FramingLimits = Pick<Limits, "messageBytes" | "segments">;
 
-/** Given the bytes of one message, from `start` on; valid only during the call. Returns false to stop. */
+/**
+ * Given the bytes of one message, from `start` on; valid only during the call. Returns false to
+ * stop.
+ */
 type OnMessage = (bytes: Uint8Array, view: DataView, start: number) => boolean;
 
-/** A message's first buffer, when only its beginning is here; it grows as bytes come, not as they are announced. */
+/**
+ * A message's first buffer, when only its beginning is here; it grows as bytes come, not as they
+ * are announced.
+ */
 const FIRST_BUFFER_BYTES = 1024 * 1024;
 
 export class MessageSplitter {
@@ -31,7 +38,10 @@ export class MessageSplitter {
     return this.have;
   }
 
-  /** Hands on every message that ends in `chunk`. Throws `WireError` on a header that is over a limit. */
+  /**
+   * Hands on every message that ends in `chunk`. Throws `WireError` on a header that is over a
+   * limit.
+   */
   push(chunk: Uint8Array): void {
     let at = 0;
     if (this.partial !== undefined) {
@@ -58,11 +68,14 @@ export class MessageSplitter {
     this.partial.set(chunk.subarray(at));
   }
 
-  /** Adds to the partial message. Returns where the chunk goes on, or -1 when all of it was taken. */
+  /**
+   * Adds to the partial message. Returns where the chunk goes on, or -1 when all of it was taken.
+   */
   private fillPartial(chunk: Uint8Array): number {
     let at = 0;
     while (this.need === 0) {
-      // The header itself is incomplete: take it word by word until it says how long the message is.
+      // The header itself is incomplete: take it word by word until it says how long the message
+      // is.
       if (at === chunk.byteLength) return -1;
       const take = Math.min(WORD - (this.have % WORD), chunk.byteLength - at);
       this.append(chunk, at, take, this.have + take);
@@ -101,8 +114,9 @@ export class MessageSplitter {
 const MIN_SPARE_BYTES = Buffer.poolSize / 2;
 
 /**
- * A buffer whose message was handled, for the next one: to get memory from the system and give it back takes longer than to fill
- * it, and makes for garbage collections. One for all connections, as few of them have a large message under way at a time.
+ * A buffer whose message was handled, for the next one: to get memory from the system and give it
+ * back takes longer than to fill it, and makes for garbage collections. One for all connections, as
+ * few of them have a large message under way at a time.
  */
 let spare: Uint8Array | undefined;
 
@@ -126,7 +140,8 @@ function recycle(buffer: Uint8Array): void {
 const MAX_HEADER_START = 64;
 
 /**
- * Length in bytes of the message that starts at `at`, header included; 0 when too little of it is here to say.
+ * Length in bytes of the message that starts at `at`, header included; 0 when too little of it is
+ * here to say.
  */
 function messageLength(
   view: DataView,

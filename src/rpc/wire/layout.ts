@@ -1,6 +1,6 @@
 /**
- * The numbers of rpc.capnp (file id 0xb312981b2552a250): union tags as they are on the wire. The places of the fields are
- * next to the code that reads (decode.ts) and writes (encode.ts) them.
+ * The numbers of rpc.capnp (file id 0xb312981b2552a250): union tags as they are on the wire. The
+ * places of the fields are next to the code that reads (decode.ts) and writes (encode.ts) them.
  */
 
 export const MESSAGE = {

@@ -6,7 +6,10 @@ import type { ErrorKind } from "../errors.js";
 /** A path of pointer indices from the root of a call's results (`PromisedAnswer.transform`). */
 export type Path = readonly number[];
 
-/** `MessageTarget`: an import of the sender, or what an unfinished question of the sender will hold at `path`. */
+/**
+ * `MessageTarget`: an import of the sender, or what an unfinished question of the sender will hold
+ * at `path`.
+ */
 export interface WireTarget {
   readonly kind: "export" | "answer";
   /** Export id or answer id, as the receiver knows it. */
@@ -14,7 +17,10 @@ export interface WireTarget {
   readonly path: Path;
 }
 
-/** `CapDescriptor`. `tag` is one of `DESCRIPTOR`; of a third party's capability, `id` is the vine that stands for it. */
+/**
+ * `CapDescriptor`. `tag` is one of `DESCRIPTOR`; of a third party's capability, `id` is the vine
+ * that stands for it.
+ */
 export interface WireDescriptor {
   readonly tag: number;
   readonly id: number;

@@ -1,6 +1,7 @@
 /**
- * Reads the structs and lists of a message that came from outside, in place. Every pointer is checked against its segment
- * before it is followed, and what a peer can claim without paying for it is bounded.
+ * Reads the structs and lists of a message that came from outside, in place. Every pointer is
+ * checked against its segment before it is followed, and what a peer can claim without paying for
+ * it is bounded.
  *
  * A reader is valid only as long as the bytes are: within the call that handed it out.
  */
@@ -15,7 +16,10 @@ export class WireError extends Error {
 /** Bits per element of the list sizes that have a fixed one, by their number on the wire. */
 const ELEMENT_BITS = [0, 1, 8, 16, 32, 64, 64] as const;
 
-/** A struct in a message. Fields beyond what the sender wrote read as zero: it may be older than we are. */
+/**
+ * A struct in a message. Fields beyond what the sender wrote read as zero: it may be older than we
+ * are.
+ */
 export class StructReader {
   constructor(
     readonly frame: FrameReader,
@@ -96,23 +100,32 @@ export class ListReader {
 }
 
 /**
- * One message's segments. The object is used again for each message of a connection. `follow` leaves what it found in the
- * fields below it, so that walking a payload allocates nothing.
+ * One message's segments. The object is used again for each message of a connection. `follow`
+ * leaves what it found in the fields below it, so that walking a payload allocates nothing.
  */
 export class FrameReader {
   bytes: Uint8Array = new Uint8Array(0);
   view: DataView = new DataView(new ArrayBuffer(0));
 
-  /** Byte positions where each segment starts, and one more: the end. Segments lie one behind the other. */
+  /**
+   * Byte positions where each segment starts, and one more: the end. Segments lie one behind the
+   * other.
+   */
   private readonly bounds: number[] = [];
   private segments = 0;
 
-  /** Bytes of content that may still be followed: no more than there are, as pointers must not overlap. */
+  /**
+   * Bytes of content that may still be followed: no more than there are, as pointers must not
+   * overlap.
+   */
   private budget = 0;
   private emptyBudget = 0;
   private pointerBudget = 0;
 
-  /** What `follow` found. `kind` is one of `POINTER`, or -1 for null; `at` is the byte position of the content. */
+  /**
+   * What `follow` found. `kind` is one of `POINTER`, or -1 for null; `at` is the byte position of
+   * the content.
+   */
   kind = -1;
   segment = 0;
   at = 0;
@@ -125,7 +138,10 @@ export class FrameReader {
 
   constructor(readonly limits: Pick<Limits, "nesting" | "emptyElements" | "pointers">) {}
 
-  /** Takes the message whose header is at `start`. The caller has checked that all of it is there (framing.ts). */
+  /**
+   * Takes the message whose header is at `start`. The caller has checked that all of it is there
+   * (framing.ts).
+   */
   reset(bytes: Uint8Array, view: DataView, start: number): void {
     this.bytes = bytes;
     this.view = view;
@@ -190,7 +206,10 @@ export class FrameReader {
     );
   }
 
-  /** Counts `bytes` of content as seen. Fails when the message's pointers overlap, or claim too many empty elements. */
+  /**
+   * Counts `bytes` of content as seen. Fails when the message's pointers overlap, or claim too many
+   * empty elements.
+   */
   spend(bytes: number, emptyElements: number): void {
     this.budget -= bytes;
     this.emptyBudget -= emptyElements;
@@ -204,7 +223,10 @@ export class FrameReader {
     if (this.pointerBudget < 0) throw new WireError("too many pointers");
   }
 
-  /** Decodes the pointer at byte position `at` of `segment`, through far pointers, and checks what it points to. */
+  /**
+   * Decodes the pointer at byte position `at` of `segment`, through far pointers, and checks what
+   * it points to.
+   */
   follow(segment: number, at: number): void {
     let low = this.view.getUint32(at, true);
     let high = this.view.getUint32(at + 4, true);

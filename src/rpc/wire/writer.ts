@@ -1,6 +1,6 @@
 /**
- * Writes one segment of a message. Positions are byte offsets from the segment's start, so that they stay true when the
- * segment moves to a larger buffer.
+ * Writes one segment of a message. Positions are byte offsets from the segment's start, so that
+ * they stay true when the segment moves to a larger buffer.
  */
 import { WORD } from "./layout.js";
 
@@ -11,7 +11,9 @@ export class SegmentWriter {
   protected end = 0;
   protected view: DataView;
 
-  /** Gives capability pointers that are copied in (copy.ts) their number in the new message's table. */
+  /**
+   * Gives capability pointers that are copied in (copy.ts) their number in the new message's table.
+   */
   mapCapability: ((index: number) => number) | undefined;
 
   protected constructor(public bytes: Uint8Array) {
@@ -53,13 +55,19 @@ export class SegmentWriter {
     this.bytes.set(bytes, this.base + at);
   }
 
-  /** Sets the pointer at `at` to a struct at `target`. One without content points at itself: with an offset of 0 it would be null. */
+  /**
+   * Sets the pointer at `at` to a struct at `target`. One without content points at itself: with an
+   * offset of 0 it would be null.
+   */
   setStruct(at: number, target: number, dataWords: number, pointers: number): void {
     const offset = dataWords + pointers === 0 ? -1 : (target - at - WORD) / WORD;
     this.setWord(at, offset << 2, dataWords | (pointers << 16));
   }
 
-  /** Sets the pointer at `at` to a list at `target`. `length`: elements, or content words of a composite list. */
+  /**
+   * Sets the pointer at `at` to a list at `target`. `length`: elements, or content words of a
+   * composite list.
+   */
   setList(at: number, target: number, elementSize: number, length: number): void {
     this.setWord(at, (((target - at - WORD) / WORD) << 2) | 1, elementSize | (length << 3));
   }

@@ -1,16 +1,19 @@
 /**
- * A batch as it runs: which of its rows begin when, and when no more do. It is told what happens, and asked what is next; it has no
- * clock, no disk and no jobs itself.
+ * A batch as it runs: which of its rows begin when, and when no more do. It is told what happens,
+ * and asked what is next; it has no clock, no disk and no jobs itself.
  *
- * A row is *unbegun* until there is a job for it, which is *queued* or *running* and ends as *succeeded*, *failed* or *cancelled*. A job
- * that has failed or was cancelled may be tried again: it is *due again* first, then queued.
+ * A row is *unbegun* until there is a job for it, which is *queued* or *running* and ends as
+ * *succeeded*, *failed* or *cancelled*. A job that has failed or was cancelled may be tried again:
+ * it is *due again* first, then queued.
  *
  * The states of a batch:
  *
  * - *open*, then *closed*: rows still come; these are all. Rows begin in either.
- * - *canary*: until the first rows, as many as the rules say, have succeeded, none of the others begins.
+ * - *canary*: until the first rows, as many as the rules say, have succeeded, none of the others
+ *   begins.
  * - *going on*: rows begin in their order, as many at a time as there is room for.
- * - *stopped*: by the rules, as a canary or too many rows have failed. No row begins, queued jobs are cancelled, running ones go on.
+ * - *stopped*: by the rules, as a canary or too many rows have failed. No row begins, queued jobs
+ *   are cancelled, running ones go on.
  * - *cancelled*: by somebody. No row begins, and all jobs are cancelled.
  * - *ended*: no job is left, and no row will begin. It *goes on* when its jobs are tried again.
  */
@@ -143,8 +146,9 @@ export class BatchRun {
   }
 
   /**
-   * What to do next, if no more than `window` jobs are to be there that have not ended; null for nothing. It counts as done from then on:
-   * a row that was to begin is known by its job next, and `triedAgain` is to be called for a job.
+   * What to do next, if no more than `window` jobs are to be there that have not ended; null for
+   * nothing. It counts as done from then on: a row that was to begin is known by its job next, and
+   * `triedAgain` is to be called for a job.
    */
   next(window: number): Step | null {
     const room = Math.min(window, this.rules.maxRunning);

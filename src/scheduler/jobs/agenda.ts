@@ -1,6 +1,7 @@
 /**
- * What is to happen when: at most one moment for each job. A binary heap that knows where each job is in it, so that
- * a moment can be changed and taken back, and a cluster whose network comes and goes leaves no old entries behind.
+ * What is to happen when: at most one moment for each job. A binary heap that knows where each job
+ * is in it, so that a moment can be changed and taken back, and a cluster whose network comes and
+ * goes leaves no old entries behind.
  */
 
 interface Entry {

@@ -1,13 +1,17 @@
 /**
- * Which jobs wait for which others to succeed (`--after`). The index goes from a job to those that wait for it, so an
- * end costs only what hangs on it. And that is dealt with one by one: a million jobs that wait for the same one must
- * not hold up everything else when it ends. There are no cycles: a job can only name jobs that were submitted before.
+ * Which jobs wait for which others to succeed (`--after`). The index goes from a job to those that
+ * wait for it, so an end costs only what hangs on it. And that is dealt with one by one: a million
+ * jobs that wait for the same one must not hold up everything else when it ends. There are no
+ * cycles: a job can only name jobs that were submitted before.
  */
 
 import { ShardedMap } from "./sharded-map.js";
 import type { EndState } from "./types.js";
 
-/** One waiting for one. An object, so that one that was given up is not taken for a later one between the same two. */
+/**
+ * One waiting for one. An object, so that one that was given up is not taken for a later one
+ * between the same two.
+ */
 interface Link {
   readonly waiting: number;
 }
@@ -82,7 +86,10 @@ export class Dependencies {
     this.settled.push({ id, state, links: links.values() });
   }
 
-  /** Takes the next consequence of what has ended, in the order of ends; undefined when there are no more. */
+  /**
+   * Takes the next consequence of what has ended, in the order of ends; undefined when there are no
+   * more.
+   */
   take(): Consequence | undefined {
     for (; this.next < this.settled.length; this.next++) {
       const { id: on, state, links } = this.settled[this.next]!;

@@ -1,28 +1,31 @@
 /**
- * The book of durable jobs: what has been promised to clients and workers, and what follows from what happens. A pure
- * state machine: it is told events, and has a clock, a store and a host handed in. It has no timers and does no I/O:
- * `due` says when `tick` is to be called next.
+ * The book of durable jobs: what has been promised to clients and workers, and what follows from
+ * what happens. A pure state machine: it is told events, and has a clock, a store and a host handed
+ * in. It has no timers and does no I/O: `due` says when `tick` is to be called next.
  *
  * The states of a job:
  *
- * - `waiting`: for other jobs to succeed (`--after`), or for a delay after an attempt to be over. Then `queued`; but
- *   `cancelled` when a job that it waits for ends in another way.
+ * - `waiting`: for other jobs to succeed (`--after`), or for a delay after an attempt to be over.
+ *   Then `queued`; but `cancelled` when a job that it waits for ends in another way.
  * - `queued`: in its pool's queue. When the pool has found a worker for it, `offered`.
- * - `offered`: a worker is being given it; an attempt goes on. When the worker says that it has begun, `running`.
+ * - `offered`: a worker is being given it; an attempt goes on. When the worker says that it has
+ *   begun, `running`.
  * - `running`: as far as anybody knows. When its worker cannot be reached, `out of touch`.
- * - `out of touch`: from offered or running. The attempt goes on until its lease is over. When the worker is back and
- *   has the attempt, `running`.
- * - `succeeded`, `failed`, `cancelled`: ended. It leaves memory soon; the records know it. A failed or cancelled one
- *   that still has its description can be retried by hand: it is `waiting` or `queued` again, with nothing held
- *   against it, and will get a second end.
+ * - `out of touch`: from offered or running. The attempt goes on until its lease is over. When the
+ *   worker is back and has the attempt, `running`.
+ * - `succeeded`, `failed`, `cancelled`: ended. It leaves memory soon; the records know it. A failed
+ *   or cancelled one that still has its description can be retried by hand: it is `waiting` or
+ *   `queued` again, with nothing held against it, and will get a second end.
  *
- * An attempt goes on while its job is offered, running or out of touch. It ends by what its worker reports, by its
- * lease, by its timeout or with its job's cancellation, whichever comes first; whatever is said of it later is
- * stale, and changes nothing. Its end leads to an end of the job or back to queued, perhaps by way of waiting:
- * `retry-decision.ts` says which. Any state but the ends leads to `cancelled` when somebody cancels the job.
+ * An attempt goes on while its job is offered, running or out of touch. It ends by what its worker
+ * reports, by its lease, by its timeout or with its job's cancellation, whichever comes first;
+ * whatever is said of it later is stale, and changes nothing. Its end leads to an end of the job or
+ * back to queued, perhaps by way of waiting: `retry-decision.ts` says which. Any state but the ends
+ * leads to `cancelled` when somebody cancels the job.
  *
- * Costs: O(log n) for each event and each thing that follows from it, where n is the number of jobs that have not
- * ended. What follows from one event beyond the first thousand things is left to `tick`.
+ * Costs: O(log n) for each event and each thing that follows from it, where n is the number of jobs
+ * that have not ended. What follows from one event beyond the first thousand things is left to
+ * `tick`.
  */
 
 import { quoted } from "../../text/index.js";
@@ -109,8 +112,8 @@ export class JobBook {
   }
 
   /**
-   * Makes a job, or finds the one that the client has submitted with this key before. Of what the records have said,
-   * only that is used which the book does not know better.
+   * Makes a job, or finds the one that the client has submitted with this key before. Of what the
+   * records have said, only that is used which the book does not know better.
    */
   submit(submission: Submission, past: Past = {}): SubmitResult {
     return submit(this.ledger, submission, past);
@@ -151,14 +154,19 @@ export class JobBook {
     return true;
   }
 
-  /** Its pool was none that there is, and has another name now. False if it has ended, or never was. */
+  /**
+   * Its pool was none that there is, and has another name now. False if it has ended, or never was.
+   */
   move(id: number, pool: string): boolean {
     const job = this.ledger.jobs.get(id);
     if (job) this.ledger.move(job, pool);
     return job !== undefined;
   }
 
-  /** A new job could not be kept, and its client is told so: it never was. Nothing of it is saved any more. */
+  /**
+   * A new job could not be kept, and its client is told so: it never was. Nothing of it is saved
+   * any more.
+   */
   forget(id: number): void {
     const job = this.ledger.jobs.get(id) ?? this.ledger.jobs.justEnded(id);
     if (!job) return;
@@ -167,8 +175,8 @@ export class JobBook {
   }
 
   /**
-   * The pool has found a worker for a queued job, which is not in its queue any more. Returns the attempt, to be
-   * handed over when it is on disk; null if the job is not queued.
+   * The pool has found a worker for a queued job, which is not in its queue any more. Returns the
+   * attempt, to be handed over when it is on disk; null if the job is not queued.
    */
   offer(id: number, offer: Offer): Readonly<AttemptRecord> | null {
     const job = this.ledger.jobs.get(id);
@@ -195,8 +203,9 @@ export class JobBook {
   }
 
   /**
-   * A worker cannot be reached any more; or, if `only` is given, cannot be asked about that job. If it was out of
-   * touch already nothing changes: coming and going does not prolong a lease, only `resumed` ends it.
+   * A worker cannot be reached any more; or, if `only` is given, cannot be asked about that job. If
+   * it was out of touch already nothing changes: coming and going does not prolong a lease, only
+   * `resumed` ends it.
    */
   outOfTouch(worker: string, only?: number): void {
     for (const attempt of this.ledger.attempts.on(worker)) {
@@ -208,8 +217,9 @@ export class JobBook {
   }
 
   /**
-   * A worker is back and tells all attempts that it has, before it is offered others. One that it should have but has
-   * not ends here, so that nobody waits for it. Returns what it is to do with each.
+   * A worker is back and tells all attempts that it has, before it is offered others. One that it
+   * should have but has not ends here, so that nobody waits for it. Returns what it is to do with
+   * each.
    */
   resumed(worker: string, held: readonly HeldAttempt[]): Verdict[] {
     const verdicts = held.map((one) => this.resume(worker, one));
@@ -220,7 +230,9 @@ export class JobBook {
     return verdicts;
   }
 
-  /** A worker is back and tells of one attempt that it has: a part of `resumed`, before `returned`. */
+  /**
+   * A worker is back and tells of one attempt that it has: a part of `resumed`, before `returned`.
+   */
   resume(worker: string, { job, attempt: number, state }: HeldAttempt): Verdict {
     const attempt = this.ledger.attempts.current(job, number);
     if (attempt?.worker !== worker) return "stop";
@@ -235,7 +247,9 @@ export class JobBook {
     return "stop";
   }
 
-  /** A worker has told all. Those that it should have, and has not as far as `isThere` knows, end. */
+  /**
+   * A worker has told all. Those that it should have, and has not as far as `isThere` knows, end.
+   */
   returned(worker: string, isThere: (attempt: Readonly<AttemptRecord>) => boolean): void {
     for (const attempt of this.ledger.attempts.on(worker)) {
       if (isThere(attempt)) continue;
@@ -250,7 +264,9 @@ export class JobBook {
     this.ledger.follow();
   }
 
-  /** When to call `tick` next, on the steady clock; in the past if there is more to be done at once. */
+  /**
+   * When to call `tick` next, on the steady clock; in the past if there is more to be done at once.
+   */
   due(): number {
     if (this.ledger.dependencies.pending) return Number.NEGATIVE_INFINITY;
     return Math.min(this.ledger.agenda.next, this.ledger.jobs.nextExpiry, this.nextCleaning);
@@ -274,16 +290,19 @@ export class JobBook {
   }
 
   /**
-   * After a restart, takes in the jobs that had not ended: all of them, in as many calls as is convenient, those that wait in
-   * ascending order of their ids; then `start` is to be called. Until that is done nothing else is to be, but of attempts that
-   * have been taken in: that they have `begun`, go on (`resume`), or are `outOfTouch`.
+   * After a restart, takes in the jobs that had not ended: all of them, in as many calls as is
+   * convenient, those that wait in ascending order of their ids; then `start` is to be called.
+   * Until that is done nothing else is to be, but of attempts that have been taken in: that they
+   * have `begun`, go on (`resume`), or are `outOfTouch`.
    */
   restore(jobs: Iterable<RestoredJob>): void {
     this.restoration ??= new Restoration(this.ledger);
     this.restoration.add(jobs);
   }
 
-  /** All have been restored: puts those that are queued into their queues, in order, and goes on. */
+  /**
+   * All have been restored: puts those that are queued into their queues, in order, and goes on.
+   */
   start(): void {
     for (const _ of this.startInSteps());
   }

@@ -1,7 +1,7 @@
 /**
- * The jobs that a book has in memory, by id and by key: those that have not ended, and for some seconds those that
- * have. For older ones the records answer, but asking them takes a while, in which a job may end: what has ended
- * since somebody asked is known here.
+ * The jobs that a book has in memory, by id and by key: those that have not ended, and for some
+ * seconds those that have. For older ones the records answer, but asking them takes a while, in
+ * which a job may end: what has ended since somebody asked is known here.
  */
 
 import { ShardedMap } from "./sharded-map.js";

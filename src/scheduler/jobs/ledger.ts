@@ -1,7 +1,7 @@
 /**
- * The jobs that have not ended, and the steps that lead from one state to another (`job-book.ts` has them written out).
- * Each step tells the store what it changes and the host what to do, and leaves all indexes true. When to take which
- * step is for others to decide.
+ * The jobs that have not ended, and the steps that lead from one state to another (`job-book.ts`
+ * has them written out). Each step tells the store what it changes and the host what to do, and
+ * leaves all indexes true. When to take which step is for others to decide.
  */
 
 import { quoted } from "../../text/index.js";
@@ -74,7 +74,9 @@ export class Ledger {
   readonly jobs = new KnownJobs();
   readonly attempts = new OpenAttempts();
   readonly dependencies = new Dependencies();
-  /** The end of a waiting job's delay, of an out of touch job's lease, or of a running job's time. */
+  /**
+   * The end of a waiting job's delay, of an out of touch job's lease, or of a running job's time.
+   */
   readonly agenda = new Agenda();
   readonly clock: JobClock;
   readonly store: JobStore;
@@ -169,7 +171,10 @@ export class Ledger {
     this.end(job, "cancelled", "cancelled", reason);
   }
 
-  /** A job that it was to run after has ended otherwise than it should. It keeps its description, to be retried. */
+  /**
+   * A job that it was to run after has ended otherwise than it should. It keeps its description, to
+   * be retried.
+   */
   cancelAfter(job: JobRecord, other: number, state: EndState): void {
     this.cancel(job, `Job ${other}, which it was to run after, ${phrase(state)}.`);
   }

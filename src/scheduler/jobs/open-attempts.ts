@@ -1,5 +1,6 @@
 /**
- * The attempts that go on, by job and by worker. A job has one at most: that is what makes its number a fence.
+ * The attempts that go on, by job and by worker. A job has one at most: that is what makes its
+ * number a fence.
  */
 
 import type { AttemptRecord } from "./types.js";

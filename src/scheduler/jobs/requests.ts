@@ -1,6 +1,7 @@
 /**
- * What clients ask for: new jobs, and another go for old ones. What the book does not know itself, as it was over long
- * ago, the records have to say, and they are asked by whoever calls: the request then comes a second time.
+ * What clients ask for: new jobs, and another go for old ones. What the book does not know itself,
+ * as it was over long ago, the records have to say, and they are asked by whoever calls: the
+ * request then comes a second time.
  */
 
 import { type Ledger, phrase } from "./ledger.js";
@@ -50,7 +51,10 @@ export function submit(ledger: Ledger, submission: Submission, past: Past): Subm
   return { kind: "new", job };
 }
 
-/** Makes a job of a row. It is nobody's promise yet: it is kept when it can be, and its batch knows the row. */
+/**
+ * Makes a job of a row. It is nobody's promise yet: it is kept when it can be, and its batch knows
+ * the row.
+ */
 export function beginRow(ledger: Ledger, row: RowSubmission): JobRecord {
   const { clock, store } = ledger;
   const { batch, options, row: number, ...rest } = row;

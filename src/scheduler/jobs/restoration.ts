@@ -1,6 +1,7 @@
 /**
- * A book after a restart: from the records of all jobs that had not ended to the state in which it was, but for the
- * workers, which are all out of touch. Every lease is a fresh one, as the workers had nobody to come back to.
+ * A book after a restart: from the records of all jobs that had not ended to the state in which it
+ * was, but for the workers, which are all out of touch. Every lease is a fresh one, as the workers
+ * had nobody to come back to.
  */
 
 import { Agenda } from "./agenda.js";
@@ -12,7 +13,10 @@ import type { AttemptRecord, EndState, JobRecord, RestoredJob } from "./types.js
 const STEP = 100;
 
 export class Restoration {
-  /** What came in one go, in the order in which it was queued: a million in one list would take too long to sort. */
+  /**
+   * What came in one go, in the order in which it was queued: a million in one list would take too
+   * long to sort.
+   */
   private readonly queued: JobRecord[][] = [];
   private readonly waiting: RestoredJob[] = [];
   /** What was to be done when the scheduler ended, or has to be as it did. */
@@ -35,7 +39,10 @@ export class Restoration {
     if (queued.length > 0) this.queued.push(queued.sort((a, b) => a.order - b.order));
   }
 
-  /** All have come: queues them in order, then does what is overdue. In steps that take no time to speak of. */
+  /**
+   * All have come: queues them in order, then does what is overdue. In steps that take no time to
+   * speak of.
+   */
   *finish(): Generator<void, void> {
     let steps = 0;
     for (const job of this.inOrder()) {

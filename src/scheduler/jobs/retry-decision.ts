@@ -1,8 +1,10 @@
 /**
- * What becomes of a job when an attempt of it has ended: a pure function of what it was allowed and what it has used.
+ * What becomes of a job when an attempt of it has ended: a pure function of what it was allowed and
+ * what it has used.
  *
- * What the build did wrong counts against `retries`, what its worker did wrong against `lostRetries`, and what is
- * nobody's fault against nothing. A job that keeps taking its workers down with it must not go round for ever.
+ * What the build did wrong counts against `retries`, what its worker did wrong against
+ * `lostRetries`, and what is nobody's fault against nothing. A job that keeps taking its workers
+ * down with it must not go round for ever.
  */
 
 import type { JobCause, JobOptions, Outcome } from "./types.js";
@@ -27,10 +29,16 @@ export interface AttemptEnd {
 export type Decision =
   /** The job has ended; `why` there is no other attempt, if one could be expected. */
   | { readonly next: "end"; readonly cause: JobCause; readonly why: string }
-  /** It gets another attempt after `delay` seconds; if `keepsPlace`, with its old place in the order. */
+  /**
+   * It gets another attempt after `delay` seconds; if `keepsPlace`, with its old place in the
+   * order.
+   */
   | { readonly next: "again"; readonly delay: number; readonly keepsPlace: boolean };
 
-/** The longest pause, in seconds, after troubles of workers. The first is followed by none, the second by 1 s, then 2, 4… */
+/**
+ * The longest pause, in seconds, after troubles of workers. The first is followed by none, the
+ * second by 1 s, then 2, 4…
+ */
 export const MAX_PAUSE = 60;
 
 /** @param poisonAfter how many workers it may take down */
@@ -96,7 +104,10 @@ function next(
   }
 }
 
-/** So that a worker that cannot do anything, but is quick to say so, is not asked again and again at once. */
+/**
+ * So that a worker that cannot do anything, but is quick to say so, is not asked again and again at
+ * once.
+ */
 function pause(troubles: number): number {
   return troubles <= 1 ? 0 : Math.min(MAX_PAUSE, 2 ** (troubles - 2));
 }

@@ -1,9 +1,10 @@
 /**
- * A map for a million entries. A `Map` of that size moves all of them when it grows, which holds everything else up for
- * a tenth of a second or more. This is many small ones, each of which grows by itself.
+ * A map for a million entries. A `Map` of that size moves all of them when it grows, which holds
+ * everything else up for a tenth of a second or more. This is many small ones, each of which grows
+ * by itself.
  *
- * Numbers that follow each other share one, as jobs that are dealt with one after the other have such: it is in the processor's
- * cache when the next one comes.
+ * Numbers that follow each other share one, as jobs that are dealt with one after the other have
+ * such: it is in the processor's cache when the next one comes.
  */
 
 /** How many numbers share a map. */
@@ -12,7 +13,10 @@ const RUN = 4096;
 /** How many maps there are for texts. */
 const SHARDS = 256;
 
-/** Characters of a text that choose its map: the last ones, as those of keys in a series differ there. */
+/**
+ * Characters of a text that choose its map: the last ones, as those of keys in a series differ
+ * there.
+ */
 const HASHED = 8;
 
 export class ShardedMap<K extends number | string, V> {

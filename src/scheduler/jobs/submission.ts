@@ -1,5 +1,6 @@
 /**
- * What may be submitted as a durable job, and the record that it becomes. All of it comes from the network.
+ * What may be submitted as a durable job, and the record that it becomes. All of it comes from the
+ * network.
  */
 
 import { quoted } from "../../text/index.js";
@@ -22,7 +23,9 @@ const MAX_AFTER = 10_000;
 
 const MAX_RETRIES = 1_000_000;
 
-/** Paths of files to keep, and characters of one: the system's limit, and more than anybody types. */
+/**
+ * Paths of files to keep, and characters of one: the system's limit, and more than anybody types.
+ */
 const MAX_OUTPUTS = 1000;
 const MAX_PATH = 4096;
 

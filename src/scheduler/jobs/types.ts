@@ -1,9 +1,10 @@
 /**
- * Durable jobs as data: what is on record of a job and of its attempts, and what the state machine (`job-book.ts`) is
- * given from outside: time, a memory that outlives it, and somebody who acts.
+ * Durable jobs as data: what is on record of a job and of its attempts, and what the state machine
+ * (`job-book.ts`) is given from outside: time, a memory that outlives it, and somebody who acts.
  *
- * Records are plain data that can be cloned between threads: numbers, strings, booleans, null and arrays of these.
- * Moments are Unix seconds, durations are seconds, both with fractions; sizes are bytes.
+ * Records are plain data that can be cloned between threads: numbers, strings, booleans, null and
+ * arrays of these. Moments are Unix seconds, durations are seconds, both with fractions; sizes are
+ * bytes.
  */
 
 /** The states of a job; `job-book.ts` says how one leads to another. The last three are ends. */
@@ -23,10 +24,11 @@ export type EndState = "succeeded" | "failed" | "cancelled";
  * How an attempt ended, told apart because not all are the job's own doing:
  *
  * - `succeeded`, `failed`, `timeout`: what came of the build. The last two count against `retries`.
- * - `no space`: the worker's disk was full. Another attempt is free, but counts against `lostRetries`.
+ * - `no space`: the worker's disk was full. Another attempt is free, but counts against
+ *   `lostRetries`.
  * - `evicted`: the worker gave it back, or never got it. Another attempt is free, however often.
- * - `lost`: the worker was gone for longer than its lease. `crashed`: the worker came back without it. Both count
- *   against `lostRetries`, and are evidence against a job that had begun.
+ * - `lost`: the worker was gone for longer than its lease. `crashed`: the worker came back without
+ *   it. Both count against `lostRetries`, and are evidence against a job that had begun.
  * - `cancelled`: it was told to stop, as its job was cancelled.
  */
 export type Outcome =
@@ -42,7 +44,10 @@ export type Outcome =
 /** Those that say how long such a job takes: it ran until it ended by itself, or was too slow. */
 export const OWN_ENDS: readonly Outcome[] = ["succeeded", "failed", "timeout"];
 
-/** What somebody else than the book can say of an attempt's end: that it is cancelled, only the book decides. */
+/**
+ * What somebody else than the book can say of an attempt's end: that it is cancelled, only the book
+ * decides.
+ */
 export type ReportedOutcome = Exclude<Outcome, "cancelled">;
 
 /** Why a job ended as it did: how its last attempt ended, or `cancelled`. */
@@ -74,8 +79,9 @@ export interface OutputOrder {
 }
 
 /**
- * A job. The book holds those that have not ended, and changes them in place; to all others they are read-only. The
- * row of an attached job has the same form: it has no key, description or delay, and its options are the defaults.
+ * A job. The book holds those that have not ended, and changes them in place; to all others they
+ * are read-only. The row of an attached job has the same form: it has no key, description or delay,
+ * and its options are the defaults.
  */
 export interface JobRecord {
   /** From 1 on, in the order of submission; never used again. */
@@ -91,7 +97,9 @@ export interface JobRecord {
   readonly name: string;
   /** A client's submits with the same key are the same job; empty for none. */
   key: string;
-  /** The batch that it is part of. Its key is one of that batch then, and no other job's business. */
+  /**
+   * The batch that it is part of. Its key is one of that batch then, and no other job's business.
+   */
   batch: number | null;
   /** Which of the batch's rows it is, from 0; null outside of batches. */
   row: number | null;
@@ -108,16 +116,24 @@ export interface JobRecord {
   ended: number | null;
   /** Null until it has ended. */
   cause: JobCause | null;
-  /** Why it ended so, or its last attempt so far did, in words; empty if there is nothing to say. */
+  /**
+   * Why it ended so, or its last attempt so far did, in words; empty if there is nothing to say.
+   */
   reason: string;
   /** What the attempt that succeeded said: for Docker jobs, the id of what was pushed. */
   output: string;
   /** Whether its description is still on record, so that it can be tried again. */
   described: boolean;
 
-  /** The fair start time in its pool's queue; null before it was first queued, and when it has to queue up anew. */
+  /**
+   * The fair start time in its pool's queue; null before it was first queued, and when it has to
+   * queue up anew.
+   */
   start: number | null;
-  /** Counts the jobs that were queued, over restarts: the order of those with the same fair start time. */
+  /**
+   * Counts the jobs that were queued, over restarts: the order of those with the same fair start
+   * time.
+   */
   order: number;
   /** While it waits for a delay to be over: until when. */
   notBefore: number | null;
@@ -132,16 +148,25 @@ export interface JobRecord {
   suspicions: number;
   /** Attempts since then that ended by a worker's trouble of whatever kind. */
   troubles: number;
-  /** The workers where an attempt has ended without success since then: the last few, the newest first. */
+  /**
+   * The workers where an attempt has ended without success since then: the last few, the newest
+   * first.
+   */
   avoid: readonly string[];
 }
 
-/** An attempt: one go of a job on one worker. Its number, 1 for the first, is the fence against late results. */
+/**
+ * An attempt: one go of a job on one worker. Its number, 1 for the first, is the fence against late
+ * results.
+ */
 export interface AttemptRecord {
   readonly job: number;
   readonly attempt: number;
   readonly worker: string;
-  /** Whether the worker keeps it when the connection is lost, and enforces its timeout; those of the reference do not. */
+  /**
+   * Whether the worker keeps it when the connection is lost, and enforces its timeout; those of the
+   * reference do not.
+   */
   readonly resumes: boolean;
   /** Whether its worker was chosen because it held the job's cache hint. */
   readonly cached: boolean;
@@ -153,7 +178,10 @@ export interface AttemptRecord {
   outcome: Outcome | null;
   /** In words; empty if there is nothing to say. */
   reason: string;
-  /** Bytes of its log, as far as known: it is exact when the attempt has ended and its log is complete. */
+  /**
+   * Bytes of its log, as far as known: it is exact when the attempt has ended and its log is
+   * complete.
+   */
   logSize: number;
 }
 
@@ -166,11 +194,12 @@ export interface JobClock {
 }
 
 /**
- * Is told what to keep. All that is said in one turn of the event loop belongs together: it is kept as a whole or
- * not at all. Whoever makes a promise to a client or worker waits until it is on disk, before answering.
+ * Is told what to keep. All that is said in one turn of the event loop belongs together: it is kept
+ * as a whole or not at all. Whoever makes a promise to a client or worker waits until it is on
+ * disk, before answering.
  *
- * Records that are passed are live. The store reads them by the end of the turn, when they are as they are to be kept;
- * so it may note which have changed, and read each once. Nothing here throws.
+ * Records that are passed are live. The store reads them by the end of the turn, when they are as
+ * they are to be kept; so it may note which have changed, and read each once. Nothing here throws.
  */
 export interface JobStore {
   /** The next job's id. Never the same again, whatever happens to that job or to this process. */
@@ -183,23 +212,31 @@ export interface JobStore {
   saveDescription(id: number, description: Uint8Array): void;
   /** The description is not needed any more. */
   eraseDescription(id: number): void;
-  /** Erases the descriptions of all jobs that ended before that moment, and notes it with them (`described`). */
+  /**
+   * Erases the descriptions of all jobs that ended before that moment, and notes it with them
+   * (`described`).
+   */
   eraseDescriptionsBefore(ended: number): void;
   /** Removes all jobs that ended before that moment, with attempts and logs. */
   removeBefore(ended: number): void;
 }
 
-/** Acts on what the book decides. Must not call the book before the call that it is in has returned. */
+/**
+ * Acts on what the book decides. Must not call the book before the call that it is in has returned.
+ */
 export interface JobHost {
   /**
-   * Puts the job into its pool's queue, where it has not been: behind all of its client's jobs if `job.start` is
-   * null; else with that fair start time, which it had before. It should not go to workers in `job.avoid`.
-   * Returns its fair start time.
+   * Puts the job into its pool's queue, where it has not been: behind all of its client's jobs if
+   * `job.start` is null; else with that fair start time, which it had before. It should not go to
+   * workers in `job.avoid`. Returns its fair start time.
    */
   enqueue(job: JobRecord): number;
   /** Takes a queued job out of its pool's queue. */
   withdraw(job: JobRecord): void;
-  /** The attempt has been given up: its worker is to stop it, if it can be reached; else it is told when it is back. */
+  /**
+   * The attempt has been given up: its worker is to stop it, if it can be reached; else it is told
+   * when it is back.
+   */
   stop(job: JobRecord, attempt: AttemptRecord): void;
   /** Whether the job's client has not been removed. */
   isWanted(job: JobRecord): boolean;
@@ -220,7 +257,10 @@ export interface Submission {
   readonly options?: Partial<JobOptions>;
 }
 
-/** A row of a batch that is to become a job. Its description is made of the batch's template when a worker takes it. */
+/**
+ * A row of a batch that is to become a job. Its description is made of the batch's template when a
+ * worker takes it.
+ */
 export interface RowSubmission extends Place {
   readonly client: string;
   readonly pool: string;
@@ -243,7 +283,9 @@ export interface Place {
 export interface Past {
   /** The job of the submission's client and key; null if there is none. */
   readonly keyed?: number | null;
-  /** How the jobs that it is to run after have ended; null for ids that the client has no job of. */
+  /**
+   * How the jobs that it is to run after have ended; null for ids that the client has no job of.
+   */
   readonly states?: ReadonlyMap<number, EndState | null>;
 }
 
@@ -278,11 +320,16 @@ export type RetryResult =
 export interface HeldAttempt {
   readonly job: number;
   readonly attempt: number;
-  /** `ended`: it is done, and its outcome will be handed over. `crashed`: the process that ran it is gone. */
+  /**
+   * `ended`: it is done, and its outcome will be handed over. `crashed`: the process that ran it is
+   * gone.
+   */
   readonly state: "running" | "ended" | "crashed";
 }
 
-/** `goOn`: the worker is to go on, or to hand over its outcome. `stop`: it is to stop and forget it. */
+/**
+ * `goOn`: the worker is to go on, or to hand over its outcome. `stop`: it is to stop and forget it.
+ */
 export type Verdict = "goOn" | "stop";
 
 /** A job that had not ended, as it is read from the records at a restart. */
@@ -291,8 +338,8 @@ export interface RestoredJob {
   /** Its attempt that had not ended; null if it had none. */
   readonly attempt: AttemptRecord | null;
   /**
-   * Of a waiting job: how those of `job.options.after` that have ended did so. One that is neither here nor among the
-   * restored is taken to have succeeded and to have been removed since.
+   * Of a waiting job: how those of `job.options.after` that have ended did so. One that is neither
+   * here nor among the restored is taken to have succeeded and to have been removed since.
    */
   readonly past: ReadonlyMap<number, EndState>;
 }

@@ -1,5 +1,6 @@
 /**
- * Figures of durable jobs, in Prometheus' terms. What the book counts anyway is read when somebody asks for it.
+ * Figures of durable jobs, in Prometheus' terms. What the book counts anyway is read when somebody
+ * asks for it.
  */
 import { Counter, Gauge, Histogram, type Registry } from "prom-client";
 import type { JobState } from "../jobs/types.js";

@@ -1,6 +1,6 @@
 /**
- * Metrics over HTTP: the scheduler's own, and each worker's, which come over the worker's connection as workers cannot be
- * reached from outside.
+ * Metrics over HTTP: the scheduler's own, and each worker's, which come over the worker's
+ * connection as workers cannot be reached from outside.
  *
  *     /metrics                               the scheduler
  *     /pool/POOL/worker/WORKER/metrics       the worker
@@ -19,7 +19,10 @@ import { formatHostPort, listenProblem } from "../../rpc/index.js";
 import { quoted } from "../../text/index.js";
 import type { ClusterPool } from "../services/cluster-pool.js";
 
-/** A worker that takes longer than this to give its metrics is not waited for: Prometheus' own default is 10 s. */
+/**
+ * A worker that takes longer than this to give its metrics is not waited for: Prometheus' own
+ * default is 10 s.
+ */
 const WORKER_TIMEOUT_MS = 9_000;
 
 export interface MetricsServerOptions {
@@ -131,7 +134,10 @@ export class MetricsServer {
   }
 }
 
-/** Not 404, which is for what a worker does not have, nor 405: the reference answers 400 to all that it does not understand. */
+/**
+ * Not 404, which is for what a worker does not have, nor 405: the reference answers 400 to all that
+ * it does not understand.
+ */
 const BAD_REQUEST: Page = {
   status: 400,
   body: `Bad request

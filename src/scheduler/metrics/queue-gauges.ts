@@ -1,6 +1,7 @@
 /**
- * The lengths of queues as Prometheus' text. There are two lines for each worker and each client, which can be tens of thousands:
- * the library for metrics would keep everybody else waiting while it makes them.
+ * The lengths of queues as Prometheus' text. There are two lines for each worker and each client,
+ * which can be tens of thousands: the library for metrics would keep everybody else waiting while
+ * it makes them.
  */
 import type { ByPriority, PoolMetrics } from "../pool/pool-metrics.js";
 import type { ScaledMetrics } from "../services/cluster-pool.js";

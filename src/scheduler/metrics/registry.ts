@@ -1,7 +1,8 @@
 /**
  * The scheduler's own metrics, in Prometheus' terms.
  *
- * What the pools count anyway is read when somebody asks for it; only what would be forgotten is recorded as it happens.
+ * What the pools count anyway is read when somebody asks for it; only what would be forgotten is
+ * recorded as it happens.
  */
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";

@@ -1,6 +1,7 @@
 /**
- * The jobs that are set aside: they should not go to certain workers, as it went wrong there, and others are to get them.
- * They are grouped by the workers that they avoid and by what they need, so that a pop looks at one job of each group, however many there are.
+ * The jobs that are set aside: they should not go to certain workers, as it went wrong there, and
+ * others are to get them. They are grouped by the workers that they avoid and by what they need, so
+ * that a pop looks at one job of each group, however many there are.
  */
 
 import { IndexedHeap, type Slotted } from "./heap.js";
@@ -13,7 +14,10 @@ interface Group<J> extends Slotted {
   readonly tickets: IndexedHeap<Ticket<J>>;
 }
 
-/** Adding and removing cost O(log n). Finding the first costs a little for each group before it that is passed over. */
+/**
+ * Adding and removing cost O(log n). Finding the first costs a little for each group before it that
+ * is passed over.
+ */
 export class Aside<J> implements Home<J> {
   private readonly groups = new Map<string, Group<J>>();
   private readonly order = new IndexedHeap<Group<J>>((a, b) =>
@@ -67,7 +71,10 @@ export class Aside<J> implements Home<J> {
     if (ticket.urgent) this.urgentTickets--;
   }
 
-  /** The first ticket of those that suit. A group is asked for by its first, and the workers that all of it avoid. */
+  /**
+   * The first ticket of those that suit. A group is asked for by its first, and the workers that
+   * all of it avoid.
+   */
   first(suits: (ticket: Ticket<J>, avoids: readonly string[]) => boolean): Ticket<J> | undefined {
     return this.order
       .firstWhere(({ avoids, tickets }) => suits(tickets.peek()!, avoids))

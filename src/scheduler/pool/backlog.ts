@@ -1,13 +1,14 @@
 /**
  * The queue of jobs that no worker was ready for. It may hold a million of them.
  *
- * A client's fair start times only ever grow, so its jobs of one urgency arrive sorted. The backlog makes use of
- * that: each client has two *queues*, one for urgent jobs and one for the others, and such a queue is a list that is
- * appended to at the end and consumed from the front. Only the queues, by their first tickets, need a heap: adding
- * a job costs the same whatever the backlog's length, and taking or cancelling one costs O(log(number of clients)).
+ * A client's fair start times only ever grow, so its jobs of one urgency arrive sorted. The backlog
+ * makes use of that: each client has two *queues*, one for urgent jobs and one for the others, and
+ * such a queue is a list that is appended to at the end and consumed from the front. Only the
+ * queues, by their first tickets, need a heap: adding a job costs the same whatever the backlog's
+ * length, and taking or cancelling one costs O(log(number of clients)).
  *
- * Tickets *out of order* are the exception: they come back from a worker's own queue and belong before the end of
- * their client's. They are in a heap of their own, at O(log(number of them)).
+ * Tickets *out of order* are the exception: they come back from a worker's own queue and belong
+ * before the end of their client's. They are in a heap of their own, at O(log(number of them)).
  */
 
 import type { PoolClient } from "./client.js";
@@ -100,7 +101,10 @@ export class Backlog<J> implements Home<J> {
     this.left(ticket);
   }
 
-  /** The first tickets of each of a client's queues, and its tickets out of order, all of which are looked at. */
+  /**
+   * The first tickets of each of a client's queues, and its tickets out of order, all of which are
+   * looked at.
+   */
   *firstOf(client: PoolClient<J>): Generator<Ticket<J>, void> {
     for (const urgent of [true, false]) {
       const { first } = client.queueFor(urgent, this);
@@ -114,7 +118,10 @@ export class Backlog<J> implements Home<J> {
     return { worker: null, ahead: Math.min(ahead, this.size - 1), length: this.size };
   }
 
-  /** How many tickets here come before `ticket`, which may be one of them: an estimate, as for its place. */
+  /**
+   * How many tickets here come before `ticket`, which may be one of them: an estimate, as for its
+   * place.
+   */
   countBefore(ticket: Ticket<J>): number {
     let count = this.outOfOrder.countBefore(ticket, COUNTED_OUT_OF_ORDER);
     for (const queue of this.clientQueues.toArray()) count += queue.countBefore(ticket);

@@ -1,6 +1,7 @@
 /**
- * The search for the worker that should preferably run a job: of the workers that hold its hint, are able to do it,
- * are connected and active and have little queued work, the one with the least; of several, the last by name.
+ * The search for the worker that should preferably run a job: of the workers that hold its hint,
+ * are able to do it, are connected and active and have little queued work, the one with the least;
+ * of several, the last by name.
  */
 
 import { compareNames } from "../../text/index.js";
@@ -19,9 +20,10 @@ interface Candidate<J> extends Slotted {
 type Searches<J> = Map<string, IndexedHeap<Candidate<J>> | null>;
 
 /**
- * One search, or several in a row. Between them jobs may be given to workers, but nothing else may happen: then
- * workloads only grow, and the hint's active holders can be kept in a heap by what their workload was at least.
- * So a pop that passes over many jobs of a hint that many workers hold looks at each of them once, not once a job.
+ * One search, or several in a row. Between them jobs may be given to workers, but nothing else may
+ * happen: then workloads only grow, and the hint's active holders can be kept in a heap by what
+ * their workload was at least. So a pop that passes over many jobs of a hint that many workers hold
+ * looks at each of them once, not once a job.
  */
 export class Candidates<J> {
   private searches: Map<Demand<J>, Searches<J>> | null = null;
@@ -32,7 +34,10 @@ export class Candidates<J> {
     private readonly store: PoolStore,
   ) {}
 
-  /** The preferred worker for a job of this hint, or null if none has at most `maxWorkload` seconds of work queued. */
+  /**
+   * The preferred worker for a job of this hint, or null if none has at most `maxWorkload` seconds
+   * of work queued.
+   */
   best(
     hint: string,
     maxWorkload: number,

@@ -14,7 +14,10 @@ const PIECE = 4096;
 /** Fewer entries are not worth tidying. */
 const MIN_TIDY = 64;
 
-/** Some entries in a row. The last one is a ticket, before it there may be holes; none are left if all would be holes. */
+/**
+ * Some entries in a row. The last one is a ticket, before it there may be holes; none are left if
+ * all would be holes.
+ */
 interface Piece<J> {
   entries: (Ticket<J> | undefined)[];
   /** How many of them are tickets. */
@@ -22,10 +25,11 @@ interface Piece<J> {
 }
 
 /**
- * A list used from `start` on, in pieces: an array of a million would hold up everything when it grows, or when its front is
- * cut off. A ticket's `slot` counts entries from the very first one, so that it stays true when the front goes. Cancelled tickets
- * leave holes, but never at either end; when three quarters of a piece are holes its rest moves together. Costs are constant
- * on average where nothing else is said.
+ * A list used from `start` on, in pieces: an array of a million would hold up everything when it
+ * grows, or when its front is cut off. A ticket's `slot` counts entries from the very first one, so
+ * that it stays true when the front goes. Cancelled tickets leave holes, but never at either end;
+ * when three quarters of a piece are holes its rest moves together. Costs are constant on average
+ * where nothing else is said.
  */
 export class ClientQueue<J> implements Slotted {
   /** The queue's place in the backlog's heap of queues. */
@@ -60,8 +64,9 @@ export class ClientQueue<J> implements Slotted {
   }
 
   /**
-   * How many tickets here come before `ticket`, which may be one of them. Exact if there are no holes around it; else it is taken
-   * that they are spread evenly over its piece. Looks at each piece.
+   * How many tickets here come before `ticket`, which may be one of them. Exact if there are no
+   * holes around it; else it is taken that they are spread evenly over its piece. Looks at each
+   * piece.
    */
   countBefore(ticket: Ticket<J>): number {
     let count = 0;
@@ -78,7 +83,10 @@ export class ClientQueue<J> implements Slotted {
     return count;
   }
 
-  /** Where in sorted entries the ticket is, or would be; anywhere in a large hole that may be around it. */
+  /**
+   * Where in sorted entries the ticket is, or would be; anywhere in a large hole that may be around
+   * it.
+   */
   private search(
     entries: readonly (Ticket<J> | undefined)[],
     from: number,

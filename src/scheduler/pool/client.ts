@@ -20,9 +20,10 @@ interface Lanes<J> {
 }
 
 /**
- * Fairness: a client of rate R is entitled to R jobs running at a time. Its *next start* is when the next job could
- * start if it had just that, and each job it submits moves it on by the time the job is expected to take, over R.
- * A client that asks for more than its share so gets ever later start times, and comes after the others.
+ * Fairness: a client of rate R is entitled to R jobs running at a time. Its *next start* is when
+ * the next job could start if it had just that, and each job it submits moves it on by the time the
+ * job is expected to take, over R. A client that asks for more than its share so gets ever later
+ * start times, and comes after the others.
  */
 export class PoolClient<J> {
   private nextStartTime: number;
@@ -40,12 +41,18 @@ export class PoolClient<J> {
     this.nextStartTime = dispatcher.clock();
   }
 
-  /** The fair start time that its next job would have, in seconds of the clock, if it is not in the past. */
+  /**
+   * The fair start time that its next job would have, in seconds of the clock, if it is not in the
+   * past.
+   */
   get nextStart(): number {
     return this.nextStartTime;
   }
 
-  /** How many of its jobs are queued, in the backlog and with workers: urgent ones (`high`) and others (`low`). */
+  /**
+   * How many of its jobs are queued, in the backlog and with workers: urgent ones (`high`) and
+   * others (`low`).
+   */
   get queued(): { readonly high: number; readonly low: number } {
     return { high: this.urgentQueued, low: this.otherQueued };
   }
@@ -55,7 +62,10 @@ export class PoolClient<J> {
     return this.dispatcher.store.rate(this.id);
   }
 
-  /** Holds for jobs submitted from now on, and is kept. Throws `InvalidRate`, and what `PoolStore.setRate` throws. */
+  /**
+   * Holds for jobs submitted from now on, and is kept. Throws `InvalidRate`, and what
+   * `PoolStore.setRate` throws.
+   */
   setRate(rate: number): void {
     // With an infinite rate it would never have had its share, and all others would wait for ever.
     if (!(rate > 0 && Number.isFinite(rate))) throw new InvalidRate(rate);
@@ -63,15 +73,19 @@ export class PoolClient<J> {
     this.dispatcher.store.setRate(this.id, rate);
   }
 
-  /** Queues a job. It may be given to a waiting worker at once, whose pop is answered at the next settling. */
+  /**
+   * Queues a job. It may be given to a waiting worker at once, whose pop is answered at the next
+   * settling.
+   */
   submit(job: J, options: SubmitOptions = {}): Ticket<J> {
     return this.queue(job, options, Math.max(this.dispatcher.clock(), this.nextStartTime));
   }
 
   /**
-   * Queues a job again that had been queued before, perhaps by a scheduler that ran before this one: with the fair
-   * start time that it had then. Of jobs with the same one, those that are restored first go first. The client's next
-   * start is as if it had submitted the job now as it did then, so it pays for nothing twice.
+   * Queues a job again that had been queued before, perhaps by a scheduler that ran before this
+   * one: with the fair start time that it had then. Of jobs with the same one, those that are
+   * restored first go first. The client's next start is as if it had submitted the job now as it
+   * did then, so it pays for nothing twice.
    *
    * @param start `Ticket.start` as it was, in seconds of the clock
    */
@@ -103,7 +117,10 @@ export class PoolClient<J> {
     return this.dispatcher.cancel(ticket);
   }
 
-  /** The first of its tickets in some backlog; undefined if it has none there but such as are out of order. */
+  /**
+   * The first of its tickets in some backlog; undefined if it has none there but such as are out of
+   * order.
+   */
   get waiting(): Ticket<J> | undefined {
     for (const { other, urgent } of this.lanes.values()) {
       const first = urgent.first ?? other.first;

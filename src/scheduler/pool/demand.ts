@@ -1,10 +1,10 @@
 /**
- * What jobs require of a worker: that it is able to do certain things. A worker that is not never gets them, unlike those
- * that a job only avoids; one of which it is not known gets all.
+ * What jobs require of a worker: that it is able to do certain things. A worker that is not never
+ * gets them, unlike those that a job only avoids; one of which it is not known gets all.
  *
- * Jobs that require the same share a *demand* and its backlog, so that a pop looks at one job of each demand, however many
- * are queued. There are only a few demands in a pool. While all workers are able to do everything, which demand a job is of
- * makes no difference.
+ * Jobs that require the same share a *demand* and its backlog, so that a pop looks at one job of
+ * each demand, however many are queued. There are only a few demands in a pool. While all workers
+ * are able to do everything, which demand a job is of makes no difference.
  */
 
 import { Backlog } from "./backlog.js";
@@ -81,7 +81,10 @@ export class Demands<J> {
     return first;
   }
 
-  /** The place of a ticket that is in its demand's backlog: among all jobs for which the same workers may ask. */
+  /**
+   * The place of a ticket that is in its demand's backlog: among all jobs for which the same
+   * workers may ask.
+   */
   place(ticket: Ticket<J>): Place {
     let { ahead, length } = ticket.demand.backlog.place(ticket);
     for (const demand of this.byKey.values()) {
@@ -94,7 +97,10 @@ export class Demands<J> {
     return { worker: null, ahead: Math.min(ahead, length - 1), length };
   }
 
-  /** What no connected worker is able to do of what these jobs need, or not all of it together; empty if some worker is. */
+  /**
+   * What no connected worker is able to do of what these jobs need, or not all of it together;
+   * empty if some worker is.
+   */
   lacking({ active, needs }: Demand<J>): readonly string[] {
     if (active > 0 || needs.length === 0) return [];
     const connected = [...this.workers.values()];
@@ -105,7 +111,10 @@ export class Demands<J> {
     return missing.length > 0 ? missing : needs;
   }
 
-  /** Whether some worker may get jobs of both, now; so it is, too, while there is none that may get either. */
+  /**
+   * Whether some worker may get jobs of both, now; so it is, too, while there is none that may get
+   * either.
+   */
   private compete(a: Demand<J>, b: Demand<J>): boolean {
     if (a.active === 0 && b.active === 0) return true;
     if (a.active === 0 || b.active === 0) return false;

@@ -2,29 +2,31 @@
  * Who gets which job: the main queue, and the rules by which jobs and pops find each other.
  *
  * States of the main queue:
- * - *backlog*: a queue of jobs, and no pop waits in line. It starts so. A pop that finds it empty turns it to ready, and
- *   is the first in line.
- * - *ready*: a line of pops that wait, and no job is in the backlog. A job that finds nobody in line turns it to
- *   backlog, and is the first in there.
+ * - *backlog*: a queue of jobs, and no pop waits in line. It starts so. A pop that finds it empty
+ *   turns it to ready, and is the first in line.
+ * - *ready*: a line of pops that wait, and no job is in the backlog. A job that finds nobody in
+ *   line turns it to backlog, and is the first in there.
  *
  * States of a job's ticket:
- * - new: submitted. The worker that holds its hint and has little queued, else (in mode ready) the first in line, gets it
- *   into its own queue; without such a worker it goes to the backlog.
- * - in the backlog: until it is first there and an active worker's pop comes. If another worker is better for it, it moves to
- *   that worker's queue; else that pop takes it.
- * - in a worker's own queue: until it is first there and a pop of that worker's comes. When the worker becomes inactive it is new
- *   again, or goes back to the backlog.
- * - taken: that pop was answered with it. Or cancelled: from wherever it was queued. It is in no queue any more.
+ * - new: submitted. The worker that holds its hint and has little queued, else (in mode ready) the
+ *   first in line, gets it into its own queue; without such a worker it goes to the backlog.
+ * - in the backlog: until it is first there and an active worker's pop comes. If another worker is
+ *   better for it, it moves to that worker's queue; else that pop takes it.
+ * - in a worker's own queue: until it is first there and a pop of that worker's comes. When the
+ *   worker becomes inactive it is new again, or goes back to the backlog.
+ * - taken: that pop was answered with it. Or cancelled: from wherever it was queued. It is in no
+ *   queue any more.
  *
- * The states of pops are told in pop.ts, those of workers in pool-worker.ts; which of several workers with a job's hint is
- * best, in candidates.ts.
+ * The states of pops are told in pop.ts, those of workers in pool-worker.ts; which of several
+ * workers with a job's hint is best, in candidates.ts.
  *
- * A job that avoids workers may be *aside* in either mode, while pops of just these wait in line: it is for the next pop
- * of any other, as long as there is an active one; else it is like all jobs.
+ * A job that avoids workers may be *aside* in either mode, while pops of just these wait in line:
+ * it is for the next pop of any other, as long as there is an active one; else it is like all jobs.
  *
- * A job that is handed to a waiting pop goes through the worker's own queue: the job is put there at once, and the
- * worker's pops are *marked*; at the next settling they start again and find it. In between the job can still be
- * cancelled, and the pool never calls out while it is in the middle of a change.
+ * A job that is handed to a waiting pop goes through the worker's own queue: the job is put there
+ * at once, and the worker's pops are *marked*; at the next settling they start again and find it.
+ * In between the job can still be cancelled, and the pool never calls out while it is in the middle
+ * of a change.
  */
 
 import { quoted } from "../../text/index.js";
@@ -36,7 +38,10 @@ import { type Pop, ReadyLine } from "./pop.js";
 import { type Place, type Ticket, ticketBefore } from "./ticket.js";
 import type { Clock, JobTraits, PoolLog, PoolStore } from "./types.js";
 
-/** How many jobs one pop may pass on to better workers in one go, where it can be interrupted: some 5 ms of work. */
+/**
+ * How many jobs one pop may pass on to better workers in one go, where it can be interrupted: some
+ * 5 ms of work.
+ */
 const PASSES_IN_ONE_GO = 5000;
 
 const NOBODY: readonly string[] = [];
@@ -124,7 +129,10 @@ export class Dispatcher<J> {
     this.place(ticket);
   }
 
-  /** Whether a job with this hint that is submitted now is likely to find its hint held by the time it runs. */
+  /**
+   * Whether a job with this hint that is submitted now is likely to find its hint held by the time
+   * it runs.
+   */
   expectsCached(hint: string): boolean {
     return hint !== "" && (this.pending.has(hint) || this.store.holders(hint).length > 0);
   }
@@ -163,7 +171,10 @@ export class Dispatcher<J> {
     }
   }
 
-  /** For a worker that has just become inactive: finds other places for its jobs, and marks its pops. */
+  /**
+   * For a worker that has just become inactive: finds other places for its jobs, and marks its
+   * pops.
+   */
   retire(worker: PoolWorker<J>): void {
     const { name, queue } = worker;
     this.log?.info(`${quoted(name)} marked inactive (reassigning ${queue.size} items)`);
@@ -176,7 +187,10 @@ export class Dispatcher<J> {
     this.mark(worker);
   }
 
-  /** For an active worker, which is able to do other things from now on: its jobs that it is not able to do go elsewhere. */
+  /**
+   * For an active worker, which is able to do other things from now on: its jobs that it is not
+   * able to do go elsewhere.
+   */
   refit(worker: PoolWorker<J>, abilities: Abilities): void {
     this.demands.count(worker, -1);
     worker.abilities = abilities;
@@ -190,7 +204,10 @@ export class Dispatcher<J> {
     this.mark(worker);
   }
 
-  /** Finds a job for the pop of an active worker. On the way, jobs that prefer other workers are passed on to them. */
+  /**
+   * Finds a job for the pop of an active worker. On the way, jobs that prefer other workers are
+   * passed on to them.
+   */
   private serve(pop: Pop<J>): void {
     const { queue } = pop.worker;
     const candidates = new Candidates(this.workers, this.store);
@@ -237,7 +254,10 @@ export class Dispatcher<J> {
     return this.maySend(ticket, this.avoids(ticket.job), worker);
   }
 
-  /** Whether a job that avoids these workers may go to this one: it may if it is able, and there is no other. */
+  /**
+   * Whether a job that avoids these workers may go to this one: it may if it is able, and there is
+   * no other.
+   */
   private maySend(
     { demand }: Ticket<J>,
     avoids: readonly string[],
@@ -309,7 +329,10 @@ export class Dispatcher<J> {
     this.details?.debug(`Adding ${this.traits.label(ticket.job)} to the backlog`);
   }
 
-  /** Takes the first pop of an active worker for this job out of the line, with those of inactive ones before it. */
+  /**
+   * Takes the first pop of an active worker for this job out of the line, with those of inactive
+   * ones before it.
+   */
   private firstInLine(ticket: Ticket<J>): PoolWorker<J> | null {
     const avoided = this.avoidedBy(ticket);
     for (const pop of this.line) {

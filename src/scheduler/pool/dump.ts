@@ -1,8 +1,9 @@
 /**
  * The text of `show` and `dump`, made from a snapshot in small pieces.
  *
- * Jobs and waiting workers are listed in reverse: the one to be taken next is the last. Long lists are filled up to
- * the width; a list's closing bracket stays on its last line whatever its length, except where said otherwise.
+ * Jobs and waiting workers are listed in reverse: the one to be taken next is the last. Long lists
+ * are filled up to the width; a list's closing bracket stays on its last line whatever its length,
+ * except where said otherwise.
  */
 
 import { visible } from "../../text/index.js";
@@ -107,7 +108,9 @@ class Dump<J> {
     yield* this.list(clients, describe, this.out.position);
   }
 
-  /** A hint and its holders stay together on a line if they fit in one; else the holders are filled. */
+  /**
+   * A hint and its holders stay together on a line if they fit in one; else the holders are filled.
+   */
   *cached(record: NonNullable<PoolSnapshot<J>["cached"]>): Pieces {
     const { out } = this;
     this.heading("cached: ");
@@ -176,8 +179,8 @@ class Dump<J> {
   }
 
   /**
-   * Writes `[a; b]`, filled; here too the bracket counts with the last. If it does not fit where we are, each name begins
-   * as a list does. Returns whether it took several lines of its own.
+   * Writes `[a; b]`, filled; here too the bracket counts with the last. If it does not fit where we
+   * are, each name begins as a list does. Returns whether it took several lines of its own.
    *
    * @param before where it goes if it cannot begin here; null: it can.
    */
@@ -202,7 +205,10 @@ class Dump<J> {
   }
 }
 
-/** Whether the record of hints need not be broken. It may be long: one with more hints than columns is not looked at. */
+/**
+ * Whether the record of hints need not be broken. It may be long: one with more hints than columns
+ * is not looked at.
+ */
 function fitsOneLine(
   out: LineWriter,
   record: NonNullable<PoolSnapshot<unknown>["cached"]>,

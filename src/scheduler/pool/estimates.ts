@@ -1,8 +1,9 @@
 /**
- * How long jobs take, as far as anybody can know before they have run: by fixed figures, or by what such jobs took.
+ * How long jobs take, as far as anybody can know before they have run: by fixed figures, or by what
+ * such jobs took.
  *
- * The fixed figures are those of the reference: seconds that a build usually takes when its dependencies are there, and when they
- * must be installed first.
+ * The fixed figures are those of the reference: seconds that a build usually takes when its
+ * dependencies are there, and when they must be installed first.
  */
 import type { Costs } from "./types.js";
 

@@ -1,10 +1,12 @@
 /**
- * Why a queued job does not run, or a worker is given none: as data, from the pool's state at this moment.
+ * Why a queued job does not run, or a worker is given none: as data, from the pool's state at this
+ * moment.
  *
- * It looks and changes nothing. It follows the dispatcher's rules backwards: a job in a worker's own queue waits for that
- * worker only; one in the backlog for whoever comes first, behind those that are more entitled; and while it is there no
- * active worker's pop waits in line, so that each connected worker is paused, busy, or has not asked. The same holds for one
- * that is aside, and the workers that it does not avoid.
+ * It looks and changes nothing. It follows the dispatcher's rules backwards: a job in a worker's
+ * own queue waits for that worker only; one in the backlog for whoever comes first, behind those
+ * that are more entitled; and while it is there no active worker's pop waits in line, so that each
+ * connected worker is paused, busy, or has not asked. The same holds for one that is aside, and the
+ * workers that it does not avoid.
  */
 
 import type { PoolClient } from "./client.js";
@@ -31,7 +33,10 @@ export type Obstacle =
   | { readonly kind: "behind"; readonly ahead: number }
   /** Its client has had its share, and its fair start is yet to come. */
   | { readonly kind: "share"; readonly seconds: number }
-  /** It is in this worker's own queue, which has work for so long: the worker holds its hint, or had waited longest. */
+  /**
+   * It is in this worker's own queue, which has work for so long: the worker holds its hint, or had
+   * waited longest.
+   */
   | { readonly kind: "reserved"; readonly worker: string; readonly seconds: number }
   /** So many connected workers are not able to do it, as it needs all of this. */
   | { readonly kind: "unable"; readonly workers: number; readonly needs: readonly string[] }
@@ -48,13 +53,18 @@ export interface WaitingJob<J> {
 }
 
 export interface Explanation<J> {
-  /** The job in question; of a worker, the one that it would be given next. Null: none is queued. */
+  /**
+   * The job in question; of a worker, the one that it would be given next. Null: none is queued.
+   */
   readonly job: WaitingJob<J> | null;
   /** What weighs most comes first. */
   readonly obstacles: readonly Obstacle[];
 }
 
-/** Why the job that is next does not run: the first of the backlog, else the first of workers' own queues. */
+/**
+ * Why the job that is next does not run: the first of the backlog, else the first of workers' own
+ * queues.
+ */
 export function explainPool<J>(dispatcher: Dispatcher<J>): Explanation<J> {
   const { aside, demands, workers } = dispatcher;
   let next = earlier(
@@ -67,7 +77,10 @@ export function explainPool<J>(dispatcher: Dispatcher<J>): Explanation<J> {
   return explainTicket(dispatcher, next);
 }
 
-/** Why the first of a client's jobs does not run. Looks at all jobs aside and in workers' own queues: they are few. */
+/**
+ * Why the first of a client's jobs does not run. Looks at all jobs aside and in workers' own
+ * queues: they are few.
+ */
 export function explainClient<J>(
   dispatcher: Dispatcher<J>,
   client: PoolClient<J> | undefined,
@@ -129,7 +142,10 @@ export function explainTicket<J>(
   return { job, obstacles };
 }
 
-/** What keeps these workers from taking a job that is there for them, put together where it is the same. */
+/**
+ * What keeps these workers from taking a job that is there for them, put together where it is the
+ * same.
+ */
 function ofWorkers<J>(workers: Iterable<PoolWorker<J>>): Obstacle[] {
   const paused = new Map<number, number>();
   const busy = { workers: 0, running: 0, capacity: 0 };

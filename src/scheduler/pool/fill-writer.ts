@@ -41,7 +41,10 @@ export class LineWriter {
     this.text += `\n${" ".repeat(this.column)}`;
   }
 
-  /** To be called where a list begins: it gets a new line if there is little room for it here. Returns whether it did. */
+  /**
+   * To be called where a list begins: it gets a new line if there is little room for it here.
+   * Returns whether it did.
+   */
   beginList(indent: number): boolean {
     if (this.column <= FARTHEST) return false;
     this.newLine(indent);
@@ -54,8 +57,8 @@ export class LineWriter {
   }
 
   /**
-   * Separates the next element of a list from the one before: by a space if there is room for the element after it,
-   * else by a new line. Returns whether it was a new line.
+   * Separates the next element of a list from the one before: by a space if there is room for the
+   * element after it, else by a new line. Returns whether it was a new line.
    */
   separate(element: string, indent: number): boolean {
     if (this.fits(` ${element}`)) {

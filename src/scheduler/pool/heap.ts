@@ -1,5 +1,6 @@
 /**
- * A binary heap whose members know where they are in it, so that one can be taken out of the middle.
+ * A binary heap whose members know where they are in it, so that one can be taken out of the
+ * middle.
  */
 
 /** A member of a heap. `slot` belongs to the heap while it is in there; it can be in one only. */
@@ -67,7 +68,10 @@ export class IndexedHeap<T extends Slotted> {
     return undefined;
   }
 
-  /** How many members come before `item`, which need not be one; not more than `limit`. Costs O(limit). */
+  /**
+   * How many members come before `item`, which need not be one; not more than `limit`. Costs
+   * O(limit).
+   */
   countBefore(item: T, limit: number): number {
     let count = 0;
     // Whatever is below a member that does not come before the item does not either.

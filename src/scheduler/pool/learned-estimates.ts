@@ -1,11 +1,14 @@
 /**
- * Estimates by what jobs took: the median of the last few, which one that hung, or failed at once, does not move.
+ * Estimates by what jobs took: the median of the last few, which one that hung, or failed at once,
+ * does not move.
  *
- * Jobs of a hint are told apart by whether their worker was chosen because it held the hint. As long as there are too few of a
- * kind, the client's other jobs count, and as long as there are too few of these, the fixed figures. What other clients' jobs take says
- * nothing: one client's take seconds, another's hours.
+ * Jobs of a hint are told apart by whether their worker was chosen because it held the hint. As
+ * long as there are too few of a kind, the client's other jobs count, and as long as there are too
+ * few of these, the fixed figures. What other clients' jobs take says nothing: one client's take
+ * seconds, another's hours.
  *
- * Memory is bounded: of hints and clients, those are forgotten that no job has ended of for the longest time.
+ * Memory is bounded: of hints and clients, those are forgotten that no job has ended of for the
+ * longest time.
  */
 import { type Estimates, FIXED_COSTS, type JobKind } from "./estimates.js";
 import type { Costs } from "./types.js";
@@ -20,7 +23,10 @@ const ENOUGH = 3;
 const MAX_HINTS = 5000;
 const MAX_CLIENTS = 1000;
 
-/** The longest that a job is said to take, in seconds: nobody's next jobs are to wait for ever because some have hung. */
+/**
+ * The longest that a job is said to take, in seconds: nobody's next jobs are to wait for ever
+ * because some have hung.
+ */
 const LONGEST = 7 * 86_400;
 
 /** A job that has ended. */

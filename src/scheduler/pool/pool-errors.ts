@@ -1,7 +1,9 @@
 /** What can go wrong when a pool is used: each says what to do about it. */
 import { quoted } from "../../text/index.js";
 
-/** A job was submitted, or a rate asked for, through a client that has been removed from the pool. */
+/**
+ * A job was submitted, or a rate asked for, through a client that has been removed from the pool.
+ */
 export class ClientRemoved extends Error {
   override readonly name = "ClientRemoved";
 

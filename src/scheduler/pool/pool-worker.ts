@@ -13,11 +13,12 @@ import { WorkerQueue } from "./worker-queue.js";
 /**
  * The states of a worker:
  *
- * 1. `inactive`, while there is a reason for it to be so; from its registration on for the reason `worker`. Its pops are
- *    idle, and its own queue is empty.
- * 2. `active`: the last reason was lifted. It may be given jobs; its pops take one, or wait in line.
- * 3. `released`, for good, by way of inactive: it has disconnected. A worker of the same name that comes later is another
- *    one.
+ * 1. `inactive`, while there is a reason for it to be so; from its registration on for the reason
+ *    `worker`. Its pops are idle, and its own queue is empty.
+ * 2. `active`: the last reason was lifted. It may be given jobs; its pops take one, or wait in
+ *    line.
+ * 3. `released`, for good, by way of inactive: it has disconnected. A worker of the same name that
+ *    comes later is another one.
  */
 export type WorkerState =
   /** `reasons`: a set of `INACTIVE` bits, not empty. */
@@ -32,7 +33,10 @@ const RELEASED: WorkerState = { kind: "released" };
 export class PoolWorker<J> {
   /** Its own queue; empty unless it is active. */
   readonly queue: WorkerQueue<J>;
-  /** Its pops that are idle (while it is inactive) or in line (while it is active), in the order of their coming. */
+  /**
+   * Its pops that are idle (while it is inactive) or in line (while it is active), in the order of
+   * their coming.
+   */
   readonly pops = new Set<Pop<J>>();
   /** How many jobs it runs. */
   running = 0;
@@ -45,7 +49,10 @@ export class PoolWorker<J> {
   constructor(
     private readonly dispatcher: Dispatcher<J>,
     readonly name: string,
-    /** How many jobs it can run at a time. Only summed up; the worker asks for as many jobs as it likes. */
+    /**
+     * How many jobs it can run at a time. Only summed up; the worker asks for as many jobs as it
+     * likes.
+     */
     readonly capacity: number,
     reasons: number,
   ) {
@@ -77,8 +84,9 @@ export class PoolWorker<J> {
   }
 
   /**
-   * Asks for the next job. If there is one (or the worker is released) the answer comes within this call, else later.
-   * The job's ticket is no longer queued then, and counts as running until `jobFinished`.
+   * Asks for the next job. If there is one (or the worker is released) the answer comes within this
+   * call, else later. The job's ticket is no longer queued then, and counts as running until
+   * `jobFinished`.
    */
   pop(answer: PopAnswer<J>): Pop<J> {
     const pop = new Pop(this, answer);
@@ -87,9 +95,10 @@ export class PoolWorker<J> {
   }
 
   /**
-   * Lifts (`active`) or adds a reason to be inactive. The last lifted lets its idle pops go on at once; the first
-   * added sends its queued jobs elsewhere. A pause by an administrator is written to the store, before anything
-   * else. Throws `WorkerReleased` and what `PoolStore.setPaused` throws.
+   * Lifts (`active`) or adds a reason to be inactive. The last lifted lets its idle pops go on at
+   * once; the first added sends its queued jobs elsewhere. A pause by an administrator is written
+   * to the store, before anything else. Throws `WorkerReleased` and what `PoolStore.setPaused`
+   * throws.
    */
   setActive(active: boolean, reason: InactiveReason): void {
     if (this.released) throw new WorkerReleased(this.name);
@@ -113,7 +122,10 @@ export class PoolWorker<J> {
     }
   }
 
-  /** It is able to do just this from now on. Its queued jobs that need more go elsewhere, and its pops look for others. */
+  /**
+   * It is able to do just this from now on. Its queued jobs that need more go elsewhere, and its
+   * pops look for others.
+   */
   learn(abilities: ReadonlySet<string>): void {
     if (this.active) this.dispatcher.refit(this, abilities);
     else this.abilities = abilities;
@@ -138,13 +150,19 @@ export class PoolWorker<J> {
     for (const listener of [...this.listeners]) listener(this.running);
   }
 
-  /** Calls the listener with the number of jobs still running each time one is finished. Returns how to stop that. */
+  /**
+   * Calls the listener with the number of jobs still running each time one is finished. Returns how
+   * to stop that.
+   */
   onJobFinished(listener: (running: number) => void): () => void {
     this.listeners.add(listener);
     return () => this.listeners.delete(listener);
   }
 
-  /** It has disconnected: its queued jobs go elsewhere, its pops end. Doing so again changes nothing. */
+  /**
+   * It has disconnected: its queued jobs go elsewhere, its pops end. Doing so again changes
+   * nothing.
+   */
   release(): void {
     if (this.released) return;
     this.setActive(false, INACTIVE.worker);

@@ -1,15 +1,17 @@
 /**
- * A pool: workers that are connected under it, and the jobs that clients submit to it. It decides which worker runs
- * which job when, and nothing else: it is pure, and all that it decides follows from the calls made to it and from
- * the clock, the store and the traits it was given.
+ * A pool: workers that are connected under it, and the jobs that clients submit to it. It decides
+ * which worker runs which job when, and nothing else: it is pure, and all that it decides follows
+ * from the calls made to it and from the clock, the store and the traits it was given.
  *
- * How a job goes through: `client.submit` queues it; some `worker.pop` is answered with its ticket, at once or later;
- * when it is done, `worker.jobFinished` says so. Costs: submitting, popping and cancelling do not depend on how many
- * jobs are queued, but for the logarithm of it at worst; see `backlog.ts`.
+ * How a job goes through: `client.submit` queues it; some `worker.pop` is answered with its ticket,
+ * at once or later; when it is done, `worker.jobFinished` says so. Costs: submitting, popping and
+ * cancelling do not depend on how many jobs are queued, but for the logarithm of it at worst; see
+ * `backlog.ts`.
  *
- * When things happen: every call carries out all that follows from it before it returns, with one exception. Pops
- * that wait in line are only marked when there is a job for them, and answered in a *settling*, which the pool asks
- * for through `defer`. Answers are given last, when the pool is consistent, and may call it again.
+ * When things happen: every call carries out all that follows from it before it returns, with one
+ * exception. Pops that wait in line are only marked when there is a job for them, and answered in a
+ * *settling*, which the pool asks for through `defer`. Answers are given last, when the pool is
+ * consistent, and may call it again.
  */
 
 import { PoolClient } from "./client.js";
@@ -35,11 +37,15 @@ export interface PoolOptions<J> {
   readonly clock: Clock;
   readonly store: PoolStore;
   readonly traits: JobTraits<J>;
-  /** How to settle soon: by default a microtask. A driver that settles by hand passes a function that does nothing. */
+  /**
+   * How to settle soon: by default a microtask. A driver that settles by hand passes a function
+   * that does nothing.
+   */
   readonly defer?: Defer;
   /**
-   * How to let others run for a while, for example `setImmediate`. When given, a pop that has to pass over
-   * thousands of jobs that are better off with other workers does so in several goes. Without it, in one.
+   * How to let others run for a while, for example `setImmediate`. When given, a pop that has to
+   * pass over thousands of jobs that are better off with other workers does so in several goes.
+   * Without it, in one.
    */
   readonly later?: Defer;
   readonly log?: PoolLog;
@@ -81,9 +87,9 @@ export class Pool<J> {
   }
 
   /**
-   * Connects a worker that can run `capacity` jobs at a time. It is inactive for the reason `worker`, which is to be
-   * lifted when it is ready, and for `adminPause` if that was never lifted. Null if one of that name is connected.
-   * Throws what `PoolStore.addWorker` throws.
+   * Connects a worker that can run `capacity` jobs at a time. It is inactive for the reason
+   * `worker`, which is to be lifted when it is ready, and for `adminPause` if that was never
+   * lifted. Null if one of that name is connected. Throws what `PoolStore.addWorker` throws.
    */
   register(name: string, capacity: number): PoolWorker<J> | null {
     const { store, workers } = this.dispatcher;
@@ -95,7 +101,10 @@ export class Pool<J> {
     return worker;
   }
 
-  /** Calls `use` with the connected worker of that name, or with one that is connected for that purpose only. */
+  /**
+   * Calls `use` with the connected worker of that name, or with one that is connected for that
+   * purpose only.
+   */
   withWorker<R>(name: string, use: (worker: PoolWorker<J>) => R): R {
     const connected = this.workers.get(name);
     if (connected) return use(connected);
@@ -138,7 +147,9 @@ export class Pool<J> {
     return client;
   }
 
-  /** Removes a client and its rate. What it has queued stays, and can still be cancelled by ticket. */
+  /**
+   * Removes a client and its rate. What it has queued stays, and can still be cancelled by ticket.
+   */
   removeClient(id: string): void {
     this.dispatcher.store.removeRate(id);
     this.clientsById.get(id)?.remove();
@@ -150,15 +161,18 @@ export class Pool<J> {
     this.dispatcher.settle();
   }
 
-  /** The state as text for administrators, ending in a newline. With many jobs queued, prefer `showInSteps`. */
+  /**
+   * The state as text for administrators, ending in a newline. With many jobs queued, prefer
+   * `showInSteps`.
+   */
   show(): string {
     return [...this.showInSteps()].join("");
   }
 
   /**
-   * The same in pieces, each of which takes a millisecond or so to make, so that others can run in between. It shows
-   * the moment of this call, whatever happens until the last piece is made. To take note of that moment needs a few
-   * milliseconds and 8 MB for a million queued jobs.
+   * The same in pieces, each of which takes a millisecond or so to make, so that others can run in
+   * between. It shows the moment of this call, whatever happens until the last piece is made. To
+   * take note of that moment needs a few milliseconds and 8 MB for a million queued jobs.
    */
   showInSteps(): Generator<string, void, void> {
     return render(takeSnapshot(this.dispatcher, this.clientsById), this.dispatcher.traits);
@@ -171,7 +185,10 @@ export class Pool<J> {
     return [...render({ ...snapshot, cached: [...store.cached()] }, traits)].join("");
   }
 
-  /** Why what is next does not run: the pool's first job, a client's first job, or what a known worker would be given. */
+  /**
+   * Why what is next does not run: the pool's first job, a client's first job, or what a known
+   * worker would be given.
+   */
   explain(subject: Subject = {}): Explanation<J> {
     if (subject.worker !== undefined) return explainWorker(this.dispatcher, subject.worker);
     if (subject.client === undefined) return explainPool(this.dispatcher);
@@ -183,7 +200,10 @@ export class Pool<J> {
     return explainTicket(this.dispatcher, ticket);
   }
 
-  /** Counters and gauges, to be read when they are wanted. Costs a little for each connected worker and client. */
+  /**
+   * Counters and gauges, to be read when they are wanted. Costs a little for each connected worker
+   * and client.
+   */
   metrics(): PoolMetrics {
     return measure(this.dispatcher, this.clientsById);
   }

@@ -8,18 +8,23 @@ import type { Ticket } from "./ticket.js";
 /**
  * The states of a pop:
  *
- * 1. `idle`: its worker is inactive. When the worker becomes active or is released, the pop starts again at once.
- * 2. `in line`: there is no job; it is in the ready line and known to its worker. When a job is put in its worker's
- *    own queue, and when its worker becomes inactive or is released, it becomes:
- * 3. `marked`: it is to start again at the next settling. It may still be in the ready line until then, or may have
- *    been taken out to be given a job. Also a pop that had to interrupt its search, until its next turn.
+ * 1. `idle`: its worker is inactive. When the worker becomes active or is released, the pop starts
+ *    again at once.
+ * 2. `in line`: there is no job; it is in the ready line and known to its worker. When a job is put
+ *    in its worker's own queue, and when its worker becomes inactive or is released, it becomes:
+ * 3. `marked`: it is to start again at the next settling. It may still be in the ready line until
+ *    then, or may have been taken out to be given a job. Also a pop that had to interrupt its
+ *    search, until its next turn.
  * 4. `ended`: it was answered, or called off. Nothing happens to it any more.
  *
  * Starting, for the first time or again, puts it in one of these within the same call.
  */
 export type PopState = "idle" | "in line" | "marked" | "ended";
 
-/** Is told the job's ticket, or null when the worker was released. Called once, unless the pop is called off. */
+/**
+ * Is told the job's ticket, or null when the worker was released. Called once, unless the pop is
+ * called off.
+ */
 export type PopAnswer<J> = (ticket: Ticket<J> | null) => void;
 
 export class Pop<J> {
@@ -34,15 +39,18 @@ export class Pop<J> {
     private readonly answer: PopAnswer<J>,
   ) {}
 
-  /** Answers it. The last thing to do in any change of the pool: the answer may call the pool again. */
+  /**
+   * Answers it. The last thing to do in any change of the pool: the answer may call the pool again.
+   */
   end(ticket: Ticket<J> | null): void {
     this.state = "ended";
     this.answer(ticket);
   }
 
   /**
-   * Calls it off: it will not be answered, and takes no job. False if it was answered before. A job that was put in
-   * the worker's own queue because of this pop stays there for the worker's next one.
+   * Calls it off: it will not be answered, and takes no job. False if it was answered before. A job
+   * that was put in the worker's own queue because of this pop stays there for the worker's next
+   * one.
    */
   cancel(): boolean {
     if (this.state === "ended") return false;
@@ -53,7 +61,10 @@ export class Pop<J> {
   }
 }
 
-/** The pops that wait for a job, in the order of their coming. A linked list, so that any of them can leave. */
+/**
+ * The pops that wait for a job, in the order of their coming. A linked list, so that any of them
+ * can leave.
+ */
 export class ReadyLine<J> {
   private first: Pop<J> | null = null;
   private last: Pop<J> | null = null;

@@ -1,5 +1,6 @@
 /**
- * Going through several sorted lists and a heap of unsorted things as if they were one sorted list, from its end.
+ * Going through several sorted lists and a heap of unsorted things as if they were one sorted list,
+ * from its end.
  */
 
 import { IndexedHeap, type Slotted } from "./heap.js";
@@ -14,7 +15,8 @@ interface Cursor<T> extends Slotted {
 }
 
 /**
- * Yields everything, the last first; and null now and then when it has been at work without finding anything yet.
+ * Yields everything, the last first; and null now and then when it has been at work without finding
+ * anything yet.
  *
  * @param sorted lists in order, which may have holes, but not at their ends.
  * @param unsorted more things, in any order.

@@ -10,13 +10,19 @@ import type { Slotted } from "./heap.js";
 export interface Place {
   /** The worker whose own queue it is; null for the backlog. */
   readonly worker: string | null;
-  /** How many tickets for the same workers come before it: an estimate when tickets in there were cancelled. */
+  /**
+   * How many tickets for the same workers come before it: an estimate when tickets in there were
+   * cancelled.
+   */
   readonly ahead: number;
   /** How many tickets wait there, itself included. */
   readonly length: number;
 }
 
-/** Whatever a queued ticket sits in: a client's queue or the tickets out of order of the backlog, or a worker's own queue. */
+/**
+ * Whatever a queued ticket sits in: a client's queue or the tickets out of order of the backlog, or
+ * a worker's own queue.
+ */
 export interface Home<J> {
   /** Takes the ticket out, with all that was counted for it. */
   remove(ticket: Ticket<J>): void;
@@ -25,8 +31,9 @@ export interface Home<J> {
 }
 
 /**
- * A ticket is *queued* from its submission until it is handed to a pop or cancelled; meanwhile it may move
- * between the backlog and workers' own queues. What happens to the job afterwards is not the pool's concern.
+ * A ticket is *queued* from its submission until it is handed to a pop or cancelled; meanwhile it
+ * may move between the backlog and workers' own queues. What happens to the job afterwards is not
+ * the pool's concern.
  */
 export class Ticket<J> implements Slotted {
   /** Where it is queued; null when it is not. */
@@ -35,14 +42,20 @@ export class Ticket<J> implements Slotted {
   slot = 0;
   /** In a worker's own queue, what it is expected to cost there (seconds); null elsewhere. */
   cost: number | null = null;
-  /** Whether the worker that has it, or has it in its own queue, was chosen because it holds the job's hint. */
+  /**
+   * Whether the worker that has it, or has it in its own queue, was chosen because it holds the
+   * job's hint.
+   */
   cached = false;
 
   constructor(
     readonly client: PoolClient<J>,
     readonly job: J,
     readonly urgent: boolean,
-    /** The fair start time: when the job would start if its client had its fair share, in seconds of the clock. */
+    /**
+     * The fair start time: when the job would start if its client had its fair share, in seconds of
+     * the clock.
+     */
     readonly start: number,
     /** Counts submissions. */
     readonly sequence: number,
@@ -54,12 +67,18 @@ export class Ticket<J> implements Slotted {
     return this.home !== null;
   }
 
-  /** Where it is queued now; null if it is not. It may fall back when others come that are more entitled. */
+  /**
+   * Where it is queued now; null if it is not. It may fall back when others come that are more
+   * entitled.
+   */
   place(): Place | null {
     return this.client.placeOf(this);
   }
 
-  /** Of the abilities that it needs, those that no connected worker has; none if some worker has all, or none is connected. */
+  /**
+   * Of the abilities that it needs, those that no connected worker has; none if some worker has
+   * all, or none is connected.
+   */
   lacking(): readonly string[] {
     return this.client.lacking(this);
   }
@@ -73,7 +92,10 @@ export class Ticket<J> implements Slotted {
   }
 }
 
-/** The order of every queue: urgent jobs first, then by fair start time, then by order of submission. */
+/**
+ * The order of every queue: urgent jobs first, then by fair start time, then by order of
+ * submission.
+ */
 export function ticketBefore<J>(a: Ticket<J>, b: Ticket<J>): boolean {
   if (a.urgent !== b.urgent) return a.urgent;
   if (a.start !== b.start) return a.start < b.start;

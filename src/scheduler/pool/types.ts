@@ -3,10 +3,16 @@
  * With these three handed in, the pool itself is pure: no network, no database, no timers.
  */
 
-/** The present, in seconds since some fixed moment (in production: the Unix epoch); may have fractions. */
+/**
+ * The present, in seconds since some fixed moment (in production: the Unix epoch); may have
+ * fractions.
+ */
 export type Clock = () => number;
 
-/** Estimates of how long a job takes, in whole seconds, not negative; the second is not less than the first. */
+/**
+ * Estimates of how long a job takes, in whole seconds, not negative; the second is not less than
+ * the first.
+ */
 export interface Costs {
   /** On a worker that holds the job's cache hint. */
   readonly cached: number;
@@ -15,8 +21,8 @@ export interface Costs {
 }
 
 /**
- * How a pool reads the jobs it is given; it looks at them in no other way. All but `costs` must give the same
- * answer for the same job each time, and be cheap: they are called for every job.
+ * How a pool reads the jobs it is given; it looks at them in no other way. All but `costs` must
+ * give the same answer for the same job each time, and be cheap: they are called for every job.
  */
 export interface JobTraits<J> {
   /** Jobs with the same hint like to run on the same worker. The empty hint says nothing. */
@@ -26,15 +32,21 @@ export interface JobTraits<J> {
   /** What `show` calls the job. */
   label(job: J): string;
   /**
-   * The names of a few workers, each once, that are not to get the job as long as others are active: attempts of it went
-   * wrong there. By default none.
+   * The names of a few workers, each once, that are not to get the job as long as others are
+   * active: attempts of it went wrong there. By default none.
    */
   avoids?(job: J): readonly string[];
-  /** The abilities without which a worker is never given the job. Of all jobs together only a few sets. By default none. */
+  /**
+   * The abilities without which a worker is never given the job. Of all jobs together only a few
+   * sets. By default none.
+   */
   needs?(job: J): readonly string[];
 }
 
-/** Told in lines for people what the pool decides: who takes which job is `info`, and how it came to that `debug`. */
+/**
+ * Told in lines for people what the pool decides: who takes which job is `info`, and how it came to
+ * that `debug`.
+ */
 export interface PoolLog {
   info(message: string): void;
   debug(message: string): void;
@@ -49,14 +61,21 @@ export interface KnownWorker {
 }
 
 /**
- * What one pool remembers across restarts: which workers there are and which of them are paused, who holds
- * which hint, and the clients' rates. Reads are on the path of every job, so they must not go to a disk each
- * time. Writes are kept when they return; all but `markCached` may throw a `StoreError`.
+ * What one pool remembers across restarts: which workers there are and which of them are paused,
+ * who holds which hint, and the clients' rates. Reads are on the path of every job, so they must
+ * not go to a disk each time. Writes are kept when they return; all but `markCached` may throw a
+ * `StoreError`.
  */
 export interface PoolStore {
-  /** The workers, connected or not, that hold the hint: sorted by name as bytes. Valid until the next call. */
+  /**
+   * The workers, connected or not, that hold the hint: sorted by name as bytes. Valid until the
+   * next call.
+   */
   holders(hint: string): readonly string[];
-  /** The worker holds the hint from now on. Never throws: a mark that cannot be kept is only a lost hint. */
+  /**
+   * The worker holds the hint from now on. Never throws: a mark that cannot be kept is only a lost
+   * hint.
+   */
   markCached(hint: string, worker: string): void;
   /** Every hint that is held and its holders, both sorted as bytes. Slow; for tests and people. */
   cached(): Iterable<readonly [hint: string, workers: readonly string[]]>;

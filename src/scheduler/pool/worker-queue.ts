@@ -1,6 +1,7 @@
 /**
- * A worker's own queue: the jobs that were handed to it because it holds their hint, or because it waited longest.
- * It is short, as a worker with much queued work is given no more: about `nonCached / cached` jobs.
+ * A worker's own queue: the jobs that were handed to it because it holds their hint, or because it
+ * waited longest. It is short, as a worker with much queued work is given no more: about `nonCached
+ * / cached` jobs.
  */
 
 import { IndexedHeap } from "./heap.js";

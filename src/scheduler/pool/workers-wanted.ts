@@ -1,9 +1,10 @@
 /**
- * How many workers a pool is worth: so many of the usual capacity would have its queue empty within a time, the *target*.
+ * How many workers a pool is worth: so many of the usual capacity would have its queue empty within
+ * a time, the *target*.
  *
- * Each running job takes a place. The waiting jobs of a client take as many places as work them off within the target, and no more
- * than one each. Jobs in a worker's own queue take none: they wait for what that worker has cached, and would not go to
- * a new one.
+ * Each running job takes a place. The waiting jobs of a client take as many places as work them off
+ * within the target, and no more than one each. Jobs in a worker's own queue take none: they wait
+ * for what that worker has cached, and would not go to a new one.
  */
 
 /** Jobs of a client that wait for whatever worker. */

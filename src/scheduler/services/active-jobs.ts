@@ -1,6 +1,6 @@
 /**
- * The durable jobs that have not ended, counted by client: their descriptions are kept, and a client may have so many of so many
- * bytes together.
+ * The durable jobs that have not ended, counted by client: their descriptions are kept, and a
+ * client may have so many of so many bytes together.
  */
 import { RpcError } from "../../rpc/index.js";
 import { quoted } from "../../text/index.js";
@@ -18,7 +18,10 @@ export class ActiveJobs {
   /** Bytes of their descriptions. */
   private readonly sizes = new ShardedMap<number, number>();
 
-  /** It was submitted, restored or tried again. Nothing is counted if it has ended since, as some do at once. */
+  /**
+   * It was submitted, restored or tried again. Nothing is counted if it has ended since, as some do
+   * at once.
+   */
   enter({ client, ended, id }: JobRecord, bytes: number): void {
     if (ended !== null) return;
     const { jobs, bytes: others } = this.of(client);
@@ -36,7 +39,10 @@ export class ActiveJobs {
     else this.clients.delete(client);
   }
 
-  /** Why (as "overloaded") the client cannot have one more, with a description of so many bytes; null if it can. */
+  /**
+   * Why (as "overloaded") the client cannot have one more, with a description of so many bytes;
+   * null if it can.
+   */
   refusal(
     client: string,
     bytes: number,

@@ -1,9 +1,10 @@
 /**
- * Attached jobs on record: who had what run where, when, for how long, and how it ended. They belong to their connections as ever;
- * nothing waits for these records, and nothing is decided by them.
+ * Attached jobs on record: who had what run where, when, for how long, and how it ended. They
+ * belong to their connections as ever; nothing waits for these records, and nothing is decided by
+ * them.
  *
- * A job is written down once, when it has ended, which is cheap; one that runs for longer also before that, so that it is seen.
- * Of jobs that never started there is nothing.
+ * A job is written down once, when it has ended, which is cheap; one that runs for longer also
+ * before that, so that it is seen. Of jobs that never started there is nothing.
  */
 import { DEFAULT_OPTIONS, newJob } from "../jobs/submission.js";
 import type { AttemptRecord, JobCause, JobRecord, JobState } from "../jobs/types.js";
@@ -40,7 +41,10 @@ export class AttachedHistory {
     this.write(run, state, cause, reason, output);
   }
 
-  /** Jobs that ran when an earlier scheduler was killed: nobody knows what became of them. Resolves when they are looked up. */
+  /**
+   * Jobs that ran when an earlier scheduler was killed: nobody knows what became of them. Resolves
+   * when they are looked up.
+   */
   async closeFormer(): Promise<void> {
     for (const { attempts, job } of await this.records.attachedRunning()) {
       const ended = Date.now() / 1000;

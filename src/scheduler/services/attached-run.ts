@@ -1,5 +1,6 @@
 /**
- * An attached job that a worker runs, as far as the scheduler sees it: its log and its result pass through here unread.
+ * An attached job that a worker runs, as far as the scheduler sees it: its log and its result pass
+ * through here unread.
  */
 import { Job } from "../../api/index.js";
 import type { Capability } from "../../rpc/index.js";

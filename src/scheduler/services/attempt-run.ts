@@ -1,15 +1,20 @@
 /**
- * An attempt at a durable job that its worker has, as the scheduler follows it: its log goes into the spool, the files of its
- * result into their store, its outcome into the book, and the worker is told when it may forget all of them.
+ * An attempt at a durable job that its worker has, as the scheduler follows it: its log goes into
+ * the spool, the files of its result into their store, its outcome into the book, and the worker is
+ * told when it may forget all of them.
  *
  * States:
  *
- * - *offered*: the worker has been given it. When it says that it has begun, or that it cannot: *followed*.
+ * - *offered*: the worker has been given it. When it says that it has begun, or that it cannot:
+ *   *followed*.
  * - *followed*: log and outcome are read, then the files. When all of them are on disk, *ended*.
- * - *given up*: the book does not want it any more. The worker is told to stop, and waited for; what it says does not count.
+ * - *given up*: the book does not want it any more. The worker is told to stop, and waited for;
+ *   what it says does not count.
  * - *ended*: the outcome is on disk, or does not count, and the worker may forget the attempt.
- * - *lost*: the connection has ended. The book decides what that means; a worker of ours comes back with a new `Job`.
- * - *detached*: somebody else follows the attempt, or the scheduler is about to end. Nothing that happens counts.
+ * - *lost*: the connection has ended. The book decides what that means; a worker of ours comes back
+ *   with a new `Job`.
+ * - *detached*: somebody else follows the attempt, or the scheduler is about to end. Nothing that
+ *   happens counts.
  */
 import { setTimeout as pause } from "node:timers/promises";
 import { DurableJob, Job } from "../../api/index.js";
@@ -24,10 +29,16 @@ import type { JobRecords } from "../state/job-records.js";
 import type { LogSpool } from "../state/log-spool.js";
 import { type OutputStore, OutputsDamaged } from "../state/output-store.js";
 
-/** What a log may have in memory until it is on disk, in bytes: a worker that prints faster than that waits. */
+/**
+ * What a log may have in memory until it is on disk, in bytes: a worker that prints faster than
+ * that waits.
+ */
 const TAIL_BYTES = 256 * 1024;
 
-/** How files are read from their worker: at a thousand kilometres that is 100 MB/s, and in memory 2 MiB for each job. */
+/**
+ * How files are read from their worker: at a thousand kilometres that is 100 MB/s, and in memory 2
+ * MiB for each job.
+ */
 const PACE = { part: 512 * 1024, ahead: 4 };
 
 /** How long a log that cannot be written waits until it is tried again, in ms. */
@@ -58,7 +69,10 @@ export interface RunOptions {
 
 export class AttemptRun {
   private isDetached = false;
-  /** When something of its log came, in seconds since the Unix epoch; null: not since it is followed. */
+  /**
+   * When something of its log came, in seconds since the Unix epoch; null: not since it is
+   * followed.
+   */
   lastOutput: number | null = null;
 
   constructor(private readonly options: RunOptions) {}
@@ -74,7 +88,8 @@ export class AttemptRun {
   /** Follows it from now on. */
   start(): void {
     const { attempt, isBack, job, spool } = this.options;
-    // So that there is something to read for who waits for it. Of one that is back, a part may be on disk.
+    // So that there is something to read for who waits for it. Of one that is back, a part may be
+    // on disk.
     if (!isBack) spool.begin(job, attempt);
     void this.follow();
   }
@@ -125,7 +140,10 @@ export class AttemptRun {
     return report;
   }
 
-  /** False if the worker says that it cannot begin: then its outcome says why. Rejects as "disconnected" when it is lost. */
+  /**
+   * False if the worker says that it cannot begin: then its outcome says why. Rejects as
+   * "disconnected" when it is lost.
+   */
   private async hasBegun(): Promise<boolean> {
     const { resumes, run } = this.options;
     try {
@@ -143,7 +161,8 @@ export class AttemptRun {
     try {
       if (!resumes) return { outcome: "succeeded", output: await Job.result(run) };
       const { cause, output, outputs: files, reason } = await DurableJob.outcome(run);
-      // That it was cancelled counts if it was the book that did so; else it has just not succeeded.
+      // That it was cancelled counts if it was the book that did so; else it has just not
+      // succeeded.
       const outcome = cause === "cancelled" ? "failed" : cause;
       return { outcome, output, reason, ...(files && { files }) };
     } catch (error) {
@@ -157,7 +176,9 @@ export class AttemptRun {
     }
   }
 
-  /** Reads the log to its end, as long as anybody wants it; undefined if nobody did from the start. */
+  /**
+   * Reads the log to its end, as long as anybody wants it; undefined if nobody did from the start.
+   */
   private async copyLog(): Promise<AttemptLog | undefined> {
     const { attempt, isBack, job, log: logger, run, spool, worker } = this.options;
     if (!this.isCurrent) return undefined;
@@ -179,8 +200,9 @@ export class AttemptRun {
   }
 
   /**
-   * Reads the files, from the byte where an earlier connection was lost, as long as anybody wants them. The report is then what
-   * was said, or that they could not be had. Rejects as "disconnected" when the worker is lost.
+   * Reads the files, from the byte where an earlier connection was lost, as long as anybody wants
+   * them. The report is then what was said, or that they could not be had. Rejects as
+   * "disconnected" when the worker is lost.
    */
   private async copyFiles(
     said: AttemptReport,
@@ -231,7 +253,10 @@ export class AttemptRun {
     return result;
   }
 
-  /** Puts log or files on disk. If that is full, its worker waits and keeps what it has, until there is room. */
+  /**
+   * Puts log or files on disk. If that is full, its worker waits and keeps what it has, until there
+   * is room.
+   */
   private async keep(write: () => Promise<void>): Promise<void> {
     for (let isNew = true; this.isCurrent; isNew = false) {
       try {

@@ -1,5 +1,6 @@
 /**
- * Batches as a client asks for them: opens them, adds rows, looks and changes. All of it comes from the network.
+ * Batches as a client asks for them: opens them, adds rows, looks and changes. All of it comes from
+ * the network.
  */
 import { Batches as Api } from "../../api/index.js";
 import { RowChunk, RowWriter } from "../../batch/index.js";
@@ -191,7 +192,10 @@ export class BatchDesk implements Api.BatchesService {
     return { batch: row.id, rows: 0, isNew: true, again: 0 };
   }
 
-  /** Another batch has its name: it begins nothing more, and its work is the other's if that has the same to do. */
+  /**
+   * Another batch has its name: it begins nothing more, and its work is the other's if that has the
+   * same to do.
+   */
   private async supersede(previous: BatchRow, batch: LiveBatch, fresh: boolean): Promise<void> {
     if (!fresh) batch.previous = previous.id;
     const old = this.batches.get(previous.id);

@@ -1,5 +1,6 @@
 /**
- * The rows of batches, as they are needed: read from disk many at a time, and kept in memory for a while.
+ * The rows of batches, as they are needed: read from disk many at a time, and kept in memory for a
+ * while.
  */
 import { RowChunk, type RowValues } from "../../batch/index.js";
 import type { JobRecords } from "../state/job-records.js";

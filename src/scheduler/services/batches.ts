@@ -1,8 +1,10 @@
 /**
- * The batches of a scheduler: begins their jobs as there is room for them, ends them, and brings them back after a restart.
+ * The batches of a scheduler: begins their jobs as there is room for them, ends them, and brings
+ * them back after a restart.
  *
- * Rows stay on disk until their turn is near, and become ordinary durable jobs then, a few more than their pool can run. Where a batch
- * stands follows from what is on record of its jobs, so that no moment is a bad one to be killed: of a row there is a job or not.
+ * Rows stay on disk until their turn is near, and become ordinary durable jobs then, a few more
+ * than their pool can run. Where a batch stands follows from what is on record of its jobs, so that
+ * no moment is a bad one to be killed: of a row there is a job or not.
  */
 import { setTimeout as pause } from "node:timers/promises";
 import { Batches as Api } from "../../api/index.js";
@@ -91,7 +93,9 @@ export class Batches {
     return [...this.live.values()].filter(({ row }) => row.client === client);
   }
 
-  /** A job was changed: it is at most noted here, as the book is not to be called before it is done. */
+  /**
+   * A job was changed: it is at most noted here, as the book is not to be called before it is done.
+   */
   jobChanged(job: JobRecord): void {
     if (job.batch === null) return;
     const batch = this.live.get(job.batch);
@@ -120,7 +124,10 @@ export class Batches {
 
   limits: Pick<ClientLimits, "jobBytes"> = { jobBytes: 16 * 1024 * 1024 };
 
-  /** A job that goes on, or has ended this moment, is a batch's from now on instead of another's; nothing else is. */
+  /**
+   * A job that goes on, or has ended this moment, is a batch's from now on instead of another's;
+   * nothing else is.
+   */
   adopt(job: DurableRecord | undefined, place: Place): void {
     if (!job || job.batch === null) return;
     const from = this.live.get(job.batch);
@@ -136,12 +143,18 @@ export class Batches {
     this.tell(batch.id);
   }
 
-  /** Brings one back that has ended, or finds it. Jobs that have not ended well are tried again if it goes on. */
+  /**
+   * Brings one back that has ended, or finds it. Jobs that have not ended well are tried again if
+   * it goes on.
+   */
   async revive(row: BatchRow): Promise<LiveBatch> {
     return this.live.get(row.id) ?? (await this.loadOne(row));
   }
 
-  /** Has a batch go on, with what ended badly in it tried again. Resolves to how many jobs that are, when it is on disk. */
+  /**
+   * Has a batch go on, with what ended badly in it tried again. Resolves to how many jobs that are,
+   * when it is on disk.
+   */
   async goOn(batch: LiveBatch): Promise<number> {
     const { records } = this.jobs;
     await records.synced();

@@ -1,6 +1,7 @@
 /**
- * What clients may cost the scheduler. The defaults are beyond what an honest client does; they keep a greedy or
- * broken one from taking all the memory. Who goes over one is told so, with the limit, as "overloaded".
+ * What clients may cost the scheduler. The defaults are beyond what an honest client does; they
+ * keep a greedy or broken one from taking all the memory. Who goes over one is told so, with the
+ * limit, as "overloaded".
  */
 import { RpcError } from "../../rpc/errors.js";
 import { quoted } from "../../text/index.js";
@@ -33,8 +34,8 @@ export const DEFAULT_CLIENT_LIMITS: ClientLimits = {
 };
 
 /**
- * Bytes that a cache hint may have: it is the name of something. The pools keep those of tens of thousands of jobs in memory
- * and in the database, long after the jobs.
+ * Bytes that a cache hint may have: it is the name of something. The pools keep those of tens of
+ * thousands of jobs in memory and in the database, long after the jobs.
  */
 const HINT_BYTES = 4096;
 
@@ -99,7 +100,10 @@ export class TicketAccount {
     private readonly memory: MemoryRelease,
   ) {}
 
-  /** Counts a ticket that is to be given out. Throws an `RpcError` (overloaded) if it is one too many. */
+  /**
+   * Counts a ticket that is to be given out. Throws an `RpcError` (overloaded) if it is one too
+   * many.
+   */
   enter(): void {
     const { tickets } = this.limits;
     if (this.tickets >= tickets) {

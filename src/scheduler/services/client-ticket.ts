@@ -8,7 +8,10 @@ import type { Ticket } from "../pool/ticket.js";
 import type { TicketAccount } from "./client-limits.js";
 import type { QueuedJob } from "./queued-job.js";
 
-/** Made once: that of a million jobs may be wanted at a time, and each would have a stack of its own. */
+/**
+ * Made once: that of a million jobs may be wanted at a time, and each would have a stack of its
+ * own.
+ */
 const CANCELLED = new RpcError("failed", "Ticket cancelled");
 const RELEASED = new RpcError("failed", "Ticket released (cancelled)");
 const REMOVED = new RpcError("failed", "Ticket cancelled: the client was removed");
@@ -25,7 +28,9 @@ export class ClientTicket implements TicketApi.TicketService, DeferredTask {
     private readonly ticket: Ticket<QueuedJob>,
     private readonly account: TicketAccount,
     private readonly office: TicketOffice,
-    /** Those of the client in this pool, from now on with this one, until nobody holds it any more. */
+    /**
+     * Those of the client in this pool, from now on with this one, until nobody holds it any more.
+     */
     private readonly siblings: Set<ClientTicket>,
   ) {
     siblings.add(this);
@@ -59,7 +64,10 @@ export class ClientTicket implements TicketApi.TicketService, DeferredTask {
     await Job.cancel(running);
   }
 
-  /** The client was removed. A job that it has running goes on, or is told to stop; it is not waited for. */
+  /**
+   * The client was removed. A job that it has running goes on, or is told to stop; it is not waited
+   * for.
+   */
   revoke(cancelRunning: boolean): void {
     if (this.takeBack(REMOVED)) return;
     if (cancelRunning) {

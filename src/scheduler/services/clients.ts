@@ -1,5 +1,6 @@
 /**
- * Who may submit jobs: the clients, by the secrets in their capability files. Of a secret only the hash is kept.
+ * Who may submit jobs: the clients, by the secrets in their capability files. Of a secret only the
+ * hash is kept.
  */
 import { createHash } from "node:crypto";
 import { freshId, RpcError } from "../../rpc/index.js";
@@ -10,7 +11,9 @@ import { type ClientLimits, QueueAccount } from "./client-limits.js";
 /** The type of clients' sturdy refs in the database. */
 const TYPE = "ocluster-client";
 
-/** What one secret opens: to act as a client, until it is revoked. Shared by all who use the secret. */
+/**
+ * What one secret opens: to act as a client, until it is revoked. Shared by all who use the secret.
+ */
 export class Access {
   private isRevoked = false;
 
@@ -38,10 +41,14 @@ export class Clients {
     private readonly clientLimits: ClientLimits,
   ) {}
 
-  /** Makes a new client, and returns its secret. Throws an `RpcError` (failed) if the id is none, or taken. */
+  /**
+   * Makes a new client, and returns its secret. Throws an `RpcError` (failed) if the id is none, or
+   * taken.
+   */
   add(id: string): Uint8Array {
     if (id === "") throw new RpcError("failed", "A client needs a name");
-    // What comes instead of bytes that are no text: others would come to the same, and nobody could type it.
+    // What comes instead of bytes that are no text: others would come to the same, and nobody could
+    // type it.
     if (id.includes("\ufffd")) throw new RpcError("failed", "A client's name must be UTF-8");
     if (this.has(id)) throw new RpcError("failed", `Client ${quoted(id)} already registered!`);
     const secret = freshId();
@@ -85,7 +92,9 @@ export class Clients {
     return access;
   }
 
-  /** A client that is removed and added again keeps its account: its old jobs may still be queued. */
+  /**
+   * A client that is removed and added again keeps its account: its old jobs may still be queued.
+   */
   private accountOf(client: string): QueueAccount {
     let account = this.accounts.get(client);
     if (!account) {

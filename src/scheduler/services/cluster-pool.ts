@@ -86,7 +86,10 @@ export interface ScaledMetrics extends PoolMetrics {
   readonly workersWanted: number;
 }
 
-/** Longest name of a worker, in characters: a host name has 255 at most. It is logged, shown, counted and kept for ever. */
+/**
+ * Longest name of a worker, in characters: a host name has 255 at most. It is logged, shown,
+ * counted and kept for ever.
+ */
 const NAME_LENGTH = 1024;
 
 export class ClusterPool {
@@ -139,7 +142,10 @@ export class ClusterPool {
     return this.sessions;
   }
 
-  /** Queues a job and returns its `Ticket`, owned by the caller. Throws an `RpcError` (overloaded) over a limit. */
+  /**
+   * Queues a job and returns its `Ticket`, owned by the caller. Throws an `RpcError` (overloaded)
+   * over a limit.
+   */
   submit({ client, descr, urgent, queueAccount, ticketAccount }: Submitting): Capability {
     const { clock, durable, log } = this.options;
     log.info(`Received new job request from ${quoted(client)} (urgent=${urgent})`);
@@ -166,8 +172,9 @@ export class ClusterPool {
   }
 
   /**
-   * Cancels what a client has queued, and with `cancelRunning` what it has running; its access must have ended. Fulfilled when
-   * all is cancelled, of very many jobs in slices. Then forgets the client and its rate.
+   * Cancels what a client has queued, and with `cancelRunning` what it has running; its access must
+   * have ended. Fulfilled when all is cancelled, of very many jobs in slices. Then forgets the
+   * client and its rate.
    */
   async removeClient(id: string, cancelRunning: boolean): Promise<void> {
     const tickets = this.tickets.get(id) ?? [];
@@ -181,8 +188,8 @@ export class ClusterPool {
   }
 
   /**
-   * Lets a worker in, and returns its `Queue`, owned by the caller. If one of that name is connected it has to prove
-   * that it is still there; if it is, throws an `RpcError` (failed).
+   * Lets a worker in, and returns its `Queue`, owned by the caller. If one of that name is
+   * connected it has to prove that it is still there; if it is, throws an `RpcError` (failed).
    */
   async register(
     registering: Registration.Registering,
@@ -234,7 +241,9 @@ export class ClusterPool {
     return explanation(this.pool.explain(subject), this.traits);
   }
 
-  /** Why a durable job does not run, now; null if the pool has none of that number, or it has ended. */
+  /**
+   * Why a durable job does not run, now; null if the pool has none of that number, or it has ended.
+   */
   explainJob(id: number): PoolMonitor.Explanation | null {
     const { durable } = this.options;
     const job = durable?.book.job(id);

@@ -1,11 +1,12 @@
 /**
- * The durable jobs of a scheduler: the book with what it is given (records, spool, pools, time), from the files in the state
- * directory at the start to these files at the end.
+ * The durable jobs of a scheduler: the book with what it is given (records, spool, pools, time),
+ * from the files in the state directory at the start to these files at the end.
  *
- * Life: *opened*, with files; *started*, when the jobs that workers had are known, and these are waited for; *whole*, when all others
- * that were on file are in their queues, too: not before then are jobs given out, new ones taken, or anything decided about one,
- * as all that needs the others, and their order; *closed*, when nothing is written any more. A scheduler that is killed instead has
- * lost nothing that it has answered for.
+ * Life: *opened*, with files; *started*, when the jobs that workers had are known, and these are
+ * waited for; *whole*, when all others that were on file are in their queues, too: not before then
+ * are jobs given out, new ones taken, or anything decided about one, as all that needs the others,
+ * and their order; *closed*, when nothing is written any more. A scheduler that is killed instead
+ * has lost nothing that it has answered for.
  */
 
 import { join } from "node:path";
@@ -40,7 +41,10 @@ const LOGS = "job-logs";
 /** The directory of files of results in there, unless they are kept elsewhere. */
 const OUTPUTS = "outputs";
 
-/** From how many attempts on record it is learned at the start how long jobs take: some 50 ms for the thread, 20 for the loop. */
+/**
+ * From how many attempts on record it is learned at the start how long jobs take: some 50 ms for
+ * the thread, 20 for the loop.
+ */
 const LEARNED_FROM = 10_000;
 
 export interface DurableJobsOptions {
@@ -163,7 +167,10 @@ export class DurableJobs {
     return this.options.settings.outputs.limit;
   }
 
-  /** Clients with jobs on file that were removed. Those that wait may be left, if the scheduler was killed just then. */
+  /**
+   * Clients with jobs on file that were removed. Those that wait may be left, if the scheduler was
+   * killed just then.
+   */
   get strangers(): string[] {
     const owners = new Set([...this.owners, ...this.batches.owners]);
     return [...owners].filter((id) => !this.cluster.isClient(id));
@@ -178,12 +185,18 @@ export class DurableJobs {
     return this.wholeNow;
   }
 
-  /** Resolves when that is so. Rejects with a `StoreError`, and as "disconnected" if the scheduler stops before. */
+  /**
+   * Resolves when that is so. Rejects with a `StoreError`, and as "disconnected" if the scheduler
+   * stops before.
+   */
   get whole(): Promise<void> {
     return this.becomesWhole.promise;
   }
 
-  /** Takes in the jobs that workers have, so that these may come back; `whole` says when all others are there, too. */
+  /**
+   * Takes in the jobs that workers have, so that these may come back; `whole` says when all others
+   * are there, too.
+   */
   async start(cluster: Cluster): Promise<void> {
     this.cluster = cluster;
     await this.batches.load();
@@ -273,7 +286,10 @@ export class DurableJobs {
     this.options.lines?.durableEnded(job, isItsLast ? last : undefined);
   }
 
-  /** When something of a running job's log came, in seconds since the Unix epoch; null if none did since it is followed. */
+  /**
+   * When something of a running job's log came, in seconds since the Unix epoch; null if none did
+   * since it is followed.
+   */
   lastOutput(job: number): number | null {
     return this.current.get(job)?.lastOutput ?? null;
   }
@@ -291,7 +307,9 @@ export class DurableJobs {
     return this.tickets.get(job);
   }
 
-  /** In words, why a queued job will not run with the workers that there are; undefined if it may. */
+  /**
+   * In words, why a queued job will not run with the workers that there are; undefined if it may.
+   */
   hindrance(job: JobRecord): string | undefined {
     if (job.state !== "queued") return undefined;
     const lacking = this.tickets.get(job.id)?.lacking() ?? [];

@@ -10,7 +10,10 @@ const REASON = "The client was removed.";
 /** Jobs that are looked at in one go. */
 const AT_ONCE = 500;
 
-/** Cancels what the client has waiting and queued, with `cancelRunning` also what runs; resolves when that is on disk. */
+/**
+ * Cancels what the client has waiting and queued, with `cancelRunning` also what runs; resolves
+ * when that is on disk.
+ */
 export async function removeDurableJobs(
   { batches, book, records, whole }: DurableJobs,
   client: string,

@@ -1,8 +1,9 @@
 /**
- * A connected worker and durable jobs: it is offered new ones, and has others from earlier connections.
+ * A connected worker and durable jobs: it is offered new ones, and has others from earlier
+ * connections.
  *
- * An attempt is on disk before its worker gets the description: so one that runs anywhere is always known, and its number is a
- * fence against whatever was said of an earlier one.
+ * An attempt is on disk before its worker gets the description: so one that runs anywhere is always
+ * known, and its number is a fence against whatever was said of an earlier one.
  */
 import type { DurableQueue } from "../../api/index.js";
 import { type Capability, type DetachedPointer, detachedFromBytes } from "../../rpc/index.js";
@@ -66,8 +67,9 @@ export class DurableSession {
   }
 
   /**
-   * The pool has found the job for the worker, whose `run` (taken, unless the answer is null) is how it will run it. Null if it
-   * is not to have it after all, as the job was cancelled meanwhile, or the worker does not wait any more.
+   * The pool has found the job for the worker, whose `run` (taken, unless the answer is null) is
+   * how it will run it. Null if it is not to have it after all, as the job was cancelled meanwhile,
+   * or the worker does not wait any more.
    *
    * @param how `resumes`: whether it knows durable jobs
    */

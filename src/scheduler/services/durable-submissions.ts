@@ -1,5 +1,6 @@
 /**
- * Durable jobs as a client submits them: from a description to a record on disk, and only then an answer.
+ * Durable jobs as a client submits them: from a description to a record on disk, and only then an
+ * answer.
  */
 import { cacheHintBytes, cacheHintOf, type DurableSubmission, needsOf } from "../../api/index.js";
 import { type DetachedPointer, RpcError } from "../../rpc/index.js";
@@ -8,7 +9,10 @@ import { STATES } from "../state/jobs-schema.js";
 import { type ClientLimits, checkHint } from "./client-limits.js";
 import type { DurableJobs } from "./durable-jobs.js";
 
-/** Submits a job in the client's name; takes `submitted.descr`. Rejects with an `RpcError` that says what is wrong. */
+/**
+ * Submits a job in the client's name; takes `submitted.descr`. Rejects with an `RpcError` that says
+ * what is wrong.
+ */
 export async function submitDurable(
   jobs: DurableJobs,
   limits: ClientLimits,

@@ -1,6 +1,7 @@
 /**
- * Pools that the scheduler does not have any more (`--pools`), as they were renamed or given up, and what is still kept of them:
- * workers with their pauses, rates, who holds which hint, and durable jobs, which wait. An administrator says what becomes of it.
+ * Pools that the scheduler does not have any more (`--pools`), as they were renamed or given up,
+ * and what is still kept of them: workers with their pauses, rates, who holds which hint, and
+ * durable jobs, which wait. An administrator says what becomes of it.
  */
 import type { FormerPools as Api } from "../../api/index.js";
 import type { Logger } from "../../console/index.js";

@@ -20,7 +20,10 @@ const PAGE = 500;
 /** The most that is given at once of files, in bytes. */
 const OUTPUT_PART = 1024 * 1024;
 
-/** How many jobs one may wait for in `--after` that a page has, all records together: each is a number of its own. */
+/**
+ * How many jobs one may wait for in `--after` that a page has, all records together: each is a
+ * number of its own.
+ */
 const PAGE_AFTER = 100_000;
 
 export class JobDesk implements Api.JobRecordsService {

@@ -1,6 +1,7 @@
 /**
- * One line in the scheduler's log for each job that has ended: whose it was, where it ran, how long it waited and ran, and how it
- * ended. Attached and durable jobs look the same, and so do the fields for machines.
+ * One line in the scheduler's log for each job that has ended: whose it was, where it ran, how long
+ * it waited and ran, and how it ended. Attached and durable jobs look the same, and so do the
+ * fields for machines.
  */
 import type { Logger } from "../../console/index.js";
 import { quoted, visible, writeDuration } from "../../text/index.js";
@@ -86,7 +87,10 @@ export class JobLines {
   }
 }
 
-/** `Job 17 of "alice" in "linux-x86_64", hint "web": failed on "w1" after 3m05s (waited 12s): Build failed` */
+/**
+ * `Job 17 of "alice" in "linux-x86_64", hint "web": failed on "w1" after 3m05s (waited 12s): Build
+ * failed`
+ */
 function lineOf(ended: EndedJob): string {
   const { attempts, client, duration, hint, job, outcome, pool, reason, wait, worker } = ended;
   const number = job === 0 ? "" : ` ${job}`;

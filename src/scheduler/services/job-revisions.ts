@@ -1,8 +1,9 @@
 /**
- * Which jobs have changed since somebody looked: numbers that grow with each change, over restarts, too.
+ * Which jobs have changed since somebody looked: numbers that grow with each change, over restarts,
+ * too.
  *
- * Only jobs that were looked at are remembered, and of these not all: one that is not remembered counts as changed, and who waits
- * for it looks once more than necessary.
+ * Only jobs that were looked at are remembered, and of these not all: one that is not remembered
+ * counts as changed, and who waits for it looks once more than necessary.
  */
 
 /** Jobs that are remembered. */
@@ -14,7 +15,10 @@ interface Entry {
 }
 
 export class JobRevisions {
-  /** Microseconds to begin with: more than there can be changes, so that no earlier process has come as far. */
+  /**
+   * Microseconds to begin with: more than there can be changes, so that no earlier process has come
+   * as far.
+   */
   private last = Date.now() * 1000;
   /** In the order in which they came. */
   private readonly entries = new Map<number, Entry>();
@@ -22,12 +26,17 @@ export class JobRevisions {
   /** @param remembered how many jobs */
   constructor(private readonly remembered = REMEMBERED) {}
 
-  /** A number that is another one after the job's next change. What is read of the job after this call is no older. */
+  /**
+   * A number that is another one after the job's next change. What is read of the job after this
+   * call is no older.
+   */
   of(job: number): number {
     return this.entry(job).revision;
   }
 
-  /** The same for one that nobody is going to wait for soon: at most, it is answered at once then. */
+  /**
+   * The same for one that nobody is going to wait for soon: at most, it is answered at once then.
+   */
   glance(job: number): number {
     return this.entries.get(job)?.revision ?? this.last;
   }

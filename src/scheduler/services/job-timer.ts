@@ -1,10 +1,14 @@
 /**
- * Time for the book of durable jobs, which has no timers itself: calls `tick` when something is due.
+ * Time for the book of durable jobs, which has no timers itself: calls `tick` when something is
+ * due.
  */
 
 /** What is to be woken. */
 export interface Tickable {
-  /** When it wants to be called next, in seconds of the steady clock; infinite for never, in the past for now. */
+  /**
+   * When it wants to be called next, in seconds of the steady clock; infinite for never, in the
+   * past for now.
+   */
   due(): number;
   tick(): void;
 }

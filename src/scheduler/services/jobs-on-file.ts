@@ -1,8 +1,8 @@
 /**
  * The durable jobs that had not ended when the scheduler did, from the records into the book.
  *
- * There may be a million. So first come those that workers have, which takes no time: from then on these can come back. The others
- * follow in slices of the loop's time.
+ * There may be a million. So first come those that workers have, which takes no time: from then on
+ * these can come back. The others follow in slices of the loop's time.
  */
 import type { Slices } from "../../async/index.js";
 import type { JobBook } from "../jobs/job-book.js";
@@ -31,7 +31,10 @@ export interface Intake {
   onJob(job: JobRecord, size: number): void;
 }
 
-/** Takes in all jobs that were in these states. Rejects with a `StoreError`, and with the reason of the slices' signal. */
+/**
+ * Takes in all jobs that were in these states. Rejects with a `StoreError`, and with the reason of
+ * the slices' signal.
+ */
 export async function takeIn(intake: Intake, states: readonly JobState[]): Promise<void> {
   const { records, slices } = intake;
   for (const state of states) {
@@ -56,7 +59,8 @@ async function take(intake: Intake, found: Unfinished, state: JobState): Promise
       const { done, value } = jobs.next();
       more = !done;
       if (done) break;
-      // One that was taken in is out of touch from then on, also on record, where it may be read once more.
+      // One that was taken in is out of touch from then on, also on record, where it may be read
+      // once more.
       if (book.job(value.job.id)) continue;
       onJob(value.job, value.size);
       taken.push(value.job);

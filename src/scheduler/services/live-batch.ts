@@ -1,4 +1,7 @@
-/** A batch that has not ended, as the scheduler has it in memory: where it stands, its run, and what it is made of. */
+/**
+ * A batch that has not ended, as the scheduler has it in memory: where it stands, its run, and what
+ * it is made of.
+ */
 import type { Batches as Api } from "../../api/index.js";
 import { Mutex } from "../../async/index.js";
 import { BatchRun, type Counts, type EndState } from "../batches/index.js";
@@ -37,7 +40,10 @@ export class LiveBatch {
     return this.row.id;
   }
 
-  /** Takes in what is on record, after a restart or when it goes on. `again`: jobs that are to be tried once more. */
+  /**
+   * Takes in what is on record, after a restart or when it goes on. `again`: jobs that are to be
+   * tried once more.
+   */
   restore(jobs: BatchJobs, again: readonly number[]): void {
     const { row, run } = this;
     if (row.rows > 0) run.add(row.rows);

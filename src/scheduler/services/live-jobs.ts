@@ -1,8 +1,10 @@
 /**
- * The jobs of a pool that have not ended, for administrators: which there are, and an end for those that fit. Of running jobs all
- * is in memory; of queued ones attached jobs are known by their tickets, and durable ones by their records.
+ * The jobs of a pool that have not ended, for administrators: which there are, and an end for those
+ * that fit. Of running jobs all is in memory; of queued ones attached jobs are known by their
+ * tickets, and durable ones by their records.
  *
- * There may be millions. They are gone through in slices of the loop's time, and not all of them are listed.
+ * There may be millions. They are gone through in slices of the loop's time, and not all of them
+ * are listed.
  */
 import type { LiveJobs as Api } from "../../api/index.js";
 import { Slices } from "../../async/index.js";
@@ -53,7 +55,10 @@ export class LiveJobs {
     return found;
   }
 
-  /** Ends the attached job of that number, if it is the client's (null: anybody's). Resolves with whether there is one. */
+  /**
+   * Ends the attached job of that number, if it is the client's (null: anybody's). Resolves with
+   * whether there is one.
+   */
   async cancelAttached(id: number, client: string | null, reason: string): Promise<boolean> {
     const slices = new Slices();
     for (const run of this.pool.runs) {

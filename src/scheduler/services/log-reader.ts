@@ -1,5 +1,6 @@
 /**
- * The logs of attempts for their readers, whether they grow or are whole: from any byte, as often as anybody likes.
+ * The logs of attempts for their readers, whether they grow or are whole: from any byte, as often
+ * as anybody likes.
  */
 import type { JobRecords as Api } from "../../api/index.js";
 import { RpcError } from "../../rpc/index.js";
@@ -38,8 +39,8 @@ export async function logPage(
 }
 
 /**
- * A page of the log of a job's attempt that goes on, if it is known without asking the records: they have the attempt, as its
- * worker does. Undefined if they are to be asked.
+ * A page of the log of a job's attempt that goes on, if it is known without asking the records:
+ * they have the attempt, as its worker does. Undefined if they are to be asked.
  *
  * @param client whose job it has to be; null: anybody's
  */
@@ -85,7 +86,10 @@ async function growingLog(
   return undefined;
 }
 
-/** The size of a log that does not grow. Where its attempt has ended since `record` was read, that does not know it yet. */
+/**
+ * The size of a log that does not grow. Where its attempt has ended since `record` was read, that
+ * does not know it yet.
+ */
 async function wholeSize({ records }: DurableJobs, record: AttemptRecord): Promise<number> {
   if (record.outcome !== null) return record.logSize;
   const now = await records.job(record.job);
@@ -102,7 +106,8 @@ async function wholePage(
   const from = start < 0 ? Math.max(0, size + start) : start;
   const data = await spool.read(job, attempt, from, CHUNK);
   if (data.length === 0 && from > size) throw new RangeError("Start value out of range!");
-  // What a killed scheduler had still in memory of an attempt that it had given up is missing at the end.
+  // What a killed scheduler had still in memory of an attempt that it had given up is missing at
+  // the end.
   if (data.length === 0 && from < size && !(await spool.has(job, attempt))) {
     throw new RpcError(
       "failed",

@@ -1,9 +1,10 @@
 /**
- * The release of memory after a rush. The runtime collects garbage when something needs the room. A scheduler that
- * had a hundred thousand jobs and has none any more needs none, and would keep what they took, hundreds of megabytes,
- * until the next rush.
+ * The release of memory after a rush. The runtime collects garbage when something needs the room. A
+ * scheduler that had a hundred thousand jobs and has none any more needs none, and would keep what
+ * they took, hundreds of megabytes, until the next rush.
  *
- * States: calm → rush, when many tickets are held at a time → calm, when hardly any are left; garbage is then collected, some times.
+ * States: calm → rush, when many tickets are held at a time → calm, when hardly any are left;
+ * garbage is then collected, some times.
  */
 
 /** Tickets that make a rush: some tens of megabytes. */
@@ -12,7 +13,10 @@ const MANY = 10_000;
 /** Tickets that are none: what is still in use makes collecting long. */
 const FEW = 1000;
 
-/** The first collection leaves what came to be garbage meanwhile, and pages that only the next ones empty. */
+/**
+ * The first collection leaves what came to be garbage meanwhile, and pages that only the next ones
+ * empty.
+ */
 const COLLECTIONS = 4;
 
 const PAUSE_MS = 1000;
@@ -53,9 +57,10 @@ export class MemoryRelease {
 }
 
 /**
- * Has garbage collected, in small steps beside everything else; `gc()` would stop everything. Memory outside of the heap may hang
- * on objects in it, so V8 starts when there is more of that: here it is a buffer which nobody writes to, so that the system never has
- * to provide it, and which is garbage itself.
+ * Has garbage collected, in small steps beside everything else; `gc()` would stop everything.
+ * Memory outside of the heap may hang on objects in it, so V8 starts when there is more of that:
+ * here it is a buffer which nobody writes to, so that the system never has to provide it, and which
+ * is garbage itself.
  */
 export function nudgeCollector(): void {
   try {

@@ -15,7 +15,10 @@ import type { WorkerSession } from "./worker-session.js";
 /** How long a worker may take to come back from an update, in ms. */
 const RESTART_TIMEOUT_MS = 600_000;
 
-/** How long the text of `show` may be, in bytes: it has to fit into a message. A million jobs with usual hints take half of it. */
+/**
+ * How long the text of `show` may be, in bytes: it has to fit into a message. A million jobs with
+ * usual hints take half of it.
+ */
 const SHOW_BYTES = DEFAULT_LIMITS.messageBytes - 1024;
 
 export interface ClusterPoolAdminOptions {
@@ -74,7 +77,9 @@ export class ClusterPoolAdmin implements PoolAdmin.PoolAdminService {
     for await (const running of runningJobs(worker, signal)) await tell(`Running jobs: ${running}`);
   }
 
-  /** Goes on when the administrator is gone: the worker must not be left waiting for its restart. */
+  /**
+   * Goes on when the administrator is gone: the worker must not be left waiting for its restart.
+   */
   async update(name: string, report: PoolAdmin.Report): Promise<void> {
     const { log } = this.options;
     const tell = this.teller(report);

@@ -1,8 +1,8 @@
 /**
  * What pools queue: jobs that belong to a connection, and durable ones.
  *
- * Of a durable job there is nothing here but its record, which the book has anyway; its description is on disk until a
- * worker gets it.
+ * Of a durable job there is nothing here but its record, which the book has anyway; its description
+ * is on disk until a worker gets it.
  */
 import { AbleQueue } from "../../api/index.js";
 import { NO_WORKERS } from "../jobs/submission.js";

@@ -1,6 +1,6 @@
 /**
- * A pool in numbers, for administrators who watch it live: it costs nothing for queued jobs, so that it may be asked for
- * every second.
+ * A pool in numbers, for administrators who watch it live: it costs nothing for queued jobs, so
+ * that it may be asked for every second.
  */
 import type { PoolMonitor } from "../../api/index.js";
 import { compareNames } from "../../text/index.js";

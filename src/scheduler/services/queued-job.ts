@@ -1,8 +1,9 @@
 /**
  * A job from its submission until a worker has it, or until it is clear that none will.
  *
- * Its description is kept as it came: a worker understands it, we only look at the cache hint and at its kind. What the client gets is a
- * promise of a `Job`, which becomes the worker's own `Job`: log and result then pass through without being looked at.
+ * Its description is kept as it came: a worker understands it, we only look at the cache hint and
+ * at its kind. What the client gets is a promise of a `Job`, which becomes the worker's own `Job`:
+ * log and result then pass through without being looked at.
  */
 import { cacheHintBytes, cacheHintOf, needsOf } from "../../api/index.js";
 import {
@@ -23,7 +24,8 @@ export class QueuedJob {
   private readonly bytes: number;
 
   /**
-   * Takes `descr`. Throws an `RpcError` (overloaded) if the client has too much queued already; `descr` is released then.
+   * Takes `descr`. Throws an `RpcError` (overloaded) if the client has too much queued already;
+   * `descr` is released then.
    */
   constructor(
     private readonly descr: DetachedPointer,
@@ -55,14 +57,20 @@ export class QueuedJob {
     return this.promise.reference();
   }
 
-  /** A worker takes it, and `job` is how the worker runs it (taken). Returns the description, the caller's from now on. */
+  /**
+   * A worker takes it, and `job` is how the worker runs it (taken). Returns the description, the
+   * caller's from now on.
+   */
   start(job: Capability): DetachedPointer {
     this.account.leave(this.bytes);
     this.promise.resolve(job);
     return this.descr;
   }
 
-  /** Gives up our own reference to the `Job`: its client has no further use for it, unless it has got one itself. */
+  /**
+   * Gives up our own reference to the `Job`: its client has no further use for it, unless it has
+   * got one itself.
+   */
   releaseReference(): void {
     this.promise.release();
   }

@@ -1,11 +1,14 @@
 /**
- * Log data that waits for slow readers, of all connections together: each has a bound of its own, but whoever may open one
- * connection may open many.
+ * Log data that waits for slow readers, of all connections together: each has a bound of its own,
+ * but whoever may open one connection may open many.
  */
 import type { Logger } from "../../console/index.js";
 import { type Connection, RpcError } from "../../rpc/index.js";
 
-/** How often is looked, in ms. What comes in meanwhile, some hundred megabytes at worst, is over the bound. */
+/**
+ * How often is looked, in ms. What comes in meanwhile, some hundred megabytes at worst, is over the
+ * bound.
+ */
 const INTERVAL_MS = 1000;
 
 export class RelayLimit {

@@ -1,5 +1,6 @@
 /**
- * The scheduler as a set of services, without its network: what each secret id opens, and the admin's powers.
+ * The scheduler as a set of services, without its network: what each secret id opens, and the
+ * admin's powers.
  *
  *     id of "admin"        → Admin           over everything
  *     id of "pool-NAME"    → Registration    for workers of that pool
@@ -122,7 +123,10 @@ export class Scheduler {
     this.addService(derivedId("admin"), (connection) => this.admin(connection));
   }
 
-  /** Takes in the durable jobs on file, as `DurableJobs.start`; to be called before anybody is let in. */
+  /**
+   * Takes in the durable jobs on file, as `DurableJobs.start`; to be called before anybody is let
+   * in.
+   */
   async start(): Promise<void> {
     const { durable, log } = this.options;
     if (!durable) return;
@@ -145,8 +149,8 @@ export class Scheduler {
   }
 
   /**
-   * The service that a secret id opens, for use through `connection`; owned by the caller. Throws an `RpcError` (failed)
-   * if it opens none.
+   * The service that a secret id opens, for use through `connection`; owned by the caller. Throws
+   * an `RpcError` (failed) if it opens none.
    */
   restore(id: Uint8Array, connection?: Connection): Capability {
     const service = this.services.get(digest(id));
@@ -156,14 +160,19 @@ export class Scheduler {
     throw UNKNOWN_SERVICE;
   }
 
-  /** Makes a client and returns where its `Submission` is found. Throws an `RpcError` (failed) if the id is taken. */
+  /**
+   * Makes a client and returns where its `Submission` is found. Throws an `RpcError` (failed) if
+   * the id is taken.
+   */
   async addClient(id: string): Promise<SturdyRef> {
     const secret = await this.options.store.writes.run(() => this.clients.add(id));
     this.options.log.info(`Created new submission endpoint for client ${quoted(id)}`);
     return this.options.sturdyRef(secret);
   }
 
-  /** Clients whose rate was set are shown from the start, and not only once they submit something. */
+  /**
+   * Clients whose rate was set are shown from the start, and not only once they submit something.
+   */
   private showRated({ pool }: ClusterPool, memory: SqlitePoolStore): void {
     for (const id of this.clients.list()) if (memory.rate(id) !== 1) pool.client(id);
   }

@@ -1,5 +1,6 @@
 /**
- * The store of the book of durable jobs, with somebody who looks on: passes all on to the records, and says what has changed.
+ * The store of the book of durable jobs, with somebody who looks on: passes all on to the records,
+ * and says what has changed.
  */
 import type { AttemptRecord, JobRecord, JobStore } from "../jobs/types.js";
 

@@ -1,5 +1,6 @@
 /**
- * A worker that is connected, from its registration until it gives its queue up or its connection ends.
+ * A worker that is connected, from its registration until it gives its queue up or its connection
+ * ends.
  */
 import { AbleQueue, DurableQueue, Job, Queue, type Registration } from "../../api/index.js";
 import {
@@ -22,8 +23,8 @@ import type { QueuedJob } from "./queued-job.js";
 export type Outcome = "ok" | "failed" | "disconnected";
 
 /**
- * How many requests for a job one worker may have waiting. Each job that the worker gets has all of them start again; those that we
- * know of have one, or as many as they have room for.
+ * How many requests for a job one worker may have waiting. Each job that the worker gets has all of
+ * them start again; those that we know of have one, or as many as they have room for.
  */
 const WAITING_REQUESTS = 1000;
 
@@ -218,7 +219,10 @@ export class WorkerSession {
     return { ...offered, owner: { client: job.client, number: job.id } };
   }
 
-  /** Takes `run`. It is watched without a reference to it, as it has to end when its client gives it up. */
+  /**
+   * Takes `run`. It is watched without a reference to it, as it has to end when its client gives it
+   * up.
+   */
   private start(
     job: QueuedJob,
     { cached, client, urgent }: Ticket<PoolJob>,

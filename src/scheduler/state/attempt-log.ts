@@ -1,8 +1,10 @@
 /**
- * The log of an attempt that goes on: grows at its end, and is read from any offset by any number of readers.
+ * The log of an attempt that goes on: grows at its end, and is read from any offset by any number
+ * of readers.
  *
- * Its states: *growing*; *writing* (its tail so far is on its way to disk, and it grows on behind that); *closed*: it is
- * whole, and readers at its end are told so. Readers of earlier bytes go on until they are through.
+ * Its states: *growing*; *writing* (its tail so far is on its way to disk, and it grows on behind
+ * that); *closed*: it is whole, and readers at its end are told so. Readers of earlier bytes go on
+ * until they are through.
  */
 import { Job } from "../../api/index.js";
 import { Condition } from "../../async/index.js";
@@ -72,8 +74,8 @@ export class AttemptLog {
   }
 
   /**
-   * It is whole. Resolves when all of it is on disk, and the records have been told where. Rejects with the system's errors;
-   * may be called again then.
+   * It is whole. Resolves when all of it is on disk, and the records have been told where. Rejects
+   * with the system's errors; may be called again then.
    */
   async close(): Promise<void> {
     if (this.tailSize > 0) await this.options.write();
@@ -90,9 +92,9 @@ export class AttemptLog {
   }
 
   /**
-   * A page from `start` on; negative: from the end. With `follow`, waits for one until the log is closed, also if `start` is beyond
-   * the end so far: what a scheduler had in memory when it was killed comes again. Empty: the end. Throws a `RangeError` beyond it,
-   * and `signal`'s reason.
+   * A page from `start` on; negative: from the end. With `follow`, waits for one until the log is
+   * closed, also if `start` is beyond the end so far: what a scheduler had in memory when it was
+   * killed comes again. Empty: the end. Throws a `RangeError` beyond it, and `signal`'s reason.
    */
   async page(
     start: number,

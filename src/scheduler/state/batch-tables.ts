@@ -1,6 +1,7 @@
 /**
- * Batches in `jobs.db`: what was said of each at its beginning, its rows as they came, and where it stands; all else is read off its jobs.
- * For the threads that hold the database. Rows and templates are encrypted, as they may hold secrets. Throws SQLite's errors.
+ * Batches in `jobs.db`: what was said of each at its beginning, its rows as they came, and where it
+ * stands; all else is read off its jobs. For the threads that hold the database. Rows and templates
+ * are encrypted, as they may hold secrets. Throws SQLite's errors.
  */
 import type { Database } from "better-sqlite3";
 import { Batches } from "../../api/index.js";

@@ -1,5 +1,6 @@
 /**
- * Descriptions of jobs at rest. They hold secrets, and a database is copied to where the scheduler's key is not.
+ * Descriptions of jobs at rest. They hold secrets, and a database is copied to where the
+ * scheduler's key is not.
  *
  *     nonce (12 bytes) · AES-256-GCM of the description, with the job's id as associated data · tag (16 bytes)
  */

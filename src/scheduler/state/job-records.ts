@@ -1,17 +1,20 @@
 /**
- * The records of jobs, as the scheduler has them: what `jobs/` says is to be kept, and what is on file of jobs that have ended.
+ * The records of jobs, as the scheduler has them: what `jobs/` says is to be kept, and what is on
+ * file of jobs that have ended.
  *
- * Group commit: everything that is said in one turn of the event loop, and while an earlier commit is on its way to the disk,
- * becomes one transaction. So a thousand submits cost one sync, and a single one waits for no timer.
+ * Group commit: everything that is said in one turn of the event loop, and while an earlier commit
+ * is on its way to the disk, becomes one transaction. So a thousand submits cost one sync, and a
+ * single one waits for no timer.
  *
  * States of a commit:
  *
  * - *collecting*: changed records are noted, to be read once, at the end of a turn.
- * - *committing*: their rows are with the thread; what changes meanwhile is collected for the next one.
+ * - *committing*: their rows are with the thread; what changes meanwhile is collected for the next
+ *   one.
  * - *done*: who waits for it is told.
- * - *refused*: the disk is full, say. Jobs that were new in it are refused, one and all, as nobody was promised anything yet.
- *   All other changes go into the next commit, which is tried again until it is done: what runs goes on, and nobody is told
- *   of an end that is not on disk.
+ * - *refused*: the disk is full, say. Jobs that were new in it are refused, one and all, as nobody
+ *   was promised anything yet. All other changes go into the next commit, which is tried again
+ *   until it is done: what runs goes on, and nobody is told of an end that is not on disk.
  */
 import { join } from "node:path";
 import { setImmediate as nextTurn, setTimeout as pause } from "node:timers/promises";
@@ -139,7 +142,10 @@ export class JobRecords implements JobStore {
     this.commitSoon();
   }
 
-  /** Resolves when all that was said so far is on disk, however long that takes. Rejects when the records are closed. */
+  /**
+   * Resolves when all that was said so far is on disk, however long that takes. Rejects when the
+   * records are closed.
+   */
   async synced(): Promise<void> {
     if (!this.changed && !this.committing) return;
     await new Promise<void>((resolve, reject) => {
@@ -149,8 +155,8 @@ export class JobRecords implements JobStore {
   }
 
   /**
-   * Resolves when a job that was new in this turn is on disk. Rejects with a `StoreError` if it cannot be kept: then there is
-   * no such job, and nothing more is to be said of it.
+   * Resolves when a job that was new in this turn is on disk. Rejects with a `StoreError` if it
+   * cannot be kept: then there is no such job, and nothing more is to be said of it.
    */
   submitted(job: number): Promise<void> {
     return new Promise((resolve, reject) => this.submitters.set(job, { resolve, reject }));
@@ -238,7 +244,10 @@ export class JobRecords implements JobStore {
     return (await this.reader.ask("endedInBatch", [batch, after, limit])).map(recorded);
   }
 
-  /** For the spool, about its segments: what is in them, and which logs or pieces are no longer where they were. */
+  /**
+   * For the spool, about its segments: what is in them, and which logs or pieces are no longer
+   * where they were.
+   */
   get segments() {
     const { writer } = this;
     return {

@@ -90,7 +90,8 @@ function errorOf(path: string, { code, message }: Failure): StoreError {
 }
 
 /**
- * The thread's program. It is a file of the build, whether this runs from a bundle in there or from the sources beside it.
+ * The thread's program. It is a file of the build, whether this runs from a bundle in there or from
+ * the sources beside it.
  */
 function threadFile(): string {
   for (let dir = dirname(fileURLToPath(import.meta.url)); ; dir = dirname(dir)) {

@@ -1,9 +1,10 @@
 /**
- * The database of jobs: all statements on `jobs.db`, for the threads that hold it (`jobs-thread.ts`). Everything here
- * waits for the disk.
+ * The database of jobs: all statements on `jobs.db`, for the threads that hold it
+ * (`jobs-thread.ts`). Everything here waits for the disk.
  *
- * Durability: WAL with synchronous FULL, so that what `commit` has returned from survives a power cut. Moments are Unix
- * seconds. Methods throw SQLite's errors; a `commit` that throws has changed nothing.
+ * Durability: WAL with synchronous FULL, so that what `commit` has returned from survives a power
+ * cut. Moments are Unix seconds. Methods throw SQLite's errors; a `commit` that throws has changed
+ * nothing.
  */
 import { randomBytes } from "node:crypto";
 import type { Database } from "better-sqlite3";
@@ -40,7 +41,10 @@ import { UsageBooks } from "./usage-books.js";
 /** How many records one call removes at most: some ms of work. */
 const REMOVED_AT_ONCE = 500;
 
-/** By how much, in seconds, the clock may have been set back while jobs were submitted, and they are still found by time. */
+/**
+ * By how much, in seconds, the clock may have been set back while jobs were submitted, and they are
+ * still found by time.
+ */
 const CLOCK_SLACK = 3600;
 
 /** How long a statement waits for another program's lock, in ms. */
@@ -127,7 +131,10 @@ export class JobsDatabase implements JobsQueries {
     };
   }
 
-  /** The id of the first job that was submitted then or later, as ids and times of submission grow together. */
+  /**
+   * The id of the first job that was submitted then or later, as ids and times of submission grow
+   * together.
+   */
   private firstSubmitted(moment: number): number {
     let low = 0;
     let high = this.lastId + 1;
@@ -172,7 +179,9 @@ export class JobsDatabase implements JobsQueries {
     return { jobs, attempts, packed, after: last };
   }
 
-  /** The number of the state has to stand in it, so that the index of what has not ended is used. */
+  /**
+   * The number of the state has to stand in it, so that the index of what has not ended is used.
+   */
   private unfinishedStatement(state: number) {
     return this.db
       .prepare<[number, number], PackedRow>(
@@ -270,8 +279,8 @@ function migrate(db: Database, path: string): void {
 }
 
 /**
- * The statement for a page and its parameters. One row more than the page has is asked for. `from` and `to` are the ids
- * between which jobs of the wanted time can be.
+ * The statement for a page and its parameters. One row more than the page has is asked for. `from`
+ * and `to` are the ids between which jobs of the wanted time can be.
  */
 function pageStatement(
   query: PageQuery,

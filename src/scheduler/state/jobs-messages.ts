@@ -1,12 +1,15 @@
 /**
- * What the scheduler and the threads that hold `jobs.db` say to each other. All of it is plain data.
+ * What the scheduler and the threads that hold `jobs.db` say to each other. All of it is plain
+ * data.
  */
 import type { JobRecords } from "../../api/index.js";
 import type { BatchQueries } from "./batch-tables.js";
 import type { AttemptRow, JobRow, Row } from "./jobs-schema.js";
 import type { PackedJobs } from "./packed-jobs.js";
 
-/** A piece of a log: bytes `start` to `start + length` of it are in the segment from `position` on. */
+/**
+ * A piece of a log: bytes `start` to `start + length` of it are in the segment from `position` on.
+ */
 export interface LogPiece {
   readonly job: number;
   readonly attempt: number;
@@ -82,7 +85,10 @@ export interface Unfinished {
   readonly after: number | null;
 }
 
-/** What can be asked of a thread: names and forms of `JobsDatabase`'s methods, and of those of its batches. */
+/**
+ * What can be asked of a thread: names and forms of `JobsDatabase`'s methods, and of those of its
+ * batches.
+ */
 export interface Queries extends JobsQueries, BatchQueries {}
 
 export interface JobsQueries {

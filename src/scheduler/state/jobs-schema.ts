@@ -1,8 +1,9 @@
 /**
  * The database of jobs, `jobs.db`: its tables, and how records become rows.
  *
- * It is a file of its own, as the schema of `scheduler.db` is shared with other programs. `user_version` counts its
- * versions; `MIGRATIONS[n]` leads from version n to the next. An older program refuses a newer database.
+ * It is a file of its own, as the schema of `scheduler.db` is shared with other programs.
+ * `user_version` counts its versions; `MIGRATIONS[n]` leads from version n to the next. An older
+ * program refuses a newer database.
  */
 import { DEFAULT_OPTIONS } from "../jobs/submission.js";
 import type { AttemptRecord, JobCause, JobRecord, JobState, Outcome } from "../jobs/types.js";
@@ -389,7 +390,9 @@ const NOBODY: readonly string[] = [];
 /** JSON knows no infinity. */
 const INFINITE = "infinite";
 
-/** What is not the default, as JSON; most jobs ask for nothing, which takes no room in their rows. */
+/**
+ * What is not the default, as JSON; most jobs ask for nothing, which takes no room in their rows.
+ */
 function optionsText(options: JobRecord["options"]): string {
   if (options === DEFAULT_OPTIONS) return "";
   const { after, lostRetries, outputs, retries, retryDelay, timeout } = options;

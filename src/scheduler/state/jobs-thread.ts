@@ -1,6 +1,7 @@
 /**
- * A thread that holds `jobs.db`, as a sync to the disk takes milliseconds in which nothing else may wait: answers requests in
- * their order. It is started by `JobsConnection`, and ends when it is told to, or with its process.
+ * A thread that holds `jobs.db`, as a sync to the disk takes milliseconds in which nothing else may
+ * wait: answers requests in their order. It is started by `JobsConnection`, and ends when it is
+ * told to, or with its process.
  */
 import { parentPort, workerData } from "node:worker_threads";
 import { SQLite } from "../../system/sqlite.js";

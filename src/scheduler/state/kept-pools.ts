@@ -1,7 +1,9 @@
 /**
- * What is in the state database of pools, whether or not the scheduler has them: for those that were renamed or given up.
+ * What is in the state database of pools, whether or not the scheduler has them: for those that
+ * were renamed or given up.
  *
- * There may be a million hints, and each statement holds the scheduler up: rows are moved or removed so many at a time.
+ * There may be a million hints, and each statement holds the scheduler up: rows are moved or
+ * removed so many at a time.
  */
 import type { Database } from "better-sqlite3";
 import { StoreError } from "./store-error.js";
@@ -13,7 +15,10 @@ export interface KeptPool {
   readonly hints: number;
 }
 
-/** The tables with a pool's name first in their primary keys; the other columns, those of the key first. */
+/**
+ * The tables with a pool's name first in their primary keys; the other columns, those of the key
+ * first.
+ */
 const TABLES = [
   { table: "workers", key: ["id"], others: ["paused"] },
   { table: "pool_user_rate", key: ["user"], others: ["rate"] },
@@ -63,8 +68,8 @@ export class KeptPools {
   }
 
   /**
-   * Gives some of what there is of a pool to another one, where it changes nothing that is there; or removes it, if `to` is null.
-   * Returns whether there is more.
+   * Gives some of what there is of a pool to another one, where it changes nothing that is there;
+   * or removes it, if `to` is null. Returns whether there is more.
    */
   takeSome(pool: string, to: string | null): boolean {
     return StoreError.guard(this.path, () =>

@@ -1,10 +1,11 @@
 /**
- * Segments of the log spool that are full get packed. What is in them keeps its position: a packed segment is unpacked block by
- * block, where somebody reads.
+ * Segments of the log spool that are full get packed. What is in them keeps its position: a packed
+ * segment is unpacked block by block, where somebody reads.
  *
  *     "OCLUSTER" (8 bytes) · block size (u32) · number of blocks (u32) · end of each packed block in the file (u48 each) · blocks
  *
- * Numbers are little-endian. A block is raw deflate of `block size` bytes, the last one of what is left.
+ * Numbers are little-endian. A block is raw deflate of `block size` bytes, the last one of what is
+ * left.
  */
 import { type FileHandle, open, rename, rm, stat } from "node:fs/promises";
 import { promisify } from "node:util";
@@ -27,7 +28,10 @@ export interface PackedIndex {
   readonly bounds: readonly number[];
 }
 
-/** Packs `from` into `to`, which appears whole or not at all. Returns its size. Rejects with the system's errors. */
+/**
+ * Packs `from` into `to`, which appears whole or not at all. Returns its size. Rejects with the
+ * system's errors.
+ */
 export async function pack(from: string, to: string): Promise<number> {
   const { size } = await stat(from);
   const blocks = Math.ceil(size / BLOCK_SIZE);

@@ -1,9 +1,10 @@
 /**
- * The files of the log spool: `000001`, `000002`, … are appended to one after the other, and packed (`000001.z`) when they
- * are full.
+ * The files of the log spool: `000001`, `000002`, … are appended to one after the other, and packed
+ * (`000001.z`) when they are full.
  *
- * Pieces of many logs lie in one segment, in the order in which they came. Where is which, the index in `jobs.db` knows; what
- * no index refers to, such as the end of a segment that was written to when the power went, is nothing.
+ * Pieces of many logs lie in one segment, in the order in which they came. Where is which, the
+ * index in `jobs.db` knows; what no index refers to, such as the end of a segment that was written
+ * to when the power went, is nothing.
  */
 import { type FileHandle, mkdir, open, readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
@@ -21,7 +22,10 @@ export interface Position {
   readonly position: number;
 }
 
-/** A segment that is open for readers. It is closed when it is dropped and nobody reads from it any more. */
+/**
+ * A segment that is open for readers. It is closed when it is dropped and nobody reads from it any
+ * more.
+ */
 class OpenSegment {
   private readers = 0;
   private dropped = false;
@@ -123,7 +127,10 @@ export class LogSegments {
     return { segment: number, position };
   }
 
-  /** What was appended is on disk. Returns the number of the segment if it is full: it is not written to any more. */
+  /**
+   * What was appended is on disk. Returns the number of the segment if it is full: it is not
+   * written to any more.
+   */
   async sync(): Promise<number | undefined> {
     const { current } = this;
     if (!current) return undefined;
@@ -232,7 +239,10 @@ function ifThere(error: NodeJS.ErrnoException): undefined {
   if (error.code !== "ENOENT") throw error;
 }
 
-/** The value of a key, made if it is not among the last `limit` that were used. One that fails is not kept. */
+/**
+ * The value of a key, made if it is not among the last `limit` that were used. One that fails is
+ * not kept.
+ */
 function remembered<K, V>(
   memory: Map<K, Promise<V>>,
   key: K,

@@ -4,12 +4,13 @@
  *     a log that grows:   [ pieces in segments )[ tail in memory ]
  *     one that is whole:  [ pieces in segments ]
  *
- * Output is collected for each log, and written when there is a good deal of it, when it is old, or when somebody wants it on
- * disk; then the piece goes into the index, which is the records' (`jobs.db`). So an index never refers to what is not on disk,
- * and a job that prints three lines costs three lines. The tail that a killed scheduler had is had again from the worker.
+ * Output is collected for each log, and written when there is a good deal of it, when it is old, or
+ * when somebody wants it on disk; then the piece goes into the index, which is the records'
+ * (`jobs.db`). So an index never refers to what is not on disk, and a job that prints three lines
+ * costs three lines. The tail that a killed scheduler had is had again from the worker.
  *
- * When the spool is larger than it may be, its oldest segment goes, with the logs of ended attempts that are in it; what it has
- * of logs that still grow is moved.
+ * When the spool is larger than it may be, its oldest segment goes, with the logs of ended attempts
+ * that are in it; what it has of logs that still grow is moved.
  */
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { AttemptLog } from "./attempt-log.js";
@@ -77,7 +78,9 @@ export class LogSpool {
     return bytes;
   }
 
-  /** The log of an attempt that goes on, from where its pieces end; the same one until it is closed. */
+  /**
+   * The log of an attempt that goes on, from where its pieces end; the same one until it is closed.
+   */
   async grow(job: number, attempt: number): Promise<AttemptLog> {
     const known = this.growingLog(job, attempt);
     if (known) return known;
@@ -85,7 +88,9 @@ export class LogSpool {
     return this.begin(job, attempt, pieces);
   }
 
-  /** The same for one that is known to have these pieces only; by default it is new, and has none. */
+  /**
+   * The same for one that is known to have these pieces only; by default it is new, and has none.
+   */
   begin(job: number, attempt: number, pieces: readonly LogPiece[] = []): AttemptLog {
     const known = this.growingLog(job, attempt);
     if (known) return known;
@@ -132,7 +137,10 @@ export class LogSpool {
     return (await this.options.records.logPieces(job, attempt, 0, 1)).length > 0;
   }
 
-  /** Writes all tails; resolves when they are on disk and the records have been told. Rejects with the system's errors. */
+  /**
+   * Writes all tails; resolves when they are on disk and the records have been told. Rejects with
+   * the system's errors.
+   */
   write(): Promise<void> {
     this.nextWrite ??= this.writeNext();
     return this.nextWrite;

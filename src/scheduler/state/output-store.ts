@@ -1,15 +1,18 @@
 /**
- * The files of jobs' results, as their clients may still ask for them: one file for each attempt, with the stream that its
- * worker has made of them (docs/protocol.md), of which nothing is looked at here.
+ * The files of jobs' results, as their clients may still ask for them: one file for each attempt,
+ * with the stream that its worker has made of them (docs/protocol.md), of which nothing is looked
+ * at here.
  *
  *     DIRECTORY/BOOK/17-2        of attempt 2 of job 17; complete, and on disk
  *     DIRECTORY/BOOK/17-2.part   as far as it has come
  *
- * BOOK tells these records from those of other schedulers, which may have the same directory: so what comes late, or from
- * elsewhere, overwrites nothing. What is too old goes, and so does the oldest when all together are too large. A file that is
- * being read when it goes is read to its end.
+ * BOOK tells these records from those of other schedulers, which may have the same directory: so
+ * what comes late, or from elsewhere, overwrites nothing. What is too old goes, and so does the
+ * oldest when all together are too large. A file that is being read when it goes is read to its
+ * end.
  *
- * A stream on its way is *begun*, with what was there of it already; *grows*; and is *kept*, once its hash is right, or dropped.
+ * A stream on its way is *begun*, with what was there of it already; *grows*; and is *kept*, once
+ * its hash is right, or dropped.
  */
 import { createHash, type Hash } from "node:crypto";
 import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
@@ -106,8 +109,8 @@ export class OutputStore {
   }
 
   /**
-   * A part of a stream, not longer than `limit`; empty at its end. Undefined if it is not kept (any more). However many are asked for
-   * at a time, a few are read, as each takes memory.
+   * A part of a stream, not longer than `limit`; empty at its end. Undefined if it is not kept (any
+   * more). However many are asked for at a time, a few are read, as each takes memory.
    */
   read(
     job: number,
@@ -147,7 +150,10 @@ export class OutputStore {
     }
   }
 
-  /** Goes on with the stream of an attempt, or begins it. To be closed by the caller. Rejects with the system's error. */
+  /**
+   * Goes on with the stream of an attempt, or begins it. To be closed by the caller. Rejects with
+   * the system's error.
+   */
   async receive(job: number, attempt: number): Promise<IncomingOutputs> {
     const path = this.path(job, attempt);
     return IncomingOutputs.open(path, async (size) => {
@@ -238,7 +244,10 @@ export class IncomingOutputs {
     return this.written;
   }
 
-  /** Adds to it. Rejects with the system's error, and has then added nothing or a part: `length` says how much. */
+  /**
+   * Adds to it. Rejects with the system's error, and has then added nothing or a part: `length`
+   * says how much.
+   */
   async append(data: Uint8Array): Promise<void> {
     for (let done = 0; done < data.length; ) {
       const { bytesWritten } = await this.file.write(data, done, data.length - done);
@@ -248,7 +257,10 @@ export class IncomingOutputs {
     }
   }
 
-  /** Keeps it, on disk, if that is its hash. Rejects with `OutputsDamaged` if not, which drops it, or with the system's error. */
+  /**
+   * Keeps it, on disk, if that is its hash. Rejects with `OutputsDamaged` if not, which drops it,
+   * or with the system's error.
+   */
   async keep(sha256: Uint8Array): Promise<void> {
     if (!this.hash.copy().digest().equals(sha256)) {
       await rm(partOf(this.path), { force: true });

@@ -1,7 +1,8 @@
 /**
- * Jobs that have not begun, packed to pass from thread to thread: there may be a million at the start, of which each as an object
- * with all its columns takes several times as long to read and to hand over. Most are as they were submitted, but for their place
- * in the queue: of these only the columns below are read. A text that many have in common is there once.
+ * Jobs that have not begun, packed to pass from thread to thread: there may be a million at the
+ * start, of which each as an object with all its columns takes several times as long to read and to
+ * hand over. Most are as they were submitted, but for their place in the queue: of these only the
+ * columns below are read. A text that many have in common is there once.
  */
 import { newJob } from "../jobs/submission.js";
 import type { JobRecord } from "../jobs/types.js";
@@ -39,7 +40,10 @@ const UNTOUCHED: Readonly<
   batch_end: null,
 };
 
-/** What is selected of `job`: a packed row's columns, and at last whether that is all there is to say. */
+/**
+ * What is selected of `job`: a packed row's columns, and at last whether that is all there is to
+ * say.
+ */
 export const PACKED_COLUMNS = [
   ...NUMBERS,
   `(SELECT length(sealed) - ${SEAL} FROM description WHERE description.job = id)`,

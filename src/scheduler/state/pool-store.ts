@@ -1,8 +1,9 @@
 /**
  * What a pool remembers, in the state database. See `PoolStore` for the meaning of the methods.
  *
- * The known workers and the rates are in memory as a whole, the hints as far as they were used lately, so that only
- * what is new is written and a job whose hint is known to be held costs no statement at all.
+ * The known workers and the rates are in memory as a whole, the hints as far as they were used
+ * lately, so that only what is new is written and a job whose hint is known to be held costs no
+ * statement at all.
  */
 
 import type { Database } from "better-sqlite3";
@@ -11,12 +12,15 @@ import type { KnownWorker, PoolStore } from "../pool/types.js";
 import { StoreError } from "./store-error.js";
 import { syncedWrite } from "./synced-write.js";
 
-/** How many hints are held in memory: some tens of megabytes at most, for hints and names of usual length. */
+/**
+ * How many hints are held in memory: some tens of megabytes at most, for hints and names of usual
+ * length.
+ */
 const HINTS_IN_MEMORY = 50_000;
 
 /**
- * For how long hints are not written after one could not be, in milliseconds. Each attempt may wait for a lock, and
- * everything else waits with it.
+ * For how long hints are not written after one could not be, in milliseconds. Each attempt may wait
+ * for a lock, and everything else waits with it.
  */
 const RETRY_HINTS_AFTER_MS = 10_000;
 
@@ -78,8 +82,8 @@ export class SqlitePoolStore implements PoolStore {
   }
 
   /**
-   * Writes if the worker is new for the hint, or was last recorded on another day, as the record's date is that of
-   * the last use. A write takes some 30 µs.
+   * Writes if the worker is new for the hint, or was last recorded on another day, as the record's
+   * date is that of the last use. A write takes some 30 µs.
    */
   markCached(hint: string, worker: string): void {
     const { workers, dates } = this.recordOf(hint);

@@ -16,7 +16,10 @@ const ADVICE: Readonly<Record<StoreErrorKind, string>> = {
   failed: "Check that the disk is not full and works.",
 };
 
-/** A failure of the state database. `message` names the file, the cause as SQLite gives it, and what to do. */
+/**
+ * A failure of the state database. `message` names the file, the cause as SQLite gives it, and what
+ * to do.
+ */
 export class StoreError extends Error {
   override readonly name = "StoreError";
 

@@ -1,13 +1,14 @@
 /**
  * The scheduler's state on disk: one SQLite database, `scheduler.db` in the state directory.
  *
- * Its schema is shared with OCluster's scheduler in OCaml, text for text, so that a state directory can be moved from
- * one to the other and back. What only we need must go into tables of our own.
+ * Its schema is shared with OCluster's scheduler in OCaml, text for text, so that a state directory
+ * can be moved from one to the other and back. What only we need must go into tables of our own.
  *
- * Durability is that of the other scheduler: each write is a transaction of its own in WAL mode with synchronous
- * NORMAL. It survives the process being killed; a power cut may cost the last ones, but not the database. What an
- * administrator decides is on disk when it is answered (synced-write.ts): clients, rates, pauses, forgotten workers.
- * The scheduler must be the only one to write to it: what was read once is kept in memory.
+ * Durability is that of the other scheduler: each write is a transaction of its own in WAL mode
+ * with synchronous NORMAL. It survives the process being killed; a power cut may cost the last
+ * ones, but not the database. What an administrator decides is on disk when it is answered
+ * (synced-write.ts): clients, rates, pauses, forgotten workers. The scheduler must be the only one
+ * to write to it: what was read once is kept in memory.
  */
 
 import { statSync } from "node:fs";
@@ -22,7 +23,10 @@ import { WriteQueue } from "./write-queue.js";
 /** How long a statement waits for another program's lock, in ms, while the database is opened. */
 const OPEN_TIMEOUT_MS = 1000;
 
-/** The same from then on, as the whole process waits with it. Writes that matter are tried again: see `writes`. */
+/**
+ * The same from then on, as the whole process waits with it. Writes that matter are tried again:
+ * see `writes`.
+ */
 const BUSY_TIMEOUT_MS = 10;
 
 const SCHEMA = [
@@ -52,7 +56,10 @@ PRIMARY KEY (hash))",
 ];
 
 export interface StoreOptions {
-  /** Is told when something fails that the scheduler can do without: reading or writing who holds a hint. */
+  /**
+   * Is told when something fails that the scheduler can do without: reading or writing who holds a
+   * hint.
+   */
   readonly onWarning?: (warning: StoreError) => void;
   /** The time in milliseconds since the Unix epoch, for the dates of records. */
   readonly now?: () => number;
@@ -61,7 +68,10 @@ export interface StoreOptions {
 export class Store {
   readonly sturdyRefs: SturdyRefs;
   readonly kept: KeptPools;
-  /** Through which writes go that must not be lost when another program has locked the database for a while. */
+  /**
+   * Through which writes go that must not be lost when another program has locked the database for
+   * a while.
+   */
   readonly writes = new WriteQueue();
 
   private constructor(
@@ -76,9 +86,9 @@ export class Store {
   }
 
   /**
-   * Opens the database, or makes it if the file does not exist or is empty. `:memory:` is one that is not kept.
-   * Throws a `StoreError`, having written nothing, if the database is damaged or locked or is something else.
-   * Reads all of an existing database once, to know that.
+   * Opens the database, or makes it if the file does not exist or is empty. `:memory:` is one that
+   * is not kept. Throws a `StoreError`, having written nothing, if the database is damaged or
+   * locked or is something else. Reads all of an existing database once, to know that.
    */
   static open(path: string, { onWarning = () => {}, now = Date.now }: StoreOptions = {}): Store {
     return StoreError.guard(path, () => {
@@ -87,7 +97,8 @@ export class Store {
       try {
         db.pragma("journal_mode = WAL");
         db.pragma("synchronous = NORMAL");
-        // Takes the lock for writing even if there is nothing to write, to find out now whether we can.
+        // Takes the lock for writing even if there is nothing to write, to find out now whether we
+        // can.
         db.transaction(() => {
           for (const statement of SCHEMA) db.exec(statement);
         }).immediate();
@@ -100,7 +111,10 @@ export class Store {
     });
   }
 
-  /** What is kept for the pool of that name. Make one at a time for each: it holds much of it in memory. */
+  /**
+   * What is kept for the pool of that name. Make one at a time for each: it holds much of it in
+   * memory.
+   */
   pool(name: string): SqlitePoolStore {
     const { path, today, now, onWarning } = this;
     return new SqlitePoolStore(this.db, { pool: name, path, today, now, onWarning });
@@ -111,7 +125,10 @@ export class Store {
   }
 }
 
-/** The date as SQLite's `date('now')` gives it, in UTC. Asked for with every job, so it is made once a day. */
+/**
+ * The date as SQLite's `date('now')` gives it, in UTC. Asked for with every job, so it is made once
+ * a day.
+ */
 function dateOf(now: () => number): () => string {
   let day = Number.NaN;
   let date = "";
@@ -125,7 +142,10 @@ function dateOf(now: () => number): () => string {
   };
 }
 
-/** Throws if there is something wrong. The connection only reads, so a damaged file stays as it is, to be rescued. */
+/**
+ * Throws if there is something wrong. The connection only reads, so a damaged file stays as it is,
+ * to be rescued.
+ */
 function checkHealth(path: string): void {
   const db = new SQLite(path, { readonly: true, timeout: OPEN_TIMEOUT_MS });
   try {

@@ -1,11 +1,14 @@
 /**
- * The sturdy refs that are kept in the state database: what a secret stands for, found by the secret's hash.
+ * The sturdy refs that are kept in the state database: what a secret stands for, found by the
+ * secret's hash.
  *
- * A secret's hash is the SHA-256 of its raw bytes; the secrets themselves are not kept. A submission capability has
- * the type `ocluster-client` and the client's id in UTF-8 as its arguments.
+ * A secret's hash is the SHA-256 of its raw bytes; the secrets themselves are not kept. A
+ * submission capability has the type `ocluster-client` and the client's id in UTF-8 as its
+ * arguments.
  *
- * Changes are synced, other than those of the rest of the database: the durable jobs of a client that a power cut has taken
- * away would be out of its reach, and one that was removed would be back.
+ * Changes are synced, other than those of the rest of the database: the durable jobs of a client
+ * that a power cut has taken away would be out of its reach, and one that was removed would be
+ * back.
  */
 
 import type { Database, Statement } from "better-sqlite3";
@@ -19,7 +22,10 @@ export interface SturdyRefRecord {
   readonly args: Uint8Array;
 }
 
-/** All methods throw a `StoreError` if the database fails. Reading costs some microseconds, a change some milliseconds. */
+/**
+ * All methods throw a `StoreError` if the database fails. Reading costs some microseconds, a change
+ * some milliseconds.
+ */
 export class SturdyRefs {
   private readonly insert: Statement<[Uint8Array, string, Uint8Array, string]>;
   private readonly erase: Statement<[Uint8Array]>;

@@ -1,9 +1,9 @@
 /**
- * What clients had of the cluster: sums by the hour, kept with each change of a record, so that a month of ten million jobs is
- * added up in no time. They outlive the records.
+ * What clients had of the cluster: sums by the hour, kept with each change of a record, so that a
+ * month of ten million jobs is added up in no time. They outlive the records.
  *
- * Jobs count in the hour of their submission, attempts in that of their end. A record that is written again counts for what
- * has changed.
+ * Jobs count in the hour of their submission, attempts in that of their end. A record that is
+ * written again counts for what has changed.
  */
 import type { Database } from "better-sqlite3";
 import type { Changes, Usage } from "./jobs-messages.js";
@@ -38,7 +38,9 @@ export class UsageBooks {
     this.statements = prepare(db);
   }
 
-  /** Counts what `changes` will change; to be called before they are made, in the same transaction. */
+  /**
+   * Counts what `changes` will change; to be called before they are made, in the same transaction.
+   */
   note(changes: Changes): void {
     const sums = new Map<string, Sums>();
     const clients = new Map<number, string>();

@@ -1,10 +1,10 @@
 /**
- * Writing to a database that another program has locked, such as a backup or somebody's `sqlite3`: writes wait for it without
- * keeping anybody else waiting, and in their order.
+ * Writing to a database that another program has locked, such as a backup or somebody's `sqlite3`:
+ * writes wait for it without keeping anybody else waiting, and in their order.
  *
- * A write is done at once if it can be. If the database is locked it is tried again now and then, and all later ones
- * wait behind it. Who asked for it learns of its success, or in the end of the failure: nothing that was acknowledged is
- * ever lost.
+ * A write is done at once if it can be. If the database is locked it is tried again now and then,
+ * and all later ones wait behind it. Who asked for it learns of its success, or in the end of the
+ * failure: nothing that was acknowledged is ever lost.
  */
 import { setTimeout as pause } from "node:timers/promises";
 import { StoreError } from "./store-error.js";
@@ -13,7 +13,10 @@ import { StoreError } from "./store-error.js";
 const FIRST_PAUSE_MS = 20;
 const LONGEST_PAUSE_MS = 500;
 
-/** For how long a write waits, in ms, though it is tried once at least: longer than an administrator would like, shorter than a worker waits. */
+/**
+ * For how long a write waits, in ms, though it is tried once at least: longer than an administrator
+ * would like, shorter than a worker waits.
+ */
 const PATIENCE_MS = 10_000;
 
 export class WriteQueue {
@@ -23,8 +26,8 @@ export class WriteQueue {
   constructor(private readonly patienceMs = PATIENCE_MS) {}
 
   /**
-   * Has `write` done, which changes nothing if it throws a `StoreError`. Gives what it returns, and rejects with what it
-   * throws; a locked database only if it stays so for long.
+   * Has `write` done, which changes nothing if it throws a `StoreError`. Gives what it returns, and
+   * rejects with what it throws; a locked database only if it stays so for long.
    */
   async run<T>(write: () => T): Promise<T> {
     if (this.last === undefined) {

@@ -1,5 +1,6 @@
 /**
- * Build contexts: for each job a directory of its own with the source tree it asked for, gone when the job ends.
+ * Build contexts: for each job a directory of its own with the source tree it asked for, gone when
+ * the job ends.
  *
  *     STATE/git/NAME                  clones, kept
  *     STATE/tmp/build-context-PID-…   contexts and what else lives as long as a job
@@ -17,7 +18,9 @@ import { endOrphans } from "./orphans.js";
 import { cloneName, Repository } from "./repository.js";
 import { RepositoryUrl } from "./repository-url.js";
 
-/** The source tree a job asks for. Without commits it is empty, and the repository does not matter. */
+/**
+ * The source tree a job asks for. Without commits it is empty, and the repository does not matter.
+ */
 export interface SourceRequest {
   readonly repository: string;
   readonly commits: readonly string[];
@@ -28,7 +31,10 @@ export interface ContextOptions {
   readonly stateDir: string;
   /** ms after which a Git server that says nothing is given up. */
   readonly gitTimeout?: number | undefined;
-  /** Bytes, and files and directories, that a clone with its work tree may have. Default: `DEFAULT_GIT_LIMITS`. */
+  /**
+   * Bytes, and files and directories, that a clone with its work tree may have. Default:
+   * `DEFAULT_GIT_LIMITS`.
+   */
   readonly gitMaxSize?: number | undefined;
   readonly gitMaxFiles?: number | undefined;
 }
@@ -56,7 +62,10 @@ export class Contexts {
     };
   }
 
-  /** Makes the directories, and ends and removes what a killed worker left in them. Call once, before the first job. */
+  /**
+   * Makes the directories, and ends and removes what a killed worker left in them. Call once,
+   * before the first job.
+   */
   async open(): Promise<void> {
     makePrivateDirectory(this.temporary);
     makePrivateDirectory(this.#clones);
@@ -67,9 +76,9 @@ export class Contexts {
   }
 
   /**
-   * Runs `body` with the path of a directory that holds the source, and removes it afterwards. What Git says goes to
-   * `log`. `signal` ends waiting for another job of the same repository, and Git with all that it has started. Throws
-   * `InvalidJob`, `JobFailed` and `signal`'s reason.
+   * Runs `body` with the path of a directory that holds the source, and removes it afterwards. What
+   * Git says goes to `log`. `signal` ends waiting for another job of the same repository, and Git
+   * with all that it has started. Throws `InvalidJob`, `JobFailed` and `signal`'s reason.
    */
   async withSource<T>(
     request: SourceRequest,

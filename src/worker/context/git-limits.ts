@@ -1,7 +1,8 @@
 /**
- * How much a repository may cost: what a server sends, and what a small tree of trees turns into when it is checked out,
- * is for an attacker to say. Trees are counted before they are checked out, since Git holds all of one in memory; what
- * cannot be counted before (a transfer, a submodule) is watched while it grows.
+ * How much a repository may cost: what a server sends, and what a small tree of trees turns into
+ * when it is checked out, is for an attacker to say. Trees are counted before they are checked out,
+ * since Git holds all of one in memory; what cannot be counted before (a transfer, a submodule) is
+ * watched while it grows.
  */
 import { lstat, opendir } from "node:fs/promises";
 import { totalmem } from "node:os";
@@ -23,8 +24,9 @@ export const DEFAULT_GIT_LIMITS: GitLimits = { maxSize: 100 * 2 ** 30, maxFiles:
 const MAX_MEMORY = totalmem() / 2;
 
 /**
- * How often, on the average, Git may read each byte of a clone: once as it comes, and once more for what others are
- * differences to. A server can send what takes no room when it is stored, so that is not all in the clone.
+ * How often, on the average, Git may read each byte of a clone: once as it comes, and once more for
+ * what others are differences to. A server can send what takes no room when it is stored, so that
+ * is not all in the clone.
  */
 const MAX_READS = 4;
 
@@ -61,8 +63,8 @@ export class Tally {
 }
 
 /**
- * Counts what `git ls-tree -r -t -l -z` prints, `MODE TYPE HASH SIZE<TAB>PATH<NUL>` for each file and directory, as it
- * comes: a path can be longer than anything that should be kept.
+ * Counts what `git ls-tree -r -t -l -z` prints, `MODE TYPE HASH SIZE<TAB>PATH<NUL>` for each file
+ * and directory, as it comes: a path can be longer than anything that should be kept.
  */
 export class TreeCounter {
   /** What has been read of an entry up to its tab; undefined behind that. */
@@ -99,11 +101,16 @@ export interface Watched {
   readonly directory: string;
   readonly processes: GitProcesses;
   readonly limits: GitLimits;
-  /** Whether it fetches: then the first look is at once, as what is there may be too much already. */
+  /**
+   * Whether it fetches: then the first look is at once, as what is there may be too much already.
+   */
   readonly fetches: boolean;
 }
 
-/** Looks again and again at the directory and at what the processes take, until `signal` is aborted. Throws `GitTooLarge`. */
+/**
+ * Looks again and again at the directory and at what the processes take, until `signal` is aborted.
+ * Throws `GitTooLarge`.
+ */
 export async function watchGit(
   { directory, fetches, label, limits, processes }: Watched,
   signal: AbortSignal,
@@ -128,7 +135,10 @@ export async function watchGit(
   }
 }
 
-/** Counts all below a directory, of which parts may come and go meanwhile. Names are bytes, a character each here. */
+/**
+ * Counts all below a directory, of which parts may come and go meanwhile. Names are bytes, a
+ * character each here.
+ */
 async function count(directory: string, tally: Tally, signal: AbortSignal): Promise<void> {
   const entries = await opendir(Buffer.from(directory, "latin1"), { encoding: "latin1" }).catch(
     () => undefined,

@@ -1,7 +1,7 @@
 /**
- * The processes of one run of Git: itself, and what it starts (`git-remote-https`, `index-pack`, shells, a Git for each
- * submodule), which goes on when only Git itself is ended. So a run has a mark in its environment, which all of them
- * inherit, and whoever ends the run looks for the mark.
+ * The processes of one run of Git: itself, and what it starts (`git-remote-https`, `index-pack`,
+ * shells, a Git for each submodule), which goes on when only Git itself is ended. So a run has a
+ * mark in its environment, which all of them inherit, and whoever ends the run looks for the mark.
  */
 import { randomUUID } from "node:crypto";
 import { readFile } from "node:fs/promises";
@@ -33,8 +33,8 @@ export class GitProcesses {
   }
 
   /**
-   * Ends all; resolves when they are gone. They are asked first, as what Git leaves behind then is in order. The result is
-   * false if some had to be killed: the clone may be damaged.
+   * Ends all; resolves when they are gone. They are asked first, as what Git leaves behind then is
+   * in order. The result is false if some had to be killed: the clone may be damaged.
    */
   async end(): Promise<boolean> {
     const deadline = performance.now() + GRACE;

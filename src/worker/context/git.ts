@@ -1,7 +1,7 @@
 /**
- * Runs Git in one directory, for a job: its output goes to the job's log, it gets nothing from the worker that a job must
- * not use (prompts, protocols that run commands or read files, variables of the environment), and it ends with the job,
- * with all that it has started.
+ * Runs Git in one directory, for a job: its output goes to the job's log, it gets nothing from the
+ * worker that a job must not use (prompts, protocols that run commands or read files, variables of
+ * the environment), and it ends with the job, with all that it has started.
  */
 import { GitPluginError, simpleGit } from "simple-git";
 import { start } from "../../system/index.js";
@@ -49,7 +49,8 @@ const CORRUPTED =
 
 const ENVIRONMENT = {
   GIT_TERMINAL_PROMPT: "0",
-  // Also what a submodule's URL may use. Without this, `file:` and `ssh:` would reach what is the worker's alone.
+  // Also what a submodule's URL may use. Without this, `file:` and `ssh:` would reach what is the
+  // worker's alone.
   GIT_ALLOW_PROTOCOL: "git:http:https",
   GIT_ASKPASS: "true",
   GIT_AUTHOR_NAME: "ocluster",
@@ -95,8 +96,9 @@ export class Git {
   ) {}
 
   /**
-   * Runs a command and passes its output on. Throws the signal's reason; `GitFailed`, whose message starts with `label`;
-   * `GitTooLarge`; if `maxSilence` (ms) is given, `JobFailed` when nothing comes from Git for that long.
+   * Runs a command and passes its output on. Throws the signal's reason; `GitFailed`, whose message
+   * starts with `label`; `GitTooLarge`; if `maxSilence` (ms) is given, `JobFailed` when nothing
+   * comes from Git for that long.
    */
   async run(label: string, args: readonly string[], maxSilence?: number): Promise<void> {
     const stop = new AbortController();
@@ -141,8 +143,8 @@ export class Git {
   }
 
   /**
-   * Runs a command that only reads, and hands over what it prints, which may be far more than simple-git could keep. What
-   * `take` throws ends it. Throws like `run`.
+   * Runs a command that only reads, and hands over what it prints, which may be far more than
+   * simple-git could keep. What `take` throws ends it. Throws like `run`.
    */
   async read(label: string, args: readonly string[], take: (data: Buffer) => void): Promise<void> {
     const { signal } = this.options;
@@ -198,7 +200,8 @@ export class Git {
       },
       config: [
         ...SETTINGS,
-        // So that a transfer from a dead server ends even if this process is not there any more to end it.
+        // So that a transfer from a dead server ends even if this process is not there any more to
+        // end it.
         ...(lowSpeedTime > 0 ? ["http.lowSpeedLimit=1", `http.lowSpeedTime=${lowSpeedTime}`] : []),
         ...(credentialFile === undefined
           ? []

@@ -1,6 +1,7 @@
 /**
- * What a killed worker leaves running: Git goes on, and changes the clones that the next worker uses. So what this worker
- * starts is marked with its process id, in the environment, which all that it starts in turn inherits.
+ * What a killed worker leaves running: Git goes on, and changes the clones that the next worker
+ * uses. So what this worker starts is marked with its process id, in the environment, which all
+ * that it starts in turn inherits.
  */
 import { readlink, realpath } from "node:fs/promises";
 import { environmentOf, killAll, processesWhere } from "../../system/index.js";
@@ -11,7 +12,10 @@ const VARIABLE = "OCLUSTER_WORKER";
 /** The variables that mark a program as this process's. */
 export const OWNER_MARK: Readonly<Record<string, string>> = { [VARIABLE]: String(process.pid) };
 
-/** Kills what workers that are gone have left running below `directory`; resolves when it is gone, too. */
+/**
+ * Kills what workers that are gone have left running below `directory`; resolves when it is gone,
+ * too.
+ */
 export async function endOrphans(directory: string): Promise<void> {
   const root = await realpath(directory);
   await killAll(() => processesWhere((pid) => isOrphan(pid, root)));

@@ -1,9 +1,10 @@
 /**
  * A repository's URL as a job gives it: hostile until it has been looked at.
  *
- * Git understands far more than URLs: `ext::COMMAND` runs a command, a path or `file:` reads the worker's disk, what
- * begins with `-` is an option. So only git, http and https pass, in the form `SCHEME://HOST/…`. Names and passwords in
- * a URL never get as far as a log, a process list or a Git configuration.
+ * Git understands far more than URLs: `ext::COMMAND` runs a command, a path or `file:` reads the
+ * worker's disk, what begins with `-` is an option. So only git, http and https pass, in the form
+ * `SCHEME://HOST/…`. Names and passwords in a URL never get as far as a log, a process list or a
+ * Git configuration.
  */
 import { createHash } from "node:crypto";
 import { posix } from "node:path";
@@ -12,16 +13,24 @@ import { InvalidJob } from "../failure.js";
 
 const SCHEMES = ["git", "http", "https"];
 
-/** The longest part of a URL's path that is used in a directory's name; file systems take 255 bytes. */
+/**
+ * The longest part of a URL's path that is used in a directory's name; file systems take 255 bytes.
+ */
 const MAX_BASENAME = 100;
 
 export class RepositoryUrl {
   /** The URL without user name and password. */
   readonly plain: string;
   readonly host: string;
-  /** The URL with nothing but scheme, credentials and host, as git-credential-store(1) wants it; undefined without any. */
+  /**
+   * The URL with nothing but scheme, credentials and host, as git-credential-store(1) wants it;
+   * undefined without any.
+   */
   readonly credentials: string | undefined;
-  /** The name of the local clone's directory, `BASENAME-SHA1(url)`: another password is another clone. */
+  /**
+   * The name of the local clone's directory, `BASENAME-SHA1(url)`: another password is another
+   * clone.
+   */
   readonly id: string;
 
   /** Throws `InvalidJob`. */
@@ -37,7 +46,8 @@ export class RepositoryUrl {
       const shown = quoted(withoutLogin(text));
       throw new InvalidJob(`Invalid URL ${shown}: expected ${scheme}://HOST/PATH${inLogin(text)}`);
     }
-    // Of a password with a `/` in it, what is before that would be the host, and the rest would be shown.
+    // Of a password with a `/` in it, what is before that would be the host, and the rest would be
+    // shown.
     const afterScheme = text.slice(text.indexOf("://") + 3);
     if (afterScheme.lastIndexOf("@") > afterScheme.search(/[/?#]|$/)) {
       const shown = quoted(withoutLogin(text));
@@ -59,9 +69,9 @@ export class RepositoryUrl {
 }
 
 /**
- * `text` without the user names and passwords of the URLs in it. As passwords have slashes and other odd characters in
- * them, a login ends at the last `@` of what is in quotes with the URL, or else of the word. Takes linear time: servers
- * choose what Git prints.
+ * `text` without the user names and passwords of the URLs in it. As passwords have slashes and
+ * other odd characters in them, a login ends at the last `@` of what is in quotes with the URL, or
+ * else of the word. Takes linear time: servers choose what Git prints.
  */
 export function redact(text: string): string {
   return text.replace(/'[^'\n]*'/g, withoutUrlLogin).replace(/\S+/g, withoutUrlLogin);

@@ -1,13 +1,14 @@
 /**
  * The local clone of one repository, from which jobs get their source trees.
  *
- * A clone is a directory `git/BASENAME-SHA1(url)` that is used by one job at a time. Its work tree is handed to the job
- * by moving it away, so it is usually empty; the next job's `reset` fills it again. A clone that is found damaged
- * (a lock that a killed Git left, objects that cannot be read) is removed and made anew, once per job. One that has become
- * larger than it may be is removed.
+ * A clone is a directory `git/BASENAME-SHA1(url)` that is used by one job at a time. Its work tree
+ * is handed to the job by moving it away, so it is usually empty; the next job's `reset` fills it
+ * again. A clone that is found damaged (a lock that a killed Git left, objects that cannot be read)
+ * is removed and made anew, once per job. One that has become larger than it may be is removed.
  *
- * Repositories name commits by SHA-1 or by SHA-256, and a clone has the format of its remote, which the commits tell. That
- * is in a clone's name (`…-sha256`), so that a job that asks for what is not there does no harm to the others.
+ * Repositories name commits by SHA-1 or by SHA-256, and a clone has the format of its remote, which
+ * the commits tell. That is in a clone's name (`…-sha256`), so that a job that asks for what is not
+ * there does no harm to the others.
  */
 import { existsSync } from "node:fs";
 import { mkdir, readdir, rename, rm, writeFile } from "node:fs/promises";
@@ -27,7 +28,10 @@ export interface CheckoutOptions {
   /** Ends Git; its reason is thrown then. */
   readonly signal: AbortSignal;
   readonly limits: GitLimits;
-  /** Full hashes, all of the repository's format; the first is checked out, the others are merged into it in turn. */
+  /**
+   * Full hashes, all of the repository's format; the first is checked out, the others are merged
+   * into it in turn.
+   */
   readonly commits: readonly string[];
   /** An existing empty directory that gets the work tree. */
   readonly target: string;
@@ -43,7 +47,10 @@ export type ObjectFormat = "sha1" | "sha256";
 /** What Git writes packs to, and leaves behind when it is ended. */
 const TEMPORARY_PACK = /^tmp_/;
 
-/** Left in a clone in which Git was killed. It says what a lock of Git's says: nobody knows what is in order. */
+/**
+ * Left in a clone in which Git was killed. It says what a lock of Git's says: nobody knows what is
+ * in order.
+ */
 const KILLED = "killed.lock";
 
 export class Repository {
@@ -60,7 +67,10 @@ export class Repository {
     this.#clone = join(parent, cloneName(url, format));
   }
 
-  /** Puts the merged source tree into `target`. The caller holds `cloneName`'s lock. Throws `JobFailed`, and the signal's reason. */
+  /**
+   * Puts the merged source tree into `target`. The caller holds `cloneName`'s lock. Throws
+   * `JobFailed`, and the signal's reason.
+   */
   async checkout(options: CheckoutOptions): Promise<void> {
     if (await this.#isLocked()) await this.#remove(options.log);
     await this.#removeTemporaryPacks();

@@ -5,8 +5,8 @@
  *     #5 0.312 Sat Nov 21 09:53:25 UTC 2026
  *     #5 DONE 0.4s
  *
- * Steps run side by side, and get numbers in the order in which they start. A line of output belongs to the step whose
- * number it carries.
+ * Steps run side by side, and get numbers in the order in which they start. A line of output
+ * belongs to the step whose number it carries.
  *
  * Field numbers are those of `StatusResponse` in BuildKit's api/services/control/control.proto.
  */

@@ -1,11 +1,12 @@
 /**
- * A BuildKit session: while a build runs, the engine asks its client for the build context, for secrets and for registry
- * passwords, by gRPC over a connection that the client opened. So a job's secrets go from memory to the engine and into no
- * file or argument.
+ * A BuildKit session: while a build runs, the engine asks its client for the build context, for
+ * secrets and for registry passwords, by gRPC over a connection that the client opened. So a job's
+ * secrets go from memory to the engine and into no file or argument.
  *
- * The protocol is BuildKit's `session` package; the methods served here are `moby.filesync.v1.FileSync/DiffCopy`,
- * `moby.buildkit.secrets.v1.Secrets/GetSecret`, `moby.filesync.v1.Auth/Credentials` and gRPC's health check, without
- * which BuildKit gives the session up after some seconds.
+ * The protocol is BuildKit's `session` package; the methods served here are
+ * `moby.filesync.v1.FileSync/DiffCopy`, `moby.buildkit.secrets.v1.Secrets/GetSecret`,
+ * `moby.filesync.v1.Auth/Credentials` and gRPC's health check, without which BuildKit gives the
+ * session up after some seconds.
  */
 import { randomUUID } from "node:crypto";
 import type { Duplex } from "node:stream";
@@ -82,7 +83,10 @@ export function sessionMethods({
   ]);
 }
 
-/** What is wanted of which directory is in the call's headers (BuildKit's session/filesync/filesync.go). */
+/**
+ * What is wanted of which directory is in the call's headers (BuildKit's
+ * session/filesync/filesync.go).
+ */
 async function sendDirectory(
   directories: ReadonlyMap<string, SessionDirectory>,
   call: GrpcCall,
@@ -127,7 +131,8 @@ function upgrade(docker: Docker, id: string, methods: string[]): Promise<Duplex>
           Upgrade: "h2c",
           "X-Docker-Expose-Session-Uuid": id,
           "X-Docker-Expose-Session-Name": "ocluster",
-          // Names what this session's files may be compared with: never those of another job, which only look the same.
+          // Names what this session's files may be compared with: never those of another job, which
+          // only look the same.
           "X-Docker-Expose-Session-Sharedkey": id,
           "X-Docker-Expose-Session-Grpc-Method": methods,
         },

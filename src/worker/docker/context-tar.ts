@@ -1,6 +1,7 @@
 /**
- * A build context as the archive that the engine takes: everything in a directory but what `.dockerignore` leaves out.
- * All belongs to root in there, as when Docker's own client sends it; whose it is on this machine is nobody's business.
+ * A build context as the archive that the engine takes: everything in a directory but what
+ * `.dockerignore` leaves out. All belongs to root in there, as when Docker's own client sends it;
+ * whose it is on this machine is nobody's business.
  */
 import { createReadStream } from "node:fs";
 import { lstat, readdir, readlink } from "node:fs/promises";
@@ -9,7 +10,8 @@ import { END_OF_ARCHIVE, padding, tarHeader } from "../../system/index.js";
 import { DockerIgnore, readIgnoreFile } from "./dockerignore.js";
 
 /**
- * Packs `src`; `dockerfile` (relative to it) is always in. Throws `JobFailed`, early, if `.dockerignore` is not usable.
+ * Packs `src`; `dockerfile` (relative to it) is always in. Throws `JobFailed`, early, if
+ * `.dockerignore` is not usable.
  */
 export async function packContext(src: string, dockerfile: string): Promise<Readable> {
   const ignore = new DockerIgnore(await readIgnoreFile(src, [".dockerignore"]));
@@ -35,7 +37,8 @@ async function* entries(
       const isNeeded = needed.some((file) => file === path || file.startsWith(`${path}/`));
       const ignored = !isNeeded && ignore.ignores(path);
       if (stat.isDirectory()) {
-        // What is in an ignored directory may be an exception; if nothing is, an empty directory does no harm.
+        // What is in an ignored directory may be an exception; if nothing is, an empty directory
+        // does no harm.
         if (ignored && !ignore.hasExceptions) continue;
         pending.push(parts);
       } else if (ignored || !(stat.isFile() || stat.isSymbolicLink())) {

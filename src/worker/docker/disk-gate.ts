@@ -1,6 +1,7 @@
 /**
- * Room for images: looked at before each job. When there is too little, the worker finishes its jobs, prunes all that no
- * container uses, and goes on; if that does not help it stays out of service and tries again every hour.
+ * Room for images: looked at before each job. When there is too little, the worker finishes its
+ * jobs, prunes all that no container uses, and goes on; if that does not help it stays out of
+ * service and tries again every hour.
  */
 import { readFile, statfs } from "node:fs/promises";
 import { join } from "node:path";
@@ -17,7 +18,9 @@ const log = logger("worker");
 
 /** When there is too little room. */
 export type RoomRule =
-  /** Less than that many per cent of the blocks or inodes are free where the engine keeps images. */
+  /**
+   * Less than that many per cent of the blocks or inodes are free where the engine keeps images.
+   */
   | { readonly minFreePercent: number }
   /** Images take more than that many GB (10^9 bytes), as `docker system df` counts them. */
   | { readonly maxImagesGb: number };
@@ -108,7 +111,10 @@ async function imagesGb(docker: Docker): Promise<number> {
   return gb;
 }
 
-/** Free blocks or inodes, whichever is scarcer, on the scarcest of the file systems where the engine keeps images. */
+/**
+ * Free blocks or inodes, whichever is scarcer, on the scarcest of the file systems where the engine
+ * keeps images.
+ */
 async function freePercent(docker: Docker): Promise<number> {
   let least = 100;
   for (const directory of await imageDirectories(docker)) {
@@ -137,7 +143,10 @@ interface EngineInfo {
 const CONTAINERD_CONFIG = "/etc/containerd/config.toml";
 const CONTAINERD_ROOT = "/var/lib/containerd";
 
-/** The engine's own directory and, if it leaves images to containerd, that one's, which can be on another disk. */
+/**
+ * The engine's own directory and, if it leaves images to containerd, that one's, which can be on
+ * another disk.
+ */
 export async function imageDirectories(docker: Docker): Promise<string[]> {
   const { DockerRootDir, DriverStatus } = (await docker.info()) as EngineInfo;
   const snapshotter = (DriverStatus ?? []).some(([, value]) =>

@@ -1,8 +1,8 @@
 /**
  * Docker jobs: an image built by the engine from a context, and pushed if the job says so.
  *
- * The engine's API is used throughout; there is no client program, so none has to be installed, and neither passwords nor
- * secrets ever are arguments, variables or files.
+ * The engine's API is used throughout; there is no client program, so none has to be installed, and
+ * neither passwords nor secrets ever are arguments, variables or files.
  */
 
 import { basename } from "node:path";
@@ -66,11 +66,14 @@ export class DockerBuilder {
 
   constructor(private readonly options: DockerBuilderOptions) {}
 
-  /** Looks at where a job wants to push to, before work is done for it. Throws `InvalidJob`, and `JobFailed` if it may not. */
+  /**
+   * Looks at where a job wants to push to, before work is done for it. Throws `InvalidJob`, and
+   * `JobFailed` if it may not.
+   */
   checkPush({ auth, target: text }: Push): PushOrder {
     const target = PushTarget.parse(text);
-    // To push an image, the engine has to be told its new name first. Whoever may not push must not name images either:
-    // this worker's own image has a name, too.
+    // To push an image, the engine has to be told its new name first. Whoever may not push must not
+    // name images either: this worker's own image has a name, too.
     if (!this.options.allowPush.includes(target.repo)) {
       throw new JobFailed(
         `To allow pushing to this repository, start the worker with --allow-push "${target.repo}"`,
@@ -79,7 +82,10 @@ export class DockerBuilder {
     return { target, auth };
   }
 
-  /** Builds, and pushes. The result is the RepoId of what was pushed, or "". Throws `JobFailed`, and the signal's reason. */
+  /**
+   * Builds, and pushes. The result is the RepoId of what was pushed, or "". Throws `JobFailed`, and
+   * the signal's reason.
+   */
   async build(job: DockerJob, io: BuildIo): Promise<string> {
     const { docker, metrics } = this.options;
     const { push } = job;
@@ -146,7 +152,9 @@ export class DockerBuilder {
   }
 }
 
-/** `K=V`, or `K` for an argument without a value: the worker's environment is not the job's to see. */
+/**
+ * `K=V`, or `K` for an argument without a value: the worker's environment is not the job's to see.
+ */
 function buildArg(text: string): [string, string | null] {
   const equals = text.indexOf("=");
   return equals < 0 ? [text, null] : [text.slice(0, equals), text.slice(equals + 1)];

@@ -1,8 +1,8 @@
 /**
  * A Docker job's Dockerfile: text from the client, or a file in the build context.
  *
- * The context is a stranger's: the file may be a link to somewhere else on this machine, and so may any directory on the
- * way to it. Only plain directories and a plain file in the end will do.
+ * The context is a stranger's: the file may be a link to somewhere else on this machine, and so may
+ * any directory on the way to it. Only plain directories and a plain file in the end will do.
  */
 import { lstat, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -12,7 +12,10 @@ import { JobFailed } from "../failure.js";
 
 const DEFAULT_NAME = "Dockerfile";
 
-/** Puts the Dockerfile in its place, and returns its path relative to `src`, the context. Throws `JobFailed`. */
+/**
+ * Puts the Dockerfile in its place, and returns its path relative to `src`, the context. Throws
+ * `JobFailed`.
+ */
 export async function placeDockerfile(
   src: string,
   dockerfile: DockerBuild["dockerfile"],

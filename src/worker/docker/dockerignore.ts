@@ -19,7 +19,10 @@ export class DockerIgnore {
     return this.#file.hasExceptions;
   }
 
-  /** Whether the file or directory at `path`, relative to the context and without `.` segments, is left out. Throws `JobFailed`. */
+  /**
+   * Whether the file or directory at `path`, relative to the context and without `.` segments, is
+   * left out. Throws `JobFailed`.
+   */
   ignores(path: string): boolean {
     try {
       return this.#file.leavesOut(path) !== undefined;
@@ -32,7 +35,10 @@ export class DockerIgnore {
 /** More than anybody writes by hand; what it takes to match a path grows with it. */
 const MAX_IGNORE_FILE = 64 * 1024;
 
-/** The text of the first of these files of a context that exists, `""` if there is none. Throws `JobFailed`. */
+/**
+ * The text of the first of these files of a context that exists, `""` if there is none. Throws
+ * `JobFailed`.
+ */
 export async function readIgnoreFile(src: string, names: readonly string[]): Promise<string> {
   for (const name of names) {
     const text = await readPlainFile(src, name);

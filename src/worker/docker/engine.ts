@@ -21,7 +21,9 @@ export async function postForStream(docker: Docker, request: StreamRequest): Pro
   }
 }
 
-/** An error of a request to the engine in words for the client of a job; other errors as they are. */
+/**
+ * An error of a request to the engine in words for the client of a job; other errors as they are.
+ */
 export function engineFailure(error: unknown): unknown {
   const known = engineError(error);
   if (!(known instanceof EngineError)) return error;

@@ -1,16 +1,17 @@
 /**
- * Sending a directory to BuildKit: the sender's half of `moby.filesync.v1.FileSync/DiffCopy`, whose packets are those of
- * github.com/tonistiigi/fsutil (types/wire.proto, types/stat.proto).
+ * Sending a directory to BuildKit: the sender's half of `moby.filesync.v1.FileSync/DiffCopy`, whose
+ * packets are those of github.com/tonistiigi/fsutil (types/wire.proto, types/stat.proto).
  *
- * The sender says what there is, in packets STAT, and after the last of them sends an empty one. Meanwhile the engine asks
- * for the contents of files by packets REQ, with the file's place in that list (from 0). Each is answered by packets DATA, of
- * which the last is empty. When the engine has all it wants it says FIN, and so does the sender. Either can give up, with
- * ERR and a reason.
+ * The sender says what there is, in packets STAT, and after the last of them sends an empty one.
+ * Meanwhile the engine asks for the contents of files by packets REQ, with the file's place in that
+ * list (from 0). Each is answered by packets DATA, of which the last is empty. When the engine has
+ * all it wants it says FIN, and so does the sender. Either can give up, with ERR and a reason.
  *
  *     sender    announcing ── last STAT ──▶ answering ── FIN, and FIN back ──▶ done
  *               answers REQ in both; ERR from either side, or the end of the call, ends it
  *
- * A file is had by its place only, once, and after it was announced: no path ever comes from the engine.
+ * A file is had by its place only, once, and after it was announced: no path ever comes from the
+ * engine.
  */
 import { unlessAborted } from "../../async/index.js";
 import { GRPC_STATUS, type GrpcCall, GrpcError } from "./grpc.js";
@@ -18,7 +19,10 @@ import { encodeMessage, Message } from "./protobuf.js";
 
 /** Something in a directory that is sent. */
 export interface SyncEntry {
-  /** Relative, without `.` and `..`, as bytes. Entries come in order: a directory, what is in it sorted by names, the next. */
+  /**
+   * Relative, without `.` and `..`, as bytes. Entries come in order: a directory, what is in it
+   * sorted by names, the next.
+   */
   readonly path: Buffer;
   /** Type and permissions, as in `st_mode`. */
   readonly mode: number;
@@ -37,7 +41,10 @@ const DATA = 2;
 const FIN = 3;
 const ERR = 4;
 
-/** Sends what `list` lists, until the engine has what it wants. Throws what goes wrong, after it has told the engine. */
+/**
+ * Sends what `list` lists, until the engine has what it wants. Throws what goes wrong, after it has
+ * told the engine.
+ */
 export async function sendFiles(
   list: (signal: AbortSignal) => AsyncIterable<SyncEntry>,
   call: GrpcCall,

@@ -1,9 +1,10 @@
 /**
- * BuildKit asks for the paths that a Dockerfile copies, and not for where links among them lead to: that only the sender can
- * know. Here the paths become patterns of all that is needed.
+ * BuildKit asks for the paths that a Dockerfile copies, and not for where links among them lead to:
+ * that only the sender can know. Here the paths become patterns of all that is needed.
  *
- * The paths are patterns themselves. A link is followed inside of the directory: its root is the top, and `..` ends there, so
- * nothing outside is looked at. What would take too long to find out makes it the whole directory, which is never wrong.
+ * The paths are patterns themselves. A link is followed inside of the directory: its root is the
+ * top, and `..` ends there, so nothing outside is looked at. What would take too long to find out
+ * makes it the whole directory, which is never wrong.
  */
 import type { Dirent, Stats } from "node:fs";
 import { lstat, readdir, readlink } from "node:fs/promises";
@@ -44,7 +45,10 @@ export async function followPaths(
   return [...patterns];
 }
 
-/** Where a way leads: patterns of what is needed itself, and other ways to go because of links and wildcards. */
+/**
+ * Where a way leads: patterns of what is needed itself, and other ways to go because of links and
+ * wildcards.
+ */
 interface Found {
   readonly needed: readonly string[];
   readonly further: readonly { readonly path: string; readonly isLink: boolean }[];

@@ -1,9 +1,11 @@
 /**
- * As much of gRPC as a BuildKit session needs: the server of one connection, whose methods take and give messages as bytes.
+ * As much of gRPC as a BuildKit session needs: the server of one connection, whose methods take and
+ * give messages as bytes.
  * https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md
  *
- * @grpc/grpc-js would not do. BuildKit sends each pattern and each path as a header of its own: that library refuses calls
- * with more than 128, as HTTP/2 of Node does by default, and gives repeated ones as one text joined by commas.
+ * @grpc/grpc-js would not do. BuildKit sends each pattern and each path as a header of its own:
+ * that library refuses calls with more than 128, as HTTP/2 of Node does by default, and gives
+ * repeated ones as one text joined by commas.
  */
 import { once } from "node:events";
 import {
@@ -36,7 +38,10 @@ export class GrpcError extends Error {
 }
 
 export interface GrpcCall {
-  /** What the peer sends. The peer is kept waiting meanwhile. Throws `GrpcError` for what is no gRPC. */
+  /**
+   * What the peer sends. The peer is kept waiting meanwhile. Throws `GrpcError` for what is no
+   * gRPC.
+   */
   readonly messages: AsyncIterable<Buffer>;
   /** Aborted when the call is over: cancelled, or the connection is lost. */
   readonly signal: AbortSignal;
@@ -63,11 +68,17 @@ export function unary(answer: (request: Buffer) => Promise<Uint8Array> | Uint8Ar
 /** The longest message that is taken. All that an engine sends are ids, names and numbers. */
 const MAX_MESSAGE = 1024 * 1024;
 
-/** The most headers of a call, and their length in bytes; nghttp2 takes no more than some 140 KB at once anyway. */
+/**
+ * The most headers of a call, and their length in bytes; nghttp2 takes no more than some 140 KB at
+ * once anyway.
+ */
 const MAX_HEADERS = 10_000;
 const MAX_HEADER_LIST = 1024 * 1024;
 
-/** Answers calls from the other end of `socket`, by the paths of methods. The result ends the connection and its calls. */
+/**
+ * Answers calls from the other end of `socket`, by the paths of methods. The result ends the
+ * connection and its calls.
+ */
 export function serveGrpc(
   socket: Duplex,
   methods: ReadonlyMap<string, GrpcMethod>,
@@ -143,7 +154,9 @@ function headerValues(rawHeaders: readonly string[], name: string): string[] {
   return values;
 }
 
-/** Each message comes behind a byte that says whether it is compressed, and four with its length. */
+/**
+ * Each message comes behind a byte that says whether it is compressed, and four with its length.
+ */
 const PREFIX = 5;
 
 async function* messagesOf(stream: ServerHttp2Stream): AsyncGenerator<Buffer> {

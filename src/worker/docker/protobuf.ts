@@ -8,7 +8,10 @@ const FIXED64 = 1;
 const LENGTH_DELIMITED = 2;
 const FIXED32 = 5;
 
-/** What a field of a message is set to: bytes or text, or an integer. Negative ones are what protobuf calls `int64`. */
+/**
+ * What a field of a message is set to: bytes or text, or an integer. Negative ones are what
+ * protobuf calls `int64`.
+ */
 export type FieldValue = string | Uint8Array | number | bigint;
 
 /** A message, from the numbers of its fields (below 16) to their values. */

@@ -28,7 +28,10 @@ function delayAfter(n: number): number {
 /** A registry that says this will say it again. */
 const FINAL = /\b(denied|unauthorized|authentication required|no basic auth credentials)\b/i;
 
-/** Pushes, and returns the RepoId `REPO@sha256:…`. The caller holds the lock on pushes. Throws `JobFailed`. */
+/**
+ * Pushes, and returns the RepoId `REPO@sha256:…`. The caller holds the lock on pushes. Throws
+ * `JobFailed`.
+ */
 export async function pushImage(
   docker: Docker,
   { auth, image, target }: PushRequest,
@@ -112,7 +115,10 @@ async function attemptPush(
   return digest ?? (await inspectDigest(docker, repo, tag));
 }
 
-/** The digest as the engine remembers it. An image can have digests in other repositories, which are no use here. */
+/**
+ * The digest as the engine remembers it. An image can have digests in other repositories, which are
+ * no use here.
+ */
 async function inspectDigest(docker: Docker, repo: string, tag: string): Promise<string> {
   const { RepoDigests } = await docker.getImage(`${repo}:${tag}`).inspect();
   const found = (RepoDigests ?? []).find((digest) => digest.startsWith(`${repo}@`));

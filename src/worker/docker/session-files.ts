@@ -1,10 +1,12 @@
 /**
- * The two directories that BuildKit asks a build's client for: `context`, and `dockerfile` with the Dockerfile. That is how
- * Docker's own client gives them. From a context in one archive BuildKit would read the Dockerfile, too, so that it had to
- * be there, and got into images whose `.dockerignore` leaves it out.
+ * The two directories that BuildKit asks a build's client for: `context`, and `dockerfile` with the
+ * Dockerfile. That is how Docker's own client gives them. From a context in one archive BuildKit
+ * would read the Dockerfile, too, so that it had to be there, and got into images whose
+ * `.dockerignore` leaves it out.
  *
- * The context is what its ignore file leaves. The engine could ask for that by patterns, after it has read the file; but it
- * sends each of them as a header, of which there cannot be many. So `dockerfile` has an ignore file that leaves nothing out.
+ * The context is what its ignore file leaves. The engine could ask for that by patterns, after it
+ * has read the file; but it sends each of them as a header, of which there cannot be many. So
+ * `dockerfile` has an ignore file that leaves nothing out.
  */
 import { constants, type Dirent } from "node:fs";
 import { lstat, open, readdir, readlink } from "node:fs/promises";
@@ -16,7 +18,10 @@ import type { SyncEntry } from "./file-sync.js";
 import { followPaths } from "./follow-paths.js";
 import { PathFilter } from "./path-filter.js";
 
-/** What of a directory is asked for. All are patterns, as in `.dockerignore`; empty lists mean everything. */
+/**
+ * What of a directory is asked for. All are patterns, as in `.dockerignore`; empty lists mean
+ * everything.
+ */
 export interface FileRequest {
   readonly excludes: readonly string[];
   readonly includes: readonly string[];
@@ -31,8 +36,9 @@ export type SessionDirectory = (
 ) => AsyncIterable<SyncEntry>;
 
 /**
- * Both for the context `src`, in which `dockerfile` is the path of a regular file. An ignore file for one Dockerfile is
- * BuildKit's invention, and comes first. Throws `JobFailed` if it is not usable.
+ * Both for the context `src`, in which `dockerfile` is the path of a regular file. An ignore file
+ * for one Dockerfile is BuildKit's invention, and comes first. Throws `JobFailed` if it is not
+ * usable.
  */
 export async function sessionDirectories(
   src: string,
@@ -63,7 +69,10 @@ async function filterOf(
   return new PathFilter(all, new IgnoreFile([...includes, ...targets]));
 }
 
-/** Only the Dockerfile, `path` in the context `src`, and an ignore file for it that leaves nothing out. */
+/**
+ * Only the Dockerfile, `path` in the context `src`, and an ignore file for it that leaves nothing
+ * out.
+ */
 function dockerfileDirectory(src: string, path: string): SessionDirectory {
   const name = basename(path);
   return async function* () {
@@ -94,7 +103,10 @@ interface Level {
 const TOP = Buffer.alloc(0);
 const SLASH = Buffer.from("/");
 
-/** All that the filter takes, in the order for `SyncEntry`. Only files, directories and links: nothing else is in a source. */
+/**
+ * All that the filter takes, in the order for `SyncEntry`. Only files, directories and links:
+ * nothing else is in a source.
+ */
 async function* walk(
   root: string,
   filter: PathFilter,

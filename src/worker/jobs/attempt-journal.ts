@@ -1,5 +1,6 @@
 /**
- * Which attempts at durable jobs this worker has, on disk: what must be known if the process is killed, or the power fails.
+ * Which attempts at durable jobs this worker has, on disk: what must be known if the process is
+ * killed, or the power fails.
  *
  * One file, a line of JSON for each thing that happens to an attempt, of which the last one counts:
  *
@@ -7,10 +8,11 @@
  *     {"book":"5f…","job":17,"attempt":2,"state":"ended","ending":{"cause":"succeeded",…},"log":{"text":"…"}}
  *     {"book":"5f…","job":17,"attempt":2,"state":"forgotten"}
  *
- * A file for each attempt would cost several syncs of several milliseconds each; here all that was said while the disk was
- * busy goes there together, with one. When most of the file is about attempts that are forgotten, or something could not be
- * written, a new file takes its place with what still counts. A line that was cut short by a crash is left out: nobody was
- * told that it is on disk.
+ * A file for each attempt would cost several syncs of several milliseconds each; here all that was
+ * said while the disk was busy goes there together, with one. When most of the file is about
+ * attempts that are forgotten, or something could not be written, a new file takes its place with
+ * what still counts. A line that was cut short by a crash is left out: nobody was told that it is
+ * on disk.
  */
 import { type FileHandle, open, readFile, rename } from "node:fs/promises";
 import { dirname } from "node:path";
@@ -26,7 +28,9 @@ export interface AttemptId {
   readonly attempt: number;
 }
 
-/** Where the log of an attempt is that has ended: a short one is with its end, others have a file. */
+/**
+ * Where the log of an attempt is that has ended: a short one is with its end, others have a file.
+ */
 export type StoredLog = { readonly text: string } | { readonly size: number };
 
 /** What is on disk of an attempt. A log's text is its bytes in Base64. */
@@ -58,7 +62,9 @@ export class AttemptJournal {
 
   private constructor(private readonly path: string) {}
 
-  /** Reads what an earlier process has left in the file, if there is one. Throws the system's error. */
+  /**
+   * Reads what an earlier process has left in the file, if there is one. Throws the system's error.
+   */
   static async open(path: string): Promise<{ journal: AttemptJournal; entries: Entry[] }> {
     const journal = new AttemptJournal(path);
     const entries = new Map<string, Entry>();
@@ -72,8 +78,8 @@ export class AttemptJournal {
   }
 
   /**
-   * Resolves when that is on disk. Rejects with the system's error if it cannot be, and then tries again with whatever is
-   * written next.
+   * Resolves when that is on disk. Rejects with the system's error if it cannot be, and then tries
+   * again with whatever is written next.
    */
   write(entry: Entry): Promise<void> {
     this.#waiting.push(this.#remember(entry));
@@ -171,7 +177,9 @@ const CAUSES: readonly EndCause[] = [
   "cancelled",
 ];
 
-/** Undefined if that is no entry: whatever damages a file must not keep the worker from its work. */
+/**
+ * Undefined if that is no entry: whatever damages a file must not keep the worker from its work.
+ */
 function readEntry(line: string): Entry | undefined {
   try {
     const entry = JSON.parse(line) as Entry;

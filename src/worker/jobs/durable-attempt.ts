@@ -4,14 +4,17 @@
  * - *beginning*: it is being written into the journal. The job does not run before it is there.
  * - *running*: the job runs, whether or not there is a scheduler.
  * - *ended*: end and log are being written, or on disk; the scheduler may learn of it.
- * - *forgotten*: nothing of it is on disk any more. A job that still runs is being stopped, and nobody will learn how it ended.
+ * - *forgotten*: nothing of it is on disk any more. A job that still runs is being stopped, and
+ *   nobody will learn how it ended.
  *
- * What leads to *forgotten*: the scheduler has log and end on disk (`settled`); it has said that it gave the attempt up, with
- * `Job.cancel` and then its reference, or when it was told of it on a new connection; or the job runs, and there has been no
- * scheduler for so long that it must have been given up.
+ * What leads to *forgotten*: the scheduler has log and end on disk (`settled`); it has said that it
+ * gave the attempt up, with `Job.cancel` and then its reference, or when it was told of it on a new
+ * connection; or the job runs, and there has been no scheduler for so long that it must have been
+ * given up.
  *
- * Apart from that it is *in touch* or *out of touch*: the connection that it was given or told of by is there, or lost. Only
- * a scheduler that says that it goes on brings it back in touch, so that connections that come and go prolong nothing.
+ * Apart from that it is *in touch* or *out of touch*: the connection that it was given or told of
+ * by is there, or lost. Only a scheduler that says that it goes on brings it back in touch, so that
+ * connections that come and go prolong nothing.
  */
 import { type FileHandle, open, rm } from "node:fs/promises";
 import type { DurableQueue } from "../../api/index.js";
@@ -72,7 +75,10 @@ export class DurableAttempt implements Keeper {
     this.job = job(this);
   }
 
-  /** What a job is given as by the scheduler; it is not on disk before the job is run with this as its keeper. */
+  /**
+   * What a job is given as by the scheduler; it is not on disk before the job is run with this as
+   * its keeper.
+   */
   static assigned(
     id: AttemptId,
     { outputLimit = 0, outputs, reattach }: DurableQueue.DurableAssignment,
@@ -84,7 +90,9 @@ export class DurableAttempt implements Keeper {
     return new DurableAttempt(id, reattach, shelf, () => job, capture);
   }
 
-  /** What an earlier process has kept. Rejects with the system's error if the log cannot be read. */
+  /**
+   * What an earlier process has kept. Rejects with the system's error if the log cannot be read.
+   */
   static async kept(
     entry: Entry & { readonly state: "ended" },
     shelf: AttemptShelf,
@@ -157,7 +165,10 @@ export class DurableAttempt implements Keeper {
     }
   }
 
-  /** If the disk takes no more the scheduler still learns how it ended, unless the worker ends before. */
+  /**
+   * If the disk takes no more the scheduler still learns how it ended, unless the worker ends
+   * before.
+   */
   async keep(ending: Ending): Promise<void> {
     this.inTouch();
     if (!this.#isForgotten) await this.#store(ending);

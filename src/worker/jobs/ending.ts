@@ -1,6 +1,7 @@
 /**
- * How a job of this worker ended, and how that is told: to the client in the log and as the result, which are the
- * reference's words; to a scheduler with durable jobs as a cause; to the worker's operator in metrics.
+ * How a job of this worker ended, and how that is told: to the client in the log and as the result,
+ * which are the reference's words; to a scheduler with durable jobs as a cause; to the worker's
+ * operator in metrics.
  */
 import type { JobRecords } from "../../api/index.js";
 import { isOutOfSpace, NoSpaceError } from "../../obuilder/index.js";
@@ -27,7 +28,10 @@ export interface Ending {
   readonly output: string;
   /** Why it has not succeeded, for people; else "". */
   readonly reason: string;
-  /** What went wrong, as an exception, if no build has failed: it could not be one, or the worker is at fault. Else null. */
+  /**
+   * What went wrong, as an exception, if no build has failed: it could not be one, or the worker is
+   * at fault. Else null.
+   */
   readonly exception: string | null;
   /** The files that it hands over. */
   readonly files?: TakenFiles | undefined;
@@ -56,7 +60,10 @@ function causeOf(error: unknown): EndCause {
   return lacksSpace(error) ? "no space" : "failed";
 }
 
-/** Whether the worker's own disks are to blame. What is thrown may be told in other words than what it was caused by. */
+/**
+ * Whether the worker's own disks are to blame. What is thrown may be told in other words than what
+ * it was caused by.
+ */
 function lacksSpace(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   return error instanceof NoSpaceError || isOutOfSpace(error) || lacksSpace(error.cause);

@@ -1,6 +1,6 @@
 /**
- * The attempts at durable jobs that this worker has: those that run or have ended, and those that an earlier process of it had
- * when it was killed.
+ * The attempts at durable jobs that this worker has: those that run or have ended, and those that
+ * an earlier process of it had when it was killed.
  *
  *     STATE/attempts/journal             which there are, and how they ended
  *     STATE/attempts/JOB-ATTEMPT-….log   their logs, but for short ones
@@ -57,7 +57,10 @@ export class HeldAttempts {
     this.#directory = directoryIn(options.stateDir);
   }
 
-  /** Opens what an earlier process has left, and removes what belongs to nothing. Rejects with the system's error. */
+  /**
+   * Opens what an earlier process has left, and removes what belongs to nothing. Rejects with the
+   * system's error.
+   */
   static async open(options: HeldAttemptsOptions): Promise<HeldAttempts> {
     const directory = directoryIn(options.stateDir);
     makePrivateDirectory(directory);
@@ -79,7 +82,10 @@ export class HeldAttempts {
     return this.#attempts.size;
   }
 
-  /** Takes over a job that was assigned as an attempt. Throws an `RpcError` if that very attempt is here already. */
+  /**
+   * Takes over a job that was assigned as an attempt. Throws an `RpcError` if that very attempt is
+   * here already.
+   */
   assign(job: Job, assignment: DurableQueue.DurableAssignment): DurableAttempt {
     const id = {
       book: Buffer.from(assignment.book).toString("hex"),
@@ -101,8 +107,9 @@ export class HeldAttempts {
   }
 
   /**
-   * Tells a scheduler of all of them, and does as it says; resolves when it has said so. To be called before it is asked for
-   * jobs. Rejects with an `RpcError` if the scheduler cannot be asked now.
+   * Tells a scheduler of all of them, and does as it says; resolves when it has said so. To be
+   * called before it is asked for jobs. Rejects with an `RpcError` if the scheduler cannot be asked
+   * now.
    */
   async resume(queue: Capability): Promise<void> {
     const attempts = [...this.#attempts.values()];
@@ -131,7 +138,9 @@ export class HeldAttempts {
     },
   };
 
-  /** Resolves when all is on disk that can be. Those that there are stay there, for the next start. */
+  /**
+   * Resolves when all is on disk that can be. Those that there are stay there, for the next start.
+   */
   async close(): Promise<void> {
     for (const attempt of this.#attempts.values()) attempt.inTouch();
     await this.journal.close();

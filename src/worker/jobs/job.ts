@@ -1,14 +1,16 @@
 /**
  * One job of this worker, from the offer to its end. Its states:
  *
- * - *offered*: its capability went to the scheduler with a request for work; there is nothing to run yet. Whoever reads
- *   its log waits.
- * - *running*: the request was answered. `stop` aborts its signal; it still runs until it has cleaned up.
+ * - *offered*: its capability went to the scheduler with a request for work; there is nothing to
+ *   run yet. Whoever reads its log waits.
+ * - *running*: the request was answered. `stop` aborts its signal; it still runs until it has
+ *   cleaned up.
  * - *ended*: the log is complete, then the end is known. Both stay until it is gone.
  * - *gone*: its keeper says that nobody will ever ask for anything of it.
  *
- * An offered job whose request failed, or was taken back, is ended at once. An offered job is attached: a job whose keeper is
- * the connection that it came by, so that it is cancelled when nobody refers to it. With the answer it may get another keeper.
+ * An offered job whose request failed, or was taken back, is ended at once. An offered job is
+ * attached: a job whose keeper is the connection that it came by, so that it is cancelled when
+ * nobody refers to it. With the answer it may get another keeper.
  */
 import { DurableJob, Job as JobApi } from "../../api/index.js";
 import { deferred } from "../../async/index.js";
@@ -69,7 +71,10 @@ export class Job {
     return job;
   }
 
-  /** Aborted when the job shall stop. Its reason is a `JobCancelled`, a `JobEvicted`, or a `JobTimedOut`. */
+  /**
+   * Aborted when the job shall stop. Its reason is a `JobCancelled`, a `JobEvicted`, or a
+   * `JobTimedOut`.
+   */
   get signal(): AbortSignal {
     return this.#controller.signal;
   }
@@ -78,7 +83,9 @@ export class Job {
     return this.#references > 0;
   }
 
-  /** The job as the scheduler and its client see it; owned by the caller. One for each connection. */
+  /**
+   * The job as the scheduler and its client see it; owned by the caller. One for each connection.
+   */
   capability(): Capability {
     this.#references++;
     return JobApi.local(
@@ -136,8 +143,8 @@ export class Job {
   }
 
   /**
-   * Ends a job that never ran, as its request was taken back. The scheduler may have answered at that moment: to it, the job is
-   * given back, which is nobody's fault.
+   * Ends a job that never ran, as its request was taken back. The scheduler may have answered at
+   * that moment: to it, the job is given back, which is nobody's fault.
    */
   withdraw(): void {
     const evicted = new JobEvicted("the worker takes no more jobs");
@@ -148,8 +155,8 @@ export class Job {
   }
 
   /**
-   * Runs the job: `body` gives its output. Before, a `keeper` may take it over from the connection. Resolves when the end
-   * is kept and known; never rejects.
+   * Runs the job: `body` gives its output. Before, a `keeper` may take it over from the connection.
+   * Resolves when the end is kept and known; never rejects.
    */
   async run(body: () => Promise<string>, keeper = this.#keeper): Promise<Ending> {
     this.#keeper = keeper;
@@ -184,8 +191,9 @@ export class Job {
 }
 
 /**
- * The keeper of a job that belongs to a connection: it goes when nobody refers to it. One that is only offered is not cancelled
- * then: the connection may have ended with the answer that gives it another keeper.
+ * The keeper of a job that belongs to a connection: it goes when nobody refers to it. One that is
+ * only offered is not cancelled then: the connection may have ended with the answer that gives it
+ * another keeper.
  */
 class Attachment implements Keeper {
   readonly atWorkersEnd = "cancelled";

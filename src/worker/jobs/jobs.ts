@@ -1,6 +1,6 @@
 /**
- * The jobs of a worker: those that run, with their share of its capacity, their time limits, and what is logged and counted of
- * them; and those that have ended, until nobody will ask for them.
+ * The jobs of a worker: those that run, with their share of its capacity, their time limits, and
+ * what is logged and counted of them; and those that have ended, until nobody will ask for them.
  */
 import { cacheHintOf, type DurableQueue, readJobDescr } from "../../api/index.js";
 import { alarm, Condition, stopwatch } from "../../async/index.js";
@@ -105,13 +105,18 @@ export class Jobs {
     });
   }
 
-  /** Has all that run stop: attached ones are cancelled, others given back. So is what is started from now on. */
+  /**
+   * Has all that run stop: attached ones are cancelled, others given back. So is what is started
+   * from now on.
+   */
   stop(): void {
     this.#isStopping = true;
     for (const job of this.#jobs) job.stopWithWorker();
   }
 
-  /** Resolves when nobody will ask for any job; throws `signal`'s reason when it is aborted first. */
+  /**
+   * Resolves when nobody will ask for any job; throws `signal`'s reason when it is aborted first.
+   */
   async whenGone(signal: AbortSignal): Promise<void> {
     while (this.#jobs.size + this.#attempts.size > 0) await this.#gone.wait(signal);
   }
@@ -128,7 +133,10 @@ export class Jobs {
     return weight;
   }
 
-  /** Stops the job when it has taken too long, by its own limit (in seconds; 0: none) or the worker's. */
+  /**
+   * Stops the job when it has taken too long, by its own limit (in seconds; 0: none) or the
+   * worker's.
+   */
   #limitTime(job: Job, limit: number): () => void {
     const { jobTimeout = Number.POSITIVE_INFINITY } = this.options;
     const ms = Math.min(jobTimeout, limit > 0 ? limit * 1000 : Number.POSITIVE_INFINITY);
@@ -138,7 +146,9 @@ export class Jobs {
   }
 }
 
-/** Whose job it is, in the fields of the lines about it. What the scheduler does not tell is null. */
+/**
+ * Whose job it is, in the fields of the lines about it. What the scheduler does not tell is null.
+ */
 interface JobFacts {
   readonly job: number | null;
   readonly attempt: number | null;
@@ -159,7 +169,10 @@ function factsOf(
   };
 }
 
-/** ` (job 17 of "alice")`, as far as it is known. Behind the line, which may be looked for as it was. */
+/**
+ * ` (job 17 of "alice")`, as far as it is known. Behind the line, which may be looked for as it
+ * was.
+ */
 function suffix({ client, job }: JobFacts): string {
   const words = [
     ...(job === null ? [] : [`job ${job}`]),

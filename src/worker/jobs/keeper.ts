@@ -1,6 +1,6 @@
 /**
- * Who keeps a job: its client's connection, or this worker on behalf of the scheduler. On that depends what happens to it
- * when nobody refers to it, and what outlives the worker's process.
+ * Who keeps a job: its client's connection, or this worker on behalf of the scheduler. On that
+ * depends what happens to it when nobody refers to it, and what outlives the worker's process.
  */
 import type { FileHandle } from "node:fs/promises";
 import type { TakenFiles } from "../outputs/output-capture.js";
@@ -15,9 +15,15 @@ export interface Keeper {
   openLogFile(): Promise<FileHandle>;
   /** The files that were taken of its result, if there are any to be handed over. */
   takenFiles(): TakenFiles | undefined;
-  /** A part of their stream, once its end is told; empty at its end. Rejects with the system's error. */
+  /**
+   * A part of their stream, once its end is told; empty at its end. Rejects with the system's
+   * error.
+   */
   readFiles(start: number, limit: number): Promise<Uint8Array>;
-  /** The job has ended and its log is complete; its end is told when this has resolved. Never rejects. */
+  /**
+   * The job has ended and its log is complete; its end is told when this has resolved. Never
+   * rejects.
+   */
   keep(ending: Ending): Promise<void>;
   /** The scheduler, or its client, wants it to stop. */
   cancelled(): void;

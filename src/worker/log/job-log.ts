@@ -1,9 +1,10 @@
 /**
  * The log of one job: append-only bytes that any number of readers page through while it grows.
  *
- * A log lives in memory as long as it is small. Beyond `memoryLimit` its oldest part moves to a file, which its owner
- * opens (log-file.ts): whether anything of it outlives the process is the owner's to say, as is `store`. Beyond `maxSize`
- * the output is cut, with a note; what the worker itself has to say (`append`) still goes in.
+ * A log lives in memory as long as it is small. Beyond `memoryLimit` its oldest part moves to a
+ * file, which its owner opens (log-file.ts): whether anything of it outlives the process is the
+ * owner's to say, as is `store`. Beyond `maxSize` the output is cut, with a note; what the worker
+ * itself has to say (`append`) still goes in.
  *
  *     [ 0 …… spilled )[ spilled …… length )
  *        file             memory, in blocks of equal size
@@ -13,7 +14,10 @@ import { Job } from "../../api/index.js";
 import { Condition } from "../../async/index.js";
 import { writeFully } from "./log-file.js";
 
-/** A page of a log: `data` from the offset asked for, `next` the offset to ask for after it. Empty data: the end. */
+/**
+ * A page of a log: `data` from the offset asked for, `next` the offset to ask for after it. Empty
+ * data: the end.
+ */
 export interface LogPage {
   readonly data: Uint8Array;
   readonly next: number;
@@ -55,7 +59,10 @@ export class JobLog {
   readonly #openFile: () => Promise<FileHandle>;
   readonly #memoryLimit: number;
   readonly #maxSize: number;
-  /** The bytes from `#spilled` on; all blocks but the last are full. `#spilled` is a multiple of `BLOCK`. */
+  /**
+   * The bytes from `#spilled` on; all blocks but the last are full. `#spilled` is a multiple of
+   * `BLOCK`.
+   */
   #blocks: Buffer[] = [];
   #spilled = 0;
   #length = 0;
@@ -94,8 +101,9 @@ export class JobLog {
   }
 
   /**
-   * Adds output of the job. The bytes are copied. Ignored once the log is cut or closed. If there is a result, the disk is
-   * behind: whoever can slow the source down waits for it, so that a flood is held up and does not fill the memory.
+   * Adds output of the job. The bytes are copied. Ignored once the log is cut or closed. If there
+   * is a result, the disk is behind: whoever can slow the source down waits for it, so that a flood
+   * is held up and does not fill the memory.
    */
   write(data: string | Uint8Array): Promise<void> | undefined {
     if (this.#cut || this.#closed) return undefined;
@@ -152,8 +160,9 @@ export class JobLog {
   }
 
   /**
-   * At most `Job.LOG_PAGE` bytes from offset `start`; a negative start counts from the end, and at most to the beginning.
-   * Waits while there is nothing at that offset yet. Throws `LogRangeError`, and `signal`'s reason.
+   * At most `Job.LOG_PAGE` bytes from offset `start`; a negative start counts from the end, and at
+   * most to the beginning. Waits while there is nothing at that offset yet. Throws `LogRangeError`,
+   * and `signal`'s reason.
    */
   async page(start: number, signal?: AbortSignal): Promise<LogPage> {
     const from = start < 0 ? Math.max(0, this.#length + start) : start;

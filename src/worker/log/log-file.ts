@@ -1,6 +1,6 @@
 /**
- * Where a job's log goes when it outgrows memory: a file without a name for a job that ends with the worker's process, one
- * with a name for a job whose log must still be there afterwards.
+ * Where a job's log goes when it outgrows memory: a file without a name for a job that ends with
+ * the worker's process, one with a name for a job whose log must still be there afterwards.
  */
 import { type FileHandle, open, unlink } from "node:fs/promises";
 import { dirname, join } from "node:path";

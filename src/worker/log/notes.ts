@@ -1,6 +1,6 @@
 /**
- * How headings, notes and exceptions look in a job's log. People and scripts know these colours and words, which are the
- * reference's.
+ * How headings, notes and exceptions look in a job's log. People and scripts know these colours and
+ * words, which are the reference's.
  */
 import { SexpError } from "../../obuilder/index.js";
 import { quoted } from "../../text/index.js";
@@ -22,8 +22,8 @@ function timestamp(time: Date): string {
 }
 
 /**
- * An error the way that OCaml prints exceptions: `Failure("…")`. For a spec that cannot be read, what is known about the
- * place follows.
+ * An error the way that OCaml prints exceptions: `Failure("…")`. For a spec that cannot be read,
+ * what is known about the place follows.
  */
 export function exceptionText(error: unknown): string {
   if (error instanceof SexpError) {

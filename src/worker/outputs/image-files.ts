@@ -1,6 +1,6 @@
 /**
- * The files of an image that are asked for, as its engine gives them: of a container of it that never runs, as tar archives. So it
- * does not matter where and how the engine keeps its images.
+ * The files of an image that are asked for, as its engine gives them: of a container of it that
+ * never runs, as tar archives. So it does not matter where and how the engine keeps its images.
  */
 import type Docker from "dockerode";
 import type { OutputStream } from "../../api/index.js";
@@ -14,7 +14,10 @@ import { missing, readPatterns, type Wanted } from "./root-files.js";
 /** Links that are followed on one way. */
 const MAX_LINKS = 40;
 
-/** Writes the contents of all that is asked for, and returns the list. Throws a `JobFailed`, and the signal's reason. */
+/**
+ * Writes the contents of all that is asked for, and returns the list. Throws a `JobFailed`, and the
+ * signal's reason.
+ */
 export async function writeImageFiles(
   docker: Docker,
   image: string,

@@ -1,9 +1,9 @@
 /**
- * The files that one attempt at a job hands over: taken of its result before its end is told, and put into a file of the worker's
- * state directory, where the scheduler reads them from.
+ * The files that one attempt at a job hands over: taken of its result before its end is told, and
+ * put into a file of the worker's state directory, where the scheduler reads them from.
  *
- * States: *open*, until something was taken; *taken*, with a stream that is complete and on disk. What is taken once is not taken
- * again, and what could not be taken leaves nothing behind.
+ * States: *open*, until something was taken; *taken*, with a stream that is complete and on disk.
+ * What is taken once is not taken again, and what could not be taken leaves nothing behind.
  */
 import { type FileHandle, open, rm } from "node:fs/promises";
 import { dirname } from "node:path";
@@ -54,7 +54,9 @@ export class OutputCapture {
     return this.order.when === "always" || this.order.when === of;
   }
 
-  /** Takes what is wanted of a job that has succeeded. Throws a `JobFailed`, or the system's error. */
+  /**
+   * Takes what is wanted of a job that has succeeded. Throws a `JobFailed`, or the system's error.
+   */
   async ofSuccess(take: Take): Promise<void> {
     if (this.wants("success")) await this.#take(take, this.order.optional);
   }
@@ -64,7 +66,10 @@ export class OutputCapture {
     await this.ofSuccess((writer, wanted) => writeRootFiles(root, wanted, writer, signal));
   }
 
-  /** Takes what there is of a failed step's root. That it failed counts; what is wrong here is told in the log. */
+  /**
+   * Takes what there is of a failed step's root. That it failed counts; what is wrong here is told
+   * in the log.
+   */
   async ofFailure(root: string | undefined, signal?: AbortSignal): Promise<void> {
     if (!this.wants("failure") || this.#taken) return;
     if (root === undefined) {

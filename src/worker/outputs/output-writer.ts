@@ -1,7 +1,7 @@
 /**
- * Writes the stream of files of a job's result (`api/output-stream.ts`) into a file of its own, in one go: contents as they come,
- * with their hashes, and then the list. Runs of zeros are left out, so that a sparse file takes no more room here than where it
- * comes from.
+ * Writes the stream of files of a job's result (`api/output-stream.ts`) into a file of its own, in
+ * one go: contents as they come, with their hashes, and then the list. Runs of zeros are left out,
+ * so that a sparse file takes no more room here than where it comes from.
  */
 import { createHash, type Hash } from "node:crypto";
 import type { FileHandle } from "node:fs/promises";

@@ -1,9 +1,11 @@
 /**
- * The files of a root that are asked for: found by path and pattern, and read, without ever being led out of the root.
+ * The files of a root that are asked for: found by path and pattern, and read, without ever being
+ * led out of the root.
  *
- * Links in what is asked for lead where they would in the root: `/var/run/x` is `/run/x` if that is what it says there. What is
- * found in directories and by patterns is taken as it is: a link as a link. Neither devices nor sockets are taken, nor what
- * cannot be told apart from a file that grows for ever.
+ * Links in what is asked for lead where they would in the root: `/var/run/x` is `/run/x` if that is
+ * what it says there. What is found in directories and by patterns is taken as it is: a link as a
+ * link. Neither devices nor sockets are taken, nor what cannot be told apart from a file that grows
+ * for ever.
  */
 import { closeSync, readSync, type Stats } from "node:fs";
 import type { OutputStream } from "../../api/index.js";
@@ -39,7 +41,10 @@ export interface Wanted {
   readonly limit: number;
 }
 
-/** Reads the patterns, for what is wrong with them to be told before a job is built. Throws `InvalidJob`. */
+/**
+ * Reads the patterns, for what is wrong with them to be told before a job is built. Throws
+ * `InvalidJob`.
+ */
 export function readPatterns(paths: readonly string[]): PathPattern[] {
   return paths.map((path) => {
     const pattern = readPathPattern(path);
@@ -49,8 +54,9 @@ export function readPatterns(paths: readonly string[]): PathPattern[] {
 }
 
 /**
- * Writes the contents of all that is asked for, and returns the list. Throws a `JobFailed` if something is not there, or there is
- * too much, which is found before anything is written; and the system's errors.
+ * Writes the contents of all that is asked for, and returns the list. Throws a `JobFailed` if
+ * something is not there, or there is too much, which is found before anything is written; and the
+ * system's errors.
  */
 export async function writeRootFiles(
   rootPath: string,
@@ -109,7 +115,10 @@ class Finder {
     return found;
   }
 
-  /** Adds the paths below `begin` that the parts of a pattern stand for; those in others are left to these. */
+  /**
+   * Adds the paths below `begin` that the parts of a pattern stand for; those in others are left to
+   * these.
+   */
   async #match(
     begin: readonly string[],
     at: readonly string[],

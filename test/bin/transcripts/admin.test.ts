@@ -1,4 +1,7 @@
-/** `ocluster-admin`: the ways to write a command, what it says when it is wrong, and its answers to programs. */
+/**
+ * `ocluster-admin`: the ways to write a command, what it says when it is wrong, and its answers to
+ * programs.
+ */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";

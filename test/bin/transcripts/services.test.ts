@@ -1,4 +1,7 @@
-/** `ocluster-scheduler` and `ocluster-worker`: what they say of command lines that are wrong, and their help. */
+/**
+ * `ocluster-scheduler` and `ocluster-worker`: what they say of command lines that are wrong, and
+ * their help.
+ */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

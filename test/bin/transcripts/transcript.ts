@@ -1,6 +1,6 @@
 /**
- * What our programs say, to the letter: a table's rows are command lines, and each is run as a user would, its output
- * compared as a whole.
+ * What our programs say, to the letter: a table's rows are command lines, and each is run as a user
+ * would, its output compared as a whole.
  */
 import { expect } from "vitest";
 import { type ProgramName, run } from "../../support/programs.js";
@@ -11,7 +11,10 @@ export interface Transcript {
   readonly stderr: string;
 }
 
-/** Runs a program to its end. Ports of loopback, which differ from run to run, are `PORT` in what it says. */
+/**
+ * Runs a program to its end. Ports of loopback, which differ from run to run, are `PORT` in what it
+ * says.
+ */
 export async function transcript(
   program: ProgramName,
   args: readonly string[],
@@ -22,10 +25,16 @@ export async function transcript(
   return { code, stdout: plain(stdout), stderr: plain(stderr) };
 }
 
-/** The usage of each command of a program, as the second line of its complaints; "" is for the program itself. */
+/**
+ * The usage of each command of a program, as the second line of its complaints; "" is for the
+ * program itself.
+ */
 export type Usages = Readonly<Record<string, string>>;
 
-/** Checks that a command line is refused with this message, the usage of `command` and a hint where to find help. */
+/**
+ * Checks that a command line is refused with this message, the usage of `command` and a hint where
+ * to find help.
+ */
 export async function expectRefusal(
   program: ProgramName,
   usages: Usages,

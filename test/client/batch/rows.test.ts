@@ -1,4 +1,6 @@
-/** Rows of batches: what files of each kind say, and what is refused before anything is submitted. */
+/**
+ * Rows of batches: what files of each kind say, and what is refused before anything is submitted.
+ */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

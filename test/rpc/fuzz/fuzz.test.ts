@@ -1,5 +1,6 @@
 /**
- * Valid sessions, spoiled: nothing that a peer sends may crash us, keep us busy, or make us keep anything.
+ * Valid sessions, spoiled: nothing that a peer sends may crash us, keep us busy, or make us keep
+ * anything.
  */
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
@@ -59,7 +60,8 @@ async function playOn(
   const all = [...toServer, ...toClient].filter((step) => step !== "release");
   if (!isServer) party.ask(connection);
   let spoiled = 0;
-  // Some sessions run well for long, so that there is something to spoil; most are spoiled early, which is quicker.
+  // Some sessions run well for long, so that there is something to spoil; most are spoiled early,
+  // which is quicker.
   const from = random.below(1 + random.below(script.length));
   for (const [i, step] of script.entries()) {
     if (wire.isClosed) break;

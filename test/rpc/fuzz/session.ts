@@ -1,6 +1,6 @@
 /**
- * A conversation that uses all of the protocol, recorded: what each side was sent. Either side can be played again on its own, against
- * messages that are no longer what they were.
+ * A conversation that uses all of the protocol, recorded: what each side was sent. Either side can
+ * be played again on its own, against messages that are no longer what they were.
  */
 import {
   type Capability,
@@ -154,7 +154,10 @@ export interface Recording {
   readonly toClient: Script;
 }
 
-/** Each side takes one message at a time, and has time to answer: as it will when it is played again. */
+/**
+ * Each side takes one message at a time, and has time to answer: as it will when it is played
+ * again.
+ */
 export async function record(): Promise<Recording> {
   const client = { party: new Party(), wire: new Wire(), script: [] as Script[number][] };
   const server = { party: new Party(), wire: new Wire(), script: [] as Script[number][] };

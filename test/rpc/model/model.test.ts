@@ -1,7 +1,9 @@
 /**
- * Random programs of calls, promises, releases, cancellations and disconnects between vats, with every message delayed as it
- * pleases. Checked: calls on a reference arrive at what it stands for, in their order, once; every call comes to an end; nothing is
- * left; and at every step, the invariants of all tables. A failure names its seed (OCLUSTER_SEED=… repeats it) and shows the tables.
+ * Random programs of calls, promises, releases, cancellations and disconnects between vats, with
+ * every message delayed as it pleases. Checked: calls on a reference arrive at what it stands for,
+ * in their order, once; every call comes to an end; nothing is left; and at every step, the
+ * invariants of all tables. A failure names its seed (OCLUSTER_SEED=… repeats it) and shows the
+ * tables.
  */
 import { expect, test } from "vitest";
 import { Random } from "./random.js";

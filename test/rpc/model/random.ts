@@ -1,4 +1,6 @@
-/** A small seeded random number generator (mulberry32): a failed run can be repeated by its seed. */
+/**
+ * A small seeded random number generator (mulberry32): a failed run can be repeated by its seed.
+ */
 export class Random {
   private state: number;
 

@@ -1,9 +1,10 @@
 /**
- * A random program: a few vats, links between all of them, and a model of what every reference stands for.
+ * A random program: a few vats, links between all of them, and a model of what every reference
+ * stands for.
  *
- * In the model, what a reference stands for is a `Meaning`: an object, or something that becomes another meaning once a promise is
- * resolved or a call is answered. Programs never tie a meaning to itself, as promises that go round in circles
- * through several vats have no answer.
+ * In the model, what a reference stands for is a `Meaning`: an object, or something that becomes
+ * another meaning once a promise is resolved or a call is answered. Programs never tie a meaning to
+ * itself, as promises that go round in circles through several vats have no answer.
  */
 import { expect } from "vitest";
 import {
@@ -99,7 +100,10 @@ export class World {
   private readonly lastCalls = new Map<string, number>();
   private readonly failures: string[] = [];
   private isEnding = false;
-  /** The program tied a circle through all vats, so that only the end of its connections could release it. */
+  /**
+   * The program tied a circle through all vats, so that only the end of its connections could
+   * release it.
+   */
   isCircular = false;
 
   constructor(
@@ -195,7 +199,10 @@ export class World {
     });
   }
 
-  /** A capability to give away, with what it means: an old one that does not depend on `without`, or a new object or promise. */
+  /**
+   * A capability to give away, with what it means: an old one that does not depend on `without`, or
+   * a new object or promise.
+   */
   private give(
     vat: Vat,
     without: readonly Meaning[] = [],
@@ -308,8 +315,9 @@ export class World {
     }
     server.results().number = call.id;
     for (let i = 0; i < SLOTS; i++) {
-      // An answer may hold one of its own capabilities again. But if a caller keeps the answer itself (a tail call), and a third vat
-      // has that capability from us, then the answer, and with it the capability, is held by what it holds: no vat can see that.
+      // An answer may hold one of its own capabilities again. But if a caller keeps the answer
+      // itself (a tail call), and a third vat has that capability from us, then the answer, and
+      // with it the capability, is held by what it holds: no vat can see that.
       const without = this.vats.length > 2 ? call.results : [call.results[i]!];
       const { capability, meaning } = this.give(vat, without);
       if (this.tie(call.results[i]!, meaning)) server.setCapability(Box.CAP + i, capability);
@@ -381,7 +389,10 @@ export class World {
     return this.links.flatMap(({ connections }) => connections);
   }
 
-  /** Ends everything that is under way, releases everything that is held, and checks that nothing is left. */
+  /**
+   * Ends everything that is under way, releases everything that is held, and checks that nothing is
+   * left.
+   */
   private async finish(): Promise<void> {
     this.isEnding = true;
     await this.deliverAll();
@@ -411,9 +422,10 @@ export class World {
     await this.deliverAll();
     this.check();
     if (this.vats.length > 2 && this.tableSizes().questions > 0) {
-      // A circle through three vats: an answer that its caller keeps itself (a tail call) holds a promise, which is for a capability in
-      // that answer, which the vat in the middle holds until it is told that the answer is not needed. Counting references cannot undo
-      // that before the connection ends.
+      // A circle through three vats: an answer that its caller keeps itself (a tail call) holds a
+      // promise, which is for a capability in that answer, which the vat in the middle holds until
+      // it is told that the answer is not needed. Counting references cannot undo that before the
+      // connection ends.
       this.isCircular = true;
       for (const { connections } of this.links) connections[0].close();
       await this.deliverAll();

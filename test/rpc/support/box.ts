@@ -1,6 +1,6 @@
 /**
- * A schema for tests, by hand: one struct with room for a number, a text, data and a few capabilities, and interfaces whose
- * methods all take and give it.
+ * A schema for tests, by hand: one struct with room for a number, a text, data and a few
+ * capabilities, and interfaces whose methods all take and give it.
  */
 import { type Data, ObjectSize, Struct, utils } from "capnp-es";
 import type { Method } from "../../../src/rpc/index.js";

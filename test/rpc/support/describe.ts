@@ -1,7 +1,8 @@
 /**
  * Messages as lines of text, for tests that look at what goes over the wire.
  *
- * Capabilities: `sender:3`, `promise:3`, `receiver:3`, `answer:2.0.1` (question 2, path 0, 1). Targets alike: `export:3`.
+ * Capabilities: `sender:3`, `promise:3`, `receiver:3`, `answer:2.0.1` (question 2, path 0, 1).
+ * Targets alike: `export:3`.
  */
 
 import { DEFAULT_LIMITS } from "../../../src/rpc/index.js";

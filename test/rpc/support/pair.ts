@@ -16,7 +16,10 @@ export interface Pair {
   readonly server: Connection;
 }
 
-/** `service`: what the server gives on bootstrap; `back`: what the client gives. Both are taken at each bootstrap. */
+/**
+ * `service`: what the server gives on bootstrap; `back`: what the client gives. Both are taken at
+ * each bootstrap.
+ */
 export function connect(
   service: () => Capability,
   back: () => Capability = refuse,

@@ -1,5 +1,6 @@
 /**
- * A connection of ours, and its peer as nothing but messages: what it writes is up to the test, what it hears comes as lines.
+ * A connection of ours, and its peer as nothing but messages: what it writes is up to the test,
+ * what it hears comes as lines.
  */
 import {
   type Capability,

@@ -1,4 +1,7 @@
-/** The places in which a capability can be, of which its user must not notice anything, and an object to try it with. */
+/**
+ * The places in which a capability can be, of which its user must not notice anything, and an
+ * object to try it with.
+ */
 import { type Capability, method, RpcError, serve } from "../../../src/rpc/index.js";
 import { Box, echo, fail, get, put, wait } from "./box.js";
 import { connect, expectNothingLeft, settle } from "./pair.js";

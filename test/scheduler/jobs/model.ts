@@ -1,6 +1,7 @@
 /**
- * A book of jobs that is as slow and obvious as can be: jobs are in a list that is walked for every question, what counts
- * is counted anew from the whole history, and there are no indexes, heaps or reverse links that could be wrong.
+ * A book of jobs that is as slow and obvious as can be: jobs are in a list that is walked for every
+ * question, what counts is counted anew from the whole history, and there are no indexes, heaps or
+ * reverse links that could be wrong.
  */
 
 import type {

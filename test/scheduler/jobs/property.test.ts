@@ -1,4 +1,7 @@
-/** The book of jobs against a model of it that is slow and obvious, with kills of the scheduler at any point. */
+/**
+ * The book of jobs against a model of it that is slow and obvious, with kills of the scheduler at
+ * any point.
+ */
 
 import { isDeepStrictEqual } from "node:util";
 import fc from "fast-check";
@@ -72,7 +75,10 @@ const move = fc.oneof(
     arbitrary: fc.record({
       type: fc.constant("resumed" as const),
       worker,
-      /** Most workers tell the truth: then they hold what they were given, in these states, but for some. */
+      /**
+       * Most workers tell the truth: then they hold what they were given, in these states, but for
+       * some.
+       */
       honest: fc.boolean(),
       held: fc.array(
         fc.record({

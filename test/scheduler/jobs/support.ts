@@ -1,4 +1,7 @@
-/** A book of jobs with everything around it under the test's control: time, what is on disk, and who is to act. */
+/**
+ * A book of jobs with everything around it under the test's control: time, what is on disk, and who
+ * is to act.
+ */
 
 import { type BookOptions, JobBook } from "../../../src/scheduler/jobs/job-book.js";
 import type {
@@ -19,7 +22,10 @@ export const isEnd = (state: string): state is EndState =>
 
 const text = new TextEncoder();
 
-/** What is on disk is what was saved when a turn ended: rows are copied then, as a store in another thread would. */
+/**
+ * What is on disk is what was saved when a turn ended: rows are copied then, as a store in another
+ * thread would.
+ */
 export class TestStore implements JobStore {
   jobs = new Map<number, JobRecord>();
   attempts = new Map<string, AttemptRecord>();
@@ -218,7 +224,10 @@ export class World {
     return null;
   }
 
-  /** Gives a queued job to a worker; to the first in the queue if none is named. Returns the attempt's number. */
+  /**
+   * Gives a queued job to a worker; to the first in the queue if none is named. Returns the
+   * attempt's number.
+   */
   offer(worker: string, id = this.queue[0]!, resumes = true): number {
     this.unqueue(id);
     return this.book.offer(id, { worker, resumes, cached: false })!.attempt;

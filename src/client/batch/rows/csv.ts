@@ -86,7 +86,9 @@ async function* parsedRows(
   if (rows.length > 0) yield rows;
 }
 
-/** Some programs put a byte order mark before UTF-8, which is no part of the first column's name. */
+/**
+ * Some programs put a byte order mark before UTF-8, which is no part of the first column's name.
+ */
 async function* withoutBom(input: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   let isFirst = true;
   for await (const piece of input) {

@@ -1,6 +1,6 @@
 /**
- * Rows of JSON: a line each, or the elements of one array. An object's members are columns, anything else is the column `item`.
- * Numbers keep their text: 0.10 is not 0.1.
+ * Rows of JSON: a line each, or the elements of one array. An object's members are columns,
+ * anything else is the column `item`. Numbers keep their text: 0.10 is not 0.1.
  */
 import { quoted } from "../../../text/index.js";
 import { BatchInputError } from "../template-error.js";

@@ -18,7 +18,10 @@ export interface Range {
   readonly to: number;
 }
 
-/** Rows of a file, or of standard input where it is `-`. `csv:FILE` says what is in it; else the file's name does. */
+/**
+ * Rows of a file, or of standard input where it is `-`. `csv:FILE` says what is in it; else the
+ * file's name does.
+ */
 export async function openSource(each: string): Promise<RowSource> {
   const format = FORMATS.find((name) => each.startsWith(`${name}:`));
   const file = format === undefined ? each : each.slice(format.length + 1);
@@ -67,8 +70,8 @@ export function rangeSource({ from, to }: Range): RowSource {
 }
 
 /**
- * All combinations of the rows of several sources, those of the last one changing fastest. But for the first source they are kept in
- * memory. Throws a `UsageError` if a column is in two of them.
+ * All combinations of the rows of several sources, those of the last one changing fastest. But for
+ * the first source they are kept in memory. Throws a `UsageError` if a column is in two of them.
  */
 export async function combined(sources: readonly RowSource[]): Promise<RowSource> {
   const [first, ...others] = sources;
