@@ -1,4 +1,7 @@
 #!/usr/bin/env node
+/**
+ * `ocluster-admin`: administers a scheduler.
+ */
 import {
   argument,
   command,
@@ -22,9 +25,6 @@ import {
 import { CommandFailed, interruptible, UsageError } from "../console/index.js";
 import { RpcError } from "../rpc/errors.js";
 import type { Capability } from "../rpc/index.js";
-/**
- * `ocluster-admin`: administers a scheduler.
- */
 import {
   checkSpan,
   jobCommand,

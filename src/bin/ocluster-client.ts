@@ -1,4 +1,7 @@
 #!/usr/bin/env node
+/**
+ * `ocluster-client`: submits jobs to a scheduler, and looks after those that it keeps.
+ */
 import { Option } from "@commander-js/extra-typings";
 import type { Action, Secret, Source } from "../api/index.js";
 import {
@@ -20,9 +23,6 @@ import {
   seldom,
 } from "../cli/index.js";
 import { CONTEXT_ACTIONS } from "../client/contexts.js";
-/**
- * `ocluster-client`: submits jobs to a scheduler, and looks after those that it keeps.
- */
 import { BATCH_COMMANDS } from "./batch-commands.js";
 import { DURABLE_OPTIONS, type DurableCommand, durableOptions } from "./durable-options.js";
 import {

@@ -1,4 +1,7 @@
 #!/usr/bin/env node
+/**
+ * `ocluster-scheduler`: queues jobs and hands them to workers.
+ */
 import {
   command,
   described,
@@ -23,9 +26,6 @@ import { DEFAULT_CLIENT_LIMITS } from "../scheduler/services/client-limits.js";
 import { DEFAULT_DURABLE_SETTINGS } from "../scheduler/services/durable-settings.js";
 import { address, listenPort } from "./addresses.js";
 import { artefactPlace, keeping } from "./artefact-options.js";
-/**
- * `ocluster-scheduler`: queues jobs and hands them to workers.
- */
 import { rpcFailure } from "./rpc-failure.js";
 
 /** A name that also stands in a file's name. */

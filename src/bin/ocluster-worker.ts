@@ -1,4 +1,7 @@
 #!/usr/bin/env node
+/**
+ * `ocluster-worker`: joins a pool and builds what the scheduler hands out.
+ */
 import {
   command,
   connectOption,
@@ -29,9 +32,6 @@ import {
   storeOption,
   WITHOUT_EFFECT,
 } from "./builder-options.js";
-/**
- * `ocluster-worker`: joins a pool and builds what the scheduler hands out.
- */
 import { rpcFailure } from "./rpc-failure.js";
 
 /** `REGEX=N`, split at the last `=`. */
