@@ -231,6 +231,7 @@ describe("a pool with another name", () => {
     await there("pause", "--auto-create", "x86", "ghost");
     await before.stop();
     const after = await start(POOL);
+    await after.sees("stderr", /if it is not wanted/); // Once it has read what it keeps.
     expect(after.stderr).toContain(
       'There is no pool "x86" any more (--pools), and this is kept of it: 1 worker. If it has another name now: ' +
         "ocluster-admin move-pool x86 NEW; if it is not wanted: ocluster-admin forget-pool x86\n",
