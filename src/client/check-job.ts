@@ -19,7 +19,7 @@ const INSTRUCTIONS = new Set(
 );
 
 /** A directive at the top that chooses another language. */
-const OWN_SYNTAX = /^(\ufeff)?(#.*\r?\n)*#[ \t]*syntax[ \t]*=/i;
+const OWN_SYNTAX = /^(\ufeff)?((#|\/\/).*\r?\n)*(#|\/\/)[ \t]*syntax[ \t]*=/i;
 
 /** Columns of a line that are shown before and after what is wrong. */
 const AROUND = 60;
@@ -28,6 +28,8 @@ const AROUND = 60;
 export function checkJob(action: Action, file: string): void {
   if (action.kind === "obuilder") checkSpec(action.spec, file);
   else if (action.kind === "docker" && "contents" in action.dockerfile) {
+    // Another language may have been chosen without a word of it in the file.
+    if (action.buildArgs.some((arg) => arg.startsWith("BUILDKIT_SYNTAX="))) return;
     checkDockerfile(action.dockerfile.contents, file);
   }
 }

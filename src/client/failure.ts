@@ -75,14 +75,22 @@ export function kindOfRefusal(error: RpcError): FailureKind {
 /** What a job was lost to: its worker, its scheduler, or it was not let in. */
 export function kindOfLoss(error: RpcError, connection: Connection): FailureKind {
   if (connection.error) return "scheduler-lost";
+  if (error.kind === "failed" && TAKEN_BACK.test(error.message)) return "cancelled";
   return error.kind === "disconnected" ? "worker-lost" : kindOfRefusal(error);
 }
+
+/** How schedulers, the reference's too, say that a queued job was cancelled. */
+const TAKEN_BACK = /^Ticket (cancelled|released)/;
 
 /**
  * Why a job has failed, which workers of ours say that it ended; of others' jobs it is the build.
  */
-export async function kindOfEnd(job: Capability, error: RpcError): Promise<FailureKind> {
-  if (error.kind === "disconnected") return "worker-lost";
+export async function kindOfEnd(
+  job: Capability,
+  error: RpcError,
+  connection: Connection,
+): Promise<FailureKind> {
+  if (error.kind === "disconnected") return kindOfLoss(error, connection);
   const cause = await DurableJob.outcome(job).then(
     (outcome) => outcome.cause,
     () => "failed" as const,

@@ -83,7 +83,7 @@ async function seeThrough(
       output.succeeded(outcome.value);
       return;
     }
-    kind = await kindOfEnd(job, outcome.error);
+    kind = await kindOfEnd(job, outcome.error, connection);
     output.failed(outcome.error, kind);
   } catch (error) {
     status.end();

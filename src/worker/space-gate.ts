@@ -67,12 +67,10 @@ export class SpaceGate implements Gate {
   }
 
   async #recover(): Promise<void> {
-    const { draining, retryAfter = RETRY_MS, specs } = this.options;
+    const { draining, retryAfter = RETRY_MS } = this.options;
     log.warn("A job failed for want of disk space. Will take no job until there is room.");
     for (;;) {
-      await specs?.makeRoom(draining);
-      draining.throwIfAborted();
-      const left = this.#fullDisk();
+      const left = await this.#lookForRoom();
       if (left === undefined) break;
       log.warn(`${left}: no job is taken. Will look again in ${retryAfter / 1000} s.`, {
         paused: "no space",
@@ -80,6 +78,22 @@ export class SpaceGate implements Gate {
       await sleep(retryAfter, draining);
     }
     log.info("There is room on the disks. Re-activating queue…");
+  }
+
+  /**
+   * Makes room where it can. What is wrong then, in words; undefined for nothing. Throws if the
+   * worker is draining.
+   */
+  async #lookForRoom(): Promise<string | undefined> {
+    const { draining, specs } = this.options;
+    try {
+      await specs?.makeRoom(draining);
+      draining.throwIfAborted();
+      return this.#fullDisk();
+    } catch (error) {
+      draining.throwIfAborted();
+      return `It cannot be told whether there is room (${(error as Error).message})`;
+    }
   }
 
   /** Which disk is full, in words; undefined if none is. */

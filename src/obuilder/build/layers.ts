@@ -149,19 +149,30 @@ export class Layers {
     return known;
   }
 
-  /** Removes layers that have been unused for longest; resolves with their number. */
+  /**
+   * Removes layers that have been unused for longest; resolves with their number. Passes over those
+   * that cannot be removed; rejects with the error if there are no others.
+   */
   async prune({ before, limit, onDelete = ignore }: PruneOptions): Promise<number> {
     let removed = 0;
-    for (; removed < limit; removed++) {
+    const stuck = new Map<LayerId, unknown>();
+    while (removed < limit) {
       const id = this.#db.leastRecentlyUsed(
         before,
-        (id) => this.#pins.has(id) || this.#deleting.has(id),
+        (id) => this.#pins.has(id) || this.#deleting.has(id) || stuck.has(id),
       );
       if (id === undefined) break;
       onDelete(id);
-      await this.#remove(id);
+      try {
+        await this.#remove(id);
+        removed++;
+      } catch (error) {
+        // Somebody else may use it. The others can go all the same.
+        stuck.set(id, error);
+      }
     }
     if (removed > 0) await this.#store.completeDeletes();
+    else for (const error of stuck.values()) throw error;
     return removed;
   }
 

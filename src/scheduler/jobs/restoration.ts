@@ -81,7 +81,11 @@ export class Restoration {
       this.ledger.startLease(job);
       return;
     }
-    const act = () => this.ledger.endAttempt(attempt, "lost", "The scheduler was restarted.");
+    const act = () => {
+      // It may have been given up meanwhile, when its worker was.
+      if (this.ledger.attempts.current(job.id, attempt.attempt) !== attempt) return;
+      this.ledger.endAttempt(attempt, "lost", "The scheduler was restarted.");
+    };
     this.overdue.push({ id: job.id, act });
   }
 

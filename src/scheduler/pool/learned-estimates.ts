@@ -63,11 +63,12 @@ class Circle {
 }
 
 export class LearnedEstimates implements Estimates {
+  /** By client and hint. */
   private readonly hints = new Map<string, Circle>();
   private readonly clients = new Map<string, Circle>();
 
   costs({ client, hint }: JobKind): Costs {
-    const near = hint === "" ? undefined : this.hints.get(hint);
+    const near = hint === "" ? undefined : this.hints.get(keyOf(client, hint));
     const wide = this.clients.get(client);
     const cached = near?.cached.median ?? wide?.cached.median ?? FIXED_COSTS.cached;
     const nonCached = near?.nonCached.median ?? wide?.nonCached.median ?? FIXED_COSTS.nonCached;
@@ -79,8 +80,16 @@ export class LearnedEstimates implements Estimates {
     if (!Number.isFinite(seconds)) return;
     const whole = Math.min(Math.max(1, Math.round(seconds)), LONGEST);
     newest(this.clients, client, MAX_CLIENTS).add(cached, whole);
-    if (hint !== "") newest(this.hints, hint, MAX_HINTS).add(cached, whole);
+    if (hint !== "") newest(this.hints, keyOf(client, hint), MAX_HINTS).add(cached, whole);
   }
+}
+
+/**
+ * A client's own hint: what others say of a hint of that name, who may want it to seem long, is not
+ * asked.
+ */
+function keyOf(client: string, hint: string): string {
+  return JSON.stringify([client, hint]);
 }
 
 /** What is kept under the key, made if need be, as the newest of at most so many. */

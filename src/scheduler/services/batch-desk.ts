@@ -123,6 +123,7 @@ export class BatchDesk implements Api.BatchesService {
   async retryBatch(id: number, keys: readonly string[]): Promise<number> {
     const row = await this.row(id);
     if (keys.length > MAX_ROWS) throw failed(`Name at most ${MAX_ROWS} keys, or none for all`);
+    if (!this.hasPool(row.pool)) throw failed(`There is no pool ${quoted(row.pool)} any more`);
     return await this.batches.changing.run(async () => {
       const batch = await this.batches.revive(row);
       if (keys.length === 0) return await this.batches.goOn(batch);
@@ -163,7 +164,8 @@ export class BatchDesk implements Api.BatchesService {
     const { records } = this.jobs;
     const previous =
       made.name === "" ? null : await records.batches.read("batchNamed", this.client, made.name);
-    if (previous && !made.fresh && Buffer.from(previous.digest).equals(made.digest)) {
+    const isSame = previous?.pool === made.pool && Buffer.from(previous.digest).equals(made.digest);
+    if (previous && isSame && !made.fresh) {
       if (hasSucceeded(previous)) {
         return { batch: previous.id, rows: previous.rows, isNew: false, again: 0 };
       }

@@ -217,7 +217,8 @@ export class Batches {
     for (const batch of this.inPool(pool)) await this.cancel(batch, reason);
   }
 
-  private inPool(pool: string): LiveBatch[] {
+  /** Those of a pool that have not ended. */
+  inPool(pool: string): LiveBatch[] {
     return [...this.live.values()].filter(({ row }) => row.pool === pool);
   }
 

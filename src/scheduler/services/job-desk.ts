@@ -116,6 +116,9 @@ export class JobDesk implements Api.JobRecordsService {
         const how = `ocluster-client batch retry ${job.batch} --key=${quoted(job.key)}`;
         throw new RpcError("failed", `Job ${id} is one of batch ${job.batch}: see ${how}`);
       }
+      if (!this.pools.has(job.pool)) {
+        throw new RpcError("failed", `There is no pool ${quoted(job.pool)} any more`);
+      }
       const size = await records.descriptionSize(id);
       const refusal = active.refusal(job.client, size, this.limits);
       if (refusal) throw refusal;

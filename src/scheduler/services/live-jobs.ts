@@ -12,6 +12,7 @@ import type { JobRecord } from "../jobs/types.js";
 import type { AttachedRun } from "./attached-run.js";
 import type { ClientTicket } from "./client-ticket.js";
 import type { DurableJobs } from "./durable-jobs.js";
+import type { LiveBatch } from "./live-batch.js";
 import { statesShownAs } from "./record-view.js";
 
 /** What an answer has room for: so many jobs, with so many characters of names and hints. */
@@ -47,12 +48,28 @@ export class LiveJobs {
   /** Cancels all that fit; resolves when that is on disk, and workers have been told. */
   async cancel(filter: Api.LiveFilter, reason: string, limit: number): Promise<Api.LiveList> {
     const found = new Listing(limit);
+    const batches = this.batchesOf(filter);
+    if (batches.length > 0) {
+      // They end first: else they would begin other rows in place of those that are cancelled.
+      await this.each(filter, (job) => found.add(job));
+      for (const batch of batches) await this.durable!.batches.cancel(batch, reason);
+    }
     await this.each(filter, (job, cancel) => {
       cancel(reason);
-      found.add(job);
+      if (batches.length === 0) found.add(job);
     });
     await this.durable?.records.synced();
     return found;
+  }
+
+  /** The batches all of whose jobs fit. */
+  private batchesOf({ client, hint, states, worker }: Api.LiveFilter): readonly LiveBatch[] {
+    if (!this.durable || hint !== undefined || states !== undefined || worker !== undefined) {
+      return [];
+    }
+    return this.durable.batches
+      .inPool(this.pool.name)
+      .filter(({ row }) => (client ?? row.client) === row.client);
   }
 
   /**

@@ -173,6 +173,7 @@ export class WorkerSession {
   ): Promise<DurableQueue.Popped> {
     try {
       await jobs.whole;
+      if (signal.aborted) throw new RpcError("failed", "The request for a job was cancelled");
     } catch (error) {
       job.release();
       throw error;
