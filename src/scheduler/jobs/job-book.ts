@@ -235,8 +235,7 @@ export class JobBook {
    */
   resume(worker: string, { job, attempt: number, state }: HeldAttempt): Verdict {
     const attempt = this.ledger.attempts.current(job, number);
-    // One that was given as to a worker which cannot come back with it has been given up.
-    if (attempt?.worker !== worker || !attempt.resumes) return "stop";
+    if (attempt?.worker !== worker) return "stop";
     // That it had begun is certain now, even if its saying so never came.
     this.ledger.begin(attempt);
     if (state !== "crashed") {
