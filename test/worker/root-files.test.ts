@@ -108,6 +108,14 @@ async function fetch(stream: Buffer, ...outputs: string[]): Promise<void> {
   await new OutputFetch({ job: 1, outputs: specs(...outputs) }).run(records);
 }
 
+/** A stream that is nothing but a list. */
+function listed(asked: OutputStream.Asked, entries: OutputStream.OutputEntry[]): Buffer {
+  const list = Buffer.concat([asked, ...entries].map((line) => OutputStream.listLine(line)));
+  const sha256 = createHash("sha256").update(list).digest();
+  const trailer = OutputStream.writeTrailer({ contents: 0, list: list.length, sha256 });
+  return Buffer.concat([list, trailer]);
+}
+
 const leftAside = () => readdirSync(dir).filter((name) => name.includes("ocluster-1"));
 
 describe("files of a root", () => {
@@ -252,16 +260,42 @@ describe("a fetch", () => {
       const sha256 = createHash("sha256").digest("hex");
       return { type: "file", path, size: 0, sha256, at: 0, ...common };
     });
-    const lines = [
-      { asked: "/out", isPattern: false, found: [["out", "out"]] as const },
-      ...entries,
-    ];
-    const list = Buffer.concat(lines.map(OutputStream.listLine));
-    const sha256 = createHash("sha256").update(list).digest();
-    const trailer = OutputStream.writeTrailer({ contents: 0, list: list.length, sha256 });
-    await expect(fetch(Buffer.concat([list, trailer]), "/out:got")).rejects.toThrow(/name|twice/);
+    const asked = { asked: "/out", isPattern: false, found: [["out", "out"]] as const };
+    await expect(fetch(listed(asked, entries), "/out:got")).rejects.toThrow(/name|twice/);
     expect(existsSync(join(dir, "evil"))).toBe(false);
     expect(existsSync(join(dir, "got"))).toBe(false);
+    expect(leftAside()).toEqual([]);
+  });
+
+  it("puts nothing through a link that another item of the same list is", async () => {
+    const common = { mode: 0o644, mtime: 1 };
+    const sha256 = createHash("sha256").digest("hex");
+    mkdirSync(join(dir, "home"));
+    const found = [
+      ["link", "a"],
+      ["file", "a/keys"],
+    ] as const;
+    const stream = listed({ asked: "/*", isPattern: true, found }, [
+      { type: "link", path: "link", target: join(dir, "home"), ...common },
+      { type: "file", path: "file", size: 0, sha256, at: 0, ...common },
+    ]);
+    for (const place of ["/*:got/", "/*:got.tar"]) {
+      await expect(fetch(stream, place)).rejects.toThrow(/below what is no directory/);
+    }
+    expect(readdirSync(dir).filter((name) => name.includes("got"))).toEqual([]);
+    expect(readdirSync(join(dir, "home"))).toEqual([]);
+  });
+
+  it("puts nothing through a link that another fetch has put there", async () => {
+    mkdirSync(join(dir, "home"));
+    mkdirSync(join(root, "s"));
+    symlinkSync(join(dir, "home"), join(root, "s/a"));
+    put("t/a/keys");
+    const stream = await take(["/s/*", "/t/*/keys"]);
+    await expect(fetch(stream, "/s/*:got/", "/t/*/keys:got/")).rejects.toThrow(
+      /got\/a" is in the way/,
+    );
+    expect(readdirSync(join(dir, "home"))).toEqual([]);
     expect(leftAside()).toEqual([]);
   });
 

@@ -9,6 +9,7 @@
 import {
   chmodSync,
   createReadStream,
+  lstatSync,
   mkdirSync,
   renameSync,
   statfsSync,
@@ -129,7 +130,9 @@ class TargetFetch {
     if (local.kind === "stdout") return await this.#print();
     if (local.kind === "archive") return await this.#pack(local);
     for (const [index, item] of this.#selection.items.entries()) {
-      this.#place(this.#placed[index]!, placeOf(local, item, this.#selection));
+      const place = placeOf(local, item, this.#selection);
+      makeParents(trimmed(local.path), place);
+      this.#place(this.#placed[index]!, place);
     }
   }
 
@@ -138,7 +141,6 @@ class TargetFetch {
     const [top] = entries;
     if (!top) return;
     for (const { entry, path } of entries.slice(1).reverse()) settle(entry, path);
-    mkdirSync(dirname(place), { recursive: true });
     try {
       renameSync(toBytes(top.path), toBytes(place));
     } catch (error) {
@@ -173,6 +175,26 @@ class TargetFetch {
 
 const IN_THE_WAY: ReadonlySet<string> = new Set(["EEXIST", "ENOTEMPTY", "EISDIR", "ENOTDIR"]);
 
+/**
+ * Makes the directories that a place is in. Below the directory that was chosen none of them may be
+ * a link: what was fetched before may have put it there, to lead elsewhere.
+ */
+function makeParents(chosen: string, place: string): void {
+  if (place === chosen) {
+    mkdirSync(dirname(place), { recursive: true });
+    return;
+  }
+  mkdirSync(chosen, { recursive: true });
+  let parent = chosen;
+  const inner = place.slice(chosen.length + 1).split("/");
+  for (const part of inner.slice(0, -1)) {
+    parent = `${parent}/${part}`;
+    const stats = lstatSync(toBytes(parent), { throwIfNoEntry: false });
+    if (!stats) mkdirSync(toBytes(parent));
+    else if (!stats.isDirectory()) throw inTheWay(parent);
+  }
+}
+
 function settle(entry: PlacedEntry["entry"], path: string): void {
   if (entry.type !== "dir") return;
   utimesSync(toBytes(path), entry.mtime, entry.mtime);
@@ -187,9 +209,14 @@ function placeOf(
 ): string {
   const isDirectory = entries[0]?.entry.type === "dir";
   if (local.kind === "as" || (local.kind === "into" && isDirectory && !isPattern)) {
-    return local.path.replace(/(?<=.)\/+$/, "");
+    return trimmed(local.path);
   }
-  return [local.path.replace(/(?<=.)\/+$/, ""), ...name].join("/");
+  return [trimmed(local.path), ...name].join("/");
+}
+
+/** Without a slash at its end. */
+function trimmed(path: string): string {
+  return path.replace(/(?<=.)\/+$/, "");
 }
 
 function checkSelection({ isPattern, items }: Selection, remote: string, local: LocalTarget): void {

@@ -35,6 +35,7 @@ export function select({ asked, entries }: OutputStream.OutputList, remote: stri
   const index = new Map(entries.map((entry, at) => [entry.path, at]));
   if (known) {
     const items = known.found.map(([path, name]) => item(entries, index.get(path), name));
+    checkTogether(items);
     return { isPattern: known.isPattern, items };
   }
   const path = remote.replace(/^\/+|\/+$/g, "");
@@ -85,6 +86,24 @@ function checkPlace(kinds: Map<string, string>, parts: readonly string[], type: 
   }
   if (isTwice && !(type === "dir" && kinds.get(path) === "dir")) throw nested(path);
   kinds.set(path, type);
+}
+
+/** No item is below what is no directory in another: each would be put where that leads. */
+function checkTogether(items: readonly SelectedItem[]): void {
+  if (items.length < 2) return;
+  const leaves = new Set<string>();
+  for (const { entries, name } of items) {
+    for (const { entry, parts } of entries) {
+      if (entry.type !== "dir") leaves.add([...name, ...parts].join("/"));
+    }
+  }
+  for (const { name } of items) {
+    let outer = "";
+    for (const part of name.slice(0, -1)) {
+      outer = outer === "" ? part : `${outer}/${part}`;
+      if (leaves.has(outer)) throw nested(name.join("/"));
+    }
+  }
 }
 
 function nested(path: string): CommandFailed {
