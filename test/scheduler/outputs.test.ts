@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { AbleQueue, JobRecords, PoolMonitor } from "../../src/api/index.js";
 import { type Capability, Identity } from "../../src/rpc/index.js";
 import type { DurableSettings } from "../../src/scheduler/services/durable-settings.js";
-import { OutputStore } from "../../src/scheduler/state/output-store.js";
+import { OutputStore, OutputsDamaged } from "../../src/scheduler/state/output-store.js";
 import { Store } from "../../src/scheduler/state/store.js";
 import { Network, type TestClient, TestJob, type TestWorker, untilRecord } from "./network.js";
 
@@ -156,6 +156,20 @@ describe("a job whose files are wanted", () => {
     expect((await fetched(alice.submission, id)).equals(job.stream)).toBe(true);
   });
 
+  it("has what has come of them on disk when the scheduler ends", async () => {
+    await start();
+    const id = await alice.submitDurable("one", { outputs: ORDER });
+    const job = await (await able("w1")).popDurable();
+    job.stream = bytes(6_000_000);
+    job.beforePart = (start) => (start >= 3_000_000 ? new Promise(() => {}) : undefined);
+    job.end("succeeded");
+    const part = join(bookDirectory(), `${id}-1.part`);
+    const sizeOnDisk = () => readdirSync(bookDirectory()).length && readFileSync(part).length;
+    await expect.poll(sizeOnDisk).toBeGreaterThanOrEqual(2_500_000);
+    await network.stopScheduler();
+    expect(sizeOnDisk()).toBeGreaterThanOrEqual(2_500_000);
+  });
+
   it("is tried again elsewhere if what comes is not what its worker had", async () => {
     await start();
     const id = await alice.submitDurable("one", { outputs: ORDER });
@@ -246,6 +260,35 @@ describe("the store of files", () => {
     await later.close();
     expect([2, 3].map((job) => later.newest(job))).toEqual([undefined, 1]);
     expect(readdirSync(path)).toEqual(["3-1"]);
+  });
+
+  it("gives a stream to whom it was asked for last, and to nobody else", async () => {
+    const store = await open();
+    const data = bytes(5000);
+    const first = await store.receive(5, 1);
+    await first.append(data.subarray(0, 3000));
+    const second = await store.receive(5, 1);
+    expect(second.length).toBe(3000);
+    await expect(first.append(data)).rejects.toThrow(/Somebody else/);
+    await first.drop();
+    await first.close();
+    await second.append(data.subarray(3000));
+    await second.keep(sha256(data));
+    // As when the directory could not be synced.
+    await second.keep(sha256(data));
+    await second.close();
+    expect(store.size(5, 1)).toBe(5000);
+    await store.close();
+  });
+
+  it("has lost a stream that somebody has removed, and does not wait for it", async () => {
+    const store = await open();
+    const incoming = await store.receive(5, 1);
+    await incoming.append(bytes(5000));
+    rmSync(join(directory, "elsewhere", "01".repeat(16), "5-1.part"));
+    await expect(incoming.keep(sha256(bytes(5000)))).rejects.toThrow(OutputsDamaged);
+    await incoming.close();
+    await store.close();
   });
 
   it("goes on with what a killed scheduler had of a stream, and with nothing that is damaged", async () => {

@@ -234,12 +234,13 @@ export class AttemptRun {
       return said;
     } catch (error) {
       const { kind, message } = RpcError.from(error);
-      if (kind === "disconnected") throw error;
+      if (kind === "disconnected" || this.isDetached) throw error;
       await incoming.drop();
       const reason = `Its files cannot be had from its worker ${quoted(worker)}: ${message}`;
       return { outcome: "crashed", reason };
     } finally {
-      if (!this.isCurrent) await incoming.drop();
+      // Who follows it next goes on with what is there.
+      if (!this.isDetached && !this.isCurrent) await incoming.drop();
       await incoming.close();
     }
   }
@@ -263,6 +264,7 @@ export class AttemptRun {
         return await write();
       } catch (error) {
         if (error instanceof OutputsDamaged) throw error;
+        if (!this.isCurrent) return;
         const { job, log } = this.options;
         if (isNew) {
           log.warn(`What there is of job ${job} cannot be kept, and it waits: ${error}`);

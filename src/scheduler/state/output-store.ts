@@ -12,14 +12,16 @@
  * end.
  *
  * A stream on its way is *begun*, with what was there of it already; *grows*; and is *kept*, once
- * its hash is right, or dropped.
+ * its hash is right, or *dropped*. It is *closed* by whom it is for, or when somebody else goes on
+ * with it: from then on it does nothing to its file.
  */
 import { createHash, type Hash } from "node:crypto";
 import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { deferred, Mutex } from "../../async/index.js";
 import { syncDirectory } from "../../system/index.js";
 
-/** What was sent is not what its worker had. */
+/** What was sent is not what its worker had, or is not there any more. */
 export class OutputsDamaged extends Error {
   override readonly name = "OutputsDamaged";
 }
@@ -61,6 +63,8 @@ export class OutputStore {
   private readonly kept = new Map<string, Kept>();
   /** The attempts of each job of which files are kept. */
   private readonly attempts = new Map<number, Set<number>>();
+  /** The last that was begun of each stream, until it is closed. */
+  private readonly incoming = new Map<string, Promise<IncomingOutputs>>();
   private total = 0;
   /** The last read of each lane; they take turns. */
   private readonly lanes: Promise<unknown>[] = [];
@@ -151,12 +155,35 @@ export class OutputStore {
   }
 
   /**
-   * Goes on with the stream of an attempt, or begins it. To be closed by the caller. Rejects with
-   * the system's error.
+   * Goes on with the stream of an attempt, or begins it; whoever has it gets it closed. To be
+   * closed by the caller. Rejects with the system's error.
    */
   async receive(job: number, attempt: number): Promise<IncomingOutputs> {
-    const path = this.path(job, attempt);
-    return IncomingOutputs.open(path, async (size) => {
+    const name = key(job, attempt);
+    const earlier = this.incoming.get(name);
+    const opened = this.openIncoming(job, attempt, earlier);
+    this.incoming.set(name, opened);
+    const forget = () => {
+      if (this.incoming.get(name) === opened) this.incoming.delete(name);
+    };
+    opened
+      .then(
+        (incoming) => incoming.closed,
+        () => {},
+      )
+      .then(forget);
+    return opened;
+  }
+
+  private async openIncoming(
+    job: number,
+    attempt: number,
+    earlier: Promise<IncomingOutputs> | undefined,
+  ): Promise<IncomingOutputs> {
+    const other = await earlier?.catch(() => undefined);
+    // That it cannot be closed well is told to whom it is for.
+    await other?.close().catch(() => {});
+    return IncomingOutputs.open(this.path(job, attempt), async (size) => {
       await syncDirectory(this.directory);
       this.add({ job, attempt, size, since: Date.now() / 1000 });
       this.sweepSoon();
@@ -210,6 +237,11 @@ export class OutputStore {
 
 /** A stream on its way. */
 export class IncomingOutputs {
+  private readonly end = deferred();
+  private closing: Promise<void> | undefined;
+  private readonly mutex = new Mutex();
+  private isInPlace = false;
+
   private constructor(
     private readonly path: string,
     private readonly file: FileHandle,
@@ -239,6 +271,11 @@ export class IncomingOutputs {
     }
   }
 
+  /** Resolves when it is closed. */
+  get closed(): Promise<void> {
+    return this.end.promise;
+  }
+
   /** Bytes that are there. */
   get length(): number {
     return this.written;
@@ -248,36 +285,59 @@ export class IncomingOutputs {
    * Adds to it. Rejects with the system's error, and has then added nothing or a part: `length`
    * says how much.
    */
-  async append(data: Uint8Array): Promise<void> {
-    for (let done = 0; done < data.length; ) {
-      const { bytesWritten } = await this.file.write(data, done, data.length - done);
-      this.hash.update(data.subarray(done, done + bytesWritten));
-      done += bytesWritten;
-      this.written += bytesWritten;
-    }
+  append(data: Uint8Array): Promise<void> {
+    return this.inTurn(async () => {
+      for (let done = 0; done < data.length; ) {
+        const { bytesWritten } = await this.file.write(data, done, data.length - done);
+        this.hash.update(data.subarray(done, done + bytesWritten));
+        done += bytesWritten;
+        this.written += bytesWritten;
+      }
+    });
   }
 
   /**
    * Keeps it, on disk, if that is its hash. Rejects with `OutputsDamaged` if not, which drops it,
-   * or with the system's error.
+   * or if somebody has removed it; or with the system's error, and may be called again then.
    */
-  async keep(sha256: Uint8Array): Promise<void> {
-    if (!this.hash.copy().digest().equals(sha256)) {
-      await rm(partOf(this.path), { force: true });
-      throw new OutputsDamaged("what came of its files is not what its worker had");
-    }
+  keep(sha256: Uint8Array): Promise<void> {
+    return this.inTurn(async () => {
+      if (!this.hash.copy().digest().equals(sha256)) {
+        await rm(partOf(this.path), { force: true });
+        throw new OutputsDamaged("what came of its files is not what its worker had");
+      }
+      if (!this.isInPlace) await this.putInPlace();
+      await this.onKept(this.written);
+    });
+  }
+
+  private async putInPlace(): Promise<void> {
     await this.file.sync();
-    await rename(partOf(this.path), this.path);
-    await this.onKept(this.written);
+    try {
+      await rename(partOf(this.path), this.path);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+      throw new OutputsDamaged("what came of its files was removed meanwhile", { cause: error });
+    }
+    this.isInPlace = true;
   }
 
   /** Nobody wants it. */
   async drop(): Promise<void> {
-    await rm(partOf(this.path), { force: true });
+    if (this.closing) return;
+    await this.inTurn(() => rm(partOf(this.path), { force: true }));
   }
 
-  async close(): Promise<void> {
-    await this.file.close();
+  /** After what is being done to it; more is not. */
+  close(): Promise<void> {
+    this.closing ??= this.mutex.run(() => this.file.close()).finally(this.end.resolve);
+    return this.closing;
+  }
+
+  /** Rejects if it is closed. */
+  private inTurn(work: () => Promise<void>): Promise<void> {
+    if (this.closing) return Promise.reject(new Error("Somebody else goes on with these files"));
+    return this.mutex.run(work);
   }
 }
 
