@@ -136,30 +136,40 @@ export function describeRow(
 
 /**
  * What tells a row's job from others: 16 bytes as a text. It is the same whenever the job's
- * description is, wherever its row stands and whatever else is in that.
+ * description is, wherever its row stands and whatever else is in that. Null if a text of it would
+ * have more than `limit` bytes: no such job can be.
  */
-export function identities(batch: NewBatch): (values: readonly string[]) => string {
+export function identities(
+  batch: NewBatch,
+  limit: number,
+): (values: readonly string[]) => string | null {
   const { options, pool, template } = batch;
   // A result without the files that are wanted now is another one.
   const same = JSON.stringify([pool, template.descr, options.outputs]);
   const texts = [template.spec, template.hint, ...template.buildArgs];
   return (values) => {
     const hash = createHash("sha256").update(same);
-    for (const pieces of texts) {
-      const text = expand(pieces, values, Number.MAX_SAFE_INTEGER);
-      hash.update(`\0${text.length} `).update(text, "latin1");
+    try {
+      for (const pieces of texts) {
+        const text = expand(pieces, values, limit);
+        hash.update(`\0${text.length} `).update(text, "latin1");
+      }
+    } catch (error) {
+      if (error instanceof RangeError) return null;
+      throw error;
     }
     return hash.digest().toString("latin1", 0, 16);
   };
 }
 
-/** The cache hint of a row's job. */
-export function hintOf({ hint }: BatchTemplate, values: readonly string[]): string {
-  return text(expand(hint, values, MAX_HINT));
+/** The cache hint of a row's job. Throws a `RangeError` if it has more than `limit` bytes. */
+export function hintOf({ hint }: BatchTemplate, values: readonly string[], limit: number): string {
+  const made = text(expand(hint, values, limit));
+  // What is no UTF-8 becomes longer.
+  if (Buffer.byteLength(made) > limit)
+    throw new RangeError(`The hint has more than ${limit} bytes`);
+  return made;
 }
-
-/** Bytes: the limit of all hints is lower. */
-const MAX_HINT = 1024 * 1024;
 
 /** Bytes as a text: on the wire, that is UTF-8. */
 function text(bytes: string): string {

@@ -123,6 +123,21 @@ function ended(client: TestClient, batch: number): Promise<Batches.BatchRecord> 
   return until(client, batch, (record) => record.ended !== null);
 }
 
+/** Has such a change of the records refused from then on, as on a full disk. */
+function refusals(): (change: string) => void {
+  const { records } = network.durable;
+  const all = records.batches;
+  let refused = "";
+  const change: typeof all.change = (method, ...args) =>
+    method === refused
+      ? Promise.reject(new Error("The disk is full"))
+      : all.change(method, ...args);
+  Object.defineProperty(records, "batches", { get: () => ({ ...all, change }) });
+  return (method) => {
+    refused = method;
+  };
+}
+
 function numbers(count: number): string[] {
   return Array.from({ length: count }, (_, index) => String(index));
 }
@@ -246,6 +261,83 @@ describe("a batch", () => {
     await expect(add(Uint8Array.of(0xff, 0xff, 0xff, 0xff, 0xff))).rejects.toThrow(/not rows/);
     await expect(add(new Uint8Array(0))).rejects.toThrow(/1 to 10000 rows/);
     await expect(add(Uint8Array.of(0, 0))).rejects.toThrow(/key has 1 to 200/);
+  });
+
+  it("has a template that is not long, and counts among the bytes of its client", async () => {
+    let alice = await start({ clientLimits: { queuedBytes: 1024 * 1024 } });
+    const long = (kib: number) =>
+      submit(alice, ["1"], { spec: `echo ${"x".repeat(kib * 1024)}`, name: String(kib) });
+    await expect(long(1025)).rejects.toThrow(/template has \d+ bytes; the limit is 1048576/);
+    const { batch } = await long(700);
+    await expect(long(400)).rejects.toThrow(/would have \d+ bytes; the limit is 1048576/);
+    const before = network.durable.batches.get(batch)!.bytes;
+    expect(before).toBeGreaterThan(700 * 1024);
+    alice = await killAndRestart();
+    await Batches.get(alice.submission, batch);
+    const after = network.durable.batches.get(batch)!.bytes;
+    expect(after).toBeGreaterThanOrEqual(before);
+    expect(after).toBeLessThan(before + 100);
+  });
+
+  it("has hints that are not long", async () => {
+    const alice = await start();
+    const { batch } = await Batches.open(alice.submission, newBatch(["1"]));
+    const writer = new RowWriter();
+    writer.add("short", ["x".repeat(4091)]);
+    writer.add("long", ["x".repeat(4092)]);
+    await expect(Batches.add(alice.submission, batch, 0, writer.take())).rejects.toThrow(
+      'The cache hint of row 2 ("long") is too long; the limit is 4096',
+    );
+  });
+
+  it("stops with the reason if a row cannot be read back, and never says that it was run", async () => {
+    const alice = await start();
+    const { rows } = network.durable.batches;
+    const row = rows.row.bind(rows);
+    rows.row = async (batch, number, columns) =>
+      number === 1 ? null : await row(batch, number, columns);
+    rows.cached = () => null;
+    run(await network.worker("w1"));
+    const { batch } = await submit(alice, numbers(3));
+    expect(await ended(alice, batch)).toMatchObject({
+      ...{ state: "stopped", succeeded: 1, cancelled: 2 },
+      reason: "Row 2 cannot begin: it is not on record any more.",
+    });
+  });
+
+  it("is closed, halted and given its rows by who asks again when the disk was full", async () => {
+    let alice = await start();
+    let refuse = refusals();
+    const values = numbers(5);
+    const rows = () => {
+      const writer = new RowWriter();
+      for (const value of values) writer.add(`k-${value}`, [value]);
+      return writer.take();
+    };
+    const first = await Batches.open(alice.submission, newBatch(values, { name: "tiles" }));
+    await Batches.add(alice.submission, first.batch, 0, rows());
+    refuse("saveBatch");
+    await expect(Batches.close(alice.submission, first.batch, 5)).rejects.toThrow(/full/);
+    refuse("");
+    await Batches.close(alice.submission, first.batch, 5);
+    alice = await killAndRestart();
+    refuse = refusals();
+    const ran = run(await network.worker("w1"));
+    expect(await ended(alice, first.batch)).toMatchObject({ closed: true, succeeded: 5 });
+    const next = newBatch(values, { name: "tiles", canary: 1 });
+    const second = await Batches.open(alice.submission, { ...next, digest: new Uint8Array(32) });
+    refuse("moveJobs");
+    await expect(Batches.add(alice.submission, second.batch, 0, rows())).rejects.toThrow(/full/);
+    refuse("");
+    expect(await Batches.add(alice.submission, second.batch, 0, rows())).toMatchObject({ rows: 5 });
+    await until(alice, second.batch, ({ succeeded }) => succeeded === 5);
+    expect(ran).toHaveLength(10);
+    refuse("saveBatch");
+    await expect(Batches.cancel(alice.submission, second.batch, "Enough.")).rejects.toThrow(/full/);
+    refuse("");
+    expect(await ended(alice, second.batch)).toMatchObject({ state: "cancelled" });
+    alice = await killAndRestart();
+    expect(await Batches.get(alice.submission, second.batch)).toMatchObject({ reason: "Enough." });
   });
 
   it("has so many rows as a client may have", async () => {

@@ -148,7 +148,8 @@ export class BatchRun {
   /**
    * What to do next, if no more than `window` jobs are to be there that have not ended; null for
    * nothing. It counts as done from then on: a row that was to begin is known by its job next, and
-   * `triedAgain` is to be called for a job.
+   * `triedAgain` is to be called for a job. A batch stops here if its first rows have ended, and
+   * not well: whoever asks knows all of its jobs, which is not so before.
    */
   next(window: number): Step | null {
     const room = Math.min(window, this.rules.maxRunning);
@@ -158,10 +159,14 @@ export class BatchRun {
       this.pending++;
       return { kind: "again", job };
     }
+    const { canary } = this.rules;
     const row = this.begun.firstMissing();
-    if (row >= this.total || (row >= this.rules.canary && !this.canariesAreWell)) return null;
-    this.begun.add(row);
-    return { kind: "begin", row };
+    if (row < this.total && (row < canary || this.canariesAreWell)) {
+      this.begun.add(row);
+      return { kind: "begin", row };
+    }
+    if (this.isStuck) this.stop(`The first ${canary} rows (--canary) have not all succeeded.`);
+    return null;
   }
 
   /** Somebody is about to try jobs again, until `triedAgain`: it has not ended. */
@@ -230,6 +235,12 @@ export class BatchRun {
   private get canariesAreWell(): boolean {
     const { canary } = this.rules;
     return this.canaries >= (this.isClosed ? Math.min(canary, this.total) : canary);
+  }
+
+  /** No row is to begin and no job is left, but the first rows keep others back. */
+  private get isStuck(): boolean {
+    if (this.canariesAreWell || this.live.size + this.pending > 0) return false;
+    return this.isClosed ? this.begun.size < this.total : this.total >= this.rules.canary;
   }
 
   private stop(reason: string): void {

@@ -3,13 +3,14 @@
  * the network.
  */
 import { Batches as Api } from "../../api/index.js";
+import { Slices } from "../../async/index.js";
 import { RowChunk, RowWriter } from "../../batch/index.js";
 import { type DetachedPointer, detachedFromBytes, RpcError } from "../../rpc/index.js";
 import { quoted } from "../../text/index.js";
 import type { BatchRow, MovedJob } from "../state/batch-tables.js";
 import type { Batches } from "./batches.js";
 import { makeBatch } from "./batches.js";
-import type { ClientLimits } from "./client-limits.js";
+import { type ClientLimits, HINT_BYTES } from "./client-limits.js";
 import type { DurableJobs } from "./durable-jobs.js";
 import { type LiveBatch, type Summary, viewOf } from "./live-batch.js";
 import { viewOf as viewOfJob } from "./record-view.js";
@@ -19,8 +20,9 @@ const MAX_TEXT = 200;
 
 const MAX_COLUMNS = 1000;
 
-/** Batches of a client that have not ended. */
-const MAX_OPEN = 1000;
+/** Batches of a client that have not ended: each has its template in memory. */
+const MAX_OPEN = 100;
+const MAX_TEMPLATE = 1024 * 1024;
 
 /** Rows in one call, and on one page. */
 const MAX_ROWS = 10_000;
@@ -60,8 +62,7 @@ export class BatchDesk implements Api.BatchesService {
           `Batch ${id} has ${batch.run.rows} rows, and not ${rows}: send the others first`,
         );
       }
-      batch.row.closed = 1;
-      await this.batches.save(batch);
+      await this.batches.save(batch, { closed: 1 });
       batch.run.close();
       await this.endPrevious(batch);
       this.batches.settle(batch);
@@ -75,7 +76,9 @@ export class BatchDesk implements Api.BatchesService {
     await this.jobs.whole;
     const rows = await this.jobs.records.batches.read("batchPage", this.client, before, most + 1);
     const page = rows.slice(0, most);
-    const batches = await Promise.all(page.map((row) => this.view(row)));
+    const batches: Api.BatchRecord[] = [];
+    // Not all of their templates at once.
+    for (const row of page) batches.push(await this.view(row));
     return { batches, cursor: rows.length > most ? String(page.at(-1)!.id) : "" };
   }
 
@@ -125,6 +128,7 @@ export class BatchDesk implements Api.BatchesService {
     if (keys.length > MAX_ROWS) throw failed(`Name at most ${MAX_ROWS} keys, or none for all`);
     if (!this.hasPool(row.pool)) throw failed(`There is no pool ${quoted(row.pool)} any more`);
     return await this.batches.changing.run(async () => {
+      this.checkOpen(row);
       const batch = await this.batches.revive(row);
       if (keys.length === 0) return await this.batches.goOn(batch);
       await this.jobs.records.synced();
@@ -139,9 +143,9 @@ export class BatchDesk implements Api.BatchesService {
 
   private read(descr: DetachedPointer): { template: Uint8Array; made: Api.NewBatch } {
     using _ = descr;
-    const { jobBytes } = this.limits;
-    if (descr.byteLength > jobBytes) {
-      throw overloaded(`The batch's template has ${descr.byteLength} bytes`, jobBytes);
+    const most = Math.min(MAX_TEMPLATE, this.limits.jobBytes);
+    if (descr.byteLength > most) {
+      throw overloaded(`The batch's template has ${descr.byteLength} bytes`, most);
     }
     const template = descr.toBytes();
     using pointer = detachedFromBytes(template);
@@ -169,13 +173,13 @@ export class BatchDesk implements Api.BatchesService {
       if (hasSucceeded(previous)) {
         return { batch: previous.id, rows: previous.rows, isNew: false, again: 0 };
       }
+      this.checkOpen(previous);
       const batch = await this.batches.revive(previous);
       const again = await this.batches.goOn(batch);
       return { batch: batch.id, rows: batch.run.rows, isNew: false, again };
     }
-    if (this.batches.of(this.client).length >= MAX_OPEN) {
-      throw overloaded("You have many batches that have not ended", MAX_OPEN);
-    }
+    this.checkOpen(null);
+    this.checkSums(0, template.length);
     const row: BatchRow = {
       id: records.nextId(),
       client: this.client,
@@ -192,6 +196,14 @@ export class BatchDesk implements Api.BatchesService {
     this.batches.add(batch);
     if (previous) await this.supersede(previous, batch, made.fresh);
     return { batch: row.id, rows: 0, isNew: true, again: 0 };
+  }
+
+  /** @param row of the one that is to go on; null for one more */
+  private checkOpen(row: BatchRow | null): void {
+    if (row && this.batches.get(row.id)) return;
+    if (this.batches.of(this.client).length >= MAX_OPEN) {
+      throw overloaded("You have many batches that have not ended", MAX_OPEN);
+    }
   }
 
   /**
@@ -219,8 +231,8 @@ export class BatchDesk implements Api.BatchesService {
     first: number,
     bytes: Uint8Array,
   ): Promise<Api.AddedRows> {
-    const { columns } = batch.made.template;
-    const count = this.check(bytes, columns.length);
+    const { template } = batch.made;
+    const count = await this.check(bytes, template, first);
     const there = batch.run.rows;
     // The answer was lost with a connection.
     if (first + count <= there) return { rows: there, kept: 0 };
@@ -231,9 +243,14 @@ export class BatchDesk implements Api.BatchesService {
     await records.batches.change("addBatchRows", batch.id, { first, count, bytes });
     batch.bytes += bytes.length;
     batch.row.rows = first + count;
-    const kept = batch.previous === null ? 0 : await this.keep(batch, batch.previous, first);
-    batch.run.add(count);
-    this.batches.settle(batch);
+    let kept = 0;
+    try {
+      if (batch.previous !== null) kept = await this.keep(batch, batch.previous, first);
+    } finally {
+      // They are on disk: what could not be kept is run.
+      batch.run.add(count);
+      this.batches.settle(batch);
+    }
     return { rows: batch.run.rows, kept };
   }
 
@@ -241,26 +258,32 @@ export class BatchDesk implements Api.BatchesService {
   private async keep(batch: LiveBatch, previous: number, first: number): Promise<number> {
     const { book, records } = this.jobs;
     await records.synced();
-    const matched = await records.batches.read("matchRows", previous, batch.id, first);
+    const { jobBytes } = this.limits;
+    const matched = await records.batches.read("matchRows", previous, batch.id, first, jobBytes);
     const moves: MovedJob[] = [];
     for (const { job, key, row, succeeded } of matched) {
       if (succeeded) {
         moves.push({ job, row, key, end: ++batch.last });
-        batch.run.restored(row, "succeeded", false);
       } else {
         this.batches.adopt(book.job(job), { batch: batch.id, row, key });
       }
     }
     if (moves.length > 0) await records.batches.change("moveJobs", batch.id, moves);
+    for (const { row } of moves) batch.run.restored(row, "succeeded", false);
     return moves.length;
   }
 
-  private check(bytes: Uint8Array, columns: number): number {
+  /** Resolves to how many rows these are; the first of them has that number. */
+  private async check(
+    bytes: Uint8Array,
+    template: Api.BatchTemplate,
+    first: number,
+  ): Promise<number> {
     const { jobBytes } = this.limits;
     if (bytes.length > jobBytes)
       throw overloaded(`These rows have ${bytes.length} bytes`, jobBytes);
     try {
-      const chunk = new RowChunk(bytes, columns);
+      const chunk = new RowChunk(bytes, template.columns.length);
       if (chunk.count === 0 || chunk.count > MAX_ROWS) {
         throw failed(`One call adds 1 to ${MAX_ROWS} rows, and not ${chunk.count}`);
       }
@@ -270,10 +293,31 @@ export class BatchDesk implements Api.BatchesService {
           throw failed(`A row's key has 1 to ${MAX_TEXT} characters, and not ${length}`);
         }
       }
+      await this.checkHints(chunk, template, first);
       return chunk.count;
     } catch (error) {
       if (error instanceof RangeError) throw failed(error.message);
       throw error;
+    }
+  }
+
+  private async checkHints(
+    chunk: RowChunk,
+    template: Api.BatchTemplate,
+    first: number,
+  ): Promise<void> {
+    if (template.hint.length === 0) return;
+    const slices = new Slices();
+    for (let index = 0; index < chunk.count; index++) {
+      const { key, values } = chunk.row(index);
+      try {
+        Api.hintOf(template, values, HINT_BYTES);
+      } catch (error) {
+        if (!(error instanceof RangeError)) throw error;
+        const which = `row ${first + index + 1} (${quoted(key)})`;
+        throw overloaded(`The cache hint of ${which} is too long`, HINT_BYTES);
+      }
+      if (slices.over) await slices.turn();
     }
   }
 
@@ -294,7 +338,7 @@ export class BatchDesk implements Api.BatchesService {
     }
     if (allBytes > queuedBytes) {
       throw overloaded(
-        `The rows of the batches of ${who} would have ${allBytes} bytes`,
+        `The templates and rows of the batches of ${who} would have ${allBytes} bytes`,
         queuedBytes,
       );
     }

@@ -13,10 +13,10 @@ import type { Logger } from "../../console/index.js";
 import { type DetachedPointer, detachedFromBytes, RpcError } from "../../rpc/index.js";
 import type { EndState, LiveState } from "../batches/index.js";
 import { checkSubmission } from "../jobs/submission.js";
-import type { JobRecord, Place } from "../jobs/types.js";
+import type { JobRecord, Place, RowSubmission } from "../jobs/types.js";
 import type { BatchRow } from "../state/batch-tables.js";
 import { BatchRows } from "./batch-rows.js";
-import type { ClientLimits } from "./client-limits.js";
+import { type ClientLimits, HINT_BYTES } from "./client-limits.js";
 import type { DurableJobs } from "./durable-jobs.js";
 import { LiveBatch } from "./live-batch.js";
 import type { DurableRecord } from "./pool-job.js";
@@ -160,20 +160,16 @@ export class Batches {
     await records.synced();
     const now = Date.now() / 1000;
     const again = await records.batches.read("batchFailures", batch.id, now);
-    Object.assign(batch.row, { again: now, halt: 0, reason: "", ended: null, counts: "" });
-    batch.run.goOn(again);
-    await this.save(batch);
+    await this.resume(batch, again, { again: now });
     this.settle(batch);
     return again.length;
   }
 
   /** Tries some jobs of a batch again at once. Resolves to how many, when that is on disk. */
   async retryJobs(batch: LiveBatch, ids: readonly number[]): Promise<number> {
-    Object.assign(batch.row, { halt: 0, reason: "", ended: null, counts: "" });
-    batch.run.goOn([]);
     batch.run.hold();
     try {
-      await this.save(batch);
+      await this.resume(batch, [], {});
       let count = 0;
       for (const id of ids) if (await this.tryAgain(batch, id)) count++;
       await this.jobs.records.synced();
@@ -189,7 +185,13 @@ export class Batches {
     if (andRunning || batch.run.halt === null) {
       batch.run.stopFor(andRunning ? "cancelled" : "stopped", reason);
     }
-    await this.halt(batch);
+    try {
+      await this.halt(batch);
+    } catch (error) {
+      // It is halted all the same, and says so on disk as soon as that takes it.
+      this.settle(batch);
+      throw error;
+    }
     await this.jobs.records.synced();
   }
 
@@ -205,8 +207,7 @@ export class Batches {
     for (const batch of this.inPool(from)) {
       // What is saved has the number of rows, too.
       await batch.adding.run(async () => {
-        batch.row.pool = to;
-        await this.save(batch);
+        await this.save(batch, { pool: to });
       });
       this.settle(batch);
     }
@@ -241,9 +242,40 @@ export class Batches {
     setImmediate(() => void this.pumpAll(batch));
   }
 
-  /** A batch as it is to be kept; what it says is the newest. */
-  async save(batch: LiveBatch): Promise<void> {
-    await this.jobs.records.batches.change("saveBatch", { ...batch.row });
+  /**
+   * Has a batch as it is to be kept, with this changed; what it says is the newest. If that is
+   * refused, the change is taken back, so that it can be asked for again.
+   */
+  async save(batch: LiveBatch, change: Partial<BatchRow>): Promise<void> {
+    const before = { ...batch.row };
+    Object.assign(batch.row, change);
+    try {
+      await this.jobs.records.batches.change("saveBatch", { ...batch.row });
+    } catch (error) {
+      for (const name of Object.keys(change) as (keyof BatchRow)[]) {
+        // Somebody may have changed it once more.
+        if (batch.row[name] === change[name]) Object.assign(batch.row, { [name]: before[name] });
+      }
+      throw error;
+    }
+  }
+
+  /** Goes on in memory and on disk: in both, or in none of them. */
+  private async resume(
+    batch: LiveBatch,
+    again: readonly number[],
+    change: Partial<BatchRow>,
+  ): Promise<void> {
+    const { halt } = batch.run;
+    const hadEnded = batch.row.ended !== null;
+    batch.run.goOn(again);
+    try {
+      await this.save(batch, { ...change, halt: 0, reason: "", ended: null, counts: "" });
+    } catch (error) {
+      if (halt) batch.run.stopFor(halt.halt, halt.reason);
+      if (hadEnded) this.live.delete(batch.id);
+      throw error;
+    }
   }
 
   private async loadOne(row: BatchRow): Promise<LiveBatch> {
@@ -283,6 +315,7 @@ export class Batches {
         else await this.tryAgainAndSay(batch, step.job);
         if (slices.over) await slices.turn();
       }
+      if (batch.run.halt) await this.halt(batch);
       if (batch.run.hasEnded && !this.isStopped) await this.end(batch);
     } catch (error) {
       if (this.isStopped) return;
@@ -294,28 +327,36 @@ export class Batches {
 
   private async begin(batch: LiveBatch, row: number): Promise<void> {
     const { active, book } = this.jobs;
-    const { columns, descr, hint } = batch.made.template;
-    let values = this.rows.cached(batch.id, row);
-    if (!values) {
-      values = await this.rows.row(batch.id, row, columns.length).catch((error) => {
-        batch.run.notBegun(row);
-        throw error;
-      });
-    }
-    if (!values) throw new Error(`row ${row + 1} is not on record`);
-    // Somebody may have stopped it meanwhile.
-    if (batch.run.halt || this.isStopped) {
+    let submission: RowSubmission;
+    try {
+      submission = await this.submission(batch, row);
+    } catch (error) {
       batch.run.notBegun(row);
+      if (!(error instanceof RangeError)) throw error;
+      // It would be no other the next time.
+      batch.run.stopFor("stopped", `Row ${row + 1} cannot begin: ${error.message}.`);
       return;
     }
+    // Somebody may have stopped it meanwhile.
+    if (batch.run.halt || this.isStopped) batch.run.notBegun(row);
+    else active.enter(book.beginRow(submission), 0);
+  }
+
+  /** A row as its job begins. Rejects with a `RangeError` if it cannot, and with others. */
+  private async submission(batch: LiveBatch, row: number): Promise<RowSubmission> {
+    const { template } = batch.made;
+    const { columns, descr, hint } = template;
+    // One that is here needs no wait.
+    const cached = this.rows.cached(batch.id, row);
+    const values = cached ?? (await this.rows.row(batch.id, row, columns.length));
+    if (!values) throw new RangeError("it is not on record any more");
     const { client, id, name, pool, urgent } = batch.row;
-    const job = book.beginRow({
+    return {
       ...{ client, pool, name, urgent: urgent !== 0, options: batch.options },
-      hint: hint.length === 0 ? "" : Api.hintOf(batch.made.template, values.values),
+      hint: hint.length === 0 ? "" : Api.hintOf(template, values.values, HINT_BYTES),
       needs: Api.needsOfAction(descr.action),
       ...{ batch: id, row, key: values.key },
-    });
-    active.enter(job, 0);
+    };
   }
 
   private async tryAgainAndSay(batch: LiveBatch, job: number): Promise<void> {
@@ -350,9 +391,7 @@ export class Batches {
     }
     const number = halt.halt === "stopped" ? 1 : 2;
     if (batch.row.halt === number) return;
-    batch.row.halt = number;
-    batch.row.reason = halt.reason;
-    await this.save(batch);
+    await this.save(batch, { halt: number, reason: halt.reason });
     this.tell(batch.id);
     if (batch.run.hasEnded) await this.end(batch);
   }
@@ -365,16 +404,11 @@ export class Batches {
       // Who reads that it has ended is to find all ends of its jobs.
       await this.jobs.records.synced();
       if (!batch.run.hasEnded) return;
-      batch.row.ended = Date.now() / 1000;
-      batch.row.counts = batch.summary;
-      await this.save(batch);
+      await this.save(batch, { ended: Date.now() / 1000, counts: batch.summary });
       if (batch.row.ended === null) return;
       this.live.delete(batch.id);
       this.rows.forget(batch.id);
       this.tell(batch.id);
-    } catch (error) {
-      batch.row.ended = null;
-      throw error;
     } finally {
       batch.isEnding = false;
     }
@@ -394,7 +428,7 @@ export function makeBatch(row: BatchRow, template: Uint8Array): LiveBatch {
     },
   });
   if (typeof options === "string") throw new RpcError("failed", options);
-  return new LiveBatch({ ...row }, made, options);
+  return new LiveBatch({ ...row }, made, options, template.length);
 }
 
 function endOf(state: JobRecord["state"]): EndState | null {

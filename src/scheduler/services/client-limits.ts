@@ -37,7 +37,7 @@ export const DEFAULT_CLIENT_LIMITS: ClientLimits = {
  * Bytes that a cache hint may have: it is the name of something. The pools keep those of tens of
  * thousands of jobs in memory and in the database, long after the jobs.
  */
-const HINT_BYTES = 4096;
+export const HINT_BYTES = 4096;
 
 /** Throws an `RpcError` (overloaded) if a hint of this size is too long to be one. */
 export function checkHint(bytes: number): void {

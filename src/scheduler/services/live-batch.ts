@@ -24,14 +24,14 @@ export class LiveBatch {
   isChanged = false;
   /** What has to be done before it may be said to have ended is being done. */
   isEnding = false;
-  /** Bytes of its rows. */
-  bytes = 0;
 
   constructor(
     readonly row: Mutable<BatchRow>,
     readonly made: Api.NewBatch,
     /** Of each job, in full. */
     readonly options: JobOptions,
+    /** Bytes of its template and rows. */
+    public bytes: number,
   ) {
     this.run = new BatchRun(made.rules);
   }
@@ -53,6 +53,7 @@ export class LiveBatch {
       run.restored(number, isEnd(state) ? state : null, jobs.recent[index] === 1);
     }
     this.last = jobs.last;
+    this.bytes += jobs.bytes;
     if (row.halt !== 0) run.stopFor(row.halt === 1 ? "stopped" : "cancelled", row.reason);
     if (row.closed) run.close();
     else run.judge();

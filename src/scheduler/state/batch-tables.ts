@@ -67,6 +67,8 @@ export interface BatchJobs {
   readonly recent: Uint8Array;
   /** The number of the last end. */
   readonly last: number;
+  /** What its rows take on disk. */
+  readonly bytes: number;
 }
 
 /** What can be asked of a thread about batches. */
@@ -88,8 +90,11 @@ export interface BatchQueries {
   batchFailures(batch: number, before: number): readonly number[];
   /** Of these keys. */
   batchKeyed(batch: number, keys: readonly string[]): readonly number[];
-  /** Jobs of another batch that are those of rows of this one: they have succeeded, or go on. */
-  matchRows(previous: number, batch: number, first: number): readonly MatchedRow[];
+  /**
+   * Jobs of another batch that are those of rows of this one: they have succeeded, or go on. Rows
+   * whose descriptions have texts of more than `limit` bytes have none.
+   */
+  matchRows(previous: number, batch: number, first: number, limit: number): readonly MatchedRow[];
   /** Gives succeeded jobs of another batch to this one, as these rows, and these ends. */
   moveJobs(batch: number, moves: readonly MovedJob[]): void;
   /** Removes some of what belongs to batches that ended before; returns whether there is more. */
@@ -195,7 +200,8 @@ export class BatchTables implements BatchQueries {
       states[index] = state;
       recent[index] = ended !== null && ended >= again ? 1 : 0;
     }
-    return { rows, states, recent, last: this.statements.lastEnd.get(batch) ?? 0 };
+    const last = this.statements.lastEnd.get(batch) ?? 0;
+    return { rows, states, recent, last, bytes: this.statements.rowBytes.get(batch) ?? 0 };
   }
 
   batchFailures(batch: number, before: number): number[] {
@@ -206,20 +212,20 @@ export class BatchTables implements BatchQueries {
     return this.statements.keyed.all(batch, JSON.stringify(keys));
   }
 
-  matchRows(previous: number, batch: number, first: number): MatchedRow[] {
-    if (this.known?.batch !== previous) this.known = this.jobsOf(previous);
+  matchRows(previous: number, batch: number, first: number, limit: number): MatchedRow[] {
+    if (this.known?.batch !== previous) this.known = this.jobsOf(previous, limit);
     const { jobs } = this.known;
     const opened = this.opened(batch);
     const piece = this.batchRows(batch, first);
     if (!opened || !piece || jobs.size === 0) return [];
-    const identity = Batches.identities(opened);
+    const identity = Batches.identities(opened, limit);
     const chunk = new RowChunk(piece.bytes, opened.template.columns.length);
     const matched: MatchedRow[] = [];
     for (let index = 0; index < chunk.count; index++) {
       const { key, values } = chunk.row(index);
       const name = identity(values);
-      const found = jobs.get(name);
-      if (!found) continue;
+      const found = name === null ? undefined : jobs.get(name);
+      if (name === null || !found) continue;
       // One job is not two rows.
       jobs.delete(name);
       matched.push({ row: piece.first + index, key, ...found });
@@ -227,11 +233,11 @@ export class BatchTables implements BatchQueries {
     return matched;
   }
 
-  private jobsOf(batch: number): KnownJobs {
+  private jobsOf(batch: number, limit: number): KnownJobs {
     const jobs: KnownJobs["jobs"] = new Map();
     const opened = this.opened(batch);
     if (!opened) return { batch, jobs };
-    const identity = Batches.identities(opened);
+    const identity = Batches.identities(opened, limit);
     const columns = opened.template.columns.length;
     let piece: RowsPiece | null = null;
     let chunk: RowChunk | null = null;
@@ -242,7 +248,8 @@ export class BatchTables implements BatchQueries {
         chunk = new RowChunk(piece.bytes, columns);
       }
       const { values } = chunk.row(row! - piece!.first);
-      jobs.set(identity(values), { job: job!, succeeded: state === SUCCEEDED });
+      const name = identity(values);
+      if (name !== null) jobs.set(name, { job: job!, succeeded: state === SUCCEEDED });
     }
     return { batch, jobs };
   }
@@ -285,7 +292,10 @@ export class BatchTables implements BatchQueries {
 
 function prepare(db: Database) {
   const columns = COLUMNS.join(", ");
-  const set = COLUMNS.slice(1).map((name) => `${name} = excluded.${name}`);
+  // Rows that came are there, whatever else is said of the batch meanwhile.
+  const set = COLUMNS.slice(1).map((name) =>
+    name === "rows" ? "rows = max(rows, excluded.rows)" : `${name} = excluded.${name}`,
+  );
   const bad = `(${STATES.indexOf("failed")}, ${STATES.indexOf("cancelled")})`;
   return {
     giveUp: db.prepare<[number, string, string]>(
@@ -302,7 +312,7 @@ function prepare(db: Database) {
       .prepare<[number], Uint8Array>("SELECT sealed FROM batch_template WHERE batch = ?")
       .pluck(),
     saveRows: db.prepare<[number, number, number, Uint8Array]>(
-      "INSERT INTO batch_rows (batch, first, count, sealed) VALUES (?, ?, ?, ?)",
+      "INSERT OR REPLACE INTO batch_rows (batch, first, count, sealed) VALUES (?, ?, ?, ?)",
     ),
     rows: db.prepare<[number, number], { first: number; count: number; sealed: Uint8Array }>(
       "SELECT first, count, sealed FROM batch_rows WHERE batch = ? AND first <= ? ORDER BY first DESC LIMIT 1",
@@ -324,6 +334,9 @@ function prepare(db: Database) {
       .prepare<[number], number | null>(
         "SELECT max(batch_end) FROM job WHERE batch = ? AND batch_end IS NOT NULL",
       )
+      .pluck(),
+    rowBytes: db
+      .prepare<[number], number>("SELECT total(length(sealed)) FROM batch_rows WHERE batch = ?")
       .pluck(),
     goodJobs: db
       .prepare<[number]>(

@@ -124,6 +124,61 @@ describe("a run", () => {
     );
   });
 
+  it.each(["cancelled", "failed"] as const)(
+    "stops when its first rows have %s and nothing can mend that, after a restart too",
+    (end) => {
+      const rules = { ...NO_RULES, canary: 2 };
+      const run = new BatchRun(rules);
+      run.add(5);
+      run.close();
+      for (const job of [0, 1]) {
+        expect(run.next(9)).toEqual({ kind: "begin", row: job });
+        run.jobChanged(job, job, null, "queued");
+      }
+      run.jobChanged(0, 0, "queued", "cancelled");
+      expect(run.next(9)).toBeNull();
+      expect(run.halt).toBeNull();
+      run.jobChanged(1, 1, "queued", "succeeded");
+      expect(run.next(9)).toBeNull();
+      expect(run).toMatchObject({ state: "stopped", hasEnded: true });
+      expect(run.halt!.reason).toBe("The first 2 rows (--canary) have not all succeeded.");
+      // Nobody has said that it was halted.
+      const restarted = new BatchRun(rules);
+      restarted.add(5);
+      restarted.restored(0, end, true);
+      restarted.restored(1, null, false);
+      restarted.close();
+      restarted.jobChanged(1, 1, null, "running");
+      expect(restarted.next(9)).toBeNull();
+      expect(restarted.state).toBe("running");
+      restarted.jobChanged(1, 1, "running", "succeeded");
+      expect(restarted.next(9)).toBeNull();
+      expect(restarted.state).toBe("stopped");
+      // The other one is tried again, which helps nothing.
+      restarted.goOn([]);
+      restarted.hold();
+      expect(restarted.next(9)).toBeNull();
+      expect(restarted.state).toBe("running");
+      restarted.triedAgain();
+      expect(restarted.next(9)).toBeNull();
+      expect(restarted.state).toBe("stopped");
+      restarted.goOn([0]);
+      expect(restarted.next(9)).toEqual({ kind: "again", job: 0 });
+    },
+  );
+
+  it("waits for first rows that have not come yet", () => {
+    const run = new BatchRun({ ...NO_RULES, canary: 2 });
+    run.add(1);
+    expect(run.next(9)).toEqual({ kind: "begin", row: 0 });
+    run.jobChanged(0, 0, null, "queued");
+    run.jobChanged(0, 0, "queued", "succeeded");
+    expect(run.next(9)).toBeNull();
+    expect(run.halt).toBeNull();
+    run.add(5);
+    expect(run.next(9)).toEqual({ kind: "begin", row: 1 });
+  });
+
   it("comes to its end if nothing keeps it", () => {
     const run = new BatchRun(NO_RULES);
     run.add(10);
