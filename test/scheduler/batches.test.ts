@@ -279,6 +279,17 @@ describe("a batch", () => {
     expect(after).toBeLessThan(before + 100);
   });
 
+  it("is one of a hundred that have not ended", async () => {
+    const alice = await start();
+    const open = () => Batches.open(alice.submission, newBatch(["1"]));
+    const { batch } = await open();
+    for (let more = 1; more < 100; more++) await open();
+    await expect(open()).rejects.toThrow(/many batches that have not ended; the limit is 100/);
+    await Batches.cancel(alice.submission, batch, "");
+    await open();
+    await expect(Batches.retry(alice.submission, batch, [])).rejects.toThrow(/limit is 100/);
+  });
+
   it("has hints that are not long", async () => {
     const alice = await start();
     const { batch } = await Batches.open(alice.submission, newBatch(["1"]));

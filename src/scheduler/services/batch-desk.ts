@@ -32,6 +32,9 @@ const PAGE = 500;
 const PAGE_BYTES = 1024 * 1024;
 
 export class BatchDesk implements Api.BatchesService {
+  /** Of the ended batch that was last looked at, whose rows are read page by page. */
+  private known: { readonly batch: number; readonly columns: readonly string[] } | undefined;
+
   constructor(
     private readonly jobs: DurableJobs,
     private readonly limits: ClientLimits,
@@ -379,8 +382,12 @@ export class BatchDesk implements Api.BatchesService {
   private async columns(row: BatchRow): Promise<readonly string[]> {
     const live = this.batches.get(row.id);
     if (live) return live.made.template.columns;
+    if (this.known?.batch === row.id) return this.known.columns;
     const template = await this.jobs.records.batches.read("batchTemplate", row.id);
-    return template ? makeBatch(row, template).made.template.columns : [];
+    if (!template) return [];
+    const { columns } = makeBatch(row, template).made.template;
+    this.known = { batch: row.id, columns };
+    return columns;
   }
 }
 
