@@ -399,6 +399,22 @@ describe("the rules of a batch", () => {
     expect(ran).toHaveLength(2);
   });
 
+  it("stop it when one of the first rows is cancelled singly, and keep that", async () => {
+    let alice = await start();
+    const { batch } = await submit(alice, numbers(5), { canary: 1 });
+    const queued = async () =>
+      (await JobRecords.list(alice.submission, { filter: {}, limit: 5 })).jobs;
+    await expect.poll(async () => (await queued()).length).toBe(1);
+    await JobRecords.cancel(alice.submission, (await queued())[0]!.job, "");
+    const stopped = {
+      ...{ state: "stopped", cancelled: 5, queued: 0 },
+      reason: "The first 1 rows (--canary) have not all succeeded.",
+    };
+    expect(await ended(alice, batch)).toMatchObject(stopped);
+    alice = await killAndRestart();
+    expect(await Batches.get(alice.submission, batch)).toMatchObject(stopped);
+  });
+
   it.each([
     [{ maxFailures: 2 }, "3 rows have failed, more than 2."],
     [{ maxFailuresPercent: 1 }, "3 of 200 rows have failed, more than 1%."],
