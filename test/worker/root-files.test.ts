@@ -33,6 +33,8 @@ import { Admin, JobRecords, OutputStream } from "../../src/api/index.js";
 import { OutputFetch } from "../../src/client/outputs/fetch-outputs.js";
 import { type OutputSpec, readOutputSpec } from "../../src/client/outputs/output-spec.js";
 import { type Capability, RpcError } from "../../src/rpc/index.js";
+import { readPathPattern } from "../../src/text/index.js";
+import { matchedPart } from "../../src/worker/outputs/image-files.js";
 import { OutputWriter } from "../../src/worker/outputs/output-writer.js";
 import { writeRootFiles } from "../../src/worker/outputs/root-files.js";
 
@@ -171,6 +173,35 @@ describe("files of a root", () => {
     closeSync(fd);
     const stream = await take(["/sparse"], { limit: 1_000_000 });
     expect(stream.length).toBeLessThan(200_000);
+  });
+
+  it("that have next to nothing but holes without end are refused before they are read", async () => {
+    const fd = openSync(join(root, "sparse"), "w");
+    ftruncateSync(fd, 1024 ** 4 + 1);
+    closeSync(fd);
+    await expect(take(["/sparse"])).rejects.toThrow(/with their holes, and 1T are allowed/);
+    expect(statSync(join(dir, "stream")).size).toBe(0);
+  });
+
+  it("of an image are matched in no more steps than path and pattern have parts", () => {
+    const parts = (text: string) => {
+      const pattern = readPathPattern(text);
+      if (typeof pattern === "string") throw new Error(pattern);
+      return pattern.parts;
+    };
+    const deep = new Array<string>(500).fill("b");
+    let steps = 0;
+    const counted = parts("/**/b/**/b/**/zz").map((part) => ({
+      ...part,
+      matches: (name: string) => ++steps > 0 && !part.deep && part.matches(name),
+    }));
+    expect(matchedPart(counted, deep)).toBe(undefined);
+    expect(steps).toBeLessThanOrEqual(counted.length * deep.length);
+    expect(matchedPart(parts("/**/b/**/zz"), [...deep, "zz", "x"])).toBe(501);
+    expect(matchedPart(parts("/**/*.xml"), ["x", "y", "c.xml", "z"])).toBe(3);
+    expect(matchedPart(parts("/**"), ["x", "y"])).toBe(1);
+    expect(matchedPart(parts("/**"), [".git", "y"])).toBe(undefined);
+    expect(matchedPart(parts("/*/y"), ["x"])).toBe(undefined);
   });
 
   it("that are too large are refused before a byte is written", async () => {

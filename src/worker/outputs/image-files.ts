@@ -9,7 +9,15 @@ import { type ReadEntry, readTar } from "../../system/index.js";
 import { fromBytes, type PathPattern, type PatternPart } from "../../text/index.js";
 import { engineFailure } from "../docker/engine.js";
 import type { OutputWriter } from "./output-writer.js";
-import { missing, readPatterns, type Wanted } from "./root-files.js";
+import {
+  MAX_DEPTH,
+  MAX_ENTRIES,
+  missing,
+  readPatterns,
+  tooDeep,
+  tooMany,
+  type Wanted,
+} from "./root-files.js";
 
 /** Links that are followed on one way. */
 const MAX_LINKS = 40;
@@ -83,6 +91,8 @@ class ImageReader {
       // The archive calls the directory by its name.
       const below = isRoot ? names : names.slice(1);
       if (below.length === 0 && entry.type === "symlink") return fromBytes(entry.target);
+      await this.slices.turn();
+      if (way.length + below.length > MAX_DEPTH) throw tooDeep();
       const matched = matchedPart(parts, below);
       if (matched === undefined) continue;
       const path = [...way, ...below].join("/");
@@ -92,7 +102,6 @@ class ImageReader {
         return [wayText, ...inner].filter((part) => part !== "").join("/");
       });
       if (taken) found.set(top, below.slice(0, matched).join("/"));
-      await this.slices.turn();
     }
     return undefined;
   }
@@ -101,6 +110,7 @@ class ImageReader {
   async #take(path: string, entry: ReadEntry, pathOf: (name: string) => string): Promise<boolean> {
     if (entry.type === "other") return false;
     if (this.entries.has(path)) return true;
+    if (this.entries.size >= MAX_ENTRIES) throw tooMany();
     const common = { path, mode: entry.mode & 0o777, mtime: entry.mtime };
     if (entry.type === "dir") {
       this.entries.set(path, { type: "dir", ...common });
@@ -158,20 +168,33 @@ function partsOf(name: string): string[] {
   return name.split("/").filter((part) => part !== "" && part !== ".");
 }
 
-/** How many parts of a path a pattern stands for, at its beginning; undefined if for none. */
-function matchedPart(
-  [part, ...rest]: readonly PatternPart[],
-  [name, ...below]: readonly string[],
+/**
+ * How many parts of a path a pattern stands for, at its beginning; undefined if for none. Takes no
+ * longer than the product of their lengths: path and pattern are strangers'.
+ */
+export function matchedPart(
+  parts: readonly PatternPart[],
+  names: readonly string[],
 ): number | undefined {
-  if (!part) return 0;
-  if (name === undefined) return undefined;
-  if (!part.deep) {
-    const inner = part.matches(name) ? matchedPart(rest, below) : undefined;
-    return inner === undefined ? undefined : inner + 1;
-  }
-  if (rest.length === 0) return name.startsWith(".") ? undefined : 1;
-  const here = matchedPart(rest, [name, ...below]);
-  if (here !== undefined) return here;
-  const inner = name.startsWith(".") ? undefined : matchedPart([part, ...rest], below);
-  return inner === undefined ? undefined : inner + 1;
+  // Where the rest of the pattern was tried on the rest of the path, in vain.
+  const failed = new Set<number>();
+  const match = (part: number, name: number): number | undefined => {
+    if (part === parts.length) return name;
+    if (name === names.length) return undefined;
+    const id = part * names.length + name;
+    if (failed.has(id)) return undefined;
+    const end = matchHere(part, name);
+    if (end === undefined) failed.add(id);
+    return end;
+  };
+  const matchHere = (part: number, name: number): number | undefined => {
+    const pattern = parts[part]!;
+    if (!pattern.deep) {
+      return pattern.matches(names[name]!) ? match(part + 1, name + 1) : undefined;
+    }
+    const isHidden = names[name]!.startsWith(".");
+    if (part + 1 === parts.length) return isHidden ? undefined : name + 1;
+    return match(part + 1, name) ?? (isHidden ? undefined : match(part, name + 1));
+  };
+  return match(0, 0);
 }

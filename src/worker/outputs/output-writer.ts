@@ -17,6 +17,9 @@ const BUFFER = 1024 * 1024;
 const HOLE = 64 * 1024;
 const ZEROS = Buffer.alloc(HOLE);
 
+/** What files may have with their holes, which are read and hashed, if the limit is not more. */
+const MAX_APPARENT = 1024 ** 4;
+
 /** The stream of a job's files, complete. */
 export interface WrittenStream {
   readonly size: number;
@@ -33,6 +36,7 @@ export class OutputWriter {
   readonly #buffer = Buffer.allocUnsafeSlow(BUFFER);
   #filled = 0;
   #written = 0;
+  #apparent = 0;
 
   /** @param limit bytes that the stream may have */
   constructor(file: FileHandle, limit: number) {
@@ -43,6 +47,13 @@ export class OutputWriter {
   /** Bytes of the stream so far. */
   get size(): number {
     return this.#written + this.#filled;
+  }
+
+  /** Notes bytes that files have, holes or not. Throws a `JobFailed` if these are too many. */
+  count(bytes: number): void {
+    this.#apparent += bytes;
+    const most = apparentLimit(this.#limit);
+    if (this.#apparent > most) throw tooSparse(this.#apparent, most);
   }
 
   /** Begins a file; its data is then given to `add`, and `end` has what is to be said of it. */
@@ -101,6 +112,7 @@ class DataWriter {
   }
 
   async add(part: Uint8Array): Promise<void> {
+    this.#writer.count(part.length);
     this.#hash.update(part);
     for (let done = 0; done < part.length; ) {
       // Up to the next multiple of HOLE in the file.
@@ -128,6 +140,18 @@ class DataWriter {
       ...(!isWhole && { data: this.#data }),
     };
   }
+}
+
+/** Bytes that files may have with their holes, if their stream may have `limit`. */
+export function apparentLimit(limit: number): number {
+  return Math.max(limit, MAX_APPARENT);
+}
+
+export function tooSparse(size: number, most: number): JobFailed {
+  return new JobFailed(
+    `The files to be handed over have ${exactSize(size)} or more with their holes, and ` +
+      `${exactSize(most)} are allowed`,
+  );
 }
 
 export function tooLarge(size: number, limit: number): JobFailed {

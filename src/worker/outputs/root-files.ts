@@ -13,13 +13,19 @@ import { Slices } from "../../async/index.js";
 import { SourceDir } from "../../system/index.js";
 import { type PathPattern, type PatternPart, quoted, readPathPattern } from "../../text/index.js";
 import { InvalidJob, JobFailed } from "../failure.js";
-import { type FileData, type OutputWriter, tooLarge } from "./output-writer.js";
+import {
+  apparentLimit,
+  type FileData,
+  type OutputWriter,
+  tooLarge,
+  tooSparse,
+} from "./output-writer.js";
 
 /** What a root may have that is asked for. */
-const MAX_ENTRIES = 1_000_000;
+export const MAX_ENTRIES = 1_000_000;
 
 /** Directories within directories; each holds a descriptor open while it is walked. */
-const MAX_DEPTH = 500;
+export const MAX_DEPTH = 500;
 
 /** Links that are followed on one way. */
 const MAX_LINKS = 40;
@@ -83,6 +89,7 @@ export function missing(path: string): JobFailed {
 class Finder {
   readonly #found = new Map<string, Found>();
   #bytes = 0;
+  #apparent = 0;
 
   constructor(
     private readonly root: SourceDir,
@@ -161,9 +168,7 @@ class Finder {
     if (!this.#found.has(path)) {
       if (this.#found.size >= MAX_ENTRIES) throw tooMany();
       this.#found.set(path, { parts, stats });
-      // A file with holes takes less than its size.
-      if (stats.isFile()) this.#bytes += Math.min(stats.size, stats.blocks * 512);
-      if (this.#bytes > this.limit) throw tooLarge(this.#bytes, this.limit);
+      if (stats.isFile()) this.#count(stats);
     }
     if (!isDirectory) return;
     if (parts.length > MAX_DEPTH) throw tooDeep();
@@ -173,6 +178,15 @@ class Finder {
       const entryStats = inner.stat(entry);
       if (entryStats) await this.#walk(inner, entry, [...parts, entry], entryStats);
     }
+  }
+
+  #count({ blocks, size }: Stats): void {
+    // A file with holes takes less than its size.
+    this.#bytes += Math.min(size, blocks * 512);
+    if (this.#bytes > this.limit) throw tooLarge(this.#bytes, this.limit);
+    this.#apparent += size;
+    const most = apparentLimit(this.limit);
+    if (this.#apparent > most) throw tooSparse(this.#apparent, most);
   }
 }
 
@@ -320,10 +334,10 @@ function isElsewhere(error: unknown): boolean {
   return code === "ENOENT" || code === "ENOTDIR" || code === "ELOOP";
 }
 
-function tooMany(): JobFailed {
+export function tooMany(): JobFailed {
   return new JobFailed(`The files to be handed over are more than ${MAX_ENTRIES}`);
 }
 
-function tooDeep(): JobFailed {
+export function tooDeep(): JobFailed {
   return new JobFailed(`The files to be handed over are nested more than ${MAX_DEPTH} deep`);
 }
