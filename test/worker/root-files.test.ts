@@ -298,6 +298,32 @@ describe("a fetch", () => {
     expect(leftAside()).toEqual([]);
   });
 
+  it("needs nothing but the directory that files are to go into, if that is there", async () => {
+    put("out/a");
+    put("out/b");
+    const stream = await take(["/out/*", "/out"]);
+    const place = join(dir, "outer/got");
+    mkdirSync(place, { recursive: true });
+    const inside: string[] = [];
+    using records = keeping(stream, () => void inside.push(...readdirSync(place)));
+    const outputs = specs("/out/*:outer/got/");
+    await new OutputFetch({ job: 1, outputs }).run(records);
+    expect(inside).toContain(".got.ocluster-1-1");
+    expect(readdirSync(join(dir, "outer"))).toEqual(["got"]);
+    expect(readdirSync(place).sort()).toEqual(["a", "b"]);
+  });
+
+  it("refuses an archive that holes would make larger than the disk", async () => {
+    const sha256 = createHash("sha256").digest("hex");
+    const size = 2 ** 52;
+    const file = { type: "file", path: "out", size, sha256, at: 0, data: [] } as const;
+    const stream = listed({ asked: "/out", isPattern: false, found: [["out", "out"]] }, [
+      { ...file, mode: 0o644, mtime: 1 },
+    ]);
+    await expect(fetch(stream, "/out:got.tar")).rejects.toThrow(/There is no room/);
+    expect(leftAside()).toEqual([]);
+  });
+
   it("puts nothing through a link that another item of the same list is", async () => {
     const common = { mode: 0o644, mtime: 1 };
     const sha256 = createHash("sha256").digest("hex");

@@ -95,7 +95,11 @@ class TargetFetch {
   ) {
     this.#selection = select(source.list, remote);
     checkSelection(this.#selection, remote, local);
-    this.#aside = makeAside(local, `${source.job}-${source.attempt}`);
+    const { items } = this.#selection;
+    const isInside =
+      (local.kind === "into" || local.kind === "under") &&
+      items.every((item) => placeOf(local, item, this.#selection) !== trimmed(local.path));
+    this.#aside = makeAside(local, `${source.job}-${source.attempt}`, isInside);
     this.#placed = this.#selection.items.map(({ entries }, index) =>
       entries.map(({ entry, parts }) => ({
         entry,
@@ -103,7 +107,14 @@ class TargetFetch {
       })),
     );
     this.#download = new Download(this.#placed.flat());
-    checkSpace(this.#aside, this.#download.size);
+    checkSpace(this.#aside, this.#download.size + this.#archiveSize);
+  }
+
+  /** Bytes that an archive takes at least, beside what it is made of: holes are zeros in it. */
+  get #archiveSize(): number {
+    if (this.local.kind !== "archive") return 0;
+    const size = sizeOf(this.#placed.flat().filter(({ entry }) => !isAgain(entry)));
+    return this.local.gzip ? Math.ceil(size / MOST_DEFLATED) : size;
   }
 
   async run(records: Capability): Promise<Fetched> {
@@ -111,10 +122,7 @@ class TargetFetch {
     await this.#put();
     removeAside(this.#aside);
     const files = this.#placed.flat().filter(({ entry }) => entry.type !== "dir");
-    const size = files.reduce(
-      (sum, { entry }) => sum + (entry.type === "file" ? entry.size : 0),
-      0,
-    );
+    const size = sizeOf(files);
     const local = this.local.kind === "stdout" ? "-" : this.local.path;
     return { remote: this.remote, local, files: files.length, size };
   }
@@ -171,6 +179,19 @@ class TargetFetch {
     mkdirSync(dirname(place), { recursive: true });
     renameSync(archive, place);
   }
+}
+
+/** Zeros become so much less at best. */
+const MOST_DEFLATED = 1032;
+
+/** Bytes of files, with their holes. */
+function sizeOf(entries: readonly PlacedEntry[]): number {
+  return entries.reduce((sum, { entry }) => sum + (entry.type === "file" ? entry.size : 0), 0);
+}
+
+/** It is another name of a file. */
+function isAgain(entry: PlacedEntry["entry"]): boolean {
+  return entry.type === "file" && entry.same !== undefined;
 }
 
 const IN_THE_WAY: ReadonlySet<string> = new Set(["EEXIST", "ENOTEMPTY", "EISDIR", "ENOTDIR"]);
