@@ -17,10 +17,13 @@ const WITH_OWN_TREES = new Set([
   "test/architecture.test.ts",
   "test/checkout.test.ts",
   "test/integration/docker-context.test.ts",
+  "test/integration/docker-outputs.test.ts",
   "test/integration/obuilder-builds.test.ts",
   "test/integration/obuilder-copy.test.ts",
   "test/integration/obuilder-mount-targets.test.ts",
+  "test/integration/outputs.test.ts",
   "test/worker/buildkit-session.test.ts",
+  "test/worker/root-files.test.ts",
 ]);
 
 /** What is in the checkout, committed or about to be. */
