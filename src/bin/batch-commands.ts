@@ -221,40 +221,39 @@ function batchCommand(name: string, summary: string, examples: readonly string[]
   );
 }
 
-const watch = batchCommand("watch", "Look on until a batch has ended; fails unless all succeed.", [
-  "watch tiles",
-  "watch 17 --logs=logs --results=results.csv",
-])
-  .addOption(FETCH.logs)
-  .addOption(FETCH.results)
-  .addOption(FETCH.output)
-  .option("--json", "Print the batch as JSON at the end.", false)
-  .addArgument(argument("<BATCH>", BATCH_TEXT, batchId))
-  .action(async (id, options) => {
-    const { watchBatch } = await import("../client/batch/index.js");
-    const { json, logs, output: outputs, results } = options;
-    const fetched = { logs, outputs, results };
-    await watchBatch({ ...recordsOptions(options), batch: id, follow: true, json, ...fetched });
-  });
+/** A command that fetches what the rows of a batch leave. */
+function fetchingCommand(name: string, summary: string, examples: readonly string[]) {
+  return batchCommand(name, summary, examples)
+    .addOption(FETCH.logs)
+    .addOption(FETCH.results)
+    .addOption(FETCH.output)
+    .option("--json", "Print the batch as JSON at the end.", false)
+    .addArgument(argument("<BATCH>", BATCH_TEXT, batchId));
+}
 
-const fetch = batchCommand("fetch", "Fetch what is missing here of rows that have ended.", [
+const watch = fetchingCommand(
+  "watch",
+  "Look on until a batch has ended; fails unless all succeed.",
+  ["watch tiles", "watch 17 --logs=logs --results=results.csv"],
+).action(async (id, options) => {
+  const { watchBatch } = await import("../client/batch/index.js");
+  const { json, logs, output: outputs, results } = options;
+  const fetched = { logs, outputs, results };
+  await watchBatch({ ...recordsOptions(options), batch: id, follow: true, json, ...fetched });
+});
+
+const fetch = fetchingCommand("fetch", "Fetch what is missing here of rows that have ended.", [
   "fetch tiles --logs=logs --results=results.jsonl",
-])
-  .addOption(FETCH.logs)
-  .addOption(FETCH.results)
-  .addOption(FETCH.output)
-  .option("--json", "Print the batch as JSON at the end.", false)
-  .addArgument(argument("<BATCH>", BATCH_TEXT, batchId))
-  .action(async (id, options) => {
-    const { json, logs, output: outputs, results } = options;
-    if (logs === undefined && results === undefined && outputs.length === 0) {
-      throw new UsageError(
-        "say what to fetch, and where to: --logs=DIR, --output=REMOTE:LOCAL, --results=FILE",
-      );
-    }
-    const { fetchBatch } = await import("../client/batch/index.js");
-    await fetchBatch({ ...recordsOptions(options), batch: id, json, logs, outputs, results });
-  });
+]).action(async (id, options) => {
+  const { json, logs, output: outputs, results } = options;
+  if (logs === undefined && results === undefined && outputs.length === 0) {
+    throw new UsageError(
+      "say what to fetch, and where to: --logs=DIR, --output=REMOTE:LOCAL, --results=FILE",
+    );
+  }
+  const { fetchBatch } = await import("../client/batch/index.js");
+  await fetchBatch({ ...recordsOptions(options), batch: id, json, logs, outputs, results });
+});
 
 const show = batchCommand("show", "Show how a batch goes.", [
   "show tiles",

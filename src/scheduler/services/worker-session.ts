@@ -157,7 +157,7 @@ export class WorkerSession {
         if (!pop.cancel()) return;
         this.waiting--;
         job.release();
-        reject(new RpcError("failed", "The request for a job was cancelled"));
+        reject(calledOff());
       };
       if (signal.aborted) callOff();
       else signal.addEventListener("abort", callOff, { once: true });
@@ -173,7 +173,7 @@ export class WorkerSession {
   ): Promise<DurableQueue.Popped> {
     try {
       await jobs.whole;
-      if (signal.aborted) throw new RpcError("failed", "The request for a job was cancelled");
+      if (signal.aborted) throw calledOff();
     } catch (error) {
       job.release();
       throw error;
@@ -258,4 +258,9 @@ export class WorkerSession {
     this.poolWorker.jobFinished();
     this.options.onFinished(outcome);
   }
+}
+
+/** Why a request for a job ends that its worker has taken back. */
+function calledOff(): RpcError {
+  return new RpcError("failed", "The request for a job was cancelled");
 }
