@@ -2,16 +2,22 @@
  * Requests to a Docker engine that dockerode does not make as they are needed here: with a stream
  * for an answer, and with an end when somebody says so.
  */
+import { createRequire } from "node:module";
 import type { Readable } from "node:stream";
-import Docker from "dockerode";
+import type Docker from "dockerode";
 import { engineError } from "./errors.js";
 import type { RegistryAuth, RegistryAuths } from "./registry-auth.js";
 
+const require = createRequire(import.meta.url);
+
 /**
  * A client of the engine that `DOCKER_HOST` and the like name; by default the one of this machine.
+ * The library behind it is loaded by the first call: with all that it brings it takes as long as a
+ * whole cached build, and most builds need no engine.
  */
 export function connectEngine(): Docker {
-  return new Docker();
+  const Engine = require("dockerode") as new () => Docker;
+  return new Engine();
 }
 
 /** Whether the engine answers, within `patience` ms. */

@@ -42,6 +42,11 @@ export interface BuilderOptions {
   /** Where base images come from, the preferred source first. */
   readonly fetch?: readonly FetcherName[] | undefined;
   readonly runtime?: RuntimeChoice | undefined;
+  /**
+   * Whether the runtime is tried when the first step is to be run, rather than now: for a program
+   * that makes one build, of which all steps may be cached.
+   */
+  readonly tryRuntimeLater?: boolean | undefined;
   /** Whether steps wait for the disk when they ask to (fsync and the like). */
   readonly fastSync?: boolean | undefined;
   /** For each step. */
@@ -130,7 +135,8 @@ async function openSandbox(
   const { stateDir } = store;
   const { fastSync = false, limits = {}, docker = {} } = options;
   if (!images) {
-    return await chooseRuntime(options.runtime ?? "auto", { stateDir, fastSync, limits });
+    const { runtime = "auto", tryRuntimeLater: later } = options;
+    return await chooseRuntime(runtime, { stateDir, fastSync, limits }, { later });
   }
   const pids = mostPids();
   const bound = pids === undefined ? {} : { pids };

@@ -196,7 +196,7 @@ async function withBuilder(
   use: (builder: Builder, signal: AbortSignal) => Promise<void>,
 ): Promise<void> {
   await interruptible(async (signal) => {
-    const builder = await openBuilder(options);
+    const builder = await openBuilder({ ...options, tryRuntimeLater: true });
     try {
       await use(builder, signal);
     } catch (error) {

@@ -34,13 +34,16 @@ type Options = Omit<
 
 /**
  * A sandbox with the runtime asked for. Throws `StoreError` if there is to be a choice and none
- * works. If the disk is too full for trying, the choice is made when there is a step to be run.
+ * works. If the disk is too full for trying, the choice is made when there is a step to be run; and
+ * so it is if `later` says so, as trying takes as long as a whole build that is cached.
  */
 export async function chooseRuntime(
   choice: RuntimeChoice,
   options: Options,
+  { later = false }: { readonly later?: boolean | undefined } = {},
 ): Promise<Sandbox & { close(): void }> {
   const choose = () => (choice === "auto" ? fastestRuntime(options) : thisRuntime(choice, options));
+  if (later) return new UnchosenSandbox(choose);
   try {
     return await choose();
   } catch (error) {
