@@ -15,6 +15,7 @@ import {
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { ROOT, runScript, SetUpError, succeeds } from "./lib/process.mjs";
+import { buildPage } from "./lib/web-page.mjs";
 
 const DIST = join(ROOT, "dist");
 /** The file that records what dist/ was built from. */
@@ -30,7 +31,9 @@ export async function build() {
     if (!succeeds(process.execPath, [tsc, "-p", "tsconfig.build.json", "--outDir", fresh])) {
       throw new SetUpError("The build failed; see the compiler's messages above.");
     }
-    await bundlePrograms(join(fresh, "bin"));
+    const inputs = await bundlePrograms(join(fresh, "bin"));
+    inputs.push(...(await buildPage(join(fresh, "web/page"))));
+    writeFileSync(join(fresh, "bin/LICENSES.txt"), licenses(inputs));
     writeFileSync(join(fresh, STAMP), from);
     chmodSync(fresh, 0o755);
     // Programs are started all the time: there is no dist/ for no longer than between two renames.
@@ -50,6 +53,7 @@ export async function buildIfStale() {
 /**
  * Puts each program, with the libraries that it always loads, into a few files. That halves the
  * time it takes to start, which matters to who starts a client for each of thousands of jobs.
+ * Returns the paths of what went into them.
  * @param {string} outdir where the compiler has put the programs; they are replaced
  */
 async function bundlePrograms(outdir) {
@@ -77,7 +81,7 @@ async function bundlePrograms(outdir) {
     logLevel: "warning",
   });
   for (const name of Object.keys(bin)) chmodSync(join(outdir, `${name}.js`), 0o755);
-  writeFileSync(join(outdir, "LICENSES.txt"), licenses(Object.keys(metafile.inputs)));
+  return Object.keys(metafile.inputs);
 }
 
 /**
@@ -115,9 +119,15 @@ function isCurrent() {
 /** Changes whenever something that goes into the build does. */
 function fingerprint() {
   const sources = readdirSync(join(ROOT, "src"), { recursive: true, encoding: "utf8" })
-    .filter((path) => path.endsWith(".ts"))
+    .filter((path) => /\.(?:tsx?|css|html|svg|json)$/.test(path))
     .map((path) => join("src", path));
-  const others = ["tsconfig.json", "tsconfig.build.json", "package-lock.json", "scripts/build.mjs"];
+  const others = [
+    "tsconfig.json",
+    "tsconfig.build.json",
+    "package-lock.json",
+    "scripts/build.mjs",
+    "scripts/lib/web-page.mjs",
+  ];
   const hash = createHash("sha256");
   for (const path of [...sources.sort(), ...others]) {
     const { mtimeMs, size } = statSync(join(ROOT, path));

@@ -13,7 +13,10 @@ const { formatter } = JSON.parse(readFileSync(join(ROOT, "biome.json"), "utf8"))
  */
 const PROSE = /^\s*(?:\/\/|\/?\*{1,2}) ?\S+\s+\S/;
 
-const files = execFileSync("git", ["ls-files", "*.ts", "*.mjs"], { cwd: ROOT, encoding: "utf8" })
+const files = execFileSync("git", ["ls-files", "*.ts", "*.tsx", "*.mjs"], {
+  cwd: ROOT,
+  encoding: "utf8",
+})
   .split("\n")
   .filter((name) => name !== "" && !name.includes("/generated/"));
 let wide = 0;

@@ -12,7 +12,7 @@ const ROOT = join(import.meta.dirname, "..");
 test("every import of src/ is allowed by the table of CONTRIBUTING.md", () => {
   const rooms = readRooms(readFileSync(join(ROOT, "CONTRIBUTING.md"), "utf8"));
   const paths = readdirSync(join(ROOT, "src"), { recursive: true, encoding: "utf8" });
-  const sources = paths.filter((path) => path.endsWith(".ts"));
+  const sources = paths.filter((path) => /(?<!\.d)\.tsx?$/.test(path));
   const files = new Map(
     sources.map((path) => [path, readFileSync(join(ROOT, "src", path), "utf8")]),
   );

@@ -52,6 +52,7 @@ const TEST = [
   program("sqlite3"),
   program("zsh"),
   program("fish"),
+  file("/usr/bin/chromium", "chromium"),
   program("capnp", "capnproto"),
   file("/usr/include/capnp/rpc.h", "libcapnp-dev"),
 ];

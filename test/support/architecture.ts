@@ -61,7 +61,11 @@ export function importsOf(files: ReadonlyMap<string, string>): Import[] {
     const add = (specifier: ts.Node | undefined, isValue: boolean) => {
       if (specifier === undefined || !ts.isStringLiteralLike(specifier)) return;
       const isInside = specifier.text.startsWith(".");
-      const path = posix.join(posix.dirname(from), specifier.text).replace(/\.js$/, ".ts");
+      const base = posix.join(posix.dirname(from), specifier.text);
+      // A program's file is named as it is when it has been compiled; others (styles) are no code.
+      const isCode = base.endsWith(".js");
+      if (isInside && !isCode && /\.(?:css|svg)$/.test(base)) return;
+      const path = base.replace(/\.js$/, files.has(base.replace(/\.js$/, ".tsx")) ? ".tsx" : ".ts");
       found.push({ from, to: isInside ? path : specifier.text, isInside, isValue });
     };
     const visit = (node: ts.Node): void => {
