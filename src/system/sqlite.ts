@@ -11,11 +11,20 @@
 import { createRequire } from "node:module";
 import type Library from "better-sqlite3";
 
-/** Opens databases: `new SQLite(path, options)`. Its `SqliteError` is what they throw. */
-export const SQLite: typeof Library = chooseLibrary(
-  createRequire(import.meta.url),
-  Number(process.versions.napi),
-);
+let library: typeof Library | undefined;
+
+const loaded = (): typeof Library =>
+  (library ??= chooseLibrary(createRequire(import.meta.url), Number(process.versions.napi)));
+
+/**
+ * Opens databases: `new SQLite(path, options)`. Its `SqliteError` is what they throw. The library
+ * is loaded by the first use: programs that open none come by here, too, and are started all the
+ * time.
+ */
+export const SQLite: typeof Library = new Proxy(function SQLite() {} as unknown as typeof Library, {
+  construct: (_, args, target) => Reflect.construct(loaded(), args, target),
+  get: (_, name) => Reflect.get(loaded(), name),
+});
 
 /**
  * Version 13 if it works with that Node-API, else version 12, whether that works or not. Exported
