@@ -8,6 +8,7 @@ export { Condition } from "./condition.js";
 export { type Deferred, deferred } from "./deferred.js";
 export { type DeferredTask, DeferredWork } from "./deferred-work.js";
 export { Mutex, NamedMutex } from "./mutex.js";
+export { Permits } from "./permits.js";
 export { PiecewiseList } from "./piecewise-list.js";
 export { readAhead } from "./read-ahead.js";
 export { sleep, stopwatch } from "./sleep.js";

@@ -1,0 +1,15 @@
+/**
+ * Object stores that speak S3: their credentials and requests at who has them, and transfers by
+ * URLs at who has nothing else (`transfer.ts`, which is a door of its own: it loads no signer).
+ */
+export {
+  Bucket,
+  type BucketPlace,
+  isGone,
+  type OpenUpload,
+  type UploadedPart,
+  URL_SECONDS,
+  type Written,
+} from "./bucket.js";
+export { checkBucket, StoreUnusable, unusable } from "./check.js";
+export { type CredentialSource, findCredentials, NoCredentials } from "./credentials.js";
