@@ -336,6 +336,25 @@ interface DurableJob {
   # A part of the stream of files, as in `JobRecords`.
 }
 
+# Files of results by an object store: their bytes go there and from there by HTTP, with URLs that the scheduler signs, each for one
+# request of the next few minutes. A worker or client that cannot reach the store, or does not know these, has them relayed.
+
+interface OutputUpload {
+  # Of a worker's `DurableJob`.
+
+  put @0 (url :Text, start :UInt64, length :UInt64) -> (status :UInt16, code :Text, tag :Text, message :Text);
+  # The worker PUTs a part of the stream of files to the URL. What the store has answered: HTTP's status, its own word for an error,
+  # and the ETag. Status 0: it was not reached, or gave no answer; `message` says why.
+}
+
+interface OutputLinks {
+  # Of a `JobRecords`.
+
+  link @0 (job :UInt64, attempt :UInt32) -> (url :Text, seconds :UInt32);
+  # A URL at which the stream of files is read with GET and Range, by requests that begin within so many seconds. "": it is read by
+  # `JobRecords.readOutputs` alone.
+}
+
 interface ClientRemoval {
   # Of an `Admin`.
 

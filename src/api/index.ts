@@ -25,8 +25,10 @@ export type {
 export { cacheHintBytes, cacheHintOf, needsOf, readJobDescr } from "./job-descr.js";
 export * as JobRecords from "./job-records.js";
 export * as LiveJobs from "./live-jobs.js";
+export * as OutputLinks from "./output-links.js";
 export type { OutputOrder, OutputWhen } from "./output-order.js";
 export * as OutputStream from "./output-stream.js";
+export * as OutputUpload from "./output-upload.js";
 export * as Persistent from "./persistent.js";
 export * as PoolAdmin from "./pool-admin.js";
 export * as PoolDirectory from "./pool-directory.js";

@@ -13,6 +13,7 @@ import {
   Job,
   type JobDescr,
   JobRecords,
+  OutputUpload,
   PoolAdmin,
   Queue,
   Registration,
@@ -431,6 +432,8 @@ export class TestJob {
   text = "";
   /** The stream of files that it hands over. */
   stream = new Uint8Array();
+  /** Puts a part of it elsewhere; null: its worker does not know how. */
+  put: OutputUpload.OutputUploadService["put"] | null = null;
   /** Called before each part of it is given. */
   beforePart: (start: number) => void | Promise<void> = () => {};
   private isWhole = false;
@@ -457,7 +460,11 @@ export class TestJob {
         return this.stream.subarray(start, start + limit);
       },
     };
-    return Job.local(job, DurableJob.durableJobMethods(durable));
+    const put = this.put;
+    return Job.local(job, [
+      ...DurableJob.durableJobMethods(durable),
+      ...(put ? OutputUpload.outputUploadMethods({ put }) : []),
+    ]);
   }
 
   /** Prints something. */

@@ -7,13 +7,14 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { AbleQueue, JobRecords, PoolMonitor } from "../../src/api/index.js";
 import { type Capability, Identity } from "../../src/rpc/index.js";
 import type { DurableSettings } from "../../src/scheduler/services/durable-settings.js";
-import { OutputStore, OutputsDamaged } from "../../src/scheduler/state/output-store.js";
+import { DirectoryOutputs } from "../../src/scheduler/state/directory-outputs.js";
+import { OutputsDamaged } from "../../src/scheduler/state/output-store.js";
 import { Store } from "../../src/scheduler/state/store.js";
 import { Network, type TestClient, TestJob, type TestWorker, untilRecord } from "./network.js";
 
 const ORDER = { paths: ["/out"], when: "success", optional: false } as const;
 const LIMITS: DurableSettings["outputs"] = {
-  directory: undefined,
+  place: undefined,
   limit: 8 * 1024 ** 2,
   keepAge: 3600,
   keepSize: 1024 ** 3,
@@ -229,7 +230,7 @@ describe("a job whose files are wanted", () => {
 
 describe("the store of files", () => {
   const open = (limits: { keepAge?: number; keepSize?: number } = {}) =>
-    OutputStore.open({
+    DirectoryOutputs.open({
       directory: join(directory, "elsewhere"),
       book: new Uint8Array(16).fill(1),
       keepAge: 3600,
@@ -239,7 +240,7 @@ describe("the store of files", () => {
     });
   const sha256 = (data: Uint8Array) => createHash("sha256").update(data).digest();
 
-  async function put(store: OutputStore, job: number, size: number): Promise<void> {
+  async function put(store: DirectoryOutputs, job: number, size: number): Promise<void> {
     const incoming = await store.receive(job, 1);
     const data = bytes(size);
     await incoming.append(data.subarray(incoming.length));
@@ -270,7 +271,6 @@ describe("the store of files", () => {
     const second = await store.receive(5, 1);
     expect(second.length).toBe(3000);
     await expect(first.append(data)).rejects.toThrow(/Somebody else/);
-    await first.drop();
     await first.close();
     await second.append(data.subarray(3000));
     await second.keep(sha256(data));
@@ -288,6 +288,22 @@ describe("the store of files", () => {
     rmSync(join(directory, "elsewhere", "01".repeat(16), "5-1.part"));
     await expect(incoming.keep(sha256(bytes(5000)))).rejects.toThrow(OutputsDamaged);
     await incoming.close();
+    await store.close();
+  });
+
+  it("removes in time what has come of a stream that nobody expects any more", async () => {
+    const store = await open();
+    for (const job of [5, 6, 7]) {
+      const begun = await store.receive(job, 1);
+      await begun.append(bytes(3000));
+      if (job !== 7) await begun.close();
+    }
+    store.expect((job) => job === 6);
+    const path = join(directory, "elsewhere", "01".repeat(16));
+    // The last is still coming.
+    await expect.poll(() => readdirSync(path).sort()).toEqual(["6-1.part", "7-1.part"]);
+    await store.drop(7, 1);
+    expect(readdirSync(path)).toEqual(["6-1.part"]);
     await store.close();
   });
 

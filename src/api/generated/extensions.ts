@@ -3326,6 +3326,252 @@ export class DurableJob extends $.Interface {
   };
   toString(): string { return "DurableJob_" + super.toString(); }
 }
+export class OutputUpload_Put$Params extends $.Struct {
+  static readonly _capnp = {
+    displayName: "put$Params",
+    id: "b48673253264db9d",
+    size: new $.ObjectSize(16, 1),
+  };
+  get url(): string {
+    return $.utils.getText(0, this);
+  }
+  set url(value: string) {
+    $.utils.setText(0, value, this);
+  }
+  get start(): bigint {
+    return $.utils.getUint64(0, this);
+  }
+  set start(value: bigint) {
+    $.utils.setUint64(0, value, this);
+  }
+  get length(): bigint {
+    return $.utils.getUint64(8, this);
+  }
+  set length(value: bigint) {
+    $.utils.setUint64(8, value, this);
+  }
+  toString(): string { return "OutputUpload_Put$Params_" + super.toString(); }
+}
+export class OutputUpload_Put$Results extends $.Struct {
+  static readonly _capnp = {
+    displayName: "put$Results",
+    id: "c5add64c533178b5",
+    size: new $.ObjectSize(8, 3),
+  };
+  get status(): number {
+    return $.utils.getUint16(0, this);
+  }
+  set status(value: number) {
+    $.utils.setUint16(0, value, this);
+  }
+  get code(): string {
+    return $.utils.getText(0, this);
+  }
+  set code(value: string) {
+    $.utils.setText(0, value, this);
+  }
+  get tag(): string {
+    return $.utils.getText(1, this);
+  }
+  set tag(value: string) {
+    $.utils.setText(1, value, this);
+  }
+  get message(): string {
+    return $.utils.getText(2, this);
+  }
+  set message(value: string) {
+    $.utils.setText(2, value, this);
+  }
+  toString(): string { return "OutputUpload_Put$Results_" + super.toString(); }
+}
+export class OutputUpload_Put$Results$Promise {
+  pipeline: $.Pipeline<any, any, OutputUpload_Put$Results>;
+  constructor(pipeline: $.Pipeline<any, any, OutputUpload_Put$Results>) {
+    this.pipeline = pipeline;
+  }
+  async promise(): Promise<OutputUpload_Put$Results> {
+    return await this.pipeline.struct();
+  }
+}
+export class OutputUpload$Client {
+  client: $.Client;
+  static readonly interfaceId: bigint = 0x98bbc63f5bf45dddn;
+  constructor(client: $.Client) {
+    this.client = client;
+  }
+  static readonly methods: [
+    $.Method<OutputUpload_Put$Params, OutputUpload_Put$Results>
+  ] = [
+    {
+      ParamsClass: OutputUpload_Put$Params,
+      ResultsClass: OutputUpload_Put$Results,
+      interfaceId: OutputUpload$Client.interfaceId,
+      methodId: 0,
+      interfaceName: "schema/extensions.capnp:OutputUpload",
+      methodName: "put"
+    }
+  ];
+  /**
+* The worker PUTs a part of the stream of files to the URL. What the store has answered: HTTP's status, its own word for an error,
+* and the ETag. Status 0: it was not reached, or gave no answer; `message` says why.
+*
+*/
+  put(paramsFunc?: (params: OutputUpload_Put$Params) => void): OutputUpload_Put$Results$Promise {
+    const answer = this.client.call({
+      method: OutputUpload$Client.methods[0],
+      ...(paramsFunc && { paramsFunc })
+    });
+    const pipeline = new $.Pipeline(OutputUpload_Put$Results, answer);
+    return new OutputUpload_Put$Results$Promise(pipeline);
+  }
+}
+$.Registry.register(OutputUpload$Client.interfaceId, OutputUpload$Client);
+export interface OutputUpload$Server$Target {
+  put(params: OutputUpload_Put$Params, results: OutputUpload_Put$Results): Promise<void>;
+}
+export class OutputUpload$Server extends $.Server {
+  readonly target: OutputUpload$Server$Target;
+  constructor(target: OutputUpload$Server$Target) {
+    super(target, [
+      {
+        ...OutputUpload$Client.methods[0],
+        impl: target.put
+      }
+    ]);
+    this.target = target;
+  }
+  client(): OutputUpload$Client {
+    return new OutputUpload$Client(this);
+  }
+}
+/**
+* Of a worker's `DurableJob`.
+*
+*/
+export class OutputUpload extends $.Interface {
+  static readonly Client = OutputUpload$Client;
+  static readonly Server = OutputUpload$Server;
+  static readonly _capnp = {
+    displayName: "OutputUpload",
+    id: "98bbc63f5bf45ddd",
+    size: new $.ObjectSize(0, 0),
+  };
+  toString(): string { return "OutputUpload_" + super.toString(); }
+}
+export class OutputLinks_Link$Params extends $.Struct {
+  static readonly _capnp = {
+    displayName: "link$Params",
+    id: "c53fe8e8684bf118",
+    size: new $.ObjectSize(16, 0),
+  };
+  get job(): bigint {
+    return $.utils.getUint64(0, this);
+  }
+  set job(value: bigint) {
+    $.utils.setUint64(0, value, this);
+  }
+  get attempt(): number {
+    return $.utils.getUint32(8, this);
+  }
+  set attempt(value: number) {
+    $.utils.setUint32(8, value, this);
+  }
+  toString(): string { return "OutputLinks_Link$Params_" + super.toString(); }
+}
+export class OutputLinks_Link$Results extends $.Struct {
+  static readonly _capnp = {
+    displayName: "link$Results",
+    id: "fec457fafa5b5fa4",
+    size: new $.ObjectSize(8, 1),
+  };
+  get url(): string {
+    return $.utils.getText(0, this);
+  }
+  set url(value: string) {
+    $.utils.setText(0, value, this);
+  }
+  get seconds(): number {
+    return $.utils.getUint32(0, this);
+  }
+  set seconds(value: number) {
+    $.utils.setUint32(0, value, this);
+  }
+  toString(): string { return "OutputLinks_Link$Results_" + super.toString(); }
+}
+export class OutputLinks_Link$Results$Promise {
+  pipeline: $.Pipeline<any, any, OutputLinks_Link$Results>;
+  constructor(pipeline: $.Pipeline<any, any, OutputLinks_Link$Results>) {
+    this.pipeline = pipeline;
+  }
+  async promise(): Promise<OutputLinks_Link$Results> {
+    return await this.pipeline.struct();
+  }
+}
+export class OutputLinks$Client {
+  client: $.Client;
+  static readonly interfaceId: bigint = 0x84787ddcee03b53cn;
+  constructor(client: $.Client) {
+    this.client = client;
+  }
+  static readonly methods: [
+    $.Method<OutputLinks_Link$Params, OutputLinks_Link$Results>
+  ] = [
+    {
+      ParamsClass: OutputLinks_Link$Params,
+      ResultsClass: OutputLinks_Link$Results,
+      interfaceId: OutputLinks$Client.interfaceId,
+      methodId: 0,
+      interfaceName: "schema/extensions.capnp:OutputLinks",
+      methodName: "link"
+    }
+  ];
+  /**
+* A URL at which the stream of files is read with GET and Range, by requests that begin within so many seconds. "": it is read by
+* `JobRecords.readOutputs` alone.
+*
+*/
+  link(paramsFunc?: (params: OutputLinks_Link$Params) => void): OutputLinks_Link$Results$Promise {
+    const answer = this.client.call({
+      method: OutputLinks$Client.methods[0],
+      ...(paramsFunc && { paramsFunc })
+    });
+    const pipeline = new $.Pipeline(OutputLinks_Link$Results, answer);
+    return new OutputLinks_Link$Results$Promise(pipeline);
+  }
+}
+$.Registry.register(OutputLinks$Client.interfaceId, OutputLinks$Client);
+export interface OutputLinks$Server$Target {
+  link(params: OutputLinks_Link$Params, results: OutputLinks_Link$Results): Promise<void>;
+}
+export class OutputLinks$Server extends $.Server {
+  readonly target: OutputLinks$Server$Target;
+  constructor(target: OutputLinks$Server$Target) {
+    super(target, [
+      {
+        ...OutputLinks$Client.methods[0],
+        impl: target.link
+      }
+    ]);
+    this.target = target;
+  }
+  client(): OutputLinks$Client {
+    return new OutputLinks$Client(this);
+  }
+}
+/**
+* Of a `JobRecords`.
+*
+*/
+export class OutputLinks extends $.Interface {
+  static readonly Client = OutputLinks$Client;
+  static readonly Server = OutputLinks$Server;
+  static readonly _capnp = {
+    displayName: "OutputLinks",
+    id: "84787ddcee03b53c",
+    size: new $.ObjectSize(0, 0),
+  };
+  toString(): string { return "OutputLinks_" + super.toString(); }
+}
 export class ClientRemoval_Remove$Params extends $.Struct {
   static readonly _capnp = {
     displayName: "remove$Params",

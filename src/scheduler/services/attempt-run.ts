@@ -17,8 +17,8 @@
  *   happens counts.
  */
 import { setTimeout as pause } from "node:timers/promises";
-import { DurableJob, Job } from "../../api/index.js";
-import { readAhead } from "../../async/index.js";
+import { DurableJob, Job, OutputUpload } from "../../api/index.js";
+import { Backoff, type BackoffRange } from "../../async/index.js";
 import type { Logger } from "../../console/index.js";
 import { type Capability, RpcError } from "../../rpc/index.js";
 import { quoted } from "../../text/index.js";
@@ -35,14 +35,8 @@ import { type OutputStore, OutputsDamaged } from "../state/output-store.js";
  */
 const TAIL_BYTES = 256 * 1024;
 
-/**
- * How files are read from their worker: at a thousand kilometres that is 100 MB/s, and in memory 2
- * MiB for each job.
- */
-const PACE = { part: 512 * 1024, ahead: 4 };
-
-/** How long a log that cannot be written waits until it is tried again, in ms. */
-const RETRY_AFTER_MS = 1000;
+/** How long what cannot be kept waits until it is tried again. */
+const RETRY_AFTER: BackoffRange = { minMs: 1000, maxMs: 15_000 };
 
 export interface RunOptions {
   readonly book: JobBook;
@@ -200,58 +194,46 @@ export class AttemptRun {
   }
 
   /**
-   * Reads the files, from the byte where an earlier connection was lost, as long as anybody wants
-   * them. The report is then what was said, or that they could not be had. Rejects as
-   * "disconnected" when the worker is lost.
+   * Has the files kept, as long as anybody wants them; what has come over an earlier connection
+   * need not come again. The report is then what was said, or that they could not be had. Rejects
+   * as "disconnected" when the worker is lost.
    */
   private async copyFiles(
     said: AttemptReport,
     { sha256, size }: DurableJob.OutputStream,
   ): Promise<AttemptReport> {
     const { attempt, job, outputLimit, outputs, run, worker } = this.options;
-    if (outputs.size(job, attempt) === size) return said;
     if (size > outputLimit) {
       const reason = `Its files have ${size} bytes, and ${outputLimit} are allowed.`;
       return { ...said, outcome: "failed", output: "", reason };
     }
-    const incoming = await this.begun(() => outputs.receive(job, attempt));
-    if (!incoming) return said;
     try {
-      const read = (start: number, limit: number) => DurableJob.readOutputs(run, start, limit);
-      for await (const data of readAhead(read, incoming.length, size, PACE)) {
-        let done = 0;
-        await this.keep(async () => {
-          const before = incoming.length;
-          try {
-            await incoming.append(data.subarray(done));
-          } finally {
-            done += incoming.length - before;
-          }
-        });
-        if (!this.isCurrent) return said;
-      }
-      await this.keep(() => incoming.keep(sha256));
+      await outputs.take({
+        ...{ job, attempt, size, sha256, worker },
+        read: (start, limit) => DurableJob.readOutputs(run, start, limit),
+        put: (url, start, length) => OutputUpload.put(run, { url, start, length }),
+        isWanted: () => this.isCurrent,
+        persist: (write) => this.keep(write),
+      });
       return said;
     } catch (error) {
       const { kind, message } = RpcError.from(error);
       if (kind === "disconnected" || this.isDetached) throw error;
-      await incoming.drop();
+      await this.dropFiles();
       const reason = `Its files cannot be had from its worker ${quoted(worker)}: ${message}`;
       return { outcome: "crashed", reason };
     } finally {
       // Who follows it next goes on with what is there.
-      if (!this.isDetached && !this.isCurrent) await incoming.drop();
-      await incoming.close();
+      if (!this.isDetached && !this.isCurrent) await this.dropFiles();
     }
   }
 
-  /** As `keep`, for something to begin with; undefined if nobody wants it any more. */
-  private async begun<T>(begin: () => Promise<T>): Promise<T | undefined> {
-    let result: T | undefined;
-    await this.keep(async () => {
-      result = await begin();
+  /** What cannot be removed now is when the store is swept. */
+  private async dropFiles(): Promise<void> {
+    const { attempt, job, log, outputs } = this.options;
+    await outputs.drop(job, attempt).catch((error) => {
+      log.warn(`What came of the files of job ${job} cannot be removed yet: ${error}`);
     });
-    return result;
   }
 
   /**
@@ -259,17 +241,19 @@ export class AttemptRun {
    * is room.
    */
   private async keep(write: () => Promise<void>): Promise<void> {
+    const backoff = new Backoff(undefined, undefined, RETRY_AFTER);
     for (let isNew = true; this.isCurrent; isNew = false) {
+      backoff.attempt();
       try {
         return await write();
       } catch (error) {
-        if (error instanceof OutputsDamaged) throw error;
+        if (error instanceof OutputsDamaged || error instanceof RpcError) throw error;
         if (!this.isCurrent) return;
         const { job, log } = this.options;
         if (isNew) {
           log.warn(`What there is of job ${job} cannot be kept, and it waits: ${error}`);
         }
-        await pause(RETRY_AFTER_MS, undefined, { ref: false });
+        await pause(backoff.failed(), undefined, { ref: false });
       }
     }
   }

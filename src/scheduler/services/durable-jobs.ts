@@ -22,7 +22,8 @@ import type { Pool } from "../pool/pool.js";
 import type { Ticket } from "../pool/ticket.js";
 import { JobRecords } from "../state/job-records.js";
 import { LogSpool } from "../state/log-spool.js";
-import { OutputStore } from "../state/output-store.js";
+import { openOutputs } from "../state/open-outputs.js";
+import type { OutputStore } from "../state/output-store.js";
 import { ActiveJobs } from "./active-jobs.js";
 import { AttachedHistory } from "./attached-history.js";
 import type { AttemptRun } from "./attempt-run.js";
@@ -37,9 +38,6 @@ import { WatchedStore } from "./watched-store.js";
 
 /** The directory of logs in the state directory. */
 const LOGS = "job-logs";
-
-/** The directory of files of results in there, unless they are kept elsewhere. */
-const OUTPUTS = "outputs";
 
 /**
  * From how many attempts on record it is learned at the start how long jobs take: some 50 ms for
@@ -137,13 +135,12 @@ export class DurableJobs {
         maxSize: settings.keepLogs,
         onWarning: (message) => log.warn(message),
       });
-      const { directory: elsewhere, keepAge, keepSize } = settings.outputs;
       try {
-        const outputs = await OutputStore.open({
-          directory: elsewhere ?? join(directory, OUTPUTS),
+        const outputs = await openOutputs({
+          ...settings.outputs,
+          stateDir: directory,
           book: records.book,
-          keepAge,
-          keepSize,
+          onInfo: (message) => log.info(message),
           onWarning: (message) => log.warn(message),
         });
         return new DurableJobs(options, records, spool, outputs);
@@ -371,6 +368,7 @@ export class DurableJobs {
     await Promise.all([this.learn(), takeIn(intake, HERE)]);
     await intake.slices.run(this.book.startInSteps());
     this.wholeNow = true;
+    this.outputs.expect((job, attempt) => this.book.attempt(job)?.attempt === attempt);
     this.batches.start();
     this.timer.start();
     this.report();

@@ -2,6 +2,9 @@
  * What an operator can set about durable jobs, and what holds if nothing is set.
  */
 import { type BookSettings, DEFAULT_SETTINGS } from "../jobs/settings.js";
+import type { ArtefactPlace } from "../state/open-outputs.js";
+
+export type { ArtefactPlace };
 
 export interface DurableSettings extends BookSettings {
   /** Bytes on disk that logs may have, all together. */
@@ -14,7 +17,7 @@ export interface DurableSettings extends BookSettings {
 /** What holds for files of jobs' results. */
 export interface OutputSettings {
   /** Where they are kept; undefined: in the state directory. */
-  readonly directory: string | undefined;
+  readonly place: ArtefactPlace | undefined;
   /** Bytes that those of one job may have. */
   readonly limit: number;
   /** Seconds that they are kept, and bytes that all may have together: the oldest go first. */
@@ -27,7 +30,7 @@ export const DEFAULT_DURABLE_SETTINGS: DurableSettings = {
   keepLogs: 10 * 1024 ** 3,
   history: true,
   outputs: {
-    directory: undefined,
+    place: undefined,
     limit: 10 * 1024 ** 3,
     keepAge: 7 * 86_400,
     keepSize: 100 * 1024 ** 3,

@@ -1,7 +1,7 @@
 /**
  * Where people ask about jobs on record: a client about its own, an administrator about all.
  */
-import type { JobRecords as Api } from "../../api/index.js";
+import type { JobRecords as Api, OutputLinks } from "../../api/index.js";
 import { RpcError } from "../../rpc/index.js";
 import { quoted } from "../../text/index.js";
 import type { Past } from "../jobs/types.js";
@@ -26,7 +26,7 @@ const OUTPUT_PART = 1024 * 1024;
  */
 const PAGE_AFTER = 100_000;
 
-export class JobDesk implements Api.JobRecordsService {
+export class JobDesk implements Api.JobRecordsService, OutputLinks.OutputLinksService {
   /** The job whose files were read last, which need not be looked up for each part. */
   private readable: number | undefined;
 
@@ -158,6 +158,11 @@ export class JobDesk implements Api.JobRecordsService {
       "failed",
       `The files of attempt ${attempt} of job ${job} are not kept (any more: --keep-outputs)`,
     );
+  }
+
+  async link(job: number, attempt: number): Promise<OutputLinks.OutputLink | undefined> {
+    await this.find(job);
+    return await this.jobs.outputs.link(job, attempt);
   }
 
   /** The record of a job. To a client, others' jobs do not exist. */

@@ -13,6 +13,7 @@ import {
   Admin,
   FormerPools as FormerPoolsApi,
   JobRecords,
+  OutputLinks,
   PoolAdmin,
   Registration,
 } from "../../api/index.js";
@@ -208,6 +209,7 @@ export class Scheduler {
     return Admin.local(service, [
       ...FormerPoolsApi.formerPoolsMethods(this.formerPools),
       ...(desk ? JobRecords.jobRecordsMethods(desk) : []),
+      ...(desk ? OutputLinks.outputLinksMethods(desk) : []),
     ]);
   }
 

@@ -5,6 +5,7 @@ import {
   Batches,
   DurableSubmission,
   JobRecords,
+  OutputLinks,
   PoolDirectory,
   Submission,
 } from "../../api/index.js";
@@ -124,6 +125,9 @@ function durableMethods(
       usage: async (...args) => check().usage(...args),
       outputs: async (...args) => check().outputs(...args),
       readOutputs: async (...args) => check().readOutputs(...args),
+    }),
+    ...OutputLinks.outputLinksMethods({
+      link: async (...args) => check().link(...args),
     }),
   ];
 }

@@ -17,7 +17,7 @@
  * connections that come and go prolong nothing.
  */
 import { type FileHandle, open, rm } from "node:fs/promises";
-import type { DurableQueue } from "../../api/index.js";
+import type { DurableQueue, OutputUpload } from "../../api/index.js";
 import { alarm } from "../../async/index.js";
 import { logger } from "../../console/index.js";
 import { isOutOfSpace } from "../../obuilder/index.js";
@@ -25,6 +25,7 @@ import { JobEvicted } from "../failure.js";
 import { JobLog } from "../log/job-log.js";
 import { openNamed } from "../log/log-file.js";
 import { OutputCapture, type TakenFiles } from "../outputs/output-capture.js";
+import { putPart } from "../outputs/put-part.js";
 import { type AttemptId, type Entry, keyOf, type StoredLog } from "./attempt-journal.js";
 import type { Ending } from "./ending.js";
 import { Job } from "./job.js";
@@ -163,6 +164,10 @@ export class DurableAttempt implements Keeper {
     } finally {
       await file.close();
     }
+  }
+
+  putFiles(part: OutputUpload.PartToPut): Promise<OutputUpload.PutAnswer> {
+    return putPart(this.shelf.filesPath(this.id), part);
   }
 
   /**

@@ -12,7 +12,7 @@
  * attached: a job whose keeper is the connection that it came by, so that it is cancelled when
  * nobody refers to it. With the answer it may get another keeper.
  */
-import { DurableJob, Job as JobApi } from "../../api/index.js";
+import { DurableJob, Job as JobApi, OutputUpload } from "../../api/index.js";
 import { deferred } from "../../async/index.js";
 import { type Capability, RpcError } from "../../rpc/index.js";
 import { JobCancelled, JobEvicted, type JobFailed } from "../failure.js";
@@ -100,22 +100,30 @@ export class Job {
           if (--this.#references === 0) this.#keeper.released();
         },
       },
-      DurableJob.durableJobMethods({
-        begun: () => this.#begun.promise,
-        outcome: async () => {
-          const { cause, files, output, reason } = await this.#ended.promise;
-          const outputs = files && {
-            size: files.size,
-            sha256: Buffer.from(files.sha256, "hex"),
-          };
-          return { cause, output, reason, logSize: this.log.length, outputs };
-        },
-        settled: () => this.#keeper.settled(),
-        readOutputs: async (start, limit) => {
-          await this.#ended.promise;
-          return this.#keeper.readFiles(start, limit);
-        },
-      }),
+      [
+        ...DurableJob.durableJobMethods({
+          begun: () => this.#begun.promise,
+          outcome: async () => {
+            const { cause, files, output, reason } = await this.#ended.promise;
+            const outputs = files && {
+              size: files.size,
+              sha256: Buffer.from(files.sha256, "hex"),
+            };
+            return { cause, output, reason, logSize: this.log.length, outputs };
+          },
+          settled: () => this.#keeper.settled(),
+          readOutputs: async (start, limit) => {
+            await this.#ended.promise;
+            return this.#keeper.readFiles(start, limit);
+          },
+        }),
+        ...OutputUpload.outputUploadMethods({
+          put: async (part) => {
+            await this.#ended.promise;
+            return this.#keeper.putFiles(part);
+          },
+        }),
+      ],
     );
   }
 
@@ -219,6 +227,10 @@ class Attachment implements Keeper {
 
   async readFiles(): Promise<Uint8Array> {
     return new Uint8Array();
+  }
+
+  putFiles(): Promise<never> {
+    return Promise.reject(new RpcError("failed", "This job hands over no files"));
   }
 
   async keep(): Promise<void> {

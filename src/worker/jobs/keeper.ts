@@ -3,6 +3,7 @@
  * depends what happens to it when nobody refers to it, and what outlives the worker's process.
  */
 import type { FileHandle } from "node:fs/promises";
+import type { OutputUpload } from "../../api/index.js";
 import type { TakenFiles } from "../outputs/output-capture.js";
 import type { Ending } from "./ending.js";
 
@@ -20,6 +21,8 @@ export interface Keeper {
    * error.
    */
   readFiles(start: number, limit: number): Promise<Uint8Array>;
+  /** Puts a part of it elsewhere; see `putPart`. */
+  putFiles(part: OutputUpload.PartToPut): Promise<OutputUpload.PutAnswer>;
   /**
    * The job has ended and its log is complete; its end is told when this has resolved. Never
    * rejects.
