@@ -57,7 +57,19 @@ const TEST = [
   file("/usr/include/capnp/rpc.h", "libcapnp-dev"),
 ];
 
-const NEEDS = { demo: DEMO, test: TEST, compiler: COMPILER, copying: [program("rsync")] };
+/**
+ * A real object store, for long runs alone: these are some 300 MB.
+ * @type {Need[]}
+ */
+const OBJECT_STORE = [program("radosgw"), program("ceph-mon"), program("ceph-osd")];
+
+const NEEDS = {
+  demo: DEMO,
+  test: TEST,
+  compiler: COMPILER,
+  copying: [program("rsync")],
+  objectStore: OBJECT_STORE,
+};
 
 /** @typedef {keyof typeof NEEDS} Purpose */
 

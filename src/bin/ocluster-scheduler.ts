@@ -25,7 +25,7 @@ import { ESTIMATE_KINDS } from "../scheduler/pool/estimates.js";
 import { DEFAULT_CLIENT_LIMITS } from "../scheduler/services/client-limits.js";
 import { DEFAULT_DURABLE_SETTINGS } from "../scheduler/services/durable-settings.js";
 import { address, listenPort } from "./addresses.js";
-import { artefactPlace, keeping } from "./artefact-options.js";
+import { artefactEndpoint, artefactPlace, artefactSettings, keeping } from "./artefact-options.js";
 import { rpcFailure } from "./rpc-failure.js";
 
 /** A name that also stands in a file's name. */
@@ -198,6 +198,24 @@ const scheduler = command("ocluster-scheduler", "Queues build jobs and hands the
   )
   .addOption(
     seldom(
+      option(
+        "--artefacts-endpoint <URL>",
+        "The object store (default: AWS_ENDPOINT_URL, or Amazon's).",
+        artefactEndpoint,
+      ),
+    ),
+  )
+  .addOption(
+    seldom(
+      option(
+        "--artefacts-region <NAME>",
+        "Its region (default: AWS_REGION, or us-east-1).",
+        String,
+      ),
+    ),
+  )
+  .addOption(
+    seldom(
       option("--max-output-size <SIZE>", "Files of one job's result.", size()).default(
         DEFAULT_DURABLE_SETTINGS.outputs.limit,
       ),
@@ -263,7 +281,7 @@ const scheduler = command("ocluster-scheduler", "Queues build jobs and hands the
             keepLogs: options.keepLogs,
             history: options.history,
             outputs: {
-              directory: options.artefacts,
+              place: artefactSettings(options),
               limit: options.maxOutputSize,
               keepAge: options.keepOutputs?.age ?? DEFAULT_DURABLE_SETTINGS.outputs.keepAge,
               keepSize: options.keepOutputs?.size ?? DEFAULT_DURABLE_SETTINGS.outputs.keepSize,

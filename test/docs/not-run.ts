@@ -24,6 +24,10 @@ export const REASONS: ReadonlyMap<string, string> = new Map([
     "compose",
     "Its images come from registries. Ours are built and run by test/integration/images.test.ts.",
   ],
+  [
+    "object store",
+    "It takes an object store. One is there in test/integration/object-store.test.ts, for long runs.",
+  ],
   ["reference", "It takes a machine with the reference's programs."],
 ]);
 

@@ -14,6 +14,11 @@ export interface RecordsOptions {
   readonly quiet: boolean;
 }
 
+export interface SteadyOptions extends SessionOptions {
+  /** The scheduler was there a moment ago: nobody need be told that it is connected to. */
+  readonly isKnown?: boolean;
+}
+
 /** People who watch a job want to know soon. */
 const EAGER: BackoffRange = { minMs: 1000, maxMs: 15_000 };
 
@@ -41,7 +46,7 @@ export async function withRecords<T>(
 export async function steadily<T>(
   { connect, quiet }: RecordsOptions,
   use: (records: Capability) => Promise<T>,
-  { signal }: SessionOptions = {},
+  { isKnown = false, signal }: SteadyOptions = {},
 ): Promise<T> {
   const backoff = new Backoff(undefined, undefined, EAGER);
   let wasThere = false;
@@ -50,7 +55,10 @@ export async function steadily<T>(
     if (!quiet) stderrTerminal.line(line);
   };
   const attempt = (): Promise<T> => {
-    const options = { quiet: quiet || wasThere || !isWatched(), ...(signal && { signal }) };
+    const options = {
+      quiet: quiet || isKnown || wasThere || !isWatched(),
+      ...(signal && { signal }),
+    };
     return withService(
       connect,
       (records) => {

@@ -30,7 +30,7 @@ export async function fetchAfter(
   const fetch = new OutputFetch({ job: record.job, attempt: last.attempt, outputs });
   try {
     const fetched = await interruptible((signal) =>
-      steadily({ connect, quiet }, (records) => fetch.run(records), { signal }),
+      steadily({ connect, quiet }, (records) => fetch.run(records), { signal, isKnown: true }),
     );
     if (!quiet) for (const one of fetched) stderrTerminal.line(describeFetched(one));
   } catch (error) {

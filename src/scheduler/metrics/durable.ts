@@ -35,7 +35,7 @@ export class DurableMetrics {
   }
 
   /** Has the figures of these jobs read with each request. */
-  watch({ book, spool }: DurableJobs): void {
+  watch({ book, outputs, spool }: DurableJobs): void {
     const registers = [this.registry];
     new Gauge({
       name: "ocluster_durable_jobs",
@@ -84,6 +84,34 @@ export class DurableMetrics {
       registers,
       collect() {
         this.set(spool.size);
+      },
+    });
+    new Gauge({
+      name: "ocluster_outputs",
+      help: "Attempts of which files are kept",
+      registers,
+      collect() {
+        this.set(outputs.count);
+      },
+    });
+    new Gauge({
+      name: "ocluster_outputs_bytes",
+      help: "Bytes of files of jobs' results that are kept",
+      registers,
+      collect() {
+        this.set(outputs.bytes);
+      },
+    });
+    new Counter({
+      name: "ocluster_outputs_received_bytes_total",
+      help: "Bytes of files that workers have put into the object store (direct), or sent through the scheduler (relayed)",
+      labelNames: ["way"],
+      registers,
+      collect() {
+        this.reset();
+        const { direct, relayed } = outputs.received;
+        this.inc({ way: "direct" }, direct);
+        this.inc({ way: "relayed" }, relayed);
       },
     });
   }
