@@ -6,10 +6,9 @@ export {
   Bucket,
   type BucketPlace,
   isGone,
-  type OpenUpload,
   type UploadedPart,
   URL_SECONDS,
   type Written,
 } from "./bucket.js";
 export { checkBucket, StoreUnusable, unusable } from "./check.js";
-export { type CredentialSource, findCredentials, NoCredentials } from "./credentials.js";
+export { findCredentials } from "./credentials.js";

@@ -1,7 +1,7 @@
 /**
- * What can go wrong with a request to an object store. `status` is HTTP's; 0 if there was no answer,
- * or none to its end. `code` is the store's own word for it, such as `NoSuchUpload`; "" if it gave
- * none.
+ * What can go wrong with a request to an object store. `status` is HTTP's; 0 if there was no
+ * answer, or none to its end. `code` is the store's own word for it, such as `NoSuchUpload`; "" if
+ * it gave none.
  */
 export class TransferError extends Error {
   override readonly name = "TransferError";

@@ -1,6 +1,7 @@
 /**
- * A real object store: Ceph's gateway with one monitor and one daemon that keeps all in memory, in a
- * directory of its own and on loopback. Its Debian packages are large, so that it is for long runs.
+ * A real object store: Ceph's gateway with one monitor and one daemon that keeps all in memory, in
+ * a directory of its own and on loopback. Its Debian packages are large, so that it is for long
+ * runs.
  */
 import { execFileSync, spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";

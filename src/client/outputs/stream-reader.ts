@@ -13,7 +13,9 @@ import { readAhead } from "../../async/index.js";
 import { logger } from "../../console/index.js";
 import type { Capability, RpcError } from "../../rpc/index.js";
 
-/** How it is read at the scheduler: in memory that is 4 MiB, and at a thousand kilometres 200 MB/s. */
+/**
+ * How it is read at the scheduler: in memory that is 4 MiB, and at a thousand kilometres 200 MB/s.
+ */
 const RELAYED = { part: 512 * 1024, ahead: 8 };
 
 /** How it is read in a store, where each part is a request: 16 MiB in memory. */

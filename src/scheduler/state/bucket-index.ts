@@ -3,8 +3,8 @@
  * for a list of a million objects would take minutes at each start.
  *
  * Of each stream, one row: *open*, from before anything of it is in the store until it is whole;
- * *kept*, until its object is removed. So whatever is in the store has a row here, and what was left
- * by a kill is found.
+ * *kept*, until its object is removed. So whatever is in the store has a row here, and what was
+ * left by a kill is found.
  */
 import type { Database, Statement } from "better-sqlite3";
 import { SQLite } from "../../system/sqlite.js";

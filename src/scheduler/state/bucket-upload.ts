@@ -2,8 +2,8 @@
  * A stream of files on its way from its worker into an object store.
  *
  * Its parts are put there by the worker itself, with URLs that are signed when they are needed,
- * several at a time; or, if the worker cannot reach the store or does not know how, by the scheduler,
- * which reads them from the worker. A small stream goes in one piece.
+ * several at a time; or, if the worker cannot reach the store or does not know how, by the
+ * scheduler, which reads them from the worker. A small stream goes in one piece.
  *
  * States: *not begun*; *open*, with a row in the index, and some parts in the store; *whole*, an
  * object. It may be gone on with at any point, also by the scheduler's next process: the store

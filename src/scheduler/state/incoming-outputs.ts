@@ -1,7 +1,7 @@
 /**
  * A stream of files on its way into a directory: it is *begun*, with what was there of it already;
- * *grows*; and is *kept*, once its hash is right. It is *closed* by whom it is for, or when somebody
- * else goes on with it: from then on it does nothing to its file.
+ * *grows*; and is *kept*, once its hash is right. It is *closed* by whom it is for, or when
+ * somebody else goes on with it: from then on it does nothing to its file.
  */
 import { createHash, type Hash } from "node:crypto";
 import { type FileHandle, open, rename, rm } from "node:fs/promises";

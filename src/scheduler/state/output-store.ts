@@ -4,8 +4,8 @@
  * here.
  *
  * Two kinds keep them: a directory (`directory-outputs.ts`) and an object store
- * (`bucket-outputs.ts`). In both, a stream's name has the records, the job and the attempt in it, so
- * that what comes late or from elsewhere overwrites nothing.
+ * (`bucket-outputs.ts`). In both, a stream's name has the records, the job and the attempt in it,
+ * so that what comes late or from elsewhere overwrites nothing.
  */
 
 import type { OutputLinks, OutputUpload } from "../../api/index.js";
