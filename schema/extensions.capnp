@@ -561,3 +561,61 @@ struct AbleWorkers {
   ability @0 :Text;
   workers @1 :UInt32;      # so many of the connected ones have it
 }
+
+interface Grants {
+  # Of an `Admin`: capabilities that are weaker than its own, for programs that help to run a cluster. Each has a kind, and a
+  # name within it. So far there is the kind "scaler", for a `Scaler`.
+
+  grant @0 (kind :Text, name :Text) -> (uri :Text);
+  # Makes one, and says where it is found: the content of its capability file. Answered when that is on disk.
+
+  revoke @1 (kind :Text, name :Text) -> ();
+  # Ends it, at once, for whoever has it.
+
+  list @2 (kind :Text) -> (names :List(Text));
+}
+
+interface Scaler {
+  # What starts and ends workers by the queue has: it sees pools and their workers, and can have a worker end itself.
+
+  pools @0 () -> (names :List(Text));
+
+  demand @1 (pool :Text) -> (demand :PoolDemand);
+  # At this moment. Costs a little for each worker and client, and nothing for queued jobs.
+
+  retire @2 (pool :Text, worker :Text, reason :Text) -> ();
+  # Gives a connected worker no more jobs, and tells it to end once those that it runs have ended. Answered when it knows.
+}
+
+struct PoolDemand {
+  wanted @0 :UInt32;       # workers of the usual capacity that would have the queue empty within the target
+  capacity @1 :UInt32;     # the usual one
+  target @2 :Float64;      # in seconds
+  running @3 :UInt32;      # jobs
+  queued @4 :UInt32;       # jobs for whatever worker
+  seconds @5 :Float64;     # that one of these is expected to take; 0: not known of any
+  workers @6 :List(PoolMember);
+  departed @7 :List(Text); # workers that were forgotten lately because they were to be when they are gone
+}
+
+struct PoolMember {
+  name @0 :Text;
+  connected @1 :Bool;
+  active @2 :Bool;         # is given jobs, or would be
+  capacity @3 :UInt32;
+  running @4 :UInt32;      # jobs; of one that is not connected, those durable ones that it may still run
+}
+
+interface Retirement {
+  # Of a worker's `Worker`.
+
+  retire @0 (reason :Text) -> ();
+  # Takes no more jobs, finishes those that it runs, and ends. Answered at once.
+}
+
+interface EphemeralQueue {
+  # Of a worker's `Queue`.
+
+  forgetWhenGone @0 () -> ();
+  # The worker's name will not come back once it is gone: nothing is to be kept of it then.
+}

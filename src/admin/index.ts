@@ -7,6 +7,7 @@ export { exec } from "./exec.js";
 export { explain } from "./explain.js";
 export { forget } from "./forget.js";
 export { forgetPool, movePool } from "./former-pools.js";
+export { addGranted, listGranted, removeGranted } from "./granted.js";
 export { setActive } from "./pause.js";
 export { running } from "./running.js";
 export { show } from "./show.js";

@@ -10,7 +10,9 @@ export type { CallOptions } from "./calls.js";
 export * as DurableJob from "./durable-job.js";
 export * as DurableQueue from "./durable-queue.js";
 export * as DurableSubmission from "./durable-submission.js";
+export * as EphemeralQueue from "./ephemeral-queue.js";
 export * as FormerPools from "./former-pools.js";
+export * as Grants from "./grants.js";
 export * as Job from "./job.js";
 export type {
   Action,
@@ -36,6 +38,8 @@ export * as PoolMonitor from "./pool-monitor.js";
 export * as Progress from "./progress.js";
 export * as Queue from "./queue.js";
 export * as Registration from "./registration.js";
+export * as Retirement from "./retirement.js";
+export * as Scaler from "./scaler.js";
 export * as Submission from "./submission.js";
 export * as Ticket from "./ticket.js";
 export * as Worker from "./worker.js";

@@ -1,7 +1,7 @@
 /**
  * What a worker offers to the scheduler, besides running jobs: its metrics, and to update itself.
  */
-import { type Capability, method, RpcError, serve } from "../rpc/index.js";
+import { type Capability, type MethodEntry, method, RpcError, serve } from "../rpc/index.js";
 import { type CallOptions, done, resultOf } from "./calls.js";
 import {
   AdditionalMetric_Which,
@@ -33,7 +33,8 @@ export interface WorkerService {
   selfUpdate(): Promise<void>;
 }
 
-export function local(service: WorkerService): Capability {
+/** `extensions`: methods of further interfaces that the object has. */
+export function local(service: WorkerService, extensions: readonly MethodEntry[] = []): Capability {
   return serve("Worker", [
     method(METRICS, async (call) => {
       const source = SOURCES[call.params.source];
@@ -55,6 +56,7 @@ export function local(service: WorkerService): Capability {
       }
     }),
     method(SELF_UPDATE, () => service.selfUpdate()),
+    ...extensions,
   ]);
 }
 

@@ -29,6 +29,7 @@ import {
   Identity,
   type Listener,
   type LivenessOptions,
+  type MethodEntry,
   RpcError,
   SturdyRef,
   Vat,
@@ -355,6 +356,8 @@ export interface TestWorkerOptions {
   readonly pool?: string;
   readonly capacity?: number;
   readonly service?: Partial<Worker.WorkerService>;
+  /** More that its `Worker` can do. */
+  readonly extensions?: readonly MethodEntry[];
 }
 
 export class TestWorker {
@@ -364,19 +367,22 @@ export class TestWorker {
     readonly vat: Vat,
     readonly name: string,
     registration: Capability,
-    { capacity = 1, service }: TestWorkerOptions,
+    { capacity = 1, extensions, service }: TestWorkerOptions,
   ) {
     this.queue = Registration.register(registration, {
       name,
       capacity,
-      worker: Worker.local({
-        metrics: async (source) => ({ contentType: "text/plain", data: `${name} ${source}` }),
-        additionalMetric: async () => null,
-        selfUpdate: async () => {
-          throw new RpcError("failed", "cannot");
+      worker: Worker.local(
+        {
+          metrics: async (source) => ({ contentType: "text/plain", data: `${name} ${source}` }),
+          additionalMetric: async () => null,
+          selfUpdate: async () => {
+            throw new RpcError("failed", "cannot");
+          },
+          ...service,
         },
-        ...service,
-      }),
+        extensions,
+      ),
     });
     registration.release();
   }

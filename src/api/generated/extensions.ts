@@ -6059,6 +6059,834 @@ export class AbleWorkers extends $.Struct {
   }
   toString(): string { return "AbleWorkers_" + super.toString(); }
 }
+export class Grants_Grant$Params extends $.Struct {
+  static readonly _capnp = {
+    displayName: "grant$Params",
+    id: "c866e84194242517",
+    size: new $.ObjectSize(0, 2),
+  };
+  get kind(): string {
+    return $.utils.getText(0, this);
+  }
+  set kind(value: string) {
+    $.utils.setText(0, value, this);
+  }
+  get name(): string {
+    return $.utils.getText(1, this);
+  }
+  set name(value: string) {
+    $.utils.setText(1, value, this);
+  }
+  toString(): string { return "Grants_Grant$Params_" + super.toString(); }
+}
+export class Grants_Grant$Results extends $.Struct {
+  static readonly _capnp = {
+    displayName: "grant$Results",
+    id: "8a1cf6dadaeef90c",
+    size: new $.ObjectSize(0, 1),
+  };
+  get uri(): string {
+    return $.utils.getText(0, this);
+  }
+  set uri(value: string) {
+    $.utils.setText(0, value, this);
+  }
+  toString(): string { return "Grants_Grant$Results_" + super.toString(); }
+}
+export class Grants_Grant$Results$Promise {
+  pipeline: $.Pipeline<any, any, Grants_Grant$Results>;
+  constructor(pipeline: $.Pipeline<any, any, Grants_Grant$Results>) {
+    this.pipeline = pipeline;
+  }
+  async promise(): Promise<Grants_Grant$Results> {
+    return await this.pipeline.struct();
+  }
+}
+export class Grants_Revoke$Params extends $.Struct {
+  static readonly _capnp = {
+    displayName: "revoke$Params",
+    id: "b4d6aeda097174c4",
+    size: new $.ObjectSize(0, 2),
+  };
+  get kind(): string {
+    return $.utils.getText(0, this);
+  }
+  set kind(value: string) {
+    $.utils.setText(0, value, this);
+  }
+  get name(): string {
+    return $.utils.getText(1, this);
+  }
+  set name(value: string) {
+    $.utils.setText(1, value, this);
+  }
+  toString(): string { return "Grants_Revoke$Params_" + super.toString(); }
+}
+export class Grants_Revoke$Results extends $.Struct {
+  static readonly _capnp = {
+    displayName: "revoke$Results",
+    id: "ed79b1abff611ccc",
+    size: new $.ObjectSize(0, 0),
+  };
+  toString(): string { return "Grants_Revoke$Results_" + super.toString(); }
+}
+export class Grants_Revoke$Results$Promise {
+  pipeline: $.Pipeline<any, any, Grants_Revoke$Results>;
+  constructor(pipeline: $.Pipeline<any, any, Grants_Revoke$Results>) {
+    this.pipeline = pipeline;
+  }
+  async promise(): Promise<Grants_Revoke$Results> {
+    return await this.pipeline.struct();
+  }
+}
+export class Grants_List$Params extends $.Struct {
+  static readonly _capnp = {
+    displayName: "list$Params",
+    id: "eb82e1ee034691ee",
+    size: new $.ObjectSize(0, 1),
+  };
+  get kind(): string {
+    return $.utils.getText(0, this);
+  }
+  set kind(value: string) {
+    $.utils.setText(0, value, this);
+  }
+  toString(): string { return "Grants_List$Params_" + super.toString(); }
+}
+export class Grants_List$Results extends $.Struct {
+  static readonly _capnp = {
+    displayName: "list$Results",
+    id: "a3929ff868d383bf",
+    size: new $.ObjectSize(0, 1),
+  };
+  _adoptNames(value: $.Orphan<$.List<string>>): void {
+    $.utils.adopt(value, $.utils.getPointer(0, this));
+  }
+  _disownNames(): $.Orphan<$.List<string>> {
+    return $.utils.disown(this.names);
+  }
+  get names(): $.List<string> {
+    return $.utils.getList(0, $.TextList, this);
+  }
+  _hasNames(): boolean {
+    return !$.utils.isNull($.utils.getPointer(0, this));
+  }
+  _initNames(length: number): $.List<string> {
+    return $.utils.initList(0, $.TextList, length, this);
+  }
+  set names(value: $.List<string>) {
+    $.utils.copyFrom(value, $.utils.getPointer(0, this));
+  }
+  toString(): string { return "Grants_List$Results_" + super.toString(); }
+}
+export class Grants_List$Results$Promise {
+  pipeline: $.Pipeline<any, any, Grants_List$Results>;
+  constructor(pipeline: $.Pipeline<any, any, Grants_List$Results>) {
+    this.pipeline = pipeline;
+  }
+  async promise(): Promise<Grants_List$Results> {
+    return await this.pipeline.struct();
+  }
+}
+export class Grants$Client {
+  client: $.Client;
+  static readonly interfaceId: bigint = 0xf7ff291c5944b356n;
+  constructor(client: $.Client) {
+    this.client = client;
+  }
+  static readonly methods: [
+    $.Method<Grants_Grant$Params, Grants_Grant$Results>,
+    $.Method<Grants_Revoke$Params, Grants_Revoke$Results>,
+    $.Method<Grants_List$Params, Grants_List$Results>
+  ] = [
+    {
+      ParamsClass: Grants_Grant$Params,
+      ResultsClass: Grants_Grant$Results,
+      interfaceId: Grants$Client.interfaceId,
+      methodId: 0,
+      interfaceName: "schema/extensions.capnp:Grants",
+      methodName: "grant"
+    },
+    {
+      ParamsClass: Grants_Revoke$Params,
+      ResultsClass: Grants_Revoke$Results,
+      interfaceId: Grants$Client.interfaceId,
+      methodId: 1,
+      interfaceName: "schema/extensions.capnp:Grants",
+      methodName: "revoke"
+    },
+    {
+      ParamsClass: Grants_List$Params,
+      ResultsClass: Grants_List$Results,
+      interfaceId: Grants$Client.interfaceId,
+      methodId: 2,
+      interfaceName: "schema/extensions.capnp:Grants",
+      methodName: "list"
+    }
+  ];
+  /**
+* Makes one, and says where it is found: the content of its capability file. Answered when that is on disk.
+*
+*/
+  grant(paramsFunc?: (params: Grants_Grant$Params) => void): Grants_Grant$Results$Promise {
+    const answer = this.client.call({
+      method: Grants$Client.methods[0],
+      ...(paramsFunc && { paramsFunc })
+    });
+    const pipeline = new $.Pipeline(Grants_Grant$Results, answer);
+    return new Grants_Grant$Results$Promise(pipeline);
+  }
+  /**
+* Ends it, at once, for whoever has it.
+*
+*/
+  revoke(paramsFunc?: (params: Grants_Revoke$Params) => void): Grants_Revoke$Results$Promise {
+    const answer = this.client.call({
+      method: Grants$Client.methods[1],
+      ...(paramsFunc && { paramsFunc })
+    });
+    const pipeline = new $.Pipeline(Grants_Revoke$Results, answer);
+    return new Grants_Revoke$Results$Promise(pipeline);
+  }
+  list(paramsFunc?: (params: Grants_List$Params) => void): Grants_List$Results$Promise {
+    const answer = this.client.call({
+      method: Grants$Client.methods[2],
+      ...(paramsFunc && { paramsFunc })
+    });
+    const pipeline = new $.Pipeline(Grants_List$Results, answer);
+    return new Grants_List$Results$Promise(pipeline);
+  }
+}
+$.Registry.register(Grants$Client.interfaceId, Grants$Client);
+export interface Grants$Server$Target {
+  grant(params: Grants_Grant$Params, results: Grants_Grant$Results): Promise<void>;
+  revoke(params: Grants_Revoke$Params, results: Grants_Revoke$Results): Promise<void>;
+  list(params: Grants_List$Params, results: Grants_List$Results): Promise<void>;
+}
+export class Grants$Server extends $.Server {
+  readonly target: Grants$Server$Target;
+  constructor(target: Grants$Server$Target) {
+    super(target, [
+      {
+        ...Grants$Client.methods[0],
+        impl: target.grant
+      },
+      {
+        ...Grants$Client.methods[1],
+        impl: target.revoke
+      },
+      {
+        ...Grants$Client.methods[2],
+        impl: target.list
+      }
+    ]);
+    this.target = target;
+  }
+  client(): Grants$Client {
+    return new Grants$Client(this);
+  }
+}
+/**
+* Of an `Admin`: capabilities that are weaker than its own, for programs that help to run a cluster. Each has a kind, and a
+* name within it. So far there is the kind "scaler", for a `Scaler`.
+*
+*/
+export class Grants extends $.Interface {
+  static readonly Client = Grants$Client;
+  static readonly Server = Grants$Server;
+  static readonly _capnp = {
+    displayName: "Grants",
+    id: "f7ff291c5944b356",
+    size: new $.ObjectSize(0, 0),
+  };
+  toString(): string { return "Grants_" + super.toString(); }
+}
+export class Scaler_Pools$Params extends $.Struct {
+  static readonly _capnp = {
+    displayName: "pools$Params",
+    id: "aa1d34719e304886",
+    size: new $.ObjectSize(0, 0),
+  };
+  toString(): string { return "Scaler_Pools$Params_" + super.toString(); }
+}
+export class Scaler_Pools$Results extends $.Struct {
+  static readonly _capnp = {
+    displayName: "pools$Results",
+    id: "8082e906b02056a3",
+    size: new $.ObjectSize(0, 1),
+  };
+  _adoptNames(value: $.Orphan<$.List<string>>): void {
+    $.utils.adopt(value, $.utils.getPointer(0, this));
+  }
+  _disownNames(): $.Orphan<$.List<string>> {
+    return $.utils.disown(this.names);
+  }
+  get names(): $.List<string> {
+    return $.utils.getList(0, $.TextList, this);
+  }
+  _hasNames(): boolean {
+    return !$.utils.isNull($.utils.getPointer(0, this));
+  }
+  _initNames(length: number): $.List<string> {
+    return $.utils.initList(0, $.TextList, length, this);
+  }
+  set names(value: $.List<string>) {
+    $.utils.copyFrom(value, $.utils.getPointer(0, this));
+  }
+  toString(): string { return "Scaler_Pools$Results_" + super.toString(); }
+}
+export class Scaler_Pools$Results$Promise {
+  pipeline: $.Pipeline<any, any, Scaler_Pools$Results>;
+  constructor(pipeline: $.Pipeline<any, any, Scaler_Pools$Results>) {
+    this.pipeline = pipeline;
+  }
+  async promise(): Promise<Scaler_Pools$Results> {
+    return await this.pipeline.struct();
+  }
+}
+export class Scaler_Demand$Params extends $.Struct {
+  static readonly _capnp = {
+    displayName: "demand$Params",
+    id: "aa82241d834be285",
+    size: new $.ObjectSize(0, 1),
+  };
+  get pool(): string {
+    return $.utils.getText(0, this);
+  }
+  set pool(value: string) {
+    $.utils.setText(0, value, this);
+  }
+  toString(): string { return "Scaler_Demand$Params_" + super.toString(); }
+}
+export class Scaler_Demand$Results extends $.Struct {
+  static readonly _capnp = {
+    displayName: "demand$Results",
+    id: "dbbc00c7a3e8e9a5",
+    size: new $.ObjectSize(0, 1),
+  };
+  _adoptDemand(value: $.Orphan<PoolDemand>): void {
+    $.utils.adopt(value, $.utils.getPointer(0, this));
+  }
+  _disownDemand(): $.Orphan<PoolDemand> {
+    return $.utils.disown(this.demand);
+  }
+  get demand(): PoolDemand {
+    return $.utils.getStruct(0, PoolDemand, this);
+  }
+  _hasDemand(): boolean {
+    return !$.utils.isNull($.utils.getPointer(0, this));
+  }
+  _initDemand(): PoolDemand {
+    return $.utils.initStructAt(0, PoolDemand, this);
+  }
+  set demand(value: PoolDemand) {
+    $.utils.copyFrom(value, $.utils.getPointer(0, this));
+  }
+  toString(): string { return "Scaler_Demand$Results_" + super.toString(); }
+}
+export class Scaler_Demand$Results$Promise {
+  pipeline: $.Pipeline<any, any, Scaler_Demand$Results>;
+  constructor(pipeline: $.Pipeline<any, any, Scaler_Demand$Results>) {
+    this.pipeline = pipeline;
+  }
+  async promise(): Promise<Scaler_Demand$Results> {
+    return await this.pipeline.struct();
+  }
+}
+export class Scaler_Retire$Params extends $.Struct {
+  static readonly _capnp = {
+    displayName: "retire$Params",
+    id: "be52cd3add450e24",
+    size: new $.ObjectSize(0, 3),
+  };
+  get pool(): string {
+    return $.utils.getText(0, this);
+  }
+  set pool(value: string) {
+    $.utils.setText(0, value, this);
+  }
+  get worker(): string {
+    return $.utils.getText(1, this);
+  }
+  set worker(value: string) {
+    $.utils.setText(1, value, this);
+  }
+  get reason(): string {
+    return $.utils.getText(2, this);
+  }
+  set reason(value: string) {
+    $.utils.setText(2, value, this);
+  }
+  toString(): string { return "Scaler_Retire$Params_" + super.toString(); }
+}
+export class Scaler_Retire$Results extends $.Struct {
+  static readonly _capnp = {
+    displayName: "retire$Results",
+    id: "f4fc682580664263",
+    size: new $.ObjectSize(0, 0),
+  };
+  toString(): string { return "Scaler_Retire$Results_" + super.toString(); }
+}
+export class Scaler_Retire$Results$Promise {
+  pipeline: $.Pipeline<any, any, Scaler_Retire$Results>;
+  constructor(pipeline: $.Pipeline<any, any, Scaler_Retire$Results>) {
+    this.pipeline = pipeline;
+  }
+  async promise(): Promise<Scaler_Retire$Results> {
+    return await this.pipeline.struct();
+  }
+}
+export class Scaler$Client {
+  client: $.Client;
+  static readonly interfaceId: bigint = 0xedd1bedca0c32d0dn;
+  constructor(client: $.Client) {
+    this.client = client;
+  }
+  static readonly methods: [
+    $.Method<Scaler_Pools$Params, Scaler_Pools$Results>,
+    $.Method<Scaler_Demand$Params, Scaler_Demand$Results>,
+    $.Method<Scaler_Retire$Params, Scaler_Retire$Results>
+  ] = [
+    {
+      ParamsClass: Scaler_Pools$Params,
+      ResultsClass: Scaler_Pools$Results,
+      interfaceId: Scaler$Client.interfaceId,
+      methodId: 0,
+      interfaceName: "schema/extensions.capnp:Scaler",
+      methodName: "pools"
+    },
+    {
+      ParamsClass: Scaler_Demand$Params,
+      ResultsClass: Scaler_Demand$Results,
+      interfaceId: Scaler$Client.interfaceId,
+      methodId: 1,
+      interfaceName: "schema/extensions.capnp:Scaler",
+      methodName: "demand"
+    },
+    {
+      ParamsClass: Scaler_Retire$Params,
+      ResultsClass: Scaler_Retire$Results,
+      interfaceId: Scaler$Client.interfaceId,
+      methodId: 2,
+      interfaceName: "schema/extensions.capnp:Scaler",
+      methodName: "retire"
+    }
+  ];
+  pools(paramsFunc?: (params: Scaler_Pools$Params) => void): Scaler_Pools$Results$Promise {
+    const answer = this.client.call({
+      method: Scaler$Client.methods[0],
+      ...(paramsFunc && { paramsFunc })
+    });
+    const pipeline = new $.Pipeline(Scaler_Pools$Results, answer);
+    return new Scaler_Pools$Results$Promise(pipeline);
+  }
+  /**
+* At this moment. Costs a little for each worker and client, and nothing for queued jobs.
+*
+*/
+  demand(paramsFunc?: (params: Scaler_Demand$Params) => void): Scaler_Demand$Results$Promise {
+    const answer = this.client.call({
+      method: Scaler$Client.methods[1],
+      ...(paramsFunc && { paramsFunc })
+    });
+    const pipeline = new $.Pipeline(Scaler_Demand$Results, answer);
+    return new Scaler_Demand$Results$Promise(pipeline);
+  }
+  /**
+* Gives a connected worker no more jobs, and tells it to end once those that it runs have ended. Answered when it knows.
+*
+*/
+  retire(paramsFunc?: (params: Scaler_Retire$Params) => void): Scaler_Retire$Results$Promise {
+    const answer = this.client.call({
+      method: Scaler$Client.methods[2],
+      ...(paramsFunc && { paramsFunc })
+    });
+    const pipeline = new $.Pipeline(Scaler_Retire$Results, answer);
+    return new Scaler_Retire$Results$Promise(pipeline);
+  }
+}
+$.Registry.register(Scaler$Client.interfaceId, Scaler$Client);
+export interface Scaler$Server$Target {
+  pools(params: Scaler_Pools$Params, results: Scaler_Pools$Results): Promise<void>;
+  demand(params: Scaler_Demand$Params, results: Scaler_Demand$Results): Promise<void>;
+  retire(params: Scaler_Retire$Params, results: Scaler_Retire$Results): Promise<void>;
+}
+export class Scaler$Server extends $.Server {
+  readonly target: Scaler$Server$Target;
+  constructor(target: Scaler$Server$Target) {
+    super(target, [
+      {
+        ...Scaler$Client.methods[0],
+        impl: target.pools
+      },
+      {
+        ...Scaler$Client.methods[1],
+        impl: target.demand
+      },
+      {
+        ...Scaler$Client.methods[2],
+        impl: target.retire
+      }
+    ]);
+    this.target = target;
+  }
+  client(): Scaler$Client {
+    return new Scaler$Client(this);
+  }
+}
+/**
+* What starts and ends workers by the queue has: it sees pools and their workers, and can have a worker end itself.
+*
+*/
+export class Scaler extends $.Interface {
+  static readonly Client = Scaler$Client;
+  static readonly Server = Scaler$Server;
+  static readonly _capnp = {
+    displayName: "Scaler",
+    id: "edd1bedca0c32d0d",
+    size: new $.ObjectSize(0, 0),
+  };
+  toString(): string { return "Scaler_" + super.toString(); }
+}
+export class PoolDemand extends $.Struct {
+  static readonly _capnp = {
+    displayName: "PoolDemand",
+    id: "eb5093eeed7213cf",
+    size: new $.ObjectSize(32, 2),
+  };
+  static _Workers: $.ListCtor<PoolMember>;
+  /**
+* workers of the usual capacity that would have the queue empty within the target
+*
+*/
+  get wanted(): number {
+    return $.utils.getUint32(0, this);
+  }
+  set wanted(value: number) {
+    $.utils.setUint32(0, value, this);
+  }
+  /**
+* the usual one
+*
+*/
+  get capacity(): number {
+    return $.utils.getUint32(4, this);
+  }
+  set capacity(value: number) {
+    $.utils.setUint32(4, value, this);
+  }
+  /**
+* in seconds
+*
+*/
+  get target(): number {
+    return $.utils.getFloat64(8, this);
+  }
+  set target(value: number) {
+    $.utils.setFloat64(8, value, this);
+  }
+  /**
+* jobs
+*
+*/
+  get running(): number {
+    return $.utils.getUint32(16, this);
+  }
+  set running(value: number) {
+    $.utils.setUint32(16, value, this);
+  }
+  /**
+* jobs for whatever worker
+*
+*/
+  get queued(): number {
+    return $.utils.getUint32(20, this);
+  }
+  set queued(value: number) {
+    $.utils.setUint32(20, value, this);
+  }
+  /**
+* that one of these is expected to take; 0: not known of any
+*
+*/
+  get seconds(): number {
+    return $.utils.getFloat64(24, this);
+  }
+  set seconds(value: number) {
+    $.utils.setFloat64(24, value, this);
+  }
+  _adoptWorkers(value: $.Orphan<$.List<PoolMember>>): void {
+    $.utils.adopt(value, $.utils.getPointer(0, this));
+  }
+  _disownWorkers(): $.Orphan<$.List<PoolMember>> {
+    return $.utils.disown(this.workers);
+  }
+  get workers(): $.List<PoolMember> {
+    return $.utils.getList(0, PoolDemand._Workers, this);
+  }
+  _hasWorkers(): boolean {
+    return !$.utils.isNull($.utils.getPointer(0, this));
+  }
+  _initWorkers(length: number): $.List<PoolMember> {
+    return $.utils.initList(0, PoolDemand._Workers, length, this);
+  }
+  set workers(value: $.List<PoolMember>) {
+    $.utils.copyFrom(value, $.utils.getPointer(0, this));
+  }
+  _adoptDeparted(value: $.Orphan<$.List<string>>): void {
+    $.utils.adopt(value, $.utils.getPointer(1, this));
+  }
+  _disownDeparted(): $.Orphan<$.List<string>> {
+    return $.utils.disown(this.departed);
+  }
+  /**
+* workers that were forgotten lately because they were to be when they are gone
+*
+*/
+  get departed(): $.List<string> {
+    return $.utils.getList(1, $.TextList, this);
+  }
+  _hasDeparted(): boolean {
+    return !$.utils.isNull($.utils.getPointer(1, this));
+  }
+  _initDeparted(length: number): $.List<string> {
+    return $.utils.initList(1, $.TextList, length, this);
+  }
+  set departed(value: $.List<string>) {
+    $.utils.copyFrom(value, $.utils.getPointer(1, this));
+  }
+  toString(): string { return "PoolDemand_" + super.toString(); }
+}
+export class PoolMember extends $.Struct {
+  static readonly _capnp = {
+    displayName: "PoolMember",
+    id: "c5f0b96919144955",
+    size: new $.ObjectSize(16, 1),
+  };
+  get name(): string {
+    return $.utils.getText(0, this);
+  }
+  set name(value: string) {
+    $.utils.setText(0, value, this);
+  }
+  get connected(): boolean {
+    return $.utils.getBit(0, this);
+  }
+  set connected(value: boolean) {
+    $.utils.setBit(0, value, this);
+  }
+  /**
+* is given jobs, or would be
+*
+*/
+  get active(): boolean {
+    return $.utils.getBit(1, this);
+  }
+  set active(value: boolean) {
+    $.utils.setBit(1, value, this);
+  }
+  get capacity(): number {
+    return $.utils.getUint32(4, this);
+  }
+  set capacity(value: number) {
+    $.utils.setUint32(4, value, this);
+  }
+  /**
+* jobs; of one that is not connected, those durable ones that it may still run
+*
+*/
+  get running(): number {
+    return $.utils.getUint32(8, this);
+  }
+  set running(value: number) {
+    $.utils.setUint32(8, value, this);
+  }
+  toString(): string { return "PoolMember_" + super.toString(); }
+}
+export class Retirement_Retire$Params extends $.Struct {
+  static readonly _capnp = {
+    displayName: "retire$Params",
+    id: "f9d8e873c993db51",
+    size: new $.ObjectSize(0, 1),
+  };
+  get reason(): string {
+    return $.utils.getText(0, this);
+  }
+  set reason(value: string) {
+    $.utils.setText(0, value, this);
+  }
+  toString(): string { return "Retirement_Retire$Params_" + super.toString(); }
+}
+export class Retirement_Retire$Results extends $.Struct {
+  static readonly _capnp = {
+    displayName: "retire$Results",
+    id: "d2ee6a670b96caa4",
+    size: new $.ObjectSize(0, 0),
+  };
+  toString(): string { return "Retirement_Retire$Results_" + super.toString(); }
+}
+export class Retirement_Retire$Results$Promise {
+  pipeline: $.Pipeline<any, any, Retirement_Retire$Results>;
+  constructor(pipeline: $.Pipeline<any, any, Retirement_Retire$Results>) {
+    this.pipeline = pipeline;
+  }
+  async promise(): Promise<Retirement_Retire$Results> {
+    return await this.pipeline.struct();
+  }
+}
+export class Retirement$Client {
+  client: $.Client;
+  static readonly interfaceId: bigint = 0xebcb87b1ebe0e95cn;
+  constructor(client: $.Client) {
+    this.client = client;
+  }
+  static readonly methods: [
+    $.Method<Retirement_Retire$Params, Retirement_Retire$Results>
+  ] = [
+    {
+      ParamsClass: Retirement_Retire$Params,
+      ResultsClass: Retirement_Retire$Results,
+      interfaceId: Retirement$Client.interfaceId,
+      methodId: 0,
+      interfaceName: "schema/extensions.capnp:Retirement",
+      methodName: "retire"
+    }
+  ];
+  /**
+* Takes no more jobs, finishes those that it runs, and ends. Answered at once.
+*
+*/
+  retire(paramsFunc?: (params: Retirement_Retire$Params) => void): Retirement_Retire$Results$Promise {
+    const answer = this.client.call({
+      method: Retirement$Client.methods[0],
+      ...(paramsFunc && { paramsFunc })
+    });
+    const pipeline = new $.Pipeline(Retirement_Retire$Results, answer);
+    return new Retirement_Retire$Results$Promise(pipeline);
+  }
+}
+$.Registry.register(Retirement$Client.interfaceId, Retirement$Client);
+export interface Retirement$Server$Target {
+  retire(params: Retirement_Retire$Params, results: Retirement_Retire$Results): Promise<void>;
+}
+export class Retirement$Server extends $.Server {
+  readonly target: Retirement$Server$Target;
+  constructor(target: Retirement$Server$Target) {
+    super(target, [
+      {
+        ...Retirement$Client.methods[0],
+        impl: target.retire
+      }
+    ]);
+    this.target = target;
+  }
+  client(): Retirement$Client {
+    return new Retirement$Client(this);
+  }
+}
+/**
+* Of a worker's `Worker`.
+*
+*/
+export class Retirement extends $.Interface {
+  static readonly Client = Retirement$Client;
+  static readonly Server = Retirement$Server;
+  static readonly _capnp = {
+    displayName: "Retirement",
+    id: "ebcb87b1ebe0e95c",
+    size: new $.ObjectSize(0, 0),
+  };
+  toString(): string { return "Retirement_" + super.toString(); }
+}
+export class EphemeralQueue_ForgetWhenGone$Params extends $.Struct {
+  static readonly _capnp = {
+    displayName: "forgetWhenGone$Params",
+    id: "ac05da246a0a0643",
+    size: new $.ObjectSize(0, 0),
+  };
+  toString(): string { return "EphemeralQueue_ForgetWhenGone$Params_" + super.toString(); }
+}
+export class EphemeralQueue_ForgetWhenGone$Results extends $.Struct {
+  static readonly _capnp = {
+    displayName: "forgetWhenGone$Results",
+    id: "889ec41008bf3c64",
+    size: new $.ObjectSize(0, 0),
+  };
+  toString(): string { return "EphemeralQueue_ForgetWhenGone$Results_" + super.toString(); }
+}
+export class EphemeralQueue_ForgetWhenGone$Results$Promise {
+  pipeline: $.Pipeline<any, any, EphemeralQueue_ForgetWhenGone$Results>;
+  constructor(pipeline: $.Pipeline<any, any, EphemeralQueue_ForgetWhenGone$Results>) {
+    this.pipeline = pipeline;
+  }
+  async promise(): Promise<EphemeralQueue_ForgetWhenGone$Results> {
+    return await this.pipeline.struct();
+  }
+}
+export class EphemeralQueue$Client {
+  client: $.Client;
+  static readonly interfaceId: bigint = 0xfa93992a479ff793n;
+  constructor(client: $.Client) {
+    this.client = client;
+  }
+  static readonly methods: [
+    $.Method<EphemeralQueue_ForgetWhenGone$Params, EphemeralQueue_ForgetWhenGone$Results>
+  ] = [
+    {
+      ParamsClass: EphemeralQueue_ForgetWhenGone$Params,
+      ResultsClass: EphemeralQueue_ForgetWhenGone$Results,
+      interfaceId: EphemeralQueue$Client.interfaceId,
+      methodId: 0,
+      interfaceName: "schema/extensions.capnp:EphemeralQueue",
+      methodName: "forgetWhenGone"
+    }
+  ];
+  /**
+* The worker's name will not come back once it is gone: nothing is to be kept of it then.
+*
+*/
+  forgetWhenGone(paramsFunc?: (params: EphemeralQueue_ForgetWhenGone$Params) => void): EphemeralQueue_ForgetWhenGone$Results$Promise {
+    const answer = this.client.call({
+      method: EphemeralQueue$Client.methods[0],
+      ...(paramsFunc && { paramsFunc })
+    });
+    const pipeline = new $.Pipeline(EphemeralQueue_ForgetWhenGone$Results, answer);
+    return new EphemeralQueue_ForgetWhenGone$Results$Promise(pipeline);
+  }
+}
+$.Registry.register(EphemeralQueue$Client.interfaceId, EphemeralQueue$Client);
+export interface EphemeralQueue$Server$Target {
+  forgetWhenGone(params: EphemeralQueue_ForgetWhenGone$Params, results: EphemeralQueue_ForgetWhenGone$Results): Promise<void>;
+}
+export class EphemeralQueue$Server extends $.Server {
+  readonly target: EphemeralQueue$Server$Target;
+  constructor(target: EphemeralQueue$Server$Target) {
+    super(target, [
+      {
+        ...EphemeralQueue$Client.methods[0],
+        impl: target.forgetWhenGone
+      }
+    ]);
+    this.target = target;
+  }
+  client(): EphemeralQueue$Client {
+    return new EphemeralQueue$Client(this);
+  }
+}
+/**
+* Of a worker's `Queue`.
+*
+*/
+export class EphemeralQueue extends $.Interface {
+  static readonly Client = EphemeralQueue$Client;
+  static readonly Server = EphemeralQueue$Server;
+  static readonly _capnp = {
+    displayName: "EphemeralQueue",
+    id: "fa93992a479ff793",
+    size: new $.ObjectSize(0, 0),
+  };
+  toString(): string { return "EphemeralQueue_" + super.toString(); }
+}
 Explanation._Obstacles = $.CompositeList(Obstacle);
 PoolState._Workers = $.CompositeList(WorkerState);
 PoolState._Clients = $.CompositeList(ClientState);
@@ -6075,3 +6903,4 @@ BatchText._Pieces = $.CompositeList(BatchPiece);
 FormerPools_List$Results._Pools = $.CompositeList(FormerPool);
 PoolDirectory_Pools$Results._Pools = $.CompositeList(PoolSummary);
 PoolSummary._Able = $.CompositeList(AbleWorkers);
+PoolDemand._Workers = $.CompositeList(PoolMember);

@@ -34,6 +34,7 @@ import type { AttachedRun } from "./attached-run.js";
 import type { QueueAccount, TicketAccount } from "./client-limits.js";
 import { ClientTicket, type TicketOffice } from "./client-ticket.js";
 import type { DurableJobs } from "./durable-jobs.js";
+import { type EphemeralStore, EphemeralWorkers } from "./ephemeral-workers.js";
 import { explanation } from "./explanation.js";
 import type { JobLines } from "./job-lines.js";
 import { jobObstacle } from "./job-obstacle.js";
@@ -54,7 +55,7 @@ export interface PoolEvents {
 export interface ClusterPoolOptions {
   readonly name: string;
   readonly clock: Clock;
-  readonly store: PoolStore;
+  readonly store: PoolStore & EphemeralStore;
   readonly writes: WriteQueue;
   readonly deferredWork: DeferredWork;
   readonly events: PoolEvents;
@@ -104,8 +105,9 @@ export class ClusterPool {
   /** Those that are held, by client. */
   private readonly tickets = new Map<string, Set<ClientTicket>>();
   private readonly joined = new Set<(session: WorkerSession) => void>();
+  private readonly ephemeral: EphemeralWorkers;
   /** How many jobs a worker runs at a time, as it was when some were connected. */
-  private usualCapacity = 1;
+  private usual = 1;
   /** The connections that are watched because workers came by them. */
   private readonly watched = new WeakSet<Connection>();
 
@@ -116,6 +118,17 @@ export class ClusterPool {
     const { traits } = this;
     this.pool = new Pool({ name, clock, store, traits, later: setImmediate, log });
     this.live = new LiveJobs(this, durable);
+    this.ephemeral = new EphemeralWorkers(
+      {
+        attemptsOn: (worker) => this.attemptsOn(worker),
+        isConnected: (worker) => this.sessions.has(worker),
+        forget: async (worker) => void (await this.writes.run(() => this.pool.forget(worker))),
+        leaseMs: (durable?.lease ?? 0) * 1000,
+        onError: (worker, error) => log.warn(`Worker ${quoted(worker)} is not forgotten: ${error}`),
+      },
+      store.ephemeralWorkers(),
+    );
+    this.ephemeral.start();
     this.office = {
       deferredWork,
       onCancelled: ({ client, job }, { message }) =>
@@ -213,9 +226,31 @@ export class ClusterPool {
   /** The pool's figures, now. Costs a little for each worker and client. */
   metrics(): ScaledMetrics {
     const metrics = this.pool.metrics();
-    this.usualCapacity = metrics.usualCapacity ?? this.usualCapacity;
-    const wanted = workersWanted(metrics, this.options.scaleTarget, this.usualCapacity);
+    this.usual = metrics.usualCapacity ?? this.usual;
+    const wanted = workersWanted(metrics, this.options.scaleTarget, this.usual);
     return { ...metrics, workersWanted: wanted };
+  }
+
+  /** How many jobs a worker runs at a time, as far as `metrics` has learnt it. */
+  get usualCapacity(): number {
+    return this.usual;
+  }
+
+  /** See `ClusterPoolOptions`. */
+  get scaleTarget(): number {
+    return this.options.scaleTarget;
+  }
+
+  /** Durable jobs of the pool that a worker runs, as far as is known; it may be out of touch. */
+  attemptsOn(worker: string): number {
+    const { book } = this.options.durable ?? {};
+    const attempts = book?.attemptsOn(worker) ?? [];
+    return attempts.filter(({ job }) => book!.job(job)?.pool === this.name).length;
+  }
+
+  /** Ephemeral workers that were forgotten in the last minutes. */
+  get departed(): readonly string[] {
+    return this.ephemeral.departed;
   }
 
   /** Resolves when all jobs on file are in the queue. Rejects if that does not come about. */
@@ -312,9 +347,14 @@ export class ClusterPool {
         lines?.attachedEnded(run, error);
         durable?.history?.ended(run, output, error);
       },
+      onEphemeral: async () => {
+        await this.writes.run(() => this.options.store.setEphemeral(name));
+        this.ephemeral.add(name);
+      },
       onEnded: () => {
         this.sessions.delete(name);
         log.info(`Worker ${quoted(name)} disconnected`);
+        this.ephemeral.disconnected(name);
       },
     });
     this.sessions.set(name, session);

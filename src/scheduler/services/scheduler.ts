@@ -5,6 +5,7 @@
  *     id of "admin"        → Admin           over everything
  *     id of "pool-NAME"    → Registration    for workers of that pool
  *     a client's secret    → Submission      in that client's name
+ *     a scaler's secret    → Scaler          for starting and ending workers
  *
  * The first two are derived from the vat's key, the others are in the database.
  */
@@ -12,6 +13,7 @@ import { createHash } from "node:crypto";
 import {
   Admin,
   FormerPools as FormerPoolsApi,
+  Grants as GrantsApi,
   JobRecords,
   OutputLinks,
   PoolAdmin,
@@ -38,10 +40,12 @@ import { ClusterPool, type PoolEvents } from "./cluster-pool.js";
 import type { DurableJobs } from "./durable-jobs.js";
 import { removeDurableJobs } from "./durable-removal.js";
 import { FormerPools } from "./former-pools.js";
+import { Grants } from "./grants.js";
 import { JobDesk } from "./job-desk.js";
 import type { JobLines } from "./job-lines.js";
 import { MemoryRelease } from "./memory-release.js";
 import { ClusterPoolAdmin } from "./pool-admin.js";
+import { scalerService } from "./scaler.js";
 import { submissionService } from "./submissions.js";
 
 export interface SchedulerOptions {
@@ -77,6 +81,7 @@ export class Scheduler {
   /** Of which something is kept. */
   readonly formerPools: FormerPools;
   private readonly clients: Clients;
+  private readonly grants: Grants;
   /** Services with derived ids, by the id's hash. */
   private readonly services = new Map<string, (connection: Connection | undefined) => Capability>();
   private readonly ticketAccounts = new WeakMap<Connection, TicketAccount>();
@@ -113,6 +118,11 @@ export class Scheduler {
       );
     }
     this.pools = pools;
+    this.grants = new Grants({
+      ...{ store, log },
+      kinds: { scaler: (grant) => scalerService({ grant, pools, log }) },
+      sturdyRef: (secret) => options.sturdyRef(secret),
+    });
     this.formerPools = new FormerPools({
       ...{ store, pools, log },
       durable: options.durable,
@@ -158,6 +168,8 @@ export class Scheduler {
     if (service) return service(connection);
     const access = this.clients.find(id);
     if (access) return this.submission(access, id, connection);
+    const granted = this.grants.find(id);
+    if (granted) return granted;
     throw UNKNOWN_SERVICE;
   }
 
@@ -208,6 +220,7 @@ export class Scheduler {
     const desk = durable && new JobDesk(durable, clientLimits, null, this.pools);
     return Admin.local(service, [
       ...FormerPoolsApi.formerPoolsMethods(this.formerPools),
+      ...GrantsApi.grantsMethods(this.grants),
       ...(desk ? JobRecords.jobRecordsMethods(desk) : []),
       ...(desk ? OutputLinks.outputLinksMethods(desk) : []),
     ]);

@@ -2,7 +2,14 @@
  * A worker that is connected, from its registration until it gives its queue up or its connection
  * ends.
  */
-import { AbleQueue, DurableQueue, Job, Queue, type Registration } from "../../api/index.js";
+import {
+  AbleQueue,
+  DurableQueue,
+  EphemeralQueue,
+  Job,
+  Queue,
+  type Registration,
+} from "../../api/index.js";
 import {
   type Capability,
   type Connection,
@@ -45,6 +52,8 @@ export interface WorkerSessionOptions {
   onAttached(run: AttachedRun): void;
   /** It has ended. `error`: why it failed; null if it succeeded. */
   onDetached(run: AttachedRun, output: string, error: RpcError | null): void;
+  /** Nothing is to be kept of it once it is gone. Resolves when that is written. */
+  onEphemeral(): Promise<void>;
   onEnded(): void;
 }
 
@@ -73,6 +82,9 @@ export class WorkerSession {
       },
       [
         ...AbleQueue.ableQueueMethods({ declare: (abilities) => this.declare(abilities) }),
+        ...EphemeralQueue.ephemeralQueueMethods({
+          forgetWhenGone: () => this.options.onEphemeral(),
+        }),
         ...(this.durable ? DurableQueue.durableQueueMethods(this.durableQueue(this.durable)) : []),
       ],
     );

@@ -6,6 +6,7 @@
  * removed so many at a time.
  */
 import type { Database } from "better-sqlite3";
+import type { EphemeralTable } from "./ephemeral-table.js";
 import { StoreError } from "./store-error.js";
 
 /** What there is of a pool. */
@@ -32,6 +33,7 @@ export class KeptPools {
   constructor(
     private readonly db: Database,
     private readonly path: string,
+    private readonly ephemeral: EphemeralTable,
   ) {}
 
   /** The names of all pools that there is something of. */
@@ -74,7 +76,10 @@ export class KeptPools {
   takeSome(pool: string, to: string | null): boolean {
     return StoreError.guard(this.path, () =>
       this.db
-        .transaction(() => TABLES.map((each) => this.takeRows(each, pool, to)).includes(true))
+        .transaction(() => {
+          this.ephemeral.move(pool, to);
+          return TABLES.map((each) => this.takeRows(each, pool, to)).includes(true);
+        })
         .immediate(),
     );
   }

@@ -9,6 +9,7 @@
 import type { Database } from "better-sqlite3";
 import { findName } from "../../text/index.js";
 import type { KnownWorker, PoolStore } from "../pool/types.js";
+import type { EphemeralTable } from "./ephemeral-table.js";
 import { StoreError } from "./store-error.js";
 import { syncedWrite } from "./synced-write.js";
 
@@ -24,6 +25,11 @@ const HINTS_IN_MEMORY = 50_000;
  */
 const RETRY_HINTS_AFTER_MS = 10_000;
 
+/**
+ * How many hints of an ephemeral worker are noted; they are in memory alone, and go with it.
+ */
+const EPHEMERAL_HINTS = 10_000;
+
 /** The holders of a hint, by name, and for each the date in its record. */
 interface HintRecord {
   readonly workers: string[];
@@ -32,6 +38,7 @@ interface HintRecord {
 
 interface PoolStoreOptions {
   readonly pool: string;
+  readonly ephemeral: EphemeralTable;
   /** Of the database, for errors. */
   readonly path: string;
   /** The date of records. */
@@ -48,6 +55,8 @@ export class SqlitePoolStore implements PoolStore {
   /** Sorted by name. */
   private readonly workerNames: string[] = [];
   private readonly pausedWorkers = new Set<string>();
+  /** The ephemeral workers, with the hints that they hold. */
+  private readonly ephemeral = new Map<string, Set<string>>();
   private readonly statements: ReturnType<typeof prepare>;
   private hintsFailedAt = Number.NEGATIVE_INFINITY;
 
@@ -61,11 +70,12 @@ export class SqlitePoolStore implements PoolStore {
 
   /** Reads anew what is in memory, as it was written by others. */
   reload(): void {
-    const { path, pool } = this.options;
+    const { ephemeral, path, pool } = this.options;
     this.hints.clear();
     this.rates.clear();
     this.workerNames.length = 0;
     this.pausedWorkers.clear();
+    this.ephemeral.clear();
     StoreError.guard(path, () => {
       for (const { user, rate } of this.statements.rates.all(pool)) {
         if (rate > 0) this.rates.set(user, rate);
@@ -74,6 +84,7 @@ export class SqlitePoolStore implements PoolStore {
         this.workerNames.push(id);
         if (paused) this.pausedWorkers.add(id);
       }
+      for (const id of ephemeral.list(pool)) this.ephemeral.set(id, new Set());
     });
   }
 
@@ -89,8 +100,11 @@ export class SqlitePoolStore implements PoolStore {
     const { workers, dates } = this.recordOf(hint);
     const today = this.options.today();
     let index = findName(workers, worker);
-    if (index >= 0 && dates[index] === today) return;
-    const kept = this.writeHint(hint, worker, today);
+    const held = this.ephemeral.get(worker);
+    if (index >= 0 && (held || dates[index] === today)) return;
+    if (held && held.size >= EPHEMERAL_HINTS) return;
+    held?.add(hint);
+    const kept = !held && this.writeHint(hint, worker, today);
     if (index < 0) {
       index = -1 - index;
       workers.splice(index, 0, worker);
@@ -150,9 +164,41 @@ export class SqlitePoolStore implements PoolStore {
   removeWorker(worker: string): void {
     const index = findName(this.workerNames, worker);
     if (index < 0) return;
-    this.decide(() => this.statements.removeWorker.run(this.options.pool, worker));
+    const { ephemeral, pool } = this.options;
+    const held = this.ephemeral.get(worker);
+    if (held) {
+      // Nobody waits for it to be on disk.
+      this.write(() => {
+        this.statements.removeWorker.run(pool, worker);
+        ephemeral.remove(pool, worker);
+      });
+      for (const hint of held) this.letGo(hint, worker);
+      this.ephemeral.delete(worker);
+    } else {
+      this.decide(() => this.statements.removeWorker.run(pool, worker));
+    }
     this.workerNames.splice(index, 1);
     this.pausedWorkers.delete(worker);
+  }
+
+  ephemeralWorkers(): readonly string[] {
+    return [...this.ephemeral.keys()];
+  }
+
+  setEphemeral(worker: string): void {
+    if (!this.isKnown(worker) || this.ephemeral.has(worker)) return;
+    const { ephemeral, pool } = this.options;
+    this.write(() => ephemeral.add(pool, worker));
+    this.ephemeral.set(worker, new Set());
+  }
+
+  /** Of an ephemeral worker, that it holds a hint is noted in memory alone. */
+  private letGo(hint: string, worker: string): void {
+    const record = this.hints.get(hint);
+    const index = record ? findName(record.workers, worker) : -1;
+    if (index < 0) return;
+    record!.workers.splice(index, 1);
+    record!.dates.splice(index, 1);
   }
 
   /** To show a hint is no use of it: the others stay in memory. */

@@ -14,6 +14,7 @@
 import { statSync } from "node:fs";
 import type { Database } from "better-sqlite3";
 import { SQLite } from "../../system/sqlite.js";
+import { EphemeralTable } from "./ephemeral-table.js";
 import { KeptPools } from "./kept-pools.js";
 import { SqlitePoolStore } from "./pool-store.js";
 import { StoreError } from "./store-error.js";
@@ -73,6 +74,7 @@ export class Store {
    * a while.
    */
   readonly writes = new WriteQueue();
+  private readonly ephemeral: EphemeralTable;
 
   private constructor(
     private readonly db: Database,
@@ -82,7 +84,8 @@ export class Store {
     private readonly today = dateOf(now),
   ) {
     this.sturdyRefs = new SturdyRefs(db, path, today);
-    this.kept = new KeptPools(db, path);
+    this.ephemeral = new EphemeralTable(db);
+    this.kept = new KeptPools(db, path, this.ephemeral);
   }
 
   /**
@@ -116,8 +119,8 @@ export class Store {
    * memory.
    */
   pool(name: string): SqlitePoolStore {
-    const { path, today, now, onWarning } = this;
-    return new SqlitePoolStore(this.db, { pool: name, path, today, now, onWarning });
+    const { ephemeral, path, today, now, onWarning } = this;
+    return new SqlitePoolStore(this.db, { pool: name, ephemeral, path, today, now, onWarning });
   }
 
   close(): void {
