@@ -2,6 +2,9 @@
 /**
  * `ocluster-worker`: joins a pool and builds what the scheduler hands out.
  */
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Option } from "@commander-js/extra-typings";
 import {
   command,
   connectOption,
@@ -22,6 +25,7 @@ import {
   size,
   utf8Name,
   ValueError,
+  withFallback,
 } from "../cli/index.js";
 import type { RoomRule } from "../worker/index.js";
 import { DEFAULT_SERVICE_IMAGE, UPDATE_MODES, type UpdateMode } from "../worker/update-options.js";
@@ -65,19 +69,40 @@ function drainTime(given: number | true | undefined): number {
   return given === true ? Number.POSITIVE_INFINITY : (given ?? 0) * 1000;
 }
 
+/** What holds of an option with `--ephemeral`, without which it must be given. */
+const ofEphemeral = (text: string) => ({
+  text: (isGiven: (long: string) => boolean) => (isGiven("--ephemeral") ? text : undefined),
+  advice: "use --ephemeral",
+});
+
+/** Goes with the worker. */
+const EPHEMERAL_STATE = join(tmpdir(), `ocluster-worker-${process.pid}`);
+
 const worker = command("ocluster-worker", "Runs a build worker.", [
   "ocluster-worker -c pool-linux-x86_64.cap --name=my-host --capacity=4 \\",
   "  --state-dir=/var/lib/ocluster-worker --prune-threshold=20 \\",
   "  --obuilder-store=overlayfs:/var/cache/obuilder --verbose",
 ])
   .addOption(connectOption("pool-NAME.cap"))
-  .addOption(option("--name <ID>", "Unique in the pool.", utf8Name).makeOptionMandatory())
   .addOption(
-    option(
-      "--state-dir <PATH>",
-      "For clones, build contexts and the like; made if it does not exist.",
-      directory,
-    ).makeOptionMandatory(),
+    withFallback(
+      option(
+        "--name <ID>",
+        "Unique in the pool; {host} and {id} are filled in.",
+        utf8Name,
+      ).makeOptionMandatory(),
+      ofEphemeral("{host}-{id}"),
+    ),
+  )
+  .addOption(
+    withFallback(
+      option(
+        "--state-dir <PATH>",
+        "For clones, build contexts and the like; made if it does not exist.",
+        directory,
+      ).makeOptionMandatory(),
+      ofEphemeral(EPHEMERAL_STATE),
+    ),
   )
   .addOption(
     option("--capacity <N>", "Builds that can run at a time.", integer({ min: 1 })).default(10),
@@ -259,6 +284,23 @@ const worker = command("ocluster-worker", "Runs a build worker.", [
       ),
     ),
   )
+  .addOption(
+    seldom(
+      option(
+        "--eviction-check <COMMAND>",
+        "Run by sh every 5 s; when it succeeds, the machine is taken away: drain, and exit.",
+        nonEmpty,
+      ),
+    ),
+  )
+  .addOption(
+    seldom(
+      new Option(
+        "--ephemeral",
+        "The name does not come back, and is forgotten when the worker is gone.",
+      ).default(false),
+    ),
+  )
   .action(async (options) => {
     const { runWorker } = await import("../worker/main.js");
     await runWorker(
@@ -278,6 +320,7 @@ const worker = command("ocluster-worker", "Runs a build worker.", [
         dockerRoom: roomRule(options.pruneThreshold, options.dockerMaxDfSize),
         additionalMetrics: new Map(options.additionalMetrics.map(({ name, url }) => [name, url])),
         once: options.once,
+        ephemeral: options.ephemeral,
         idleTimeout: milliseconds(options.idleTimeout),
         obuilder:
           options.obuilderStore === undefined
@@ -294,6 +337,8 @@ const worker = command("ocluster-worker", "Runs a build worker.", [
       },
       {
         drainTime: drainTime(options.drainOnSigterm),
+        evictionCheck: options.evictionCheck ? { command: options.evictionCheck } : undefined,
+        removeState: options.stateDir === EPHEMERAL_STATE,
         lifetime: milliseconds(options.maxLifetime) ?? Number.POSITIVE_INFINITY,
         updateMode: options.updateMode,
         serviceImage: {

@@ -2,12 +2,16 @@
  * The worker as a process of its own: signals, readiness for the service manager, exit.
  */
 
+import { rm } from "node:fs/promises";
 import { alarm } from "../async/index.js";
 import { CommandFailed, dieOf, logger, notifyServiceManager } from "../console/index.js";
 import { connectEngine } from "../docker/index.js";
 import { isMachineFailure } from "../obuilder/index.js";
 import { CapFileError } from "../rpc/index.js";
 import { StateInUse } from "../system/state-lock.js";
+import { quoted } from "../text/index.js";
+import { type EvictionCheck, evictionNotice } from "./eviction.js";
+import { workerName } from "./name.js";
 import { InitialHealthcheckFailed } from "./spec-builder.js";
 import { chooseUpdater } from "./update.js";
 import type { ServiceImage, UpdateMode } from "./update-options.js";
@@ -25,6 +29,10 @@ export interface ProcessOptions {
    * `drainTime`. Infinite: never.
    */
   readonly lifetime: number;
+  /** How a notice that the machine is taken away is found; undefined: it is not looked for. */
+  readonly evictionCheck?: EvictionCheck | undefined;
+  /** The state directory goes with the worker. */
+  readonly removeState?: boolean;
   /** How the worker updates itself. */
   readonly updateMode: UpdateMode;
   readonly serviceImage: ServiceImage;
@@ -36,13 +44,17 @@ export interface ProcessOptions {
  * them finish, and when the time is over or with a second signal they are stopped; at the end of
  * its `lifetime` they may finish in any case. One more signal ends the process at once. Throws
  * `CommandFailed` if the worker cannot start, or must be restarted after an update.
+ *
+ * With a notice of eviction they have what is left of the time, or `drainTime` if that is shorter,
+ * or if it is not told. `options.name` may be a template, see `workerName`.
  */
 export async function runWorker(
   options: WorkerOptions,
-  { drainTime, lifetime, serviceImage, updateMode }: ProcessOptions,
+  { drainTime, evictionCheck, lifetime, removeState, serviceImage, updateMode }: ProcessOptions,
 ): Promise<void> {
   const worker = new Worker({
     ...options,
+    name: nameOf(options),
     updater: chooseUpdater(connectEngine(), updateMode, serviceImage),
     onRegistered: () => notifyServiceManager("READY=1"),
   });
@@ -77,6 +89,19 @@ export async function runWorker(
       drain(`Up for ${lifetime / 1000} s`, drainTime > 0 ? drainTime : Number.POSITIVE_INFINITY);
     }
   });
+  const watching = new AbortController();
+  if (evictionCheck) {
+    evictionNotice(evictionCheck, watching.signal).then(
+      (left = Number.POSITIVE_INFINITY) => {
+        if (stop.signal.aborted) return;
+        stopClock();
+        const told = Math.max(0, left - HANDING_OVER_MS);
+        const limit = drainTime > 0 || !Number.isFinite(told) ? drainTime : told;
+        drain("This machine is taken away", Math.min(limit, told));
+      },
+      () => {}, // The worker has ended.
+    );
+  }
   for (const name of STOP_SIGNALS) process.on(name, onSignal);
   try {
     const how = await worker.run(stop.signal);
@@ -86,9 +111,33 @@ export async function runWorker(
     if (stop.signal.aborted) return;
     throw isExpected(error) ? new CommandFailed(error.message, { cause: error }) : error;
   } finally {
+    watching.abort();
     stopClock();
     stopLife();
     for (const name of STOP_SIGNALS) process.off(name, onSignal);
+    if (removeState) await removeDirectory(options.stateDir);
+  }
+}
+
+/** What giving back what runs takes, and cleaning up, before a machine is gone, in ms. */
+const HANDING_OVER_MS = 5000;
+
+function nameOf({ name, stateDir }: WorkerOptions): string {
+  try {
+    return workerName(name, stateDir);
+  } catch (error) {
+    throw new CommandFailed(
+      `Cannot find a name for this worker (--name): ${(error as Error).message}`,
+      { cause: error },
+    );
+  }
+}
+
+async function removeDirectory(path: string): Promise<void> {
+  try {
+    await rm(path, { recursive: true, force: true });
+  } catch (error) {
+    log.warn(`The state directory ${quoted(path)} is left behind: ${(error as Error).message}`);
   }
 }
 

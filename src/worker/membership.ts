@@ -11,11 +11,11 @@
  *   for as long as one does, so that the scheduler learns how it ended.
  * - *over*: no job runs, and the scheduler had a moment to read what the last ones said.
  */
-import { Registration } from "../api/index.js";
+import { EphemeralQueue, Registration } from "../api/index.js";
 import { Backoff, sleep } from "../async/index.js";
 import { describeOnSignal, logger } from "../console/index.js";
 import { rpcMetrics } from "../console/metrics.js";
-import { type Capability, readCapFile, Vat, watchLiveness } from "../rpc/index.js";
+import { type Capability, RpcError, readCapFile, Vat, watchLiveness } from "../rpc/index.js";
 import type { Abilities } from "./abilities.js";
 import { adviceOn } from "./advice.js";
 import type { Capacity } from "./capacity.js";
@@ -42,6 +42,8 @@ export interface MembershipOptions {
   readonly connect: string;
   /** Unique in the pool. */
   readonly name: string;
+  /** Nothing is to be kept of it once it is gone. */
+  readonly ephemeral: boolean;
   readonly capacity: Capacity;
   readonly gates: readonly Gate[];
   /** Undefined: nothing is said of them, and the worker gets any job. */
@@ -121,7 +123,8 @@ export class Membership {
    * refused.
    */
   async #session(onRegistered: () => void): Promise<void> {
-    const { abilities, capacity, connect, draining, gates, jobs, name, worker } = this.#options;
+    const { abilities, capacity, connect, draining, ephemeral, gates, jobs, name, worker } =
+      this.#options;
     const ref = readCapFile(connect);
     const connection = await this.#vat.connect(ref);
     const stopWatching = watchLiveness(connection, LIVENESS);
@@ -140,6 +143,7 @@ export class Membership {
       this.#isRegistered = true;
       onRegistered();
       this.#options.onRegistered();
+      if (ephemeral) await forgetWhenGone(queue);
       await abilities?.declare(queue, over.signal);
       await jobs.attempts.resume(queue);
       await takeJobs(
@@ -177,6 +181,17 @@ export class Membership {
     const { drained, stopped } = LAST_WORDS_MS;
     const deadline = AbortSignal.timeout(stopping.aborted ? stopped : drained);
     await jobs.whenGone(AbortSignal.any([deadline, lost])).catch(() => {});
+  }
+}
+
+async function forgetWhenGone(queue: Capability): Promise<void> {
+  try {
+    await EphemeralQueue.forgetWhenGone(queue);
+  } catch (error) {
+    if (RpcError.from(error).kind !== "unimplemented") throw error;
+    log.warn(
+      "The scheduler does not know --ephemeral: it will remember this worker's name until ocluster-admin forget",
+    );
   }
 }
 

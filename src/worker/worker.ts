@@ -13,7 +13,7 @@
  *   and clean up.
  * - *closed*.
  */
-import { Worker as WorkerApi } from "../api/index.js";
+import { Retirement, Worker as WorkerApi } from "../api/index.js";
 import { type Backoff, sleep } from "../async/index.js";
 import { logger } from "../console/index.js";
 import { connectEngine } from "../docker/index.js";
@@ -84,6 +84,8 @@ export interface WorkerOptions {
    * true.
    */
   readonly declares?: boolean;
+  /** Its name does not come back: the scheduler is to forget it when it is gone. */
+  readonly ephemeral?: boolean;
   /** Take one job, then drain. */
   readonly once?: boolean;
   /** Drain when no job has run for so long, in ms. Default: never. */
@@ -175,7 +177,7 @@ export class Worker {
 
   async #work(): Promise<void> {
     const { backoff, connect, declares = true, idleTimeout, spaceRetry, stateDir } = this.#options;
-    const { name, once, onRegistered } = this.#options;
+    const { ephemeral = false, name, once, onRegistered } = this.#options;
     const [draining, stopping] = [this.#draining.signal, this.#stopping.signal];
     const capacity = this.#capacity;
     const builders = await this.#openBuilders();
@@ -188,6 +190,7 @@ export class Worker {
     const membership = new Membership({
       connect,
       name,
+      ephemeral,
       capacity,
       gates: [
         ...this.#diskGates(),
@@ -282,7 +285,11 @@ export class Worker {
 
   /** What the scheduler can ask this worker for, besides running jobs. */
   #api() {
-    return WorkerApi.local({
+    const retire = (reason: string) => {
+      log.info(`Told to end: ${reason}. Will finish the running jobs, and exit.`);
+      this.drain();
+    };
+    const service: WorkerApi.WorkerService = {
       metrics: (source) =>
         source === "agent"
           ? this.metrics.report()
@@ -292,7 +299,8 @@ export class Worker {
         return url === undefined ? null : fetchMetrics(name, url);
       },
       selfUpdate: () => this.#update(),
-    });
+    };
+    return WorkerApi.local(service, Retirement.retirementMethods({ retire }));
   }
 
   /**
