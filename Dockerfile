@@ -50,7 +50,7 @@ RUN groupadd --gid 9000 ocluster \
  && install -d -o ocluster -g ocluster -m 0700 /capnp-secrets /var/lib/ocluster-scheduler
 COPY --from=programs /opt/ocluster /opt/ocluster
 RUN cd /usr/local/bin \
- && for name in scheduler admin client; do \
+ && for name in scheduler admin autoscaler client; do \
       ln -s /opt/ocluster/dist/bin/ocluster-$name.js ocluster-$name; \
     done
 ENV NODE_ENV=production

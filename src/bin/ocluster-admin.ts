@@ -162,6 +162,47 @@ const listClients = adminCommand("list-clients", "List the registered clients.",
     }),
   );
 
+/** The commands for a kind of capabilities that administrators hand out by name. */
+function grantedCommands(kind: GrantKind) {
+  const add = adminCommand(`add-${kind}`, `Register a ${kind} and print its capability.`, [
+    `add-${kind} ${EXAMPLES[kind]} > ${EXAMPLES[kind]}.cap`,
+  ])
+    .option("--json", "Print JSON.", false)
+    .addArgument(argument("<ID>", `A name for the ${kind}.`, utf8Name))
+    .action((id, options) =>
+      withAdmin(options, async (admin) => {
+        const { addGranted } = await import("../admin/index.js");
+        await addGranted(admin, kind, id, options.json);
+      }),
+    );
+  const remove = adminCommand(`remove-${kind}`, `End a ${kind}'s access, at once.`, [
+    `remove-${kind} ${EXAMPLES[kind]}`,
+  ])
+    .argument("<ID>", `The ${kind}'s name.`)
+    .action((id, options) =>
+      withAdmin(options, async (admin) => {
+        const { removeGranted } = await import("../admin/index.js");
+        await removeGranted(admin, kind, id);
+      }),
+    );
+  const list = adminCommand(`list-${kind}s`, `List the registered ${kind}s.`, [`list-${kind}s`])
+    .option("--json", "Print JSON.", false)
+    .action((options) =>
+      withAdmin(options, async (admin) => {
+        const { listGranted } = await import("../admin/index.js");
+        await listGranted(admin, kind, options.json);
+      }),
+    );
+  const commands = [add, remove, list];
+  // "add" means "add-client".
+  for (const each of commands) unabbreviated.add(each);
+  return commands;
+}
+
+/** The kinds, and how one may be called. */
+const EXAMPLES = { scaler: "autoscaler" } as const;
+type GrantKind = keyof typeof EXAMPLES;
+
 const setRate = adminCommand("set-rate", "Set how many parallel jobs a client is entitled to.", [
   "set-rate linux-x86_64 alice 2.5",
 ])
@@ -372,6 +413,7 @@ await runMain(
       addClient,
       removeClient,
       listClients,
+      ...grantedCommands("scaler"),
       setRate,
       pause,
       unpause,

@@ -15,3 +15,4 @@ export {
 export { type EngineMessage, engineMessages, progressText } from "./messages.js";
 export { OperatorLogins, type RegistryAuth } from "./registry-auth.js";
 export { connectEngine, isEngineThere, postForStream, type StreamRequest } from "./requests.js";
+export { type ServiceState, type ServiceTask, SwarmService } from "./swarm-service.js";

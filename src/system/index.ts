@@ -19,7 +19,7 @@ export {
 } from "./mounts.js";
 export { endOrphans, OWNER_MARK } from "./orphans.js";
 export { PipePool } from "./pipe.js";
-export { endingText, ProgramError, run, runLogged, start } from "./process.js";
+export { endingText, ProgramError, type RunOptions, run, runLogged, start } from "./process.js";
 export {
   environmentOf,
   killAll,

@@ -10,6 +10,7 @@ const PROGRAMS = [
   "ocluster-worker",
   "ocluster-client",
   "ocluster-admin",
+  "ocluster-autoscaler",
   "obuilder",
 ] as const;
 

@@ -64,7 +64,7 @@ function lineOf(markdown: string, index: number): number {
   return markdown.slice(0, index).split("\n").length;
 }
 
-const OURS = /^(?:ocluster-(?:scheduler|worker|client|admin)|obuilder)$/;
+const OURS = /^(?:ocluster-(?:scheduler|worker|client|admin|autoscaler)|obuilder)$/;
 
 /** The command lines of our own programs in a piece of shell. */
 export function programsIn(commands: string): string[][] {

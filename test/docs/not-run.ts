@@ -40,6 +40,7 @@ const CHECKS: Readonly<Record<string, (args: string[]) => Promise<string> | stri
   "ocluster-worker": ours("ocluster-worker"),
   "ocluster-client": ours("ocluster-client"),
   "ocluster-admin": ours("ocluster-admin"),
+  "ocluster-autoscaler": ours("ocluster-autoscaler"),
   obuilder: ours("obuilder"),
   npm: ([command, script]) => {
     if (command === "install" || command === "pack") return ""; // test/integration/package.test.ts does both.

@@ -17,6 +17,7 @@ import { Clone } from "../support/clone.js";
 const PROGRAMS = [
   "obuilder",
   "ocluster-admin",
+  "ocluster-autoscaler",
   "ocluster-client",
   "ocluster-scheduler",
   "ocluster-worker",

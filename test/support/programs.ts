@@ -19,6 +19,7 @@ export type ProgramName =
   | "ocluster-worker"
   | "ocluster-client"
   | "ocluster-admin"
+  | "ocluster-autoscaler"
   | "obuilder"
   /** The path of a program of the test's own. */
   | `/${string}`;

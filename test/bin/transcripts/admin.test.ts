@@ -95,6 +95,9 @@ const USAGES: Usages = {
   "add-client": "--connect=FILE [OPTION]… ID",
   "remove-client": "--connect=FILE [OPTION]… ID",
   "list-clients": "--connect=FILE [OPTION]…",
+  "add-scaler": "--connect=FILE [OPTION]… ID",
+  "remove-scaler": "--connect=FILE [OPTION]… ID",
+  "list-scalers": "--connect=FILE [OPTION]…",
   "set-rate": "--connect=FILE [OPTION]… POOL CLIENT RATE",
   pause: "--connect=FILE [OPTION]… POOL [WORKER]",
   unpause: "--connect=FILE [OPTION]… POOL [WORKER]",
@@ -113,8 +116,8 @@ const USAGES: Usages = {
 };
 
 const COMMANDS =
-  "'add-client', 'cancel', 'completion', 'exec', 'explain', 'forget', 'forget-pool', 'job', 'jobs', 'list-clients', 'logs', 'move-pool', " +
-  "'pause', 'remove-client', 'running', 'set-rate', 'show', 'top', 'unpause', 'update' or 'usage'";
+  "'add-client', 'add-scaler', 'cancel', 'completion', 'exec', 'explain', 'forget', 'forget-pool', 'job', 'jobs', 'list-clients', " +
+  "'list-scalers', 'logs', 'move-pool', 'pause', 'remove-client', 'remove-scaler', 'running', 'set-rate', 'show', 'top', 'unpause', 'update' or 'usage'";
 
 describe.concurrent("a bad command line", () => {
   it.each([
@@ -174,6 +177,10 @@ describe.concurrent("a bad command line", () => {
     ],
     ["add-client admin.cap", "add-client", "required argument ID is missing"],
     ["remove-client admin.cap", "remove-client", "required argument ID is missing"],
+    ["add admin.cap", "add-client", "required argument ID is missing"],
+    ["list admin.cap x", "list-clients", "too many arguments, don't know what to do with 'x'"],
+    ["add-scaler admin.cap", "add-scaler", "required argument ID is missing"],
+    ["remove-scaler admin.cap", "remove-scaler", "required argument ID is missing"],
     ["set-rate admin.cap p c", "set-rate", "required argument RATE is missing"],
     [
       "set-rate admin.cap p c fast",
@@ -340,6 +347,8 @@ describe("output for programs, as docs/cluster.md has it", () => {
     ["show linux-x86_64 w1", worker],
     ["show linux-x86_64 w9", null],
     ["list-clients", { clients: ["test-user"] }],
+    ["list-scalers", { scalers: [] }],
+    ["add-scaler auto", { scaler: "auto", uri: expect.stringMatching(/^capnp:\/\/sha-256:/) }],
     ["add-client bob", { client: "bob", uri: expect.stringMatching(/^capnp:\/\/sha-256:/) }],
     [
       "top linux-x86_64",

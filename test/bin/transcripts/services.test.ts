@@ -90,7 +90,7 @@ const worker = (rest: string) => `pool.cap --name=w --state-dir=state-w ${rest}`
 describe.concurrent("a worker with a bad command line", () => {
   it.each([
     ["", "required options --connect, --name, --state-dir are missing"],
-    ["pool.cap --name=w", "required option --state-dir is missing"],
+    ["pool.cap --name=w", "required option --state-dir is missing (or use --ephemeral)"],
     ["none.cap --name=w --state-dir=s", "option '--connect': no 'none.cap' file"],
     ["pool.cap --name= --state-dir=s", "option '--name': the value must not be empty"],
     [worker("").replace("state-w", "file"), "option '--state-dir': 'file' is not a directory"],
@@ -143,8 +143,32 @@ describe.concurrent("a worker with a bad command line", () => {
   });
 });
 
+const AUTOSCALER: Usages = { "": "--connect=FILE --config=FILE [OPTION]…" };
+
+describe.concurrent("an autoscaler with a bad command line", () => {
+  it.each([
+    ["", "required options --connect, --config are missing"],
+    ["pool.cap --config=none", "option '--config': no 'none' file"],
+    [
+      "pool.cap --config=file --interval=0.5",
+      "option '--interval': invalid value '0.5', expected at least 1s",
+    ],
+    ["pool.cap --config=file more", "too many arguments, don't know what to do with 'more'"],
+  ])("%s", async (line, message) => {
+    const args = words(line);
+    await expectRefusal("ocluster-autoscaler", AUTOSCALER, { args, command: "", message }, dir);
+  });
+
+  it("or a configuration that is none: status 1, and where", async () => {
+    const args = words("pool.cap --config=file");
+    const { code, stderr } = await transcript("ocluster-autoscaler", args, dir);
+    expect({ code, stderr }).toEqual({ code: 1, stderr: "file: expected a mapping\n" });
+  });
+});
+
 describe.concurrent("help and version", () => {
-  it.each(["ocluster-scheduler", "ocluster-worker"] as const)("%s", async (program) => {
+  const services = ["ocluster-scheduler", "ocluster-worker", "ocluster-autoscaler"] as const;
+  it.each(services)("%s", async (program) => {
     const help = await transcript(program, ["--help"], dir);
     expect(help).toMatchObject({ code: 0, stderr: "" });
     expect(help.stdout.startsWith(`Usage: ${program} --`)).toBe(true);
