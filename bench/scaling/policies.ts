@@ -82,8 +82,9 @@ export function ours({ capacity, max, target }: Scene): Policy {
 
 /**
  * HyperQueue's automatic allocation, one worker for each allocation: while tasks wait that the
- * workers which are there or coming would not take at once, allocations are kept waiting in the batch
- * system's queue, as many as its backlog. https://it4innovations.github.io/hyperqueue/stable/deployment/allocation/
+ * workers which are there or coming would not take at once, allocations are kept waiting in the
+ * batch system's queue, as many as its backlog.
+ * https://it4innovations.github.io/hyperqueue/stable/deployment/allocation/
  */
 export function hyperQueue({ capacity, max }: Scene, backlog = 1): Policy {
   return {
@@ -101,7 +102,8 @@ export function hyperQueue({ capacity, max }: Scene, backlog = 1): Policy {
 
 /**
  * KEDA's ScaledJob with its default strategy, on the number of waiting jobs: as many Jobs as there
- * are waiting ones for a worker, less those that run. https://keda.sh/docs/latest/reference/scaledjob-spec/
+ * are waiting ones for a worker, less those that run.
+ * https://keda.sh/docs/latest/reference/scaledjob-spec/
  */
 export function keda({ capacity, max }: Scene): Policy {
   return {

@@ -2,8 +2,8 @@
  * A pool whose workers come and go by a rule, in simulated time: jobs come, wait for a place, run;
  * workers are asked for, boot, run jobs, and end when they have been idle for a while.
  *
- * It goes from event to event: a job comes, a worker is there, a job ends, a worker has been idle for
- * long enough, the rule looks. All that is random was decided by the load's seed.
+ * It goes from event to event: a job comes, a worker is there, a job ends, a worker has been idle
+ * for long enough, the rule looks. All that is random was decided by the load's seed.
  */
 import type { SimulatedJob } from "./load.js";
 import type { Policy, SimulatedWorker } from "./policies.js";
@@ -22,7 +22,10 @@ export interface Outcome {
   /** Of jobs, in seconds: their mean, and what 95 % of them did not exceed. */
   readonly meanWait: number;
   readonly p95Wait: number;
-  /** Hours that workers were there, booting included; and those in which none of their places was used. */
+  /**
+   * Hours that workers were there, booting included; and those in which none of their places was
+   * used.
+   */
   readonly machineHours: number;
   readonly idleHours: number;
   /** Workers that were asked for, and the most that there were at a time. */

@@ -1,7 +1,7 @@
 /**
- * The autoscaler's configuration: pools, and for each the groups of instances that its workers can be
- * in, the one that is to be used first at first. YAML, of which JSON is a part. docs/scaling.md has
- * all settings.
+ * The autoscaler's configuration: pools, and for each the groups of instances that its workers can
+ * be in, the one that is to be used first at first. YAML, of which JSON is a part. docs/scaling.md
+ * has all settings.
  */
 import { quoted } from "../text/index.js";
 import { readSettings } from "./config-file.js";

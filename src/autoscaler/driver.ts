@@ -18,8 +18,8 @@ export interface Launched {
 }
 
 /**
- * One group of instances. All methods reject with a `DriverError`, or with the signal's reason. None
- * takes longer than some tens of seconds: an engine that does not answer is an error.
+ * One group of instances. All methods reject with a `DriverError`, or with the signal's reason.
+ * None takes longer than some tens of seconds: an engine that does not answer is an error.
  */
 export interface Driver {
   /** For people: `Slurm's partition "build"`. */
@@ -35,14 +35,14 @@ export interface Driver {
   launch(count: number, signal: AbortSignal): Promise<Launched>;
 
   /**
-   * Calls off instances that are pending. One that has begun meanwhile is left alone. Left out where
-   * an engine cannot promise that.
+   * Calls off instances that are pending. One that has begun meanwhile is left alone. Left out
+   * where an engine cannot promise that.
    */
   cancel?(ids: readonly string[], signal: AbortSignal): Promise<void>;
 
   /**
-   * Ends instances in which there is no worker, as far as is known. Left out where an engine chooses
-   * by itself which ones it ends.
+   * Ends instances in which there is no worker, as far as is known. Left out where an engine
+   * chooses by itself which ones it ends.
    */
   stop?(ids: readonly string[], signal: AbortSignal): Promise<void>;
 
@@ -53,7 +53,9 @@ export interface Driver {
 /** Instances that an engine lists at most: beyond that, something else is listed. */
 export const MAX_INSTANCES = 20_000;
 
-/** What ids may look like: they are arguments of programs, parts of URLs and of names of workers. */
+/**
+ * What ids may look like: they are arguments of programs, parts of URLs and of names of workers.
+ */
 export function isInstanceId(text: string): boolean {
   return /^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/.test(text);
 }

@@ -2,8 +2,8 @@
  * A group of a pool: its instances, as they are and as they are to be.
  *
  * In each round it is *looked at*, which tells what there is; then *decided* upon, with what the
- * scheduler and the other groups say; then *acted* for. A group that cannot be looked at is *blind*:
- * nothing is done for it, and what it had last counts for the others.
+ * scheduler and the other groups say; then *acted* for. A group that cannot be looked at is
+ * *blind*: nothing is done for it, and what it had last counts for the others.
  */
 
 import type { Scaler } from "../api/index.js";

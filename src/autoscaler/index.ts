@@ -1,4 +1,4 @@
 /**
  * Having as many workers as the queue needs, by engines that start them.
  */
-export { type AutoscalerOptions, runAutoscaler } from "./main.js";
+export { runAutoscaler } from "./main.js";

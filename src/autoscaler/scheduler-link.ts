@@ -1,8 +1,8 @@
 /**
  * The way to the scheduler: one connection, made anew when it is lost, as often as it takes.
  *
- * Its states: *away* ⇄ *connected*. Away, attempts are made with growing pauses between them; a call
- * that is made in the meantime waits for the one that gets through.
+ * Its states: *away* ⇄ *connected*. Away, attempts are made with growing pauses between them; a
+ * call that is made in the meantime waits for the one that gets through.
  */
 import { Scaler } from "../api/index.js";
 import { Backoff, Mutex, sleep } from "../async/index.js";

@@ -71,7 +71,9 @@ export class SwarmService {
     }));
   }
 
-  /** Sets how many tasks there shall be, and nothing else. Rejects if `version` is not the newest. */
+  /**
+   * Sets how many tasks there shall be, and nothing else. Rejects if `version` is not the newest.
+   */
   async scale(replicas: number, version: number): Promise<void> {
     const { Spec, Version } = await this.#inspect();
     if (Version.Index !== version) {

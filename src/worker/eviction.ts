@@ -22,8 +22,8 @@ const EVERY_MS = 5000;
 const TIMEOUT_MS = 10_000;
 
 /**
- * Resolves when there is a notice, with the ms that are left; undefined if the command does not say.
- * A command that cannot be run, or does not end, is no notice: that is logged, once. Throws
+ * Resolves when there is a notice, with the ms that are left; undefined if the command does not
+ * say. A command that cannot be run, or does not end, is no notice: that is logged, once. Throws
  * `signal`'s reason when it is aborted first.
  */
 export async function evictionNotice(

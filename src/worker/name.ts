@@ -18,8 +18,8 @@ export const WORKER_ID = "OCLUSTER_WORKER_ID";
 const ID_FILE = "worker-id";
 
 /**
- * A name with `{host}` (of the machine) and `{id}` (from the environment, else one that is made once
- * for each state directory) filled in. Throws `DirectoryError`, and the system's errors.
+ * A name with `{host}` (of the machine) and `{id}` (from the environment, else one that is made
+ * once for each state directory) filled in. Throws `DirectoryError`, and the system's errors.
  */
 export function workerName(template: string, stateDir: string): string {
   return template

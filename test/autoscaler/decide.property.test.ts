@@ -1,6 +1,6 @@
 /**
- * Whatever happens, the limits hold, nobody who is busy is stopped, and in the end there are as many
- * as are wanted.
+ * Whatever happens, the limits hold, nobody who is busy is stopped, and in the end there are as
+ * many as are wanted.
  */
 import fc from "fast-check";
 import { expect, it } from "vitest";

@@ -1,6 +1,6 @@
 /**
- * Scalers: what their capability opens and what it does not, and workers that are told to end or are
- * forgotten when they are gone.
+ * Scalers: what their capability opens and what it does not, and workers that are told to end or
+ * are forgotten when they are gone.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

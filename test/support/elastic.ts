@@ -1,6 +1,6 @@
 /**
- * A cluster whose workers come and go: a scheduler, durable jobs that sleep, the autoscaler, and the
- * command line of a worker that builds them.
+ * A cluster whose workers come and go: a scheduler, durable jobs that sleep, the autoscaler, and
+ * the command line of a worker that builds them.
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

@@ -1,17 +1,17 @@
 /**
- * How many more instances of a group, and which workers are told to end. Pure: all follows from what
- * is there, the history, the limits and the time.
+ * How many more instances of a group, and which workers are told to end. Pure: all follows from
+ * what is there, the history, the limits and the time.
  *
  * - As many workers are to be there as the scheduler wants, less what is there or coming elsewhere,
  *   within `min` and `max`. Workers that are given no jobs are not there, but the jobs that they
  *   still run need no place elsewhere.
- * - More are asked for at once, in portions: `backlog` and `perMinute` bound what a wrong number can
- *   do. After failures there is a pause.
+ * - More are asked for at once, in portions: `backlog` and `perMinute` bound what a wrong number
+ *   can do. After failures there is a pause.
  * - Fewer are wanted only after the cool-down, in which the most that were wanted count. What is
- *   pending is called off first; then workers are told to end, those with the fewest jobs first. Each
- *   finishes its jobs: nothing here ends one that is busy.
- * - An instance is stopped only if no worker is in it: none that has connected in time, or none since
- *   it was connected last, and no job that it may still run.
+ *   pending is called off first; then workers are told to end, those with the fewest jobs first.
+ *   Each finishes its jobs: nothing here ends one that is busy.
+ * - An instance is stopped only if no worker is in it: none that has connected in time, or none
+ *   since it was connected last, and no job that it may still run.
  */
 import { exactDuration, roughDuration } from "../../text/index.js";
 import type { History, InstanceState } from "./history.js";

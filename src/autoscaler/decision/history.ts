@@ -4,19 +4,19 @@
  *
  * The states of an instance:
  *
- * - *asked for*: a launch has named it, and the engine does not list it yet. When it does, *pending*
- *   or *starting*; if it never does, *failed*.
+ * - *asked for*: a launch has named it, and the engine does not list it yet. When it does,
+ *   *pending* or *starting*; if it never does, *failed*.
  * - *pending*: its engine has nothing running for it, such as a job in a queue.
  * - *starting*: something runs, and its worker has not connected.
  * - *working*: its worker is connected, or was lately.
  * - *ending*: its worker was told to end, or has said that it does.
- * - *left*: its worker was connected, and is gone, while the instance still runs. When the worker is
- *   back, *working*.
+ * - *left*: its worker was connected, and is gone, while the instance still runs. When the worker
+ *   is back, *working*.
  * - *ended*: not listed any more after it has worked, or after it was called off; *failed*: not
  *   listed any more without that. Either is forgotten at once.
  *
- * A group whose launches are refused, or whose instances fail in a row, waits before it tries again,
- * each time for longer; one worker that connects ends that.
+ * A group whose launches are refused, or whose instances fail in a row, waits before it tries
+ * again, each time for longer; one worker that connects ends that.
  */
 import type { Instance, Limits, View } from "./types.js";
 import { byInstance, idOfWorker } from "./worker-ids.js";

@@ -19,7 +19,9 @@ const KINDS: Readonly<Record<string, Open>> = {
   command: (settings, group, pool) => new CommandDriver(commandOptions(settings, group, pool)),
 };
 
-/** The driver of a group, by the one section of its settings that names it. Throws `ConfigError`. */
+/**
+ * The driver of a group, by the one section of its settings that names it. Throws `ConfigError`.
+ */
 export function driverOf(settings: Settings, group: string, pool: string): Driver {
   const found = Object.keys(KINDS).flatMap((kind) => {
     const section = settings.section(kind);

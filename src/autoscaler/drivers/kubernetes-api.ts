@@ -28,8 +28,8 @@ export class KubernetesApi {
   constructor(private readonly server: KubernetesServer) {}
 
   /**
-   * The answer, from JSON. Rejects with a `DriverError` in the server's words if it refuses, with its
-   * status.
+   * The answer, from JSON. Rejects with a `DriverError` in the server's words if it refuses, with
+   * its status.
    */
   async call(
     method: Method,

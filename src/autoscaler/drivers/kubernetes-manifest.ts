@@ -1,6 +1,7 @@
 /**
- * The operator's manifest of a Job, from which each worker's is made. What would have workers started
- * again, doubled or ended while they are busy is refused; what is usual and left out is filled in.
+ * The operator's manifest of a Job, from which each worker's is made. What would have workers
+ * started again, doubled or ended while they are busy is refused; what is usual and left out is
+ * filled in.
  */
 import type { Settings } from "../settings.js";
 

@@ -3,8 +3,8 @@
  * calls: create and delete a Job, list Jobs, list their pods.
  *
  * The worker is called as the Job, by OCLUSTER_WORKER_ID in the pod's first container. A Job whose
- * pod has no node yet is pending: it can be deleted, and nobody loses anything. Any other is deleted
- * only when there is no worker in it.
+ * pod has no node yet is pending: it can be deleted, and nobody loses anything. Any other is
+ * deleted only when there is no worker in it.
  */
 import { randomBytes } from "node:crypto";
 import type { Instance } from "../decision/index.js";

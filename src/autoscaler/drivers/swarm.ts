@@ -2,9 +2,9 @@
  * Docker Swarm: the workers are the tasks of one replicated service, which the operator has made,
  * and whose number of replicas is all that is changed.
  *
- * Swarm itself chooses which tasks it ends when there are to be fewer, and it may take a busy one. So
- * the number is never set below the tasks that there are: workers end themselves, and then the number
- * follows them. The service must not have tasks that have ended started again
+ * Swarm itself chooses which tasks it ends when there are to be fewer, and it may take a busy one.
+ * So the number is never set below the tasks that there are: workers end themselves, and then the
+ * number follows them. The service must not have tasks that have ended started again
  * (`--restart-condition=none`), and gives each worker its task's id
  * (`OCLUSTER_WORKER_ID={{.Task.ID}}`).
  */

@@ -1,6 +1,6 @@
 /**
- * Workers whose names do not come back, as a new one is made for each machine or container: they are
- * forgotten once they are gone.
+ * Workers whose names do not come back, as a new one is made for each machine or container: they
+ * are forgotten once they are gone.
  *
  * The states of one: *connected*; when it has disconnected, *awaited* for as long as it may still
  * run durable jobs and bring them back; then *departed*: forgotten, and for a while on a list, so
@@ -31,12 +31,14 @@ export interface EphemeralWorkersOptions {
 }
 
 /**
- * A moment, in ms: when the scheduler stops, all workers disconnect, and are not to be forgotten for
- * it; and attempts are given up a little later than their lease is over.
+ * A moment, in ms: when the scheduler stops, all workers disconnect, and are not to be forgotten
+ * for it; and attempts are given up a little later than their lease is over.
  */
 const MOMENT_MS = 1000;
 
-/** The longest time that Node's timers can wait, in ms. What is to last longer is looked at then. */
+/**
+ * The longest time that Node's timers can wait, in ms. What is to last longer is looked at then.
+ */
 const LONGEST_MS = 2 ** 31 - 1;
 
 export class EphemeralWorkers {

@@ -1,6 +1,7 @@
 /**
- * Which workers have names that do not come back, in a table of our own in the state database. It is
- * made when the first of them comes: until then the database is as the reference's scheduler has it.
+ * Which workers have names that do not come back, in a table of our own in the state database. It
+ * is made when the first of them comes: until then the database is as the reference's scheduler has
+ * it.
  */
 import type { Database } from "better-sqlite3";
 
