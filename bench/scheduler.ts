@@ -36,6 +36,7 @@ const SCENARIOS: Readonly<Record<string, () => Promise<Figures>>> = {
   "durable submits, 400 outstanding": () => durableSubmits(100, 10),
   "durable null jobs, TLS": () => durableThroughput(10, 1),
   "durable null jobs, TLS, 8 requests each": () => durableThroughput(10, 8),
+  "durable null jobs, TLS, many at a time": () => durableThroughput(10, "bulk"),
   "durable, 1,000 queued": () => durableQueue(1000, 10),
   "durable, 1,000,000 queued": () => durableQueue(1_000_000, 10),
   "durable, 1,000,000 on record": () => durableRecords(1_000_000),

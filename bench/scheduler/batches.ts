@@ -15,8 +15,11 @@ import { type Figures, withScheduler } from "./scenarios.js";
 const WORKERS = 10;
 const REQUESTS = 8;
 
-/** So many null rows on 10 workers with 8 requests each. */
-export function batchThroughput(rows: number): Promise<Figures> {
+/**
+ * So many null rows on 10 workers: many at a time, or one by one with 8 requests each, as those
+ * have it that do not know another way.
+ */
+export function batchThroughput(rows: number, way: "bulk" | "one by one"): Promise<Figures> {
   return withScheduler({ tls: true }, async (scheduler) => {
     const client = await DurableClient.connect(scheduler.client);
     const workers = await Promise.all(
@@ -24,7 +27,9 @@ export function batchThroughput(rows: number): Promise<Figures> {
         DurableWorker.connect(scheduler.pool, `w${i}`, { requests: REQUESTS }),
       ),
     );
-    for (const worker of workers) worker.work().catch(() => {});
+    for (const worker of workers) {
+      (way === "bulk" ? worker.workInBulk() : worker.work()).catch(() => {});
+    }
     const before = await scheduler.stats();
     const begun = performance.now();
     const batch = await submit(client, rows);
@@ -36,8 +41,23 @@ export function batchThroughput(rows: number): Promise<Figures> {
       "rows that succeeded": record.succeeded,
       "rows/s": rows / seconds,
       "scheduler µs/row": (after.cpu - before.cpu) / rows,
+      "… of its main thread": (after.work - before.work) / rows,
       "longest block ms": after.longestBlock,
     };
+  });
+}
+
+/** So many rows, for each of which a worker runs a process, so many at a time; rows a second. */
+export function batchProcesses(rows: number, run: string, atATime: number): Promise<number> {
+  return withScheduler({ tls: true }, async (scheduler) => {
+    const client = await DurableClient.connect(scheduler.client);
+    const worker = await DurableWorker.connect(scheduler.pool, "w1");
+    worker.workInBulk({ run, atATime }).catch(() => {});
+    const begun = performance.now();
+    await ended(client, await submit(client, rows));
+    const seconds = (performance.now() - begun) / 1000;
+    for (const peer of [worker, client]) await peer.close();
+    return rows / seconds;
   });
 }
 

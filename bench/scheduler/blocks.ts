@@ -34,7 +34,7 @@ export class BlockMonitor {
 }
 
 /** Processor time of the main thread, in ms: proc(5), `schedstat`. */
-function workTime(): number {
+export function workTime(): number {
   const [nanoseconds] = readFileSync("/proc/self/schedstat", "utf8").split(" ");
   return Number(nanoseconds) / 1e6;
 }

@@ -2,7 +2,10 @@
  * Workers of our kind and clients for durable jobs. A worker's jobs take no time, or go on until it
  * is closed; it can come back with those that go on, as a worker does that has lost its scheduler.
  */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import {
+  BulkQueue,
   DurableJob,
   DurableQueue,
   DurableSubmission,
@@ -11,6 +14,8 @@ import {
   Registration,
 } from "../../src/api/index.js";
 import { type Capability, type SturdyRef, Vat } from "../../src/rpc/index.js";
+import { Capacity } from "../../src/worker/capacity.js";
+import { LeaseHolder, type LeaseRun } from "../../src/worker/leases.js";
 import { descr, idleService, nullLog, SHORT_LOG } from "./load.js";
 import { POOL } from "./process.js";
 
@@ -55,6 +60,50 @@ export class DurableWorker {
       }
     };
     await Promise.all(Array.from({ length: requests }, lane));
+  }
+
+  /**
+   * Takes many durable jobs at a time until it is closed, as our workers do it, but that nothing is
+   * written down. It is done with each at once, or when a process has run for it.
+   *
+   * @param processes `run`, for each job, and how many at a time
+   */
+  async workInBulk(processes?: { readonly run: string; readonly atATime: number }): Promise<void> {
+    const { queue } = this;
+    const capacity = new Capacity(processes?.atATime ?? 1);
+    const result = { ...SUCCEEDED, seconds: 0, log: Buffer.alloc(64, "x") };
+    const done = Promise.resolve(result);
+    const run: LeaseRun = {
+      ended: done,
+      capability: () => durableJob(async () => SUCCEEDED),
+      settled: () => this.options.onSettled?.(),
+      giveUp: () => {},
+    };
+    const leases = new LeaseHolder({
+      queue,
+      capacity,
+      run: (_assignment, _client, descr) => {
+        descr.release();
+        if (!processes) return run;
+        capacity.take(1);
+        const ended = once(spawn(processes.run, { stdio: "ignore" }), "exit").then(() => {
+          capacity.giveBack(1);
+          return result;
+        });
+        return { ...run, ended };
+      },
+    });
+    const never = new AbortController().signal;
+    for (;;) {
+      await leases.whenHungry(never);
+      const taken = await BulkQueue.take(
+        queue,
+        durableJob(async () => SUCCEEDED),
+        leases.wish,
+      );
+      if (taken.kind === "attached") taken.descr.release();
+      else leases.accept(taken);
+    }
   }
 
   /** Takes so many durable jobs, which go on until it is closed. */

@@ -48,10 +48,12 @@ export function durableSubmits(outstanding: number, seconds: number): Promise<Fi
  * Null jobs of 4 clients with 64 outstanding each on the same 10 workers, attached and durable in
  * turns.
  */
-export function durableThroughput(seconds: number, requests: number): Promise<Figures> {
+export function durableThroughput(seconds: number, requests: number | "bulk"): Promise<Figures> {
   return withScheduler({ tls: true }, async (scheduler) => {
-    const workers = await connectWorkers(scheduler, { requests });
-    for (const worker of workers) worker.work().catch(() => {});
+    const workers = await connectWorkers(scheduler, requests === "bulk" ? {} : { requests });
+    for (const worker of workers) {
+      (requests === "bulk" ? worker.workInBulk() : worker.work()).catch(() => {});
+    }
     const attachedClients = await Promise.all(
       Array.from({ length: CLIENTS }, () => NullClient.connect(scheduler.client)),
     );

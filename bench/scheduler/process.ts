@@ -15,12 +15,14 @@ import { DEFAULT_LIMITS, readCapFile, type SturdyRef } from "../../src/rpc/index
 import { runScheduler } from "../../src/scheduler/main.js";
 import { DEFAULT_CLIENT_LIMITS } from "../../src/scheduler/services/client-limits.js";
 import { DEFAULT_DURABLE_SETTINGS } from "../../src/scheduler/services/durable-settings.js";
-import { BlockMonitor } from "./blocks.js";
+import { BlockMonitor, workTime } from "./blocks.js";
 
 /** What the process says about itself. */
 export interface Stats {
   /** Processor time used since it was started, in µs. */
   readonly cpu: number;
+  /** Of that, what the main thread has used, in µs. */
+  readonly work: number;
   /** Resident memory, in bytes, after a garbage collection if that was asked for. */
   readonly rss: number;
   /** The longest time since the last question for which nothing else could run, in ms. */
@@ -146,7 +148,13 @@ export async function beScheduler(task: string): Promise<void> {
     setTimeout(() => {
       const { user, system } = process.cpuUsage();
       const rss = process.memoryUsage.rss();
-      process.send!({ cpu: user + system, rss, longestBlock, longestWork });
+      process.send!({
+        cpu: user + system,
+        work: workTime() * 1000,
+        rss,
+        longestBlock,
+        longestWork,
+      });
       blocks.reset();
     }, PAUSE_MS);
   });

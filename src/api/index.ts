@@ -6,6 +6,7 @@
 export * as AbleQueue from "./able-queue.js";
 export * as Admin from "./admin.js";
 export * as Batches from "./batches.js";
+export * as BulkQueue from "./bulk-queue.js";
 export type { CallOptions } from "./calls.js";
 export * as DurableJob from "./durable-job.js";
 export * as DurableQueue from "./durable-queue.js";

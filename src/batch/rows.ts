@@ -99,6 +99,11 @@ export class RowChunk {
     return this.bytes.toString("utf8", this.beginOf(at), this.endOf(at));
   }
 
+  /** The row as it is: a chunk of this row alone. Not copied. */
+  bytesOf(index: number): Uint8Array {
+    return this.bytes.subarray(this.starts[index]!, this.starts[index + 1] ?? this.bytes.length);
+  }
+
   row(index: number): RowValues {
     let at = this.endOf(this.starts[index]!);
     const values: string[] = [];

@@ -41,6 +41,8 @@ export interface Logger {
   debug(message: string, fields?: Fields): void;
   /** Whether `debug` entries are shown: ask before composing an expensive message. */
   readonly debugging: boolean;
+  /** False: `info` entries are not shown. There are thousands a second of some. */
+  readonly informing?: boolean;
 }
 
 /** Where entries go and which of them. */
@@ -96,6 +98,9 @@ export function logger(source: string, { always = source === "application" } = {
     debug: (message, fields) => put("debug", message, fields),
     get debugging() {
       return RANK.debug <= threshold;
+    },
+    get informing() {
+      return RANK[info] <= threshold;
     },
   };
 }

@@ -18,7 +18,8 @@ export function weigh(rules: readonly WeightRule[], cacheHint: string): number {
 
 export class Capacity {
   #inUse = 0;
-  readonly #changed = new Condition();
+  /** Units were taken or given back. */
+  readonly changed = new Condition();
 
   constructor(
     /**
@@ -48,21 +49,21 @@ export class Capacity {
   #change(by: number): void {
     this.#inUse += by;
     this.onChange(this.#inUse);
-    this.#changed.notify();
+    this.changed.notify();
   }
 
   /** Resolves when a unit is free. Throws `signal`'s reason when it is aborted first. */
   async whenFree(signal: AbortSignal): Promise<void> {
-    while (this.full) await this.#changed.wait(signal);
+    while (this.full) await this.changed.wait(signal);
   }
 
   /** Resolves when a job runs. Throws `signal`'s reason when it is aborted first. */
   async whenBusy(signal: AbortSignal): Promise<void> {
-    while (this.#inUse === 0) await this.#changed.wait(signal);
+    while (this.#inUse === 0) await this.changed.wait(signal);
   }
 
   /** Resolves when no job runs. Throws `signal`'s reason when it is aborted first. */
   async whenIdle(signal?: AbortSignal): Promise<void> {
-    while (this.#inUse > 0) await this.#changed.wait(signal);
+    while (this.#inUse > 0) await this.changed.wait(signal);
   }
 }

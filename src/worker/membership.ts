@@ -20,6 +20,7 @@ import type { Abilities } from "./abilities.js";
 import { adviceOn } from "./advice.js";
 import type { Capacity } from "./capacity.js";
 import type { Jobs } from "./jobs/jobs.js";
+import { LeaseHolder } from "./leases.js";
 import type { WorkerMetrics } from "./metrics.js";
 import { type Gate, takeJobs } from "./session.js";
 
@@ -49,6 +50,8 @@ export interface MembershipOptions {
   /** Undefined: nothing is said of them, and the worker gets any job. */
   readonly abilities: Abilities | undefined;
   readonly jobs: Jobs;
+  /** Whether many jobs may be asked for at a time. */
+  readonly leases: boolean;
   readonly metrics: WorkerMetrics;
   /** Makes a `Worker`, by which the scheduler reaches this one. */
   readonly worker: () => Capability;
@@ -138,6 +141,7 @@ export class Membership {
     const lost = new AbortController();
     const over = new AbortController();
     const unsubscribe = queue.onBroken((error) => lost.abort(error));
+    const leases = this.#options.leases ? this.#leaseHolder(queue) : undefined;
     try {
       await queue.whenResolved();
       this.#isRegistered = true;
@@ -151,6 +155,7 @@ export class Membership {
         {
           capacity,
           gates,
+          leases,
           offer: () => jobs.offer(),
           start: (job, popped) => {
             jobs.start(job, popped);
@@ -162,12 +167,23 @@ export class Membership {
       await this.#lastWords(lost.signal);
     } finally {
       over.abort();
+      leases?.close();
       unsubscribe();
       this.#isRegistered = false;
       stopWatching();
       queue.release();
       jobs.attempts.outOfTouch();
     }
+  }
+
+  #leaseHolder(queue: Capability): LeaseHolder {
+    const { capacity, jobs, onStarted } = this.#options;
+    const run = (...lease: Parameters<Jobs["startLease"]>) => {
+      const running = jobs.startLease(...lease);
+      onStarted();
+      return running;
+    };
+    return new LeaseHolder({ queue, capacity, run });
   }
 
   /**

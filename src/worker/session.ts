@@ -1,15 +1,16 @@
 /**
- * A worker's time with a scheduler: registered, asking for jobs one at a time, as long as there is
- * capacity.
+ * A worker's time with a scheduler: registered, asking for jobs as long as there is capacity: for
+ * many at a time if they are short and the scheduler knows how (leases.ts), else one by one.
  *
  * Never is more than one request outstanding. Before each, the gates are passed: things that must
  * be in order, such as disk space, and that may take the queue out of service until they are.
  */
-import { DurableQueue, Queue } from "../api/index.js";
+import { BulkQueue, DurableQueue, Queue } from "../api/index.js";
 import { logger } from "../console/index.js";
 import { type Capability, RpcError } from "../rpc/index.js";
 import type { Capacity } from "./capacity.js";
 import type { Job } from "./jobs/job.js";
+import type { LeaseHolder } from "./leases.js";
 
 const log = logger("worker");
 
@@ -30,6 +31,8 @@ export interface Gate {
 export interface SessionOptions {
   readonly capacity: Capacity;
   readonly gates: readonly Gate[];
+  /** Undefined: jobs are asked for one by one. */
+  readonly leases?: LeaseHolder | undefined;
   /** Makes a job to offer. */
   offer(): Job;
   /** Starts a job that was offered, and returns at once. Takes `popped.descr`. */
@@ -57,41 +60,67 @@ export async function takeJobs(
   const onDraining = (): void => stop.abort(new Draining());
   draining.addEventListener("abort", onDraining);
   if (draining.aborted) onDraining();
-  let pop = DurableQueue.pop;
   const queueSwitch = new SharedSwitch(queue);
+  let { leases } = options;
+  let pop = DurableQueue.pop;
+  /** Another way to ask, if the scheduler does not know this one. */
+  const fallBack = (error: RpcError): void => {
+    if (error.kind !== "unimplemented") throw error;
+    if (leases) {
+      log.info("The scheduler gives one job at a time");
+      leases = undefined;
+    } else if (pop === DurableQueue.pop) {
+      log.info("The scheduler does not know durable jobs");
+      pop = popAttached;
+    } else {
+      throw error;
+    }
+  };
   try {
     for (;;) {
       stop.signal.throwIfAborted();
-      if (capacity.full) {
+      if (leases ? !leases.isHungry : capacity.full) {
         log.info("At capacity. Waiting for a build to finish before requesting more…");
-        await capacity.whenFree(stop.signal);
+        await (leases ? leases.whenHungry(stop.signal) : capacity.whenFree(stop.signal));
       }
       for (const gate of gates) await gate.pass(queueSwitch, stop.signal);
       log.info(`Requesting a new job… (${capacity.inUse} running)`);
       const job = options.offer();
-      let popped: DurableQueue.Popped;
       try {
-        popped = await withdrawable(queueSwitch, stop.signal, (signal) =>
-          pop(queue, job.capability(), { signal }),
-        );
+        const ask = (signal: AbortSignal) =>
+          leases ? takeMany(queue, job, leases, signal) : pop(queue, job.capability(), { signal });
+        const popped = await withdrawable(queueSwitch, stop.signal, ask);
+        if (popped) options.start(job, popped);
       } catch (error) {
         const reason = RpcError.from(error);
         if (stop.signal.aborted) job.withdraw();
         else job.abandon(reason);
-        if (pop !== DurableQueue.pop || reason.kind !== "unimplemented") throw error;
-        log.info("The scheduler does not know durable jobs");
-        pop = popAttached;
-        continue;
+        fallBack(reason);
       }
-      options.start(job, popped);
     }
   } catch (error) {
     if (!(stop.signal.reason instanceof Draining)) throw error;
-    await queueSwitch.setActive(false).catch(() => {}); // A queue that is broken need not be told.
+    // A queue that is broken need not be told.
+    await queueSwitch.setActive(false).catch(() => {});
+    await leases?.drain().catch(() => {});
   } finally {
     draining.removeEventListener("abort", onDraining);
     unsubscribe();
   }
+}
+
+/** Null if there were leases, which are begun: `job` is not needed then. */
+async function takeMany(
+  queue: Capability,
+  job: Job,
+  leases: LeaseHolder,
+  signal: AbortSignal,
+): Promise<DurableQueue.Popped | null> {
+  const taken = await BulkQueue.take(queue, job.capability(), leases.wish, { signal });
+  if (taken.kind === "attached") return { ...taken, assignment: null };
+  job.abandon(new RpcError("failed", "It was not needed"));
+  leases.accept(taken);
+  return null;
 }
 
 /**

@@ -202,6 +202,8 @@ export class Worker {
         ? new Abilities({ docker: this.#docker, specs: specs !== undefined })
         : undefined,
       jobs,
+      // One that takes a single job is not to be given several.
+      leases: !once,
       metrics: this.metrics,
       worker: () => this.#api(),
       onRegistered: () => onRegistered?.(),

@@ -3,6 +3,7 @@
 import { INACTIVE } from "../../src/scheduler/pool/inactive-reasons.js";
 import { Pool, type PoolOptions } from "../../src/scheduler/pool/pool.js";
 import type { PoolWorker } from "../../src/scheduler/pool/pool-worker.js";
+import type { Pop } from "../../src/scheduler/pool/pop.js";
 import type { Costs, JobTraits, PoolStore } from "../../src/scheduler/pool/types.js";
 import { Store } from "../../src/scheduler/state/store.js";
 
@@ -62,11 +63,15 @@ export function connect(pool: Pool<Job>, name: string, capacity = 1): PoolWorker
   return worker;
 }
 
-/** What a worker's next pop is answered with, at once: a job's name, `finished`, or `pending`. */
-export function popNow(worker: PoolWorker<Job>): string {
+/**
+ * What a worker's next pop is answered with, at once: a job's name, `finished`, or `pending`.
+ * `then` may call it off.
+ */
+export function popNow(worker: PoolWorker<Job>, then: (pop: Pop<Job>) => void = () => {}): string {
   let state = "pending";
-  worker.pop((ticket) => {
+  const pop = worker.pop((ticket) => {
     state = ticket ? ticket.job.name : "finished";
   });
+  then(pop);
   return state;
 }

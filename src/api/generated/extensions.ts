@@ -6887,6 +6887,672 @@ export class EphemeralQueue extends $.Interface {
   };
   toString(): string { return "EphemeralQueue_" + super.toString(); }
 }
+export class BulkQueue_Take$Params extends $.Struct {
+  static readonly _capnp = {
+    displayName: "take$Params",
+    id: "df5286406b828681",
+    size: new $.ObjectSize(8, 2),
+  };
+  get job(): Job$Client {
+    return new Job$Client($.utils.getInterfaceClientOrNullAt(0, this));
+  }
+  set job(value: Job$Client) {
+    $.utils.setInterfacePointer(this.segment.message.addCap(value.client), $.utils.getPointer(0, this));
+  }
+  get room(): number {
+    return $.utils.getUint32(0, this);
+  }
+  set room(value: number) {
+    $.utils.setUint32(0, value, this);
+  }
+  get ahead(): number {
+    return $.utils.getUint32(4, this);
+  }
+  set ahead(value: number) {
+    $.utils.setUint32(4, value, this);
+  }
+  _adoptTemplates(value: $.Orphan<$.List<bigint>>): void {
+    $.utils.adopt(value, $.utils.getPointer(1, this));
+  }
+  _disownTemplates(): $.Orphan<$.List<bigint>> {
+    return $.utils.disown(this.templates);
+  }
+  get templates(): $.List<bigint> {
+    return $.utils.getList(1, $.Uint64List, this);
+  }
+  _hasTemplates(): boolean {
+    return !$.utils.isNull($.utils.getPointer(1, this));
+  }
+  _initTemplates(length: number): $.List<bigint> {
+    return $.utils.initList(1, $.Uint64List, length, this);
+  }
+  set templates(value: $.List<bigint>) {
+    $.utils.copyFrom(value, $.utils.getPointer(1, this));
+  }
+  toString(): string { return "BulkQueue_Take$Params_" + super.toString(); }
+}
+export class BulkQueue_Take$Results extends $.Struct {
+  static readonly _capnp = {
+    displayName: "take$Results",
+    id: "c2c408a029fd8588",
+    size: new $.ObjectSize(16, 5),
+  };
+  static _Leases: $.ListCtor<Lease>;
+  static _Templates: $.ListCtor<LeaseTemplate>;
+  _adoptDescr(value: $.Orphan<JobDescr>): void {
+    $.utils.adopt(value, $.utils.getPointer(0, this));
+  }
+  _disownDescr(): $.Orphan<JobDescr> {
+    return $.utils.disown(this.descr);
+  }
+  get descr(): JobDescr {
+    return $.utils.getStruct(0, JobDescr, this);
+  }
+  _hasDescr(): boolean {
+    return !$.utils.isNull($.utils.getPointer(0, this));
+  }
+  _initDescr(): JobDescr {
+    return $.utils.initStructAt(0, JobDescr, this);
+  }
+  set descr(value: JobDescr) {
+    $.utils.copyFrom(value, $.utils.getPointer(0, this));
+  }
+  get client(): string {
+    return $.utils.getText(1, this);
+  }
+  set client(value: string) {
+    $.utils.setText(1, value, this);
+  }
+  get number(): bigint {
+    return $.utils.getUint64(0, this);
+  }
+  set number(value: bigint) {
+    $.utils.setUint64(0, value, this);
+  }
+  _adoptLeases(value: $.Orphan<$.List<Lease>>): void {
+    $.utils.adopt(value, $.utils.getPointer(2, this));
+  }
+  _disownLeases(): $.Orphan<$.List<Lease>> {
+    return $.utils.disown(this.leases);
+  }
+  get leases(): $.List<Lease> {
+    return $.utils.getList(2, BulkQueue_Take$Results._Leases, this);
+  }
+  _hasLeases(): boolean {
+    return !$.utils.isNull($.utils.getPointer(2, this));
+  }
+  _initLeases(length: number): $.List<Lease> {
+    return $.utils.initList(2, BulkQueue_Take$Results._Leases, length, this);
+  }
+  set leases(value: $.List<Lease>) {
+    $.utils.copyFrom(value, $.utils.getPointer(2, this));
+  }
+  _adoptTemplates(value: $.Orphan<$.List<LeaseTemplate>>): void {
+    $.utils.adopt(value, $.utils.getPointer(3, this));
+  }
+  _disownTemplates(): $.Orphan<$.List<LeaseTemplate>> {
+    return $.utils.disown(this.templates);
+  }
+  get templates(): $.List<LeaseTemplate> {
+    return $.utils.getList(3, BulkQueue_Take$Results._Templates, this);
+  }
+  _hasTemplates(): boolean {
+    return !$.utils.isNull($.utils.getPointer(3, this));
+  }
+  _initTemplates(length: number): $.List<LeaseTemplate> {
+    return $.utils.initList(3, BulkQueue_Take$Results._Templates, length, this);
+  }
+  set templates(value: $.List<LeaseTemplate>) {
+    $.utils.copyFrom(value, $.utils.getPointer(3, this));
+  }
+  _adoptBook(value: $.Orphan<$.Data>): void {
+    $.utils.adopt(value, $.utils.getPointer(4, this));
+  }
+  _disownBook(): $.Orphan<$.Data> {
+    return $.utils.disown(this.book);
+  }
+  get book(): $.Data {
+    return $.utils.getData(4, this);
+  }
+  _hasBook(): boolean {
+    return !$.utils.isNull($.utils.getPointer(4, this));
+  }
+  _initBook(length: number): $.Data {
+    return $.utils.initData(4, length, this);
+  }
+  set book(value: $.Data) {
+    $.utils.copyFrom(value, $.utils.getPointer(4, this));
+  }
+  get reattach(): number {
+    return $.utils.getFloat64(8, this);
+  }
+  set reattach(value: number) {
+    $.utils.setFloat64(8, value, this);
+  }
+  toString(): string { return "BulkQueue_Take$Results_" + super.toString(); }
+}
+export class BulkQueue_Take$Results$Promise {
+  pipeline: $.Pipeline<any, any, BulkQueue_Take$Results>;
+  constructor(pipeline: $.Pipeline<any, any, BulkQueue_Take$Results>) {
+    this.pipeline = pipeline;
+  }
+  async promise(): Promise<BulkQueue_Take$Results> {
+    return await this.pipeline.struct();
+  }
+}
+export class BulkQueue_Begun$Params extends $.Struct {
+  static readonly _capnp = {
+    displayName: "begun$Params",
+    id: "b73acf9fadf84b91",
+    size: new $.ObjectSize(16, 1),
+  };
+  get job(): bigint {
+    return $.utils.getUint64(0, this);
+  }
+  set job(value: bigint) {
+    $.utils.setUint64(0, value, this);
+  }
+  get attempt(): number {
+    return $.utils.getUint32(8, this);
+  }
+  set attempt(value: number) {
+    $.utils.setUint32(8, value, this);
+  }
+  get run(): Job$Client {
+    return new Job$Client($.utils.getInterfaceClientOrNullAt(0, this));
+  }
+  set run(value: Job$Client) {
+    $.utils.setInterfacePointer(this.segment.message.addCap(value.client), $.utils.getPointer(0, this));
+  }
+  toString(): string { return "BulkQueue_Begun$Params_" + super.toString(); }
+}
+export class BulkQueue_Begun$Results extends $.Struct {
+  static readonly _capnp = {
+    displayName: "begun$Results",
+    id: "8535575b038a2916",
+    size: new $.ObjectSize(8, 0),
+  };
+  get verdict(): Verdict {
+    return $.utils.getUint16(0, this) as Verdict;
+  }
+  set verdict(value: Verdict) {
+    $.utils.setUint16(0, value, this);
+  }
+  toString(): string { return "BulkQueue_Begun$Results_" + super.toString(); }
+}
+export class BulkQueue_Begun$Results$Promise {
+  pipeline: $.Pipeline<any, any, BulkQueue_Begun$Results>;
+  constructor(pipeline: $.Pipeline<any, any, BulkQueue_Begun$Results>) {
+    this.pipeline = pipeline;
+  }
+  async promise(): Promise<BulkQueue_Begun$Results> {
+    return await this.pipeline.struct();
+  }
+}
+export class BulkQueue_Ended$Params extends $.Struct {
+  static readonly _capnp = {
+    displayName: "ended$Params",
+    id: "b4f0402b65382cf0",
+    size: new $.ObjectSize(0, 1),
+  };
+  static _Ends: $.ListCtor<LeaseEnd>;
+  _adoptEnds(value: $.Orphan<$.List<LeaseEnd>>): void {
+    $.utils.adopt(value, $.utils.getPointer(0, this));
+  }
+  _disownEnds(): $.Orphan<$.List<LeaseEnd>> {
+    return $.utils.disown(this.ends);
+  }
+  get ends(): $.List<LeaseEnd> {
+    return $.utils.getList(0, BulkQueue_Ended$Params._Ends, this);
+  }
+  _hasEnds(): boolean {
+    return !$.utils.isNull($.utils.getPointer(0, this));
+  }
+  _initEnds(length: number): $.List<LeaseEnd> {
+    return $.utils.initList(0, BulkQueue_Ended$Params._Ends, length, this);
+  }
+  set ends(value: $.List<LeaseEnd>) {
+    $.utils.copyFrom(value, $.utils.getPointer(0, this));
+  }
+  toString(): string { return "BulkQueue_Ended$Params_" + super.toString(); }
+}
+export class BulkQueue_Ended$Results extends $.Struct {
+  static readonly _capnp = {
+    displayName: "ended$Results",
+    id: "b6932d2b54dbdf5a",
+    size: new $.ObjectSize(0, 1),
+  };
+  _adoptUnwanted(value: $.Orphan<$.List<bigint>>): void {
+    $.utils.adopt(value, $.utils.getPointer(0, this));
+  }
+  _disownUnwanted(): $.Orphan<$.List<bigint>> {
+    return $.utils.disown(this.unwanted);
+  }
+  get unwanted(): $.List<bigint> {
+    return $.utils.getList(0, $.Uint64List, this);
+  }
+  _hasUnwanted(): boolean {
+    return !$.utils.isNull($.utils.getPointer(0, this));
+  }
+  _initUnwanted(length: number): $.List<bigint> {
+    return $.utils.initList(0, $.Uint64List, length, this);
+  }
+  set unwanted(value: $.List<bigint>) {
+    $.utils.copyFrom(value, $.utils.getPointer(0, this));
+  }
+  toString(): string { return "BulkQueue_Ended$Results_" + super.toString(); }
+}
+export class BulkQueue_Ended$Results$Promise {
+  pipeline: $.Pipeline<any, any, BulkQueue_Ended$Results>;
+  constructor(pipeline: $.Pipeline<any, any, BulkQueue_Ended$Results>) {
+    this.pipeline = pipeline;
+  }
+  async promise(): Promise<BulkQueue_Ended$Results> {
+    return await this.pipeline.struct();
+  }
+}
+export class BulkQueue_Keep$Params extends $.Struct {
+  static readonly _capnp = {
+    displayName: "keep$Params",
+    id: "ded217bf3bc7a652",
+    size: new $.ObjectSize(0, 1),
+  };
+  _adoptJobs(value: $.Orphan<$.List<bigint>>): void {
+    $.utils.adopt(value, $.utils.getPointer(0, this));
+  }
+  _disownJobs(): $.Orphan<$.List<bigint>> {
+    return $.utils.disown(this.jobs);
+  }
+  get jobs(): $.List<bigint> {
+    return $.utils.getList(0, $.Uint64List, this);
+  }
+  _hasJobs(): boolean {
+    return !$.utils.isNull($.utils.getPointer(0, this));
+  }
+  _initJobs(length: number): $.List<bigint> {
+    return $.utils.initList(0, $.Uint64List, length, this);
+  }
+  set jobs(value: $.List<bigint>) {
+    $.utils.copyFrom(value, $.utils.getPointer(0, this));
+  }
+  toString(): string { return "BulkQueue_Keep$Params_" + super.toString(); }
+}
+export class BulkQueue_Keep$Results extends $.Struct {
+  static readonly _capnp = {
+    displayName: "keep$Results",
+    id: "e6f95a37eebbe557",
+    size: new $.ObjectSize(0, 0),
+  };
+  toString(): string { return "BulkQueue_Keep$Results_" + super.toString(); }
+}
+export class BulkQueue_Keep$Results$Promise {
+  pipeline: $.Pipeline<any, any, BulkQueue_Keep$Results>;
+  constructor(pipeline: $.Pipeline<any, any, BulkQueue_Keep$Results>) {
+    this.pipeline = pipeline;
+  }
+  async promise(): Promise<BulkQueue_Keep$Results> {
+    return await this.pipeline.struct();
+  }
+}
+export class BulkQueue$Client {
+  client: $.Client;
+  static readonly interfaceId: bigint = 0x8425fc70a082170an;
+  constructor(client: $.Client) {
+    this.client = client;
+  }
+  static readonly methods: [
+    $.Method<BulkQueue_Take$Params, BulkQueue_Take$Results>,
+    $.Method<BulkQueue_Begun$Params, BulkQueue_Begun$Results>,
+    $.Method<BulkQueue_Ended$Params, BulkQueue_Ended$Results>,
+    $.Method<BulkQueue_Keep$Params, BulkQueue_Keep$Results>
+  ] = [
+    {
+      ParamsClass: BulkQueue_Take$Params,
+      ResultsClass: BulkQueue_Take$Results,
+      interfaceId: BulkQueue$Client.interfaceId,
+      methodId: 0,
+      interfaceName: "schema/extensions.capnp:BulkQueue",
+      methodName: "take"
+    },
+    {
+      ParamsClass: BulkQueue_Begun$Params,
+      ResultsClass: BulkQueue_Begun$Results,
+      interfaceId: BulkQueue$Client.interfaceId,
+      methodId: 1,
+      interfaceName: "schema/extensions.capnp:BulkQueue",
+      methodName: "begun"
+    },
+    {
+      ParamsClass: BulkQueue_Ended$Params,
+      ResultsClass: BulkQueue_Ended$Results,
+      interfaceId: BulkQueue$Client.interfaceId,
+      methodId: 2,
+      interfaceName: "schema/extensions.capnp:BulkQueue",
+      methodName: "ended"
+    },
+    {
+      ParamsClass: BulkQueue_Keep$Params,
+      ResultsClass: BulkQueue_Keep$Results,
+      interfaceId: BulkQueue$Client.interfaceId,
+      methodId: 3,
+      interfaceName: "schema/extensions.capnp:BulkQueue",
+      methodName: "keep"
+    }
+  ];
+  /**
+* As `DurableQueue.pop`, of a worker that can begin `room` jobs at once, and expects to begin `ahead` more within moments.
+* The answer is either an attached job, which `job` is for, or some `leases` of durable ones: those that are there, and no more
+* than this worker's part of what is queued. `templates` are of the batches whose templates the worker has; the answer's are of
+* the others that it needs.
+*
+*/
+  take(paramsFunc?: (params: BulkQueue_Take$Params) => void): BulkQueue_Take$Results$Promise {
+    const answer = this.client.call({
+      method: BulkQueue$Client.methods[0],
+      ...(paramsFunc && { paramsFunc })
+    });
+    const pipeline = new $.Pipeline(BulkQueue_Take$Results, answer);
+    return new BulkQueue_Take$Results$Promise(pipeline);
+  }
+  /**
+* It has begun, and is not over yet. From now on it is like one that `DurableQueue.pop` has given, with `run`.
+*
+*/
+  begun(paramsFunc?: (params: BulkQueue_Begun$Params) => void): BulkQueue_Begun$Results$Promise {
+    const answer = this.client.call({
+      method: BulkQueue$Client.methods[1],
+      ...(paramsFunc && { paramsFunc })
+    });
+    const pipeline = new $.Pipeline(BulkQueue_Begun$Results, answer);
+    return new BulkQueue_Begun$Results$Promise(pipeline);
+  }
+  /**
+* Answered when they are on disk: the worker may forget them. Leases of the `unwanted` jobs that have not begun are to be given
+* back, or dropped: nobody waits for them.
+*
+*/
+  ended(paramsFunc?: (params: BulkQueue_Ended$Params) => void): BulkQueue_Ended$Results$Promise {
+    const answer = this.client.call({
+      method: BulkQueue$Client.methods[2],
+      ...(paramsFunc && { paramsFunc })
+    });
+    const pipeline = new $.Pipeline(BulkQueue_Ended$Results, answer);
+    return new BulkQueue_Ended$Results$Promise(pipeline);
+  }
+  /**
+* The worker goes on with leases of these jobs. It gives back all others, whether they have reached it or not. Answered when
+* that is on disk.
+*
+*/
+  keep(paramsFunc?: (params: BulkQueue_Keep$Params) => void): BulkQueue_Keep$Results$Promise {
+    const answer = this.client.call({
+      method: BulkQueue$Client.methods[3],
+      ...(paramsFunc && { paramsFunc })
+    });
+    const pipeline = new $.Pipeline(BulkQueue_Keep$Results, answer);
+    return new BulkQueue_Keep$Results$Promise(pipeline);
+  }
+}
+$.Registry.register(BulkQueue$Client.interfaceId, BulkQueue$Client);
+export interface BulkQueue$Server$Target {
+  take(params: BulkQueue_Take$Params, results: BulkQueue_Take$Results): Promise<void>;
+  begun(params: BulkQueue_Begun$Params, results: BulkQueue_Begun$Results): Promise<void>;
+  ended(params: BulkQueue_Ended$Params, results: BulkQueue_Ended$Results): Promise<void>;
+  keep(params: BulkQueue_Keep$Params, results: BulkQueue_Keep$Results): Promise<void>;
+}
+export class BulkQueue$Server extends $.Server {
+  readonly target: BulkQueue$Server$Target;
+  constructor(target: BulkQueue$Server$Target) {
+    super(target, [
+      {
+        ...BulkQueue$Client.methods[0],
+        impl: target.take
+      },
+      {
+        ...BulkQueue$Client.methods[1],
+        impl: target.begun
+      },
+      {
+        ...BulkQueue$Client.methods[2],
+        impl: target.ended
+      },
+      {
+        ...BulkQueue$Client.methods[3],
+        impl: target.keep
+      }
+    ]);
+    this.target = target;
+  }
+  client(): BulkQueue$Client {
+    return new BulkQueue$Client(this);
+  }
+}
+/**
+* Of a worker's `Queue`.
+*
+*/
+export class BulkQueue extends $.Interface {
+  static readonly Client = BulkQueue$Client;
+  static readonly Server = BulkQueue$Server;
+  static readonly _capnp = {
+    displayName: "BulkQueue",
+    id: "8425fc70a082170a",
+    size: new $.ObjectSize(0, 0),
+  };
+  toString(): string { return "BulkQueue_" + super.toString(); }
+}
+export class Lease extends $.Struct {
+  static readonly _capnp = {
+    displayName: "Lease",
+    id: "b425d81628aa97ff",
+    size: new $.ObjectSize(40, 3),
+  };
+  get job(): bigint {
+    return $.utils.getUint64(0, this);
+  }
+  set job(value: bigint) {
+    $.utils.setUint64(0, value, this);
+  }
+  get attempt(): number {
+    return $.utils.getUint32(8, this);
+  }
+  set attempt(value: number) {
+    $.utils.setUint32(8, value, this);
+  }
+  /**
+* as in `Assignment`
+*
+*/
+  get timeout(): number {
+    return $.utils.getFloat64(16, this);
+  }
+  set timeout(value: number) {
+    $.utils.setFloat64(16, value, this);
+  }
+  /**
+* empty: that of the lease before
+*
+*/
+  get client(): string {
+    return $.utils.getText(0, this);
+  }
+  set client(value: string) {
+    $.utils.setText(0, value, this);
+  }
+  _adoptOutputs(value: $.Orphan<OutputOrder>): void {
+    $.utils.adopt(value, $.utils.getPointer(1, this));
+  }
+  _disownOutputs(): $.Orphan<OutputOrder> {
+    return $.utils.disown(this.outputs);
+  }
+  get outputs(): OutputOrder {
+    return $.utils.getStruct(1, OutputOrder, this);
+  }
+  _hasOutputs(): boolean {
+    return !$.utils.isNull($.utils.getPointer(1, this));
+  }
+  _initOutputs(): OutputOrder {
+    return $.utils.initStructAt(1, OutputOrder, this);
+  }
+  set outputs(value: OutputOrder) {
+    $.utils.copyFrom(value, $.utils.getPointer(1, this));
+  }
+  get outputLimit(): bigint {
+    return $.utils.getUint64(24, this);
+  }
+  set outputLimit(value: bigint) {
+    $.utils.setUint64(24, value, this);
+  }
+  /**
+* 0: `content` is a description, as `DetachedPointer.toBytes` gives it
+*
+*/
+  get batch(): bigint {
+    return $.utils.getUint64(32, this);
+  }
+  set batch(value: bigint) {
+    $.utils.setUint64(32, value, this);
+  }
+  _adoptContent(value: $.Orphan<$.Data>): void {
+    $.utils.adopt(value, $.utils.getPointer(2, this));
+  }
+  _disownContent(): $.Orphan<$.Data> {
+    return $.utils.disown(this.content);
+  }
+  /**
+* else a row of this batch, in the form of src/batch/rows.ts
+*
+*/
+  get content(): $.Data {
+    return $.utils.getData(2, this);
+  }
+  _hasContent(): boolean {
+    return !$.utils.isNull($.utils.getPointer(2, this));
+  }
+  _initContent(length: number): $.Data {
+    return $.utils.initData(2, length, this);
+  }
+  set content(value: $.Data) {
+    $.utils.copyFrom(value, $.utils.getPointer(2, this));
+  }
+  toString(): string { return "Lease_" + super.toString(); }
+}
+export class LeaseTemplate extends $.Struct {
+  static readonly _capnp = {
+    displayName: "LeaseTemplate",
+    id: "a7992a7256932d3d",
+    size: new $.ObjectSize(8, 1),
+  };
+  get batch(): bigint {
+    return $.utils.getUint64(0, this);
+  }
+  set batch(value: bigint) {
+    $.utils.setUint64(0, value, this);
+  }
+  _adoptContent(value: $.Orphan<$.Data>): void {
+    $.utils.adopt(value, $.utils.getPointer(0, this));
+  }
+  _disownContent(): $.Orphan<$.Data> {
+    return $.utils.disown(this.content);
+  }
+  /**
+* a `NewBatch`, in the same form
+*
+*/
+  get content(): $.Data {
+    return $.utils.getData(0, this);
+  }
+  _hasContent(): boolean {
+    return !$.utils.isNull($.utils.getPointer(0, this));
+  }
+  _initContent(length: number): $.Data {
+    return $.utils.initData(0, length, this);
+  }
+  set content(value: $.Data) {
+    $.utils.copyFrom(value, $.utils.getPointer(0, this));
+  }
+  toString(): string { return "LeaseTemplate_" + super.toString(); }
+}
+export class LeaseEnd extends $.Struct {
+  static readonly _capnp = {
+    displayName: "LeaseEnd",
+    id: "846f0d3e3e0a0ada",
+    size: new $.ObjectSize(24, 3),
+  };
+  get job(): bigint {
+    return $.utils.getUint64(0, this);
+  }
+  set job(value: bigint) {
+    $.utils.setUint64(0, value, this);
+  }
+  get attempt(): number {
+    return $.utils.getUint32(8, this);
+  }
+  set attempt(value: number) {
+    $.utils.setUint32(8, value, this);
+  }
+  get cause(): Cause {
+    return $.utils.getUint16(12, this) as Cause;
+  }
+  set cause(value: Cause) {
+    $.utils.setUint16(12, value, this);
+  }
+  /**
+* false: it is given back as it came (evicted)
+*
+*/
+  get begun(): boolean {
+    return $.utils.getBit(112, this);
+  }
+  set begun(value: boolean) {
+    $.utils.setBit(112, value, this);
+  }
+  /**
+* that it ran
+*
+*/
+  get seconds(): number {
+    return $.utils.getFloat64(16, this);
+  }
+  set seconds(value: number) {
+    $.utils.setFloat64(16, value, this);
+  }
+  get output(): string {
+    return $.utils.getText(0, this);
+  }
+  set output(value: string) {
+    $.utils.setText(0, value, this);
+  }
+  get reason(): string {
+    return $.utils.getText(1, this);
+  }
+  set reason(value: string) {
+    $.utils.setText(1, value, this);
+  }
+  _adoptLog(value: $.Orphan<$.Data>): void {
+    $.utils.adopt(value, $.utils.getPointer(2, this));
+  }
+  _disownLog(): $.Orphan<$.Data> {
+    return $.utils.disown(this.log);
+  }
+  /**
+* all of it
+*
+*/
+  get log(): $.Data {
+    return $.utils.getData(2, this);
+  }
+  _hasLog(): boolean {
+    return !$.utils.isNull($.utils.getPointer(2, this));
+  }
+  _initLog(length: number): $.Data {
+    return $.utils.initData(2, length, this);
+  }
+  set log(value: $.Data) {
+    $.utils.copyFrom(value, $.utils.getPointer(2, this));
+  }
+  toString(): string { return "LeaseEnd_" + super.toString(); }
+}
 Explanation._Obstacles = $.CompositeList(Obstacle);
 PoolState._Workers = $.CompositeList(WorkerState);
 PoolState._Clients = $.CompositeList(ClientState);
@@ -6904,3 +7570,6 @@ FormerPools_List$Results._Pools = $.CompositeList(FormerPool);
 PoolDirectory_Pools$Results._Pools = $.CompositeList(PoolSummary);
 PoolSummary._Able = $.CompositeList(AbleWorkers);
 PoolDemand._Workers = $.CompositeList(PoolMember);
+BulkQueue_Take$Results._Leases = $.CompositeList(Lease);
+BulkQueue_Take$Results._Templates = $.CompositeList(LeaseTemplate);
+BulkQueue_Ended$Params._Ends = $.CompositeList(LeaseEnd);

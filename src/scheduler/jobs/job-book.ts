@@ -195,8 +195,9 @@ export class JobBook {
   ended(id: number, number: number, report: AttemptReport): boolean {
     const attempt = this.ledger.attempts.current(id, number);
     if (!attempt) return false;
-    const { outcome, reason = "", output = "", logSize = attempt.logSize } = report;
+    const { outcome, reason = "", output = "", logSize = attempt.logSize, seconds } = report;
     attempt.logSize = logSize;
+    if (seconds !== undefined) this.ledger.begin(attempt, seconds);
     this.ledger.endAttempt(attempt, outcome, reason, output);
     this.ledger.follow();
     return true;

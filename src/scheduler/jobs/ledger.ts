@@ -217,10 +217,14 @@ export class Ledger {
     return attempt;
   }
 
-  /** Its worker has begun, and says so, or it can be told from what it says. */
-  begin(attempt: AttemptRecord): void {
+  /**
+   * Its worker has begun, and says so, or it can be told from what it says.
+   *
+   * @param ago seconds, as its worker says; no longer than it has it
+   */
+  begin(attempt: AttemptRecord, ago = 0): void {
     const job = this.jobs.get(attempt.job)!;
-    if (attempt.started === null) this.noteStart(job, attempt);
+    if (attempt.started === null) this.noteStart(job, attempt, ago);
     if (job.state === "offered") this.enter(job, "running");
   }
 
@@ -303,8 +307,10 @@ export class Ledger {
     else this.enqueue(job);
   }
 
-  private noteStart(job: JobRecord, attempt: AttemptRecord): void {
-    attempt.started = this.clock.wall();
+  private noteStart(job: JobRecord, attempt: AttemptRecord, ago: number): void {
+    const now = this.clock.wall();
+    // Of what is no number, and of a clock that was set, nothing is made.
+    attempt.started = Math.min(now, Math.max(attempt.offered, now - (ago > 0 ? ago : 0)));
     this.store.saveAttempt(job, attempt);
     const { timeout } = job.options;
     if (timeout !== null && !attempt.resumes) {

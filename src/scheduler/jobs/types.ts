@@ -295,6 +295,8 @@ export type Offer = Pick<AttemptRecord, "worker" | "resumes" | "cached">;
 /** What a worker says of an attempt's end, or somebody else who knows. */
 export interface AttemptReport {
   readonly outcome: ReportedOutcome;
+  /** For how long it ran, if its worker has said nothing of it before; in seconds. */
+  readonly seconds?: number;
   readonly reason?: string;
   readonly output?: string;
   readonly logSize?: number;

@@ -82,6 +82,18 @@ export class Demands<J> {
   }
 
   /**
+   * Of the jobs that this active worker is able to do, as many as each of those could get that are
+   * able to do them.
+   */
+  partOf(worker: Able): number {
+    let part = 0;
+    for (const demand of this.byKey.values()) {
+      if (demand.isMetBy(worker)) part += demand.backlog.size / Math.max(1, demand.active);
+    }
+    return Math.floor(part);
+  }
+
+  /**
    * The place of a ticket that is in its demand's backlog: among all jobs for which the same
    * workers may ask.
    */

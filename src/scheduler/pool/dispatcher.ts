@@ -229,6 +229,35 @@ export class Dispatcher<J> {
     }
   }
 
+  /**
+   * The next job for an active worker, if there is one at this moment and `accepts` says so; it
+   * counts as running then. Else nothing changes but that jobs that prefer other workers may have
+   * been passed on to them.
+   */
+  takeNow(worker: PoolWorker<J>, accepts: (job: J) => boolean): Ticket<J> | null {
+    if (!worker.active) return null;
+    const candidates = new Candidates(this.workers, this.store);
+    for (let passes = 0; passes < PASSES_IN_ONE_GO; passes++) {
+      const own = worker.queue.peek();
+      const ticket = own ?? this.nextFor(worker);
+      if (!ticket || !accepts(ticket.job)) return null;
+      ticket.home!.remove(ticket);
+      if (own || !this.prefer(ticket, candidates)) {
+        this.hand(ticket, worker, own ? "its local queue" : "the main queue");
+        return ticket;
+      }
+    }
+    return null;
+  }
+
+  /**
+   * What the worker may take at a time of the jobs that are queued for whatever worker, so that
+   * others that are active get as many, and of its own.
+   */
+  partOf(worker: PoolWorker<J>): number {
+    return worker.queue.size + this.demands.partOf(worker);
+  }
+
   /** Takes the first job out of the main queue that the worker may be given. */
   private next(worker: PoolWorker<J>): Ticket<J> | undefined {
     const ticket = this.nextFor(worker);
@@ -365,13 +394,18 @@ export class Dispatcher<J> {
   }
 
   private take(ticket: Ticket<J>, pop: Pop<J>, from: string): void {
-    const { worker } = pop;
-    this.log?.info(`${quoted(worker.name)} takes ${this.traits.label(ticket.job)} from ${from}`);
+    this.hand(ticket, pop.worker, from);
+    pop.end(ticket);
+  }
+
+  private hand(ticket: Ticket<J>, worker: PoolWorker<J>, from: string): void {
+    if (this.log && this.log.informing !== false) {
+      this.log.info(`${quoted(worker.name)} takes ${this.traits.label(ticket.job)} from ${from}`);
+    }
     this.store.markCached(this.traits.hint(ticket.job), worker.name);
     worker.running++;
     this.counters.accepted++;
     this.unqueued(ticket);
-    pop.end(ticket);
   }
 
   private idle(pop: Pop<J>): void {

@@ -8,6 +8,7 @@ import type { Dispatcher } from "./dispatcher.js";
 import { describeReasons, INACTIVE, type InactiveReason } from "./inactive-reasons.js";
 import { WorkerReleased } from "./pool-errors.js";
 import { Pop, type PopAnswer } from "./pop.js";
+import type { Ticket } from "./ticket.js";
 import { WorkerQueue } from "./worker-queue.js";
 
 /**
@@ -38,8 +39,10 @@ export class PoolWorker<J> {
    * their coming.
    */
   readonly pops = new Set<Pop<J>>();
-  /** How many jobs it runs. */
+  /** How many jobs it runs, or was given to be run within moments. */
   running = 0;
+  /** How many jobs it asked for at a time, the last time that it asked for several. */
+  appetite = 0;
   /** Changed by `learn` only. */
   abilities: Abilities = null;
   private currentState: WorkerState;
@@ -92,6 +95,19 @@ export class PoolWorker<J> {
     const pop = new Pop(this, answer);
     this.dispatcher.start(pop);
     return pop;
+  }
+
+  /**
+   * The next job if there is one at this moment, and `accepts` says so. Its ticket is no longer
+   * queued then, and counts as running until `jobFinished`.
+   */
+  takeNow(accepts: (job: J) => boolean): Ticket<J> | null {
+    return this.dispatcher.takeNow(this, accepts);
+  }
+
+  /** How many more jobs it may take at a time, so that others get as many. */
+  get part(): number {
+    return this.dispatcher.partOf(this);
   }
 
   /**

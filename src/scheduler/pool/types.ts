@@ -52,6 +52,8 @@ export interface PoolLog {
   debug(message: string): void;
   /** Whether `debug` does anything: there are several such lines for each job. */
   readonly debugging: boolean;
+  /** False: nor does `info`, of which there is a line for each job. */
+  readonly informing?: boolean;
 }
 
 export interface KnownWorker {

@@ -29,6 +29,11 @@ export class ActiveJobs {
     this.sizes.set(id, bytes);
   }
 
+  /** Bytes of the description of one that is here. */
+  sizeOf(job: number): number {
+    return this.sizes.get(job) ?? 0;
+  }
+
   /** It has ended, or never was. Idempotent. */
   leave({ client, id }: JobRecord): void {
     const bytes = this.sizes.get(id);

@@ -28,6 +28,7 @@ import type { AttemptLog } from "../state/attempt-log.js";
 import type { JobRecords } from "../state/job-records.js";
 import type { LogSpool } from "../state/log-spool.js";
 import { type OutputStore, OutputsDamaged } from "../state/output-store.js";
+import type { Follower } from "./durable-jobs.js";
 
 /**
  * What a log may have in memory until it is on disk, in bytes: a worker that prints faster than
@@ -61,7 +62,7 @@ export interface RunOptions {
   onEnded(how: "ok" | "failed" | "disconnected"): void;
 }
 
-export class AttemptRun {
+export class AttemptRun implements Follower {
   private isDetached = false;
   /**
    * When something of its log came, in seconds since the Unix epoch; null: not since it is
@@ -128,7 +129,7 @@ export class AttemptRun {
     if (this.isDetached) return report;
     const logSize = log?.length;
     book.ended(job, attempt, logSize === undefined ? report : { ...report, logSize });
-    await records.synced();
+    await records.promised();
     // It may have ended its connection: then it asks when it is back.
     if (resumes) await DurableJob.settled(run).catch(() => {});
     return report;

@@ -9,16 +9,17 @@ import type { JobRecords } from "../state/job-records.js";
 const KEPT = 32 * 1024 * 1024;
 
 interface Piece {
+  readonly batch: number;
   readonly first: number;
   readonly bytes: number;
   readonly chunk: RowChunk;
 }
 
 export class BatchRows {
-  /** By batch and number of the first row, the one used last at the end. */
-  private readonly pieces = new Map<string, Piece>();
-  /** The piece of each batch that was used last. */
-  private readonly latest = new Map<number, Piece>();
+  /** Of each batch, in the order of their rows. */
+  private readonly pieces = new Map<number, Piece[]>();
+  /** All of them, the one used last at the end. */
+  private readonly inUse = new Set<Piece>();
   private size = 0;
 
   constructor(private readonly records: JobRecords) {}
@@ -32,47 +33,78 @@ export class BatchRows {
     const { bytes, count, first } = read;
     const chunk = new RowChunk(bytes, columns);
     if (chunk.count !== count) throw new RangeError("These are not the rows that were kept");
-    this.keep(batch, { first, bytes: bytes.byteLength, chunk });
+    this.keep({ batch, first, bytes: bytes.byteLength, chunk });
     return chunk.row(row - first);
   }
 
   /** The row if it is in memory: the next one usually is. */
   cached(batch: number, row: number): RowValues | null {
-    const piece = this.latest.get(batch);
-    if (piece && holds(piece, row)) return piece.chunk.row(row - piece.first);
-    for (const [key, each] of this.pieces) {
-      if (!key.startsWith(`${batch} `) || !holds(each, row)) continue;
-      this.pieces.delete(key);
-      this.pieces.set(key, each);
-      this.latest.set(batch, each);
-      return each.chunk.row(row - each.first);
-    }
-    return null;
+    const piece = this.find(batch, row);
+    return piece?.chunk.row(row - piece.first) ?? null;
+  }
+
+  /** Its key alone. */
+  cachedKey(batch: number, row: number): string | null {
+    const piece = this.find(batch, row);
+    return piece?.chunk.key(row - piece.first) ?? null;
+  }
+
+  /** The same as bytes of a chunk, of this one row. They must not be changed. */
+  cachedBytes(batch: number, row: number): Uint8Array | null {
+    const piece = this.find(batch, row);
+    return piece?.chunk.bytesOf(row - piece.first) ?? null;
   }
 
   forget(batch: number): void {
-    this.latest.delete(batch);
-    for (const [key, { bytes }] of this.pieces) {
-      if (!key.startsWith(`${batch} `)) continue;
-      this.pieces.delete(key);
-      this.size -= bytes;
+    for (const piece of this.pieces.get(batch) ?? []) this.drop(piece);
+    this.pieces.delete(batch);
+  }
+
+  private find(batch: number, row: number): Piece | null {
+    const pieces = this.pieces.get(batch);
+    if (!pieces) return null;
+    const at = lastFrom(pieces, row);
+    const piece = pieces[at];
+    if (!piece || row >= piece.first + piece.chunk.count) return null;
+    if (this.inUse.size > 1) {
+      this.inUse.delete(piece);
+      this.inUse.add(piece);
+    }
+    return piece;
+  }
+
+  private keep(piece: Piece): void {
+    const { batch, first } = piece;
+    const pieces = this.pieces.get(batch) ?? [];
+    this.pieces.set(batch, pieces);
+    const at = lastFrom(pieces, first);
+    const same = pieces[at]?.first === first ? pieces[at] : undefined;
+    if (same) this.drop(same);
+    pieces.splice(same ? at : at + 1, same ? 1 : 0, piece);
+    this.inUse.add(piece);
+    this.size += piece.bytes;
+    for (const oldest of this.inUse) {
+      if (this.size <= KEPT || oldest === piece) return;
+      this.drop(oldest);
+      const others = this.pieces.get(oldest.batch)!;
+      others.splice(others.indexOf(oldest), 1);
     }
   }
 
-  private keep(batch: number, piece: Piece): void {
-    const key = `${batch} ${piece.first}`;
-    this.size += piece.bytes - (this.pieces.get(key)?.bytes ?? 0);
-    this.pieces.delete(key);
-    this.pieces.set(key, piece);
-    this.latest.set(batch, piece);
-    for (const [oldest, { bytes }] of this.pieces) {
-      if (this.size <= KEPT || oldest === key) return;
-      this.pieces.delete(oldest);
-      this.size -= bytes;
-    }
+  private drop(piece: Piece): void {
+    this.inUse.delete(piece);
+    this.size -= piece.bytes;
   }
 }
 
-function holds({ chunk, first }: Piece, row: number): boolean {
-  return row >= first && row < first + chunk.count;
+/** Where the last piece is that begins with this row or before; -1: there is none. */
+function lastFrom(pieces: readonly Piece[], row: number): number {
+  let low = -1;
+  let high = pieces.length - 1;
+  while (low < high) {
+    const middle = Math.ceil((low + high) / 2);
+    if (pieces[middle]!.first <= row) low = middle;
+    else high = middle - 1;
+  }
+  return low;
 }

@@ -311,8 +311,11 @@ export class Batches {
       while (!this.isStopped) {
         const step = batch.run.next(window);
         if (step === null) break;
-        if (step.kind === "begin") await this.begin(batch, step.row);
-        else await this.tryAgainAndSay(batch, step.job);
+        const work =
+          step.kind === "begin"
+            ? this.begin(batch, step.row)
+            : this.tryAgainAndSay(batch, step.job);
+        if (work) await work;
         if (slices.over) await slices.turn();
       }
       if (batch.run.halt) await this.halt(batch);
@@ -325,38 +328,46 @@ export class Batches {
     }
   }
 
-  private async begin(batch: LiveBatch, row: number): Promise<void> {
-    const { active, book } = this.jobs;
-    let submission: RowSubmission;
+  /** Begins a row: at once if all that it takes is here, as it usually is. */
+  private begin(batch: LiveBatch, row: number): Promise<void> | undefined {
+    const { hint } = batch.made.template;
+    const key = hint.length === 0 ? this.rows.cachedKey(batch.id, row) : null;
+    if (key === null) return this.beginLater(batch, row);
+    this.enter(batch, row, { key, hint: "" });
+    return undefined;
+  }
+
+  private async beginLater(batch: LiveBatch, row: number): Promise<void> {
+    const { template } = batch.made;
     try {
-      submission = await this.submission(batch, row);
+      const values = await this.rows.row(batch.id, row, template.columns.length);
+      if (!values) throw new RangeError("it is not on record any more");
+      const hint = Api.hintOf(template, values.values, HINT_BYTES);
+      this.enter(batch, row, { key: values.key, hint });
     } catch (error) {
       batch.run.notBegun(row);
       if (!(error instanceof RangeError)) throw error;
       // It would be no other the next time.
       batch.run.stopFor("stopped", `Row ${row + 1} cannot begin: ${error.message}.`);
-      return;
     }
-    // Somebody may have stopped it meanwhile.
-    if (batch.run.halt || this.isStopped) batch.run.notBegun(row);
-    else active.enter(book.beginRow(submission), 0);
   }
 
-  /** A row as its job begins. Rejects with a `RangeError` if it cannot, and with others. */
-  private async submission(batch: LiveBatch, row: number): Promise<RowSubmission> {
-    const { template } = batch.made;
-    const { columns, descr, hint } = template;
-    // One that is here needs no wait.
-    const cached = this.rows.cached(batch.id, row);
-    const values = cached ?? (await this.rows.row(batch.id, row, columns.length));
-    if (!values) throw new RangeError("it is not on record any more");
+  private enter(
+    batch: LiveBatch,
+    row: number,
+    { hint, key }: Pick<RowSubmission, "hint" | "key">,
+  ): void {
+    const { active, book } = this.jobs;
+    // Somebody may have stopped it meanwhile.
+    if (batch.run.halt || this.isStopped) {
+      batch.run.notBegun(row);
+      return;
+    }
     const { client, id, name, pool, urgent } = batch.row;
-    return {
-      ...{ client, pool, name, urgent: urgent !== 0, options: batch.options },
-      hint: hint.length === 0 ? "" : Api.hintOf(template, values.values, HINT_BYTES),
-      needs: Api.needsOfAction(descr.action),
-      ...{ batch: id, row, key: values.key },
-    };
+    const { options } = batch;
+    const needs = Api.needsOfAction(batch.made.template.descr.action);
+    const submission = { client, pool, name, urgent: urgent !== 0, options, hint, needs };
+    active.enter(book.beginRow({ ...submission, batch: id, row, key }), 0);
   }
 
   private async tryAgainAndSay(batch: LiveBatch, job: number): Promise<void> {
@@ -387,6 +398,7 @@ export class Batches {
     const slices = new Slices();
     for (const [job, state] of [...batch.run.jobs]) {
       if (halt.halt === "cancelled" || state === "queued") this.jobs.book.cancel(job, halt.reason);
+      else this.jobs.recall(job);
       if (slices.over) await slices.turn();
     }
     const number = halt.halt === "stopped" ? 1 : 2;

@@ -26,7 +26,6 @@ import { openOutputs } from "../state/open-outputs.js";
 import type { OutputStore } from "../state/output-store.js";
 import { ActiveJobs } from "./active-jobs.js";
 import { AttachedHistory } from "./attached-history.js";
-import type { AttemptRun } from "./attempt-run.js";
 import { Batches } from "./batches.js";
 import type { DurableSettings } from "./durable-settings.js";
 import type { JobLines } from "./job-lines.js";
@@ -44,6 +43,9 @@ const LOGS = "job-logs";
  * the thread, 20 for the loop.
  */
 const LEARNED_FROM = 10_000;
+
+/** How often what a worker asks for at a time is to be queued. */
+const ASKED_AHEAD = 3;
 
 export interface DurableJobsOptions {
   /** The state directory. */
@@ -67,6 +69,22 @@ export interface Cluster {
   isClient(id: string): boolean;
 }
 
+/** Who follows an attempt that a worker has. */
+export interface Follower {
+  readonly job: number;
+  readonly attempt: number;
+  /** When something of its log came, in seconds since the Unix epoch; null: not yet. */
+  readonly lastOutput: number | null;
+  /** Follows it from now on. */
+  start(): void;
+  /** The book has given it up. */
+  stop(): void;
+  /** It is better off elsewhere, if it has not begun. */
+  recall?(): void;
+  /** Somebody else follows it, or the scheduler is about to end. */
+  detach(): void;
+}
+
 export class DurableJobs {
   readonly revisions = new JobRevisions();
   readonly active = new ActiveJobs();
@@ -79,9 +97,9 @@ export class DurableJobs {
   /** Of the queued ones. */
   private readonly tickets = new ShardedMap<number, Ticket<PoolJob>>();
   /** The attempts that are followed, by job. */
-  private readonly current = new Map<number, AttemptRun>();
+  private readonly current = new Map<number, Follower>();
   /** Also those that were given up, and whose workers are waited for. */
-  private readonly runs = new Set<AttemptRun>();
+  private readonly runs = new Set<Follower>();
   /** Pools that jobs on file were for, and that there are none of. */
   readonly homeless = new Set<string>();
   /** The attempt that has ended last. */
@@ -228,7 +246,7 @@ export class DurableJobs {
   }
 
   /** Follows an attempt from now on, instead of whoever did so before. */
-  follow(run: AttemptRun): void {
+  follow(run: Follower): void {
     const { job } = run;
     this.current.get(job)?.detach();
     this.current.set(job, run);
@@ -237,9 +255,14 @@ export class DurableJobs {
   }
 
   /** An attempt is not followed any more. */
-  unfollow(run: AttemptRun): void {
+  unfollow(run: Follower): void {
     this.runs.delete(run);
     if (this.current.get(run.job) === run) this.current.delete(run.job);
+  }
+
+  /** A running job is not to begin, if it has not begun. */
+  recall(job: number): void {
+    this.current.get(job)?.recall?.();
   }
 
   private host(): JobHost {
@@ -291,10 +314,11 @@ export class DurableJobs {
     return this.current.get(job)?.lastOutput ?? null;
   }
 
+  /** With what its workers ask for at a time: what they begin next is to be queued by then. */
   private capacityOf(name: string): number {
     let sum = 0;
-    for (const { capacity } of this.cluster.pools.get(name)?.pool.workers.values() ?? []) {
-      sum += capacity;
+    for (const worker of this.cluster.pools.get(name)?.pool.workers.values() ?? []) {
+      sum += worker.capacity + ASKED_AHEAD * worker.appetite;
     }
     return sum;
   }

@@ -10,6 +10,7 @@ import { type Capability, type DetachedPointer, detachedFromBytes } from "../../
 import type { PoolWorker } from "../pool/pool-worker.js";
 import { AttemptRun } from "./attempt-run.js";
 import type { DurableJobs } from "./durable-jobs.js";
+import { Leases } from "./leases.js";
 import type { DurableRecord, PoolJob } from "./pool-job.js";
 import type { Outcome } from "./worker-session.js";
 
@@ -31,7 +32,15 @@ export class DurableSession {
   private readonly resumed = new Set<number>();
   private hasAsked = false;
 
-  constructor(private readonly options: DurableSessionOptions) {}
+  readonly leases: Leases;
+
+  constructor(private readonly options: DurableSessionOptions) {
+    const { jobs, onFinished, poolWorker } = options;
+    this.leases = new Leases({
+      ...{ jobs, onFinished, poolWorker },
+      follow: (id, run) => this.follow({ ...id, run, resumes: true, isBack: false }),
+    });
+  }
 
   /** The worker asks for jobs: it has told all that it has from before. */
   asked(): void {
@@ -62,7 +71,7 @@ export class DurableSession {
       poolWorker.jobResumed();
       this.follow({ job, attempt, run: run!, resumes: true, isBack: true });
     }
-    await jobs.records.synced();
+    await jobs.records.promised();
     return verdict;
   }
 
@@ -85,7 +94,7 @@ export class DurableSession {
     jobs.taken(id);
     const attempt = book.offer(id, { worker: poolWorker.name, ...how })?.attempt;
     if (attempt === undefined) return null;
-    const [description] = await Promise.all([this.description(job), records.synced()]);
+    const [description] = await Promise.all([this.description(job), records.promised()]);
     if (book.attempt(id)?.attempt !== attempt) {
       if (typeof description !== "string") description.release();
       return null;

@@ -61,6 +61,7 @@ export class JobLines {
 
   /** @param last its last attempt, if that is known */
   durableEnded(record: Readonly<JobRecord>, last: Readonly<AttemptRecord> | undefined): void {
+    if (this.log.informing === false) return;
     const { attempts, cause, client, hint, id, pool, reason, started, submitted } = record;
     const ended = record.ended ?? Date.now() / 1000;
     const began = last?.started ?? started;

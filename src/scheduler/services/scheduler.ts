@@ -90,6 +90,7 @@ export class Scheduler {
   constructor(private readonly options: SchedulerOptions) {
     const { clock = () => Date.now() / 1000, derivedId, clientLimits, log, store } = options;
     this.clients = new Clients(store.sturdyRefs, clientLimits);
+    if (options.durable) options.durable.batches.limits = clientLimits;
     const deferredWork = new DeferredWork((error) => log.error(`Cannot clear up: ${error}`));
     const pools = new Map<string, ClusterPool>();
     const memories = new Map<string, SqlitePoolStore>();

@@ -4,6 +4,7 @@
  */
 import {
   AbleQueue,
+  BulkQueue,
   DurableQueue,
   EphemeralQueue,
   Job,
@@ -14,6 +15,7 @@ import {
   type Capability,
   type Connection,
   type DetachedPointer,
+  type MethodEntry,
   RpcError,
   weakReference,
 } from "../../rpc/index.js";
@@ -23,6 +25,7 @@ import type { Ticket } from "../pool/ticket.js";
 import { AttachedRun } from "./attached-run.js";
 import type { DurableJobs } from "./durable-jobs.js";
 import { DurableSession, type Offered } from "./durable-session.js";
+import type { Leases } from "./leases.js";
 import { type DurableRecord, isAttached, type PoolJob } from "./pool-job.js";
 import type { QueuedJob } from "./queued-job.js";
 
@@ -85,7 +88,7 @@ export class WorkerSession {
         ...EphemeralQueue.ephemeralQueueMethods({
           forgetWhenGone: () => this.options.onEphemeral(),
         }),
-        ...(this.durable ? DurableQueue.durableQueueMethods(this.durableQueue(this.durable)) : []),
+        ...(this.durable ? this.durableMethods(this.durable) : []),
       ],
     );
   }
@@ -112,6 +115,7 @@ export class WorkerSession {
     if (this.ended) return;
     this.ended = true;
     this.poolWorker.release();
+    this.durable?.leases.end();
     this.workerCapability.release();
     this.options.onEnded();
   }
@@ -130,11 +134,20 @@ export class WorkerSession {
     this.learn();
   }
 
-  private durableQueue(durable: DurableSession): DurableQueue.DurableQueueService {
-    return {
-      resume: (held) => durable.resume(held),
-      popDurable: (job, signal) => this.pop(job, signal, true),
-    };
+  private durableMethods(durable: DurableSession): MethodEntry[] {
+    const { leases } = durable;
+    return [
+      ...DurableQueue.durableQueueMethods({
+        resume: (held) => durable.resume(held),
+        popDurable: (job, signal) => this.pop(job, signal, true),
+      }),
+      ...BulkQueue.bulkQueueMethods({
+        take: (job, wish, signal) => this.takeMany(job, wish, signal, leases),
+        leaseBegun: (id, run) => leases.begun(id, run),
+        leasesEnded: (ends) => leases.ended(ends),
+        keepLeases: (jobs) => leases.keep(jobs),
+      }),
+    ];
   }
 
   /** @param resumes whether the worker knows durable jobs */
@@ -143,8 +156,51 @@ export class WorkerSession {
     signal: AbortSignal,
     resumes: boolean,
   ): Promise<DurableQueue.Popped> {
+    return this.next(job, signal, (ticket) => this.take(ticket, job, signal, resumes));
+  }
+
+  /** As many as the worker wishes that are there, and its part; `job` is for an attached one. */
+  private takeMany(
+    job: Capability,
+    wish: BulkQueue.LeaseWish,
+    signal: AbortSignal,
+    leases: Leases,
+  ): Promise<BulkQueue.Taken> {
+    const wanted = Math.max(1, Math.min(wish.room + wish.ahead, BulkQueue.MOST_LEASES));
+    this.poolWorker.appetite = wanted;
+    return this.next(job, signal, async (ticket) => {
+      const { client, job: first } = ticket;
+      if (isAttached(first)) {
+        const owner = { client: client.id, number: first.id };
+        return { kind: "attached", descr: this.start(first, ticket, job), owner };
+      }
+      const found = leases.findMore({ ticket, job: first }, wanted);
+      let taken: BulkQueue.Taken | null;
+      try {
+        taken = await leases.grant(found, wish.templates, signal);
+      } catch (error) {
+        job.release();
+        throw error;
+      }
+      // The worker waits for others.
+      if (!taken) return this.takeMany(job, wish, signal, leases);
+      job.release();
+      for (const { job: one } of found) if (one.attempts === 1) this.options.onStarted(one);
+      return taken;
+    });
+  }
+
+  /**
+   * Waits for a job, which is given to `take` at that moment, as is `job`: it is released if none
+   * comes.
+   */
+  private next<T>(
+    job: Capability,
+    signal: AbortSignal,
+    take: (ticket: Ticket<PoolJob>) => T | Promise<T>,
+  ): Promise<T> {
     const jobs = this.options.durable;
-    if (jobs && !jobs.isWhole) return this.popWhenWhole(jobs, job, signal, resumes);
+    if (jobs && !jobs.isWhole) return this.nextWhenWhole(jobs, job, signal, take);
     this.durable?.asked();
     if (this.waiting >= WAITING_REQUESTS) {
       job.release();
@@ -157,32 +213,35 @@ export class WorkerSession {
     return new Promise((resolve, reject) => {
       const pop = this.poolWorker.pop((ticket) => {
         this.waiting--;
+        signal.removeEventListener("abort", callOff);
         if (ticket) {
-          resolve(this.take(ticket, job, signal, resumes));
+          resolve(take(ticket));
         } else {
           job.release();
           reject(new RpcError("failed", "Worker disconnected"));
         }
       });
       // A worker that no longer waits for the answer must not be given a job: it would never run.
-      const callOff = () => {
-        if (!pop.cancel()) return;
+      function callOff(): void {
+        if (pop.cancel()) withdraw();
+      }
+      const withdraw = () => {
         this.waiting--;
         job.release();
         reject(calledOff());
       };
       if (signal.aborted) callOff();
-      else signal.addEventListener("abort", callOff, { once: true });
+      else if (pop.state !== "ended") signal.addEventListener("abort", callOff, { once: true });
     });
   }
 
   /** The job that comes first may not be in the queue yet. */
-  private async popWhenWhole(
+  private async nextWhenWhole<T>(
     jobs: DurableJobs,
     job: Capability,
     signal: AbortSignal,
-    resumes: boolean,
-  ): Promise<DurableQueue.Popped> {
+    take: (ticket: Ticket<PoolJob>) => T | Promise<T>,
+  ): Promise<T> {
     try {
       await jobs.whole;
       if (signal.aborted) throw calledOff();
@@ -190,7 +249,7 @@ export class WorkerSession {
       job.release();
       throw error;
     }
-    return this.pop(job, signal, resumes);
+    return this.next(job, signal, take);
   }
 
   /** Takes `run`. */

@@ -36,6 +36,9 @@ import type { StoreError } from "./store-error.js";
 /** The database's name in the state directory. */
 export const JOBS_DATABASE = "jobs.db";
 
+/** How long rows of batches that have begun wait to be written down, in ms. */
+const UNHURRIED_MS = 1000;
+
 /** How long a commit that was refused waits before it is tried again, in ms. */
 const RETRY_AFTER_MS = 1000;
 
@@ -65,6 +68,9 @@ interface Waiter {
 }
 
 export class JobRecords implements JobStore {
+  /** Rows of batches that are queued, and that nobody was told of: see `saveJob`. */
+  private readonly unhurried = new Set<JobRecord>();
+  private hurrying: NodeJS.Timeout | undefined;
   /** Jobs and attempts that have changed since they were last read. */
   private jobs = new Set<JobRecord>();
   private attempts = new Set<AttemptRecord>();
@@ -107,7 +113,17 @@ export class JobRecords implements JobStore {
     return ++this.lastId;
   }
 
+  /**
+   * A batch's row that has just begun is written down when a worker gets it, when somebody looks at
+   * the records, or soon: if that does not come about, it begins once more.
+   */
   saveJob(job: JobRecord): void {
+    if (job.batch !== null && job.attempts === 0 && job.state === "queued") {
+      this.unhurried.add(job);
+      this.hurrying ??= setTimeout(() => this.hurry(), UNHURRIED_MS).unref();
+      return;
+    }
+    this.unhurried.delete(job);
     this.jobs.add(job);
     this.commitSoon();
   }
@@ -147,6 +163,12 @@ export class JobRecords implements JobStore {
    * records are closed.
    */
   async synced(): Promise<void> {
+    this.hurry();
+    await this.promised();
+  }
+
+  /** The same for all but rows of batches that nobody was told of yet. */
+  async promised(): Promise<void> {
     if (!this.changed && !this.committing) return;
     await new Promise<void>((resolve, reject) => {
       this.waiters.push({ resolve, reject });
@@ -165,6 +187,23 @@ export class JobRecords implements JobStore {
   /** The description of a job; null if it was erased. */
   async description(id: number): Promise<Uint8Array | null> {
     return this.descriptions.get(id) ?? (await this.writer.ask("description", [id]));
+  }
+
+  /** Descriptions of many jobs; in words why one cannot be read. What was erased is not in it. */
+  async manyDescriptions(
+    ids: readonly number[],
+  ): Promise<ReadonlyMap<number, Uint8Array | string>> {
+    const found = new Map<number, Uint8Array | string>();
+    for (const id of ids) {
+      const said = this.descriptions.get(id);
+      if (said) found.set(id, said);
+    }
+    const others = ids.filter((id) => !found.has(id));
+    if (others.length === 0) return found;
+    for (const [id, bytes] of await this.writer.ask("manyDescriptions", [others])) {
+      found.set(id, bytes);
+    }
+    return found;
   }
 
   /** What is on file of a job, with all that was said so far. */
@@ -268,11 +307,21 @@ export class JobRecords implements JobStore {
   /** What was said is committed if it can be; who still waits after that is told. */
   async close(): Promise<void> {
     this.closed = true;
+    this.hurry();
     await this.committing;
     await this.clearing;
     await this.reader.close();
     // The last that closes empties the write-ahead log, which a reader cannot.
     await this.writer.close();
+  }
+
+  private hurry(): void {
+    clearTimeout(this.hurrying);
+    this.hurrying = undefined;
+    if (this.unhurried.size === 0) return;
+    for (const job of this.unhurried) this.jobs.add(job);
+    this.unhurried.clear();
+    this.commitSoon();
   }
 
   private get changed(): boolean {

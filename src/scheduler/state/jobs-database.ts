@@ -28,11 +28,15 @@ import type {
 import {
   ATTEMPT_COLUMNS,
   type AttemptRow,
+  CHANGING_ATTEMPT_COLUMNS,
+  CHANGING_JOB_COLUMNS,
   FIRST_END,
   JOB_COLUMNS,
   type JobRow,
   MIGRATIONS,
   OUTCOMES,
+  PLACE_COLUMNS,
+  type Row,
   STATES,
 } from "./jobs-schema.js";
 import { PACKED_COLUMNS, type PackedRow, pack } from "./packed-jobs.js";
@@ -49,6 +53,20 @@ const CLOCK_SLACK = 3600;
 
 /** How long a statement waits for another program's lock, in ms. */
 const BUSY_TIMEOUT_MS = 5000;
+
+/** Where in a row of `JOB_COLUMNS` what a change takes is: what is set, then where. */
+const JOB_CHANGE = [...CHANGING_JOB_COLUMNS, ...PLACE_COLUMNS].map((name) =>
+  JOB_COLUMNS.indexOf(name),
+);
+const ATTEMPT_CHANGE = [...CHANGING_ATTEMPT_COLUMNS, "job" as const, "attempt" as const].map(
+  (name) => ATTEMPT_COLUMNS.indexOf(name),
+);
+const ATTEMPT_STARTED = ATTEMPT_COLUMNS.indexOf("started");
+const ATTEMPT_ENDED = ATTEMPT_COLUMNS.indexOf("ended");
+
+function parts(row: Row, places: readonly number[]): (string | number | null)[] {
+  return places.map((place) => row[place]!);
+}
 
 export class JobsDatabase implements JobsQueries {
   private readonly db: Database;
@@ -92,9 +110,9 @@ export class JobsDatabase implements JobsQueries {
   commit(changes: Changes): void {
     this.db
       .transaction(() => {
-        this.usageBooks.note(changes);
-        for (const row of changes.jobs) this.statements.saveJob.run(...row);
-        for (const row of changes.attempts) this.statements.saveAttempt.run(...row);
+        const isNew = this.usageBooks.note(changes);
+        for (const row of changes.jobs) this.saveJob(row, isNew.has(row[0] as number));
+        for (const row of changes.attempts) this.saveAttempt(row);
         for (const [job, bytes] of changes.descriptions) {
           this.statements.saveDescription.run(job, seal(this.key, job, bytes));
         }
@@ -105,9 +123,37 @@ export class JobsDatabase implements JobsQueries {
       .immediate();
   }
 
+  /** Most are there already: to change a row is half the work of putting another in its place. */
+  private saveJob(row: Row, isNew: boolean): void {
+    const changed = isNew ? 0 : this.statements.changeJob.run(...parts(row, JOB_CHANGE)).changes;
+    if (changed === 0) this.statements.saveJob.run(...row);
+  }
+
+  private saveAttempt(row: Row): void {
+    const isNew = row[ATTEMPT_STARTED] === null && row[ATTEMPT_ENDED] === null;
+    const changed = isNew
+      ? 0
+      : this.statements.changeAttempt.run(...parts(row, ATTEMPT_CHANGE)).changes;
+    if (changed === 0) this.statements.saveAttempt.run(...row);
+  }
+
   description(job: number): Uint8Array | null {
     const sealed = this.statements.description.get(job) as Uint8Array | undefined;
     return sealed ? unseal(this.key, job, sealed) : null;
+  }
+
+  manyDescriptions(jobs: readonly number[]): [number, Uint8Array | string][] {
+    const found: [number, Uint8Array | string][] = [];
+    for (const job of jobs) {
+      try {
+        const bytes = this.description(job);
+        if (bytes) found.push([job, bytes]);
+      } catch (error) {
+        if (error instanceof SQLite.SqliteError) throw error;
+        found.push([job, String(error)]);
+      }
+    }
+    return found;
   }
 
   job(id: number): JobWithAttempts | null {
@@ -327,6 +373,12 @@ function pieceRow({ attempt, job, length, position, segment, start }: LogPiece):
 }
 
 function prepare(db: Database) {
+  const set = (columns: readonly string[]) => columns.map((name) => `${name} = ?`).join(", ");
+  const same = (columns: readonly string[]) =>
+    columns
+      .map((name) => `${name} IS ?`)
+      .join(" AND ")
+      .replace("IS", "=");
   const replace = (table: string, columns: readonly string[]) =>
     `INSERT OR REPLACE INTO ${table} (${columns.join(", ")}) VALUES (${columns.map(() => "?").join(", ")})`;
   const piece = "job, attempt, start, length, segment, position";
@@ -336,6 +388,12 @@ function prepare(db: Database) {
     setLastId: db.prepare<[number]>("UPDATE meta SET value = ? WHERE name = 'last_id'"),
     saveJob: db.prepare<(string | number | null)[]>(replace("job", JOB_COLUMNS)),
     saveAttempt: db.prepare<(string | number | null)[]>(replace("attempt", ATTEMPT_COLUMNS)),
+    changeJob: db.prepare<(string | number | null)[]>(
+      `UPDATE job SET ${set(CHANGING_JOB_COLUMNS)} WHERE ${same(PLACE_COLUMNS)}`,
+    ),
+    changeAttempt: db.prepare<(string | number | null)[]>(
+      `UPDATE attempt SET ${set(CHANGING_ATTEMPT_COLUMNS)} WHERE job = ? AND attempt = ?`,
+    ),
     saveDescription: db.prepare<[number, Uint8Array]>(
       "INSERT OR REPLACE INTO description (job, sealed) VALUES (?, ?)",
     ),

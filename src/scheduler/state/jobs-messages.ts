@@ -94,6 +94,10 @@ export interface Queries extends JobsQueries, BatchQueries {}
 export interface JobsQueries {
   commit(changes: Changes): void;
   description(job: number): Uint8Array | null;
+  /** Of those that there are; in words why one cannot be read. */
+  manyDescriptions(
+    jobs: readonly number[],
+  ): readonly (readonly [job: number, bytes: Uint8Array | string])[];
   /** In bytes; 0 if there is none. */
   descriptionSize(job: number): number;
   page(query: PageQuery): Page;

@@ -206,6 +206,36 @@ export const JOB_COLUMNS = [
   "needs",
 ] as const;
 
+/** Of these, what changes in a job's life. The others do only when it gets another place. */
+export const CHANGING_JOB_COLUMNS = [
+  "state",
+  "started",
+  "ended",
+  "cause",
+  "reason",
+  "output",
+  "described",
+  "start",
+  "queue_order",
+  "not_before",
+  "attempts",
+  "failures",
+  "losses",
+  "suspicions",
+  "troubles",
+  "avoid",
+  "batch_end",
+] as const satisfies readonly (typeof JOB_COLUMNS)[number][];
+
+/** What tells whether a job has the place that it had. */
+export const PLACE_COLUMNS = [
+  "id",
+  "pool",
+  "key",
+  "batch",
+  "row",
+] as const satisfies readonly (typeof JOB_COLUMNS)[number][];
+
 /** The columns of `attempt`, in the order of `attemptRow`. */
 export const ATTEMPT_COLUMNS = [
   "job",
@@ -220,6 +250,15 @@ export const ATTEMPT_COLUMNS = [
   "log_size",
   "cached",
 ] as const;
+
+/** Of these, what changes. */
+export const CHANGING_ATTEMPT_COLUMNS = [
+  "started",
+  "ended",
+  "outcome",
+  "reason",
+  "log_size",
+] as const satisfies readonly (typeof ATTEMPT_COLUMNS)[number][];
 
 /** A row of `job`, as it is read. */
 export interface JobRow {

@@ -40,11 +40,15 @@ export class UsageBooks {
 
   /**
    * Counts what `changes` will change; to be called before they are made, in the same transaction.
+   * Returns the ids of the jobs that are new.
    */
-  note(changes: Changes): void {
+  note(changes: Changes): ReadonlySet<number> {
+    const isNew = new Set<number>();
     const sums = new Map<string, Sums>();
     const clients = new Map<number, string>();
-    for (const row of changes.jobs) this.noteJob(row, sums, clients);
+    for (const row of changes.jobs) {
+      if (this.noteJob(row, sums, clients)) isNew.add(row[JOB.id] as number);
+    }
     for (const row of changes.attempts) this.noteAttempt(row, sums, clients);
     for (const [key, sum] of sums) {
       const [hour, client] = splitKey(key);
@@ -60,6 +64,7 @@ export class UsageBooks {
         lostSeconds,
       );
     }
+    return isNew;
   }
 
   /** By client, sorted; of the hours that have begun in [since, until). */
@@ -67,17 +72,19 @@ export class UsageBooks {
     return this.statements.between.all(Math.floor(since / HOUR), Math.ceil(until / HOUR));
   }
 
-  private noteJob(row: Row, sums: Map<string, Sums>, clients: Map<number, string>): void {
+  /** Whether the job is new. */
+  private noteJob(row: Row, sums: Map<string, Sums>, clients: Map<number, string>): boolean {
     const id = row[JOB.id] as number;
     const client = row[JOB.client] as string;
     const state = row[JOB.state] as number;
     clients.set(id, client);
     const before = this.statements.state.get(id) as number | undefined;
-    if (before === state) return;
+    if (before === state) return false;
     const sum = sumsOf(sums, row[JOB.submitted] as number, client);
     if (before === undefined) sum.jobs++;
     else if (before >= FIRST_END) sum[ENDS[before - FIRST_END]!]--;
     if (state >= FIRST_END) sum[ENDS[state - FIRST_END]!]++;
+    return before === undefined;
   }
 
   private noteAttempt(row: Row, sums: Map<string, Sums>, clients: Map<number, string>): void {

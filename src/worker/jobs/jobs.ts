@@ -2,7 +2,7 @@
  * The jobs of a worker: those that run, with their share of its capacity, their time limits, and
  * what is logged and counted of them; and those that have ended, until nobody will ask for them.
  */
-import { cacheHintOf, type DurableQueue, readJobDescr } from "../../api/index.js";
+import { BulkQueue, cacheHintOf, type DurableQueue, readJobDescr } from "../../api/index.js";
 import { alarm, Condition, stopwatch } from "../../async/index.js";
 import { logger } from "../../console/index.js";
 import { type DetachedPointer, RpcError } from "../../rpc/index.js";
@@ -10,9 +10,10 @@ import { quoted } from "../../text/index.js";
 import { type Builders, build } from "../build.js";
 import { type Capacity, type WeightRule, weigh } from "../capacity.js";
 import { JobTimedOut } from "../failure.js";
+import type { LeaseRun } from "../leases.js";
 import type { WorkerMetrics } from "../metrics.js";
 import type { DurableAttempt } from "./durable-attempt.js";
-import { countedAs, type Ending } from "./ending.js";
+import { countedAs, type Ending, endingBy } from "./ending.js";
 import { HeldAttempts } from "./held-attempts.js";
 import { Job } from "./job.js";
 
@@ -34,6 +35,15 @@ export interface JobsOptions {
   onNoSpace?(): void;
   /** Bytes of output after which a job's log is cut. */
   readonly maxLogSize?: number | undefined;
+}
+
+/** A job that was started. */
+export interface RunningJob {
+  readonly job: Job;
+  /** Of a durable one; undefined also if it could not be begun. */
+  readonly attempt: DurableAttempt | undefined;
+  /** Resolves when its end is kept, and its share of the capacity free; with how long it ran. */
+  readonly ended: Promise<Ending & { readonly seconds: number }>;
 }
 
 export class Jobs {
@@ -72,14 +82,16 @@ export class Jobs {
   }
 
   /** Runs an offered job, and returns at once. Takes `popped.descr`. */
-  start(job: Job, { assignment, descr, owner }: DurableQueue.Popped): void {
+  start(job: Job, { assignment, descr, owner }: DurableQueue.Popped): RunningJob {
     let attempt: DurableAttempt | undefined;
     try {
       attempt = assignment ? this.#attempts.assign(job, assignment) : undefined;
     } catch (error) {
       descr.release();
-      job.abandon(RpcError.from(error));
-      return;
+      const reason = RpcError.from(error);
+      job.abandon(reason);
+      const ending = { ...endingBy(reason), seconds: 0 };
+      return { job, attempt, ended: Promise.resolve(ending) };
     }
     this.#jobs.add(job);
     const of = factsOf(owner, assignment, cacheHintOf(descr));
@@ -92,7 +104,7 @@ export class Jobs {
       return build(readJobDescr(descr), job, builders, attempt?.capture);
     }, attempt);
     if (this.#isStopping) job.stopWithWorker();
-    void running.then((ending) => {
+    const ended = running.then((ending) => {
       stopClock();
       descr.release();
       const facts = { ...of, outcome: ending.cause, duration: elapsed() };
@@ -102,7 +114,28 @@ export class Jobs {
       metrics.jobEnded(countedAs(ending), elapsed());
       if (attempt) metrics.durableEnded.inc({ cause: ending.cause });
       capacity.giveBack(weight);
+      return { ...ending, seconds: elapsed() };
     });
+    return { job, attempt, ended };
+  }
+
+  /** Runs a job that is a lease, and returns at once. Takes `descr`. */
+  startLease(
+    assignment: DurableQueue.DurableAssignment,
+    client: string,
+    descr: DetachedPointer,
+  ): LeaseRun {
+    const owner = client === "" ? null : { client, number: assignment.job };
+    const { attempt, ended, job } = this.start(this.offer(), { descr, owner, assignment });
+    return {
+      ended: ended.then(({ cause, files, output, reason, seconds }) => {
+        const isShort = files === undefined && job.log.length <= BulkQueue.LOG_BYTES;
+        return { cause, output, reason, seconds, log: isShort ? job.log.contents() : null };
+      }),
+      capability: () => job.capability(),
+      settled: () => attempt?.settled(),
+      giveUp: () => attempt?.giveUp(),
+    };
   }
 
   /**

@@ -60,6 +60,8 @@ const move = fc.oneof(
       type: fc.constant("ended" as const),
       pick,
       outcome: fc.constantFrom(...OUTCOMES),
+      /** Said with the end, if nobody has said before that it had begun. */
+      seconds: fc.option(fc.constantFrom(0, 3, 1e9, Number.NaN), { freq: 2 }),
     }),
   },
   {
@@ -171,9 +173,11 @@ class Comparison {
       }
       case "ended": {
         const { job, attempt } = this.anAttempt(move.pick);
-        const { outcome } = move;
+        const { outcome, seconds } = move;
         const output = `${job}/${attempt}`;
-        const isTaken = book.ended(job, attempt, { outcome, output });
+        const report = { outcome, output, ...(seconds !== null && { seconds }) };
+        const isTaken = book.ended(job, attempt, report);
+        if (seconds !== null) model.begun(job, attempt);
         same(isTaken, model.reportEnd(job, attempt, outcome, output));
         break;
       }
