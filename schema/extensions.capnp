@@ -218,6 +218,7 @@ struct JobRecord {
   options @16 :DurableOptions;
   attempts @17 :List(AttemptRecord);
   revision @18 :UInt64;    # grows with each change
+  row @19 :UInt64;         # of a batch: which of its rows, from 1; 0: of none
 }
 
 struct AttemptRecord {
@@ -416,7 +417,7 @@ struct WorkerAbilities {
 }
 
 # Batches: one template and many rows, each of which becomes a durable job of its client when its turn is near. A `Submission` is
-# also a `Batches`, of its client's.
+# also a `Batches`, of its client's; an `Admin` is one of all, in which no batch can be begun.
 
 interface Batches {
   open @0 (batch :NewBatch) -> (batch :UInt64, rows :UInt64, isNew :Bool, again :UInt64);
@@ -445,6 +446,15 @@ interface Batches {
 
   retry @7 (batch :UInt64, keys :List(Text)) -> (again :UInt64);
   # Jobs that ended without success are tried again: all, or those of these keys. A batch that was stopped or cancelled goes on.
+
+  ends @8 (batch :UInt64, after :UInt64, limit :UInt32) -> (ends :List(RowEnd), next :UInt64);
+  # As `rows`, of many more rows at a time: no more of each than how it ended.
+}
+
+struct RowEnd {
+  row @0 :UInt64;
+  job @1 :UInt64;
+  state @2 :JobState;
 }
 
 struct NewBatch {
@@ -501,6 +511,7 @@ struct BatchRecord {
   revision @14 :UInt64;
   columns @15 :List(Text);
   last @16 :UInt64;        # what `rows` would give as `next` at the end
+  client @17 :Text;        # whose it is
 }
 
 enum BatchState {
@@ -564,7 +575,7 @@ struct AbleWorkers {
 
 interface Grants {
   # Of an `Admin`: capabilities that are weaker than its own, for programs that help to run a cluster. Each has a kind, and a
-  # name within it. So far there is the kind "scaler", for a `Scaler`.
+  # name within it. There are the kinds "scaler", for a `Scaler`, and "viewer", for a `Viewer`.
 
   grant @0 (kind :Text, name :Text) -> (uri :Text);
   # Makes one, and says where it is found: the content of its capability file. Answered when that is on disk.
@@ -670,4 +681,27 @@ struct LeaseEnd {
   output @5 :Text;
   reason @6 :Text;
   log @7 :Data;            # all of it
+}
+
+# Looking at a scheduler. An `Admin` is also a `PoolDirectory`, and a `Batches` of all clients'.
+
+interface Viewer {
+  # What sees all and changes nothing. It is also a `PoolDirectory`, and a `JobRecords` and a `Batches` of all clients' of
+  # which the methods that change something are refused.
+
+  pool @0 (name :Text) -> (pool :PoolMonitor);
+  # It is also a `LiveJobs`, that lists.
+}
+
+interface Access {
+  # Of a `Submission`, an `Admin` and a `Viewer`: what it is, for programs that serve any of them.
+
+  describe @0 () -> (kind :AccessKind, id :Text);
+  # `id`: of the client or the viewer.
+}
+
+enum AccessKind {
+  client @0;
+  viewer @1;
+  administrator @2;
 }

@@ -1,6 +1,7 @@
 /**
  * Batches: one template and many rows, each of which becomes a durable job. What our schedulers'
- * `Submission`s offer beyond the shared contract; others answer "unimplemented".
+ * `Submission`s offer beyond the shared contract, and their `Admin`s and (to look) `Viewer`s of all
+ * clients' batches; others answer "unimplemented".
  *
  * Times are seconds since the Unix epoch; null where there is none (yet).
  */
@@ -13,6 +14,7 @@ import {
   type BatchState as WireBatchState,
 } from "./generated/extensions.js";
 import { type JobRecord, readRecord, writeRecord } from "./job-records.js";
+import { type JobState, stateFromWire, stateToWire } from "./job-state.js";
 
 export {
   type BatchRules,
@@ -26,7 +28,7 @@ export {
 } from "./batch-template.js";
 export { needsOfAction } from "./job-descr.js";
 
-const [OPEN, ADD, CLOSE, LIST, GET, ROWS, CANCEL, RETRY] = Batches$Client.methods;
+const [OPEN, ADD, CLOSE, LIST, GET, ROWS, CANCEL, RETRY, ENDS] = Batches$Client.methods;
 
 /** In the order of the wire's enumeration. */
 const STATES = ["running", "succeeded", "failed", "stopped", "cancelled"] as const;
@@ -36,6 +38,8 @@ export type BatchState = (typeof STATES)[number];
 
 export interface BatchRecord {
   readonly batch: number;
+  /** Whose it is; "": the scheduler does not tell. */
+  readonly client: string;
   /** "": none. */
   readonly name: string;
   readonly pool: string;
@@ -103,6 +107,20 @@ export interface RowPage {
   readonly next: number;
 }
 
+/** How a row has ended. */
+export interface RowEnd {
+  /** From 0. */
+  readonly row: number;
+  readonly job: number;
+  readonly state: JobState;
+}
+
+export interface EndPage {
+  readonly ends: readonly RowEnd[];
+  /** To go on with. */
+  readonly next: number;
+}
+
 /** Which batch: by number, or by name. */
 export type BatchId = number | string;
 
@@ -118,6 +136,7 @@ export interface BatchesService {
   listBatches(cursor: string, limit: number): Promise<BatchPage>;
   getBatch(batch: BatchId, revision: number, signal: AbortSignal): Promise<BatchRecord>;
   rows(batch: number, after: number, limit: number): Promise<RowPage>;
+  ends(batch: number, after: number, limit: number): Promise<EndPage>;
   cancelBatch(batch: number, reason: string): Promise<void>;
   /** @param keys of the rows; empty: all that ended without success */
   retryBatch(batch: number, keys: readonly string[]): Promise<number>;
@@ -175,6 +194,19 @@ export function batchesMethods(service: BatchesService): MethodEntry[] {
       const { batch, keys } = call.params;
       const again = await service.retryBatch(Number(batch), keys.toArray());
       call.results().again = BigInt(again);
+    }),
+    method(ENDS, async (call) => {
+      const { after, batch, limit } = call.params;
+      const page = await service.ends(Number(batch), Number(after), limit);
+      const results = call.results();
+      const list = results._initEnds(page.ends.length);
+      for (const [index, { job, row, state }] of page.ends.entries()) {
+        const end = list.get(index);
+        end.row = BigInt(row);
+        end.job = BigInt(job);
+        end.state = stateToWire(state);
+      }
+      results.next = BigInt(page.next);
     }),
   ];
 }
@@ -311,6 +343,36 @@ export function rows(
   }));
 }
 
+/**
+ * How rows have ended, as `rows`, but of many more at a time. Rejects as "unimplemented" if the
+ * scheduler cannot tell.
+ */
+export function ends(
+  submission: Capability,
+  batch: number,
+  after: number,
+  limit: number,
+  options?: CallOptions,
+): Promise<EndPage> {
+  const call = submission.call(
+    ENDS,
+    (params) => {
+      params.batch = BigInt(batch);
+      params.after = BigInt(after);
+      params.limit = limit;
+    },
+    options,
+  );
+  return resultOf(call, (results) => ({
+    ends: results.ends.map(({ job, row, state }) => ({
+      row: Number(row),
+      job: Number(job),
+      state: stateFromWire(state),
+    })),
+    next: Number(results.next),
+  }));
+}
+
 export function cancel(
   submission: Capability,
   batch: number,
@@ -366,11 +428,13 @@ function writeBatch(wire: WireBatchRecord, batch: BatchRecord): void {
   const columns = wire._initColumns(batch.columns.length);
   for (const [index, name] of batch.columns.entries()) columns.set(index, name);
   wire.last = BigInt(batch.last);
+  wire.client = batch.client;
 }
 
 function readBatch(wire: WireBatchRecord): BatchRecord {
   return {
     batch: Number(wire.batch),
+    client: wire.client,
     name: wire.name,
     pool: wire.pool,
     submitted: wire.submitted,

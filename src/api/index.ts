@@ -4,6 +4,7 @@
  * caller's, arguments only where a comment says "taken". Calls reject with an `RpcError`.
  */
 export * as AbleQueue from "./able-queue.js";
+export * as Access from "./access.js";
 export * as Admin from "./admin.js";
 export * as Batches from "./batches.js";
 export * as BulkQueue from "./bulk-queue.js";
@@ -43,4 +44,5 @@ export * as Retirement from "./retirement.js";
 export * as Scaler from "./scaler.js";
 export * as Submission from "./submission.js";
 export * as Ticket from "./ticket.js";
+export * as Viewer from "./viewer.js";
 export * as Worker from "./worker.js";

@@ -50,6 +50,8 @@ export interface JobRecord {
   readonly hint: string;
   /** "": none. */
   readonly batch: string;
+  /** Which row of the batch, from 0; undefined: of none, or the scheduler does not tell. */
+  readonly row?: number | undefined;
   readonly urgent: boolean;
   readonly submitted: number;
   /** When its first attempt started. */
@@ -415,6 +417,7 @@ export function writeRecord(wire: WireJobRecord, record: JobRecord): void {
     entry.outputSize = BigInt(attempt.outputSize);
   }
   wire.revision = BigInt(record.revision);
+  wire.row = BigInt((record.row ?? -1) + 1);
 }
 
 export function readRecord(wire: WireJobRecord): JobRecord {
@@ -447,6 +450,7 @@ export function readRecord(wire: WireJobRecord): JobRecord {
       outputSize: Number(attempt.outputSize),
     })),
     revision: Number(wire.revision),
+    row: wire.row === 0n ? undefined : Number(wire.row) - 1,
   };
 }
 

@@ -200,7 +200,7 @@ function grantedCommands(kind: GrantKind) {
 }
 
 /** The kinds, and how one may be called. */
-const EXAMPLES = { scaler: "autoscaler" } as const;
+const EXAMPLES = { scaler: "autoscaler", viewer: "wall-screen" } as const;
 type GrantKind = keyof typeof EXAMPLES;
 
 const setRate = adminCommand("set-rate", "Set how many parallel jobs a client is entitled to.", [
@@ -414,6 +414,7 @@ await runMain(
       removeClient,
       listClients,
       ...grantedCommands("scaler"),
+      ...grantedCommands("viewer"),
       setRate,
       pause,
       unpause,

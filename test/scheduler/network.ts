@@ -62,6 +62,8 @@ export interface NetworkOptions {
   readonly settings?: Partial<DurableSettings>;
   /** Default: fixed. */
   readonly estimates?: EstimateKind;
+  /** Where it listens; 0, the default: on a free one. */
+  readonly port?: number;
 }
 
 export class Network {
@@ -128,7 +130,8 @@ export class Network {
       identity,
       restore: (id, connection) => scheduler.restore(id, connection),
     });
-    const listener = await vat.listen({ kind: "tcp", host: "127.0.0.1", port: 0 }, { tls: true });
+    const { port = 0 } = options;
+    const listener = await vat.listen({ kind: "tcp", host: "127.0.0.1", port }, { tls: true });
     const leaks = await countLeaks();
     const network = new Network(scheduler, vat, listener, store, leaks, durable);
     Object.assign(network, { log: lines, finished, jobLines });
@@ -171,6 +174,11 @@ export class Network {
   /** A sturdy ref of the scheduler to a service with a derived id. */
   ref(name: string): SturdyRef {
     return this.vat.sturdyRef(this.listener, this.vat.identity.derivedId(name));
+  }
+
+  /** A sturdy ref of the scheduler to the service with this id. */
+  refOf(id: Uint8Array): SturdyRef {
+    return this.vat.sturdyRef(this.listener, id);
   }
 
   /** A new vat, and the service imported into it. */

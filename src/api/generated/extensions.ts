@@ -1513,7 +1513,7 @@ export class JobRecord extends $.Struct {
   static readonly _capnp = {
     displayName: "JobRecord",
     id: "c29bf17df5889229",
-    size: new $.ObjectSize(48, 10),
+    size: new $.ObjectSize(56, 10),
   };
   static _Attempts: $.ListCtor<AttemptRecord>;
   get job(): bigint {
@@ -1677,6 +1677,16 @@ export class JobRecord extends $.Struct {
   }
   set revision(value: bigint) {
     $.utils.setUint64(40, value, this);
+  }
+  /**
+* of a batch: which of its rows, from 1; 0: of none
+*
+*/
+  get row(): bigint {
+    return $.utils.getUint64(48, this);
+  }
+  set row(value: bigint) {
+    $.utils.setUint64(48, value, this);
   }
   toString(): string { return "JobRecord_" + super.toString(); }
 }
@@ -4684,6 +4694,74 @@ export class Batches_Retry$Results$Promise {
     return await this.pipeline.struct();
   }
 }
+export class Batches_Ends$Params extends $.Struct {
+  static readonly _capnp = {
+    displayName: "ends$Params",
+    id: "c61f7bdd9d37f1d3",
+    size: new $.ObjectSize(24, 0),
+  };
+  get batch(): bigint {
+    return $.utils.getUint64(0, this);
+  }
+  set batch(value: bigint) {
+    $.utils.setUint64(0, value, this);
+  }
+  get after(): bigint {
+    return $.utils.getUint64(8, this);
+  }
+  set after(value: bigint) {
+    $.utils.setUint64(8, value, this);
+  }
+  get limit(): number {
+    return $.utils.getUint32(16, this);
+  }
+  set limit(value: number) {
+    $.utils.setUint32(16, value, this);
+  }
+  toString(): string { return "Batches_Ends$Params_" + super.toString(); }
+}
+export class Batches_Ends$Results extends $.Struct {
+  static readonly _capnp = {
+    displayName: "ends$Results",
+    id: "ea4c7f1b86c0bae4",
+    size: new $.ObjectSize(8, 1),
+  };
+  static _Ends: $.ListCtor<RowEnd>;
+  _adoptEnds(value: $.Orphan<$.List<RowEnd>>): void {
+    $.utils.adopt(value, $.utils.getPointer(0, this));
+  }
+  _disownEnds(): $.Orphan<$.List<RowEnd>> {
+    return $.utils.disown(this.ends);
+  }
+  get ends(): $.List<RowEnd> {
+    return $.utils.getList(0, Batches_Ends$Results._Ends, this);
+  }
+  _hasEnds(): boolean {
+    return !$.utils.isNull($.utils.getPointer(0, this));
+  }
+  _initEnds(length: number): $.List<RowEnd> {
+    return $.utils.initList(0, Batches_Ends$Results._Ends, length, this);
+  }
+  set ends(value: $.List<RowEnd>) {
+    $.utils.copyFrom(value, $.utils.getPointer(0, this));
+  }
+  get next(): bigint {
+    return $.utils.getUint64(0, this);
+  }
+  set next(value: bigint) {
+    $.utils.setUint64(0, value, this);
+  }
+  toString(): string { return "Batches_Ends$Results_" + super.toString(); }
+}
+export class Batches_Ends$Results$Promise {
+  pipeline: $.Pipeline<any, any, Batches_Ends$Results>;
+  constructor(pipeline: $.Pipeline<any, any, Batches_Ends$Results>) {
+    this.pipeline = pipeline;
+  }
+  async promise(): Promise<Batches_Ends$Results> {
+    return await this.pipeline.struct();
+  }
+}
 export class Batches$Client {
   client: $.Client;
   static readonly interfaceId: bigint = 0xd9860c6e15bc8100n;
@@ -4698,7 +4776,8 @@ export class Batches$Client {
     $.Method<Batches_Get$Params, Batches_Get$Results>,
     $.Method<Batches_Rows$Params, Batches_Rows$Results>,
     $.Method<Batches_Cancel$Params, Batches_Cancel$Results>,
-    $.Method<Batches_Retry$Params, Batches_Retry$Results>
+    $.Method<Batches_Retry$Params, Batches_Retry$Results>,
+    $.Method<Batches_Ends$Params, Batches_Ends$Results>
   ] = [
     {
       ParamsClass: Batches_Open$Params,
@@ -4763,6 +4842,14 @@ export class Batches$Client {
       methodId: 7,
       interfaceName: "schema/extensions.capnp:Batches",
       methodName: "retry"
+    },
+    {
+      ParamsClass: Batches_Ends$Params,
+      ResultsClass: Batches_Ends$Results,
+      interfaceId: Batches$Client.interfaceId,
+      methodId: 8,
+      interfaceName: "schema/extensions.capnp:Batches",
+      methodName: "ends"
     }
   ];
   /**
@@ -4864,6 +4951,18 @@ export class Batches$Client {
     const pipeline = new $.Pipeline(Batches_Retry$Results, answer);
     return new Batches_Retry$Results$Promise(pipeline);
   }
+  /**
+* As `rows`, of many more rows at a time: no more of each than how it ended.
+*
+*/
+  ends(paramsFunc?: (params: Batches_Ends$Params) => void): Batches_Ends$Results$Promise {
+    const answer = this.client.call({
+      method: Batches$Client.methods[8],
+      ...(paramsFunc && { paramsFunc })
+    });
+    const pipeline = new $.Pipeline(Batches_Ends$Results, answer);
+    return new Batches_Ends$Results$Promise(pipeline);
+  }
 }
 $.Registry.register(Batches$Client.interfaceId, Batches$Client);
 export interface Batches$Server$Target {
@@ -4875,6 +4974,7 @@ export interface Batches$Server$Target {
   rows(params: Batches_Rows$Params, results: Batches_Rows$Results): Promise<void>;
   cancel(params: Batches_Cancel$Params, results: Batches_Cancel$Results): Promise<void>;
   retry(params: Batches_Retry$Params, results: Batches_Retry$Results): Promise<void>;
+  ends(params: Batches_Ends$Params, results: Batches_Ends$Results): Promise<void>;
 }
 export class Batches$Server extends $.Server {
   readonly target: Batches$Server$Target;
@@ -4911,6 +5011,10 @@ export class Batches$Server extends $.Server {
       {
         ...Batches$Client.methods[7],
         impl: target.retry
+      },
+      {
+        ...Batches$Client.methods[8],
+        impl: target.ends
       }
     ]);
     this.target = target;
@@ -4928,6 +5032,32 @@ export class Batches extends $.Interface {
     size: new $.ObjectSize(0, 0),
   };
   toString(): string { return "Batches_" + super.toString(); }
+}
+export class RowEnd extends $.Struct {
+  static readonly _capnp = {
+    displayName: "RowEnd",
+    id: "90f9c1f2a50474f5",
+    size: new $.ObjectSize(24, 0),
+  };
+  get row(): bigint {
+    return $.utils.getUint64(0, this);
+  }
+  set row(value: bigint) {
+    $.utils.setUint64(0, value, this);
+  }
+  get job(): bigint {
+    return $.utils.getUint64(8, this);
+  }
+  set job(value: bigint) {
+    $.utils.setUint64(8, value, this);
+  }
+  get state(): JobState {
+    return $.utils.getUint16(16, this) as JobState;
+  }
+  set state(value: JobState) {
+    $.utils.setUint16(16, value, this);
+  }
+  toString(): string { return "RowEnd_" + super.toString(); }
 }
 export class NewBatch extends $.Struct {
   static readonly _capnp = {
@@ -5298,7 +5428,7 @@ export class BatchRecord extends $.Struct {
   static readonly _capnp = {
     displayName: "BatchRecord",
     id: "b94d84cd52368134",
-    size: new $.ObjectSize(96, 4),
+    size: new $.ObjectSize(96, 5),
   };
   get batch(): bigint {
     return $.utils.getUint64(0, this);
@@ -5433,6 +5563,16 @@ export class BatchRecord extends $.Struct {
   }
   set last(value: bigint) {
     $.utils.setUint64(88, value, this);
+  }
+  /**
+* whose it is
+*
+*/
+  get client(): string {
+    return $.utils.getText(4, this);
+  }
+  set client(value: string) {
+    $.utils.setText(4, value, this);
   }
   toString(): string { return "BatchRecord_" + super.toString(); }
 }
@@ -6288,7 +6428,7 @@ export class Grants$Server extends $.Server {
 }
 /**
 * Of an `Admin`: capabilities that are weaker than its own, for programs that help to run a cluster. Each has a kind, and a
-* name within it. So far there is the kind "scaler", for a `Scaler`.
+* name within it. There are the kinds "scaler", for a `Scaler`, and "viewer", for a `Viewer`.
 *
 */
 export class Grants extends $.Interface {
@@ -7553,6 +7693,218 @@ export class LeaseEnd extends $.Struct {
   }
   toString(): string { return "LeaseEnd_" + super.toString(); }
 }
+export class Viewer_Pool$Params extends $.Struct {
+  static readonly _capnp = {
+    displayName: "pool$Params",
+    id: "acd96ef1a8fc0007",
+    size: new $.ObjectSize(0, 1),
+  };
+  get name(): string {
+    return $.utils.getText(0, this);
+  }
+  set name(value: string) {
+    $.utils.setText(0, value, this);
+  }
+  toString(): string { return "Viewer_Pool$Params_" + super.toString(); }
+}
+export class Viewer_Pool$Results extends $.Struct {
+  static readonly _capnp = {
+    displayName: "pool$Results",
+    id: "d300348ba5c2d049",
+    size: new $.ObjectSize(0, 1),
+  };
+  get pool(): PoolMonitor$Client {
+    return new PoolMonitor$Client($.utils.getInterfaceClientOrNullAt(0, this));
+  }
+  set pool(value: PoolMonitor$Client) {
+    $.utils.setInterfacePointer(this.segment.message.addCap(value.client), $.utils.getPointer(0, this));
+  }
+  toString(): string { return "Viewer_Pool$Results_" + super.toString(); }
+}
+export class Viewer_Pool$Results$Promise {
+  pipeline: $.Pipeline<any, any, Viewer_Pool$Results>;
+  constructor(pipeline: $.Pipeline<any, any, Viewer_Pool$Results>) {
+    this.pipeline = pipeline;
+  }
+  getPool(): PoolMonitor$Client {
+    return new PoolMonitor$Client(this.pipeline.getPipeline(PoolMonitor, 0).client());
+  }
+  async promise(): Promise<Viewer_Pool$Results> {
+    return await this.pipeline.struct();
+  }
+}
+export class Viewer$Client {
+  client: $.Client;
+  static readonly interfaceId: bigint = 0x945429117bd04f71n;
+  constructor(client: $.Client) {
+    this.client = client;
+  }
+  static readonly methods: [
+    $.Method<Viewer_Pool$Params, Viewer_Pool$Results>
+  ] = [
+    {
+      ParamsClass: Viewer_Pool$Params,
+      ResultsClass: Viewer_Pool$Results,
+      interfaceId: Viewer$Client.interfaceId,
+      methodId: 0,
+      interfaceName: "schema/extensions.capnp:Viewer",
+      methodName: "pool"
+    }
+  ];
+  /**
+* It is also a `LiveJobs`, that lists.
+*
+*/
+  pool(paramsFunc?: (params: Viewer_Pool$Params) => void): Viewer_Pool$Results$Promise {
+    const answer = this.client.call({
+      method: Viewer$Client.methods[0],
+      ...(paramsFunc && { paramsFunc })
+    });
+    const pipeline = new $.Pipeline(Viewer_Pool$Results, answer);
+    return new Viewer_Pool$Results$Promise(pipeline);
+  }
+}
+$.Registry.register(Viewer$Client.interfaceId, Viewer$Client);
+export interface Viewer$Server$Target {
+  pool(params: Viewer_Pool$Params, results: Viewer_Pool$Results): Promise<void>;
+}
+export class Viewer$Server extends $.Server {
+  readonly target: Viewer$Server$Target;
+  constructor(target: Viewer$Server$Target) {
+    super(target, [
+      {
+        ...Viewer$Client.methods[0],
+        impl: target.pool
+      }
+    ]);
+    this.target = target;
+  }
+  client(): Viewer$Client {
+    return new Viewer$Client(this);
+  }
+}
+/**
+* What sees all and changes nothing. It is also a `PoolDirectory`, and a `JobRecords` and a `Batches` of all clients' of
+* which the methods that change something are refused.
+*
+*/
+export class Viewer extends $.Interface {
+  static readonly Client = Viewer$Client;
+  static readonly Server = Viewer$Server;
+  static readonly _capnp = {
+    displayName: "Viewer",
+    id: "945429117bd04f71",
+    size: new $.ObjectSize(0, 0),
+  };
+  toString(): string { return "Viewer_" + super.toString(); }
+}
+export class Access_Describe$Params extends $.Struct {
+  static readonly _capnp = {
+    displayName: "describe$Params",
+    id: "a8557bf96a788af8",
+    size: new $.ObjectSize(0, 0),
+  };
+  toString(): string { return "Access_Describe$Params_" + super.toString(); }
+}
+export class Access_Describe$Results extends $.Struct {
+  static readonly _capnp = {
+    displayName: "describe$Results",
+    id: "e9cee39ad02957e4",
+    size: new $.ObjectSize(8, 1),
+  };
+  get kind(): AccessKind {
+    return $.utils.getUint16(0, this) as AccessKind;
+  }
+  set kind(value: AccessKind) {
+    $.utils.setUint16(0, value, this);
+  }
+  get id(): string {
+    return $.utils.getText(0, this);
+  }
+  set id(value: string) {
+    $.utils.setText(0, value, this);
+  }
+  toString(): string { return "Access_Describe$Results_" + super.toString(); }
+}
+export class Access_Describe$Results$Promise {
+  pipeline: $.Pipeline<any, any, Access_Describe$Results>;
+  constructor(pipeline: $.Pipeline<any, any, Access_Describe$Results>) {
+    this.pipeline = pipeline;
+  }
+  async promise(): Promise<Access_Describe$Results> {
+    return await this.pipeline.struct();
+  }
+}
+export class Access$Client {
+  client: $.Client;
+  static readonly interfaceId: bigint = 0x8478666a0aad1343n;
+  constructor(client: $.Client) {
+    this.client = client;
+  }
+  static readonly methods: [
+    $.Method<Access_Describe$Params, Access_Describe$Results>
+  ] = [
+    {
+      ParamsClass: Access_Describe$Params,
+      ResultsClass: Access_Describe$Results,
+      interfaceId: Access$Client.interfaceId,
+      methodId: 0,
+      interfaceName: "schema/extensions.capnp:Access",
+      methodName: "describe"
+    }
+  ];
+  /**
+* `id`: of the client or the viewer.
+*
+*/
+  describe(paramsFunc?: (params: Access_Describe$Params) => void): Access_Describe$Results$Promise {
+    const answer = this.client.call({
+      method: Access$Client.methods[0],
+      ...(paramsFunc && { paramsFunc })
+    });
+    const pipeline = new $.Pipeline(Access_Describe$Results, answer);
+    return new Access_Describe$Results$Promise(pipeline);
+  }
+}
+$.Registry.register(Access$Client.interfaceId, Access$Client);
+export interface Access$Server$Target {
+  describe(params: Access_Describe$Params, results: Access_Describe$Results): Promise<void>;
+}
+export class Access$Server extends $.Server {
+  readonly target: Access$Server$Target;
+  constructor(target: Access$Server$Target) {
+    super(target, [
+      {
+        ...Access$Client.methods[0],
+        impl: target.describe
+      }
+    ]);
+    this.target = target;
+  }
+  client(): Access$Client {
+    return new Access$Client(this);
+  }
+}
+/**
+* Of a `Submission`, an `Admin` and a `Viewer`: what it is, for programs that serve any of them.
+*
+*/
+export class Access extends $.Interface {
+  static readonly Client = Access$Client;
+  static readonly Server = Access$Server;
+  static readonly _capnp = {
+    displayName: "Access",
+    id: "8478666a0aad1343",
+    size: new $.ObjectSize(0, 0),
+  };
+  toString(): string { return "Access_" + super.toString(); }
+}
+export const AccessKind = {
+  CLIENT: 0,
+  VIEWER: 1,
+  ADMINISTRATOR: 2
+} as const;
+export type AccessKind = (typeof AccessKind)[keyof typeof AccessKind];
 Explanation._Obstacles = $.CompositeList(Obstacle);
 PoolState._Workers = $.CompositeList(WorkerState);
 PoolState._Clients = $.CompositeList(ClientState);
@@ -7564,6 +7916,7 @@ LiveJobs_List$Results._Jobs = $.CompositeList(LiveJob);
 LiveJobs_Cancel$Results._Jobs = $.CompositeList(LiveJob);
 Batches_List$Results._Batches = $.CompositeList(BatchRecord);
 Batches_Rows$Results._Rows = $.CompositeList(BatchRow);
+Batches_Ends$Results._Ends = $.CompositeList(RowEnd);
 BatchTemplate._BuildArgs = $.CompositeList(BatchText);
 BatchText._Pieces = $.CompositeList(BatchPiece);
 FormerPools_List$Results._Pools = $.CompositeList(FormerPool);

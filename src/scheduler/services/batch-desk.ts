@@ -1,6 +1,6 @@
 /**
  * Batches as a client asks for them: opens them, adds rows, looks and changes. All of it comes from
- * the network.
+ * the network. Administrators look at those of all clients, and change them; they begin none.
  */
 import { Batches as Api } from "../../api/index.js";
 import { Slices } from "../../async/index.js";
@@ -13,7 +13,7 @@ import { makeBatch } from "./batches.js";
 import { type ClientLimits, HINT_BYTES } from "./client-limits.js";
 import type { DurableJobs } from "./durable-jobs.js";
 import { type LiveBatch, type Summary, viewOf } from "./live-batch.js";
-import { viewOf as viewOfJob } from "./record-view.js";
+import { shownAs, viewOf as viewOfJob } from "./record-view.js";
 
 /** Characters of a name or a key. */
 const MAX_TEXT = 200;
@@ -28,6 +28,9 @@ const MAX_TEMPLATE = 1024 * 1024;
 const MAX_ROWS = 10_000;
 const PAGE = 500;
 
+/** Ends of rows in one answer. */
+const MAX_ENDS = 20_000;
+
 /** Bytes of rows on one page, from which on there are no more. */
 const PAGE_BYTES = 1024 * 1024;
 
@@ -35,17 +38,23 @@ export class BatchDesk implements Api.BatchesService {
   /** Of the ended batch that was last looked at, whose rows are read page by page. */
   private known: { readonly batch: number; readonly columns: readonly string[] } | undefined;
 
+  /** @param client whose batches; null: everybody's */
   constructor(
     private readonly jobs: DurableJobs,
     private readonly limits: ClientLimits,
-    private readonly client: string,
+    private readonly client: string | null,
     private readonly hasPool: (name: string) => boolean,
   ) {}
 
   async open(descr: DetachedPointer): Promise<Api.OpenedBatch> {
+    const { client } = this;
+    if (client === null) {
+      descr.release();
+      throw failed("Batches belong to clients: begin one with a client's capability");
+    }
     const { template, made } = this.read(descr);
     await this.jobs.whole;
-    return await this.batches.changing.run(() => this.openNext(template, made));
+    return await this.batches.changing.run(() => this.openNext(client, template, made));
   }
 
   async add(id: number, first: number, rows: Uint8Array): Promise<Api.AddedRows> {
@@ -119,11 +128,21 @@ export class BatchDesk implements Api.BatchesService {
     return { rows, next };
   }
 
+  async ends(id: number, after: number, limit: number): Promise<Api.EndPage> {
+    const row = await this.row(id);
+    const { records } = this.jobs;
+    await records.synced();
+    const most = Math.min(limit || MAX_ENDS, MAX_ENDS);
+    const found = await records.batches.read("batchEnds", row.id, after, most);
+    const ends = found.map(({ job, row, state }) => ({ row, job, state: shownAs(state) }));
+    return { ends, next: found.at(-1)?.end ?? after };
+  }
+
   async cancelBatch(id: number, reason: string): Promise<void> {
     const row = await this.row(id);
     const batch = this.batches.get(row.id);
-    if (batch)
-      await this.batches.cancel(batch, reason === "" ? "Cancelled by its client." : reason);
+    const who = this.client === null ? "an administrator" : "its client";
+    if (batch) await this.batches.cancel(batch, reason === "" ? `Cancelled by ${who}.` : reason);
   }
 
   async retryBatch(id: number, keys: readonly string[]): Promise<number> {
@@ -131,7 +150,7 @@ export class BatchDesk implements Api.BatchesService {
     if (keys.length > MAX_ROWS) throw failed(`Name at most ${MAX_ROWS} keys, or none for all`);
     if (!this.hasPool(row.pool)) throw failed(`There is no pool ${quoted(row.pool)} any more`);
     return await this.batches.changing.run(async () => {
-      this.checkOpen(row);
+      this.checkOpen(row.client, row);
       const batch = await this.batches.revive(row);
       if (keys.length === 0) return await this.batches.goOn(batch);
       await this.jobs.records.synced();
@@ -167,25 +186,29 @@ export class BatchDesk implements Api.BatchesService {
     return { template, made };
   }
 
-  private async openNext(template: Uint8Array, made: Api.NewBatch): Promise<Api.OpenedBatch> {
+  private async openNext(
+    client: string,
+    template: Uint8Array,
+    made: Api.NewBatch,
+  ): Promise<Api.OpenedBatch> {
     const { records } = this.jobs;
     const previous =
-      made.name === "" ? null : await records.batches.read("batchNamed", this.client, made.name);
+      made.name === "" ? null : await records.batches.read("batchNamed", client, made.name);
     const isSame = previous?.pool === made.pool && Buffer.from(previous.digest).equals(made.digest);
     if (previous && isSame && !made.fresh) {
       if (hasSucceeded(previous)) {
         return { batch: previous.id, rows: previous.rows, isNew: false, again: 0 };
       }
-      this.checkOpen(previous);
+      this.checkOpen(client, previous);
       const batch = await this.batches.revive(previous);
       const again = await this.batches.goOn(batch);
       return { batch: batch.id, rows: batch.run.rows, isNew: false, again };
     }
-    this.checkOpen(null);
-    this.checkSums(0, template.length);
+    this.checkOpen(client, null);
+    this.checkSums(client, 0, template.length);
     const row: BatchRow = {
       id: records.nextId(),
-      client: this.client,
+      client,
       name: made.name,
       pool: made.pool,
       urgent: made.urgent ? 1 : 0,
@@ -202,9 +225,9 @@ export class BatchDesk implements Api.BatchesService {
   }
 
   /** @param row of the one that is to go on; null for one more */
-  private checkOpen(row: BatchRow | null): void {
+  private checkOpen(client: string, row: BatchRow | null): void {
     if (row && this.batches.get(row.id)) return;
-    if (this.batches.of(this.client).length >= MAX_OPEN) {
+    if (this.batches.of(client).length >= MAX_OPEN) {
       throw overloaded("You have many batches that have not ended", MAX_OPEN);
     }
   }
@@ -241,7 +264,7 @@ export class BatchDesk implements Api.BatchesService {
     if (first + count <= there) return { rows: there, kept: 0 };
     if (first !== there) throw failed(`The next row is number ${there}, and not ${first}`);
     if (batch.row.closed) throw failed(`Batch ${batch.id} has all its rows`);
-    this.checkSums(count, bytes.length);
+    this.checkSums(batch.row.client, count, bytes.length);
     const { records } = this.jobs;
     await records.batches.change("addBatchRows", batch.id, { first, count, bytes });
     batch.bytes += bytes.length;
@@ -324,15 +347,15 @@ export class BatchDesk implements Api.BatchesService {
     }
   }
 
-  private checkSums(rows: number, bytes: number): void {
+  private checkSums(client: string, rows: number, bytes: number): void {
     const { queuedBytes, queuedJobs } = this.limits;
     let [allRows, allBytes] = [rows, bytes];
-    for (const batch of this.batches.of(this.client)) {
+    for (const batch of this.batches.of(client)) {
       const { queued, running } = batch.run.counts;
       allRows += queued + running;
       allBytes += batch.bytes;
     }
-    const who = `Client ${quoted(this.client)}`;
+    const who = `Client ${quoted(client)}`;
     if (allRows > queuedJobs) {
       throw overloaded(
         `The batches of ${who} would have ${allRows} rows that have not ended`,
@@ -358,14 +381,16 @@ export class BatchDesk implements Api.BatchesService {
   /** To a client, others' batches do not exist. */
   private async row(id: Api.BatchId): Promise<BatchRow> {
     const { batches } = this.jobs.records;
+    const { client } = this;
     await this.jobs.whole;
-    const row =
-      typeof id === "string"
-        ? await batches.read("batchNamed", this.client, id)
-        : (this.batches.get(id)?.row ?? (await batches.read("batch", id)));
-    if (row?.client !== this.client) {
-      throw failed(`You have no batch ${typeof id === "string" ? quoted(id.slice(0, 256)) : id}`);
-    }
+    const isName = typeof id === "string";
+    if (isName && client === null) throw failed("Only clients know batches by name: say a number");
+    const row = isName
+      ? await batches.read("batchNamed", client!, id)
+      : (this.batches.get(id)?.row ?? (await batches.read("batch", id)));
+    const which = isName ? quoted(id.slice(0, 256)) : id;
+    if (!row && client === null) throw failed(`There is no batch ${which} on record`);
+    if (!row || (client ?? row.client) !== row.client) throw failed(`You have no batch ${which}`);
     return row;
   }
 

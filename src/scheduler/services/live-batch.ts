@@ -85,10 +85,11 @@ export function viewOf(
   revision: number,
   { cancelled, failed, last, queued, running, state, succeeded }: Summary,
 ): Api.BatchRecord {
-  const { closed, ended, id, name, pool, reason, rows, submitted } = row;
+  const { client, closed, ended, id, name, pool, reason, rows, submitted } = row;
   const counts = { queued, running, succeeded, failed, cancelled };
   return {
-    ...{ batch: id, name, pool, submitted, ended, state, reason, rows, closed: closed !== 0 },
+    ...{ batch: id, client, name, pool, submitted, ended, state, reason, rows },
+    closed: closed !== 0,
     ...counts,
     ...{ revision, columns, last },
   };

@@ -2,6 +2,7 @@
  * A pool as its clients see it: in sums, without the names of workers and other clients.
  */
 import type { AbleQueue, PoolDirectory } from "../../api/index.js";
+import { compareNames } from "../../text/index.js";
 import type { Pool } from "../pool/pool.js";
 
 /** @param declared what each connected worker has said of itself, as far as it did */
@@ -30,4 +31,11 @@ export function poolSummary<J>(
       .filter((name) => name !== "")
       .sort(),
   };
+}
+
+/** The pools as everybody may see them, sorted by name. */
+export function poolSummaries(
+  pools: Iterable<{ summary(): PoolDirectory.PoolSummary }>,
+): PoolDirectory.PoolSummary[] {
+  return Array.from(pools, (pool) => pool.summary()).sort((a, b) => compareNames(a.name, b.name));
 }

@@ -25,6 +25,11 @@ export function statesShownAs(shown: readonly Api.JobState[]): number[] {
   return STATES.flatMap((state, number) => (shown.includes(SHOWN[state]) ? [number] : []));
 }
 
+/** What a state, a number of `STATES`, is shown as. */
+export function shownAs(number: number): Api.JobState {
+  return SHOWN[STATES[number] ?? "waiting"];
+}
+
 /** Where there is what is not on record: logs that grow, and files. */
 export interface Kept {
   readonly spool: LogSpool;
@@ -47,6 +52,7 @@ export function viewOf(
     attached: job.kind === "attached",
     hint: job.hint,
     batch: job.batch === null ? "" : String(job.batch),
+    row: job.row ?? undefined,
     urgent: job.urgent,
     submitted: job.submitted,
     started: job.started,

@@ -6,17 +6,21 @@
  *     id of "pool-NAME"    → Registration    for workers of that pool
  *     a client's secret    → Submission      in that client's name
  *     a scaler's secret    → Scaler          for starting and ending workers
+ *     a viewer's secret    → Viewer          of everything
  *
  * The first two are derived from the vat's key, the others are in the database.
  */
 import { createHash } from "node:crypto";
 import {
+  Access as AccessApi,
   Admin,
+  Batches,
   FormerPools as FormerPoolsApi,
   Grants as GrantsApi,
   JobRecords,
   OutputLinks,
   PoolAdmin,
+  PoolDirectory,
   Registration,
 } from "../../api/index.js";
 import { DeferredWork } from "../../async/index.js";
@@ -34,19 +38,22 @@ import type { EstimateKind } from "../pool/estimates.js";
 import { LearnedEstimates } from "../pool/learned-estimates.js";
 import type { SqlitePoolStore } from "../state/pool-store.js";
 import type { Store } from "../state/store.js";
+import { BatchDesk } from "./batch-desk.js";
 import { type ClientLimits, TicketAccount } from "./client-limits.js";
 import { type Access, Clients } from "./clients.js";
 import { ClusterPool, type PoolEvents } from "./cluster-pool.js";
 import type { DurableJobs } from "./durable-jobs.js";
 import { removeDurableJobs } from "./durable-removal.js";
 import { FormerPools } from "./former-pools.js";
-import { Grants } from "./grants.js";
+import { type Grant, Grants } from "./grants.js";
 import { JobDesk } from "./job-desk.js";
 import type { JobLines } from "./job-lines.js";
 import { MemoryRelease } from "./memory-release.js";
 import { ClusterPoolAdmin } from "./pool-admin.js";
+import { poolSummaries } from "./pool-summary.js";
 import { scalerService } from "./scaler.js";
 import { submissionService } from "./submissions.js";
+import { viewerService } from "./viewer-service.js";
 
 export interface SchedulerOptions {
   /** The names of the pools; at least one. */
@@ -121,7 +128,10 @@ export class Scheduler {
     this.pools = pools;
     this.grants = new Grants({
       ...{ store, log },
-      kinds: { scaler: (grant) => scalerService({ grant, pools, log }) },
+      kinds: {
+        scaler: (grant) => scalerService({ grant, pools, log }),
+        viewer: (grant) => this.viewer(grant),
+      },
       sturdyRef: (secret) => options.sturdyRef(secret),
     });
     this.formerPools = new FormerPools({
@@ -218,21 +228,40 @@ export class Scheduler {
       removeClient: (id, cancelRunning) => this.removeClient(id, cancelRunning),
       listClients: () => this.clients.list(),
     };
-    const desk = durable && new JobDesk(durable, clientLimits, null, this.pools);
-    return Admin.local(service, [
+    const extensions = [
+      ...AccessApi.accessMethods(() => ({ kind: "admin", id: "" })),
       ...FormerPoolsApi.formerPoolsMethods(this.formerPools),
       ...GrantsApi.grantsMethods(this.grants),
-      ...(desk ? JobRecords.jobRecordsMethods(desk) : []),
-      ...(desk ? OutputLinks.outputLinksMethods(desk) : []),
+      ...PoolDirectory.poolDirectoryMethods({ pools: () => poolSummaries(this.pools.values()) }),
+    ];
+    if (!durable) return Admin.local(service, extensions);
+    const jobs = new JobDesk(durable, clientLimits, null, this.pools);
+    const batches = new BatchDesk(durable, clientLimits, null, (name) => this.pools.has(name));
+    return Admin.local(service, [
+      ...extensions,
+      ...JobRecords.jobRecordsMethods(jobs),
+      ...OutputLinks.outputLinksMethods(jobs),
+      ...Batches.batchesMethods(batches),
     ]);
   }
 
   private poolAdmin(name: string): Capability {
+    const service = this.poolAdminService(name);
+    if (!service) return brokenCapability(new RpcError("failed", "No such pool"));
+    return PoolAdmin.local(service);
+  }
+
+  private poolAdminService(name: string): ClusterPoolAdmin | undefined {
     const { log } = this.options;
     const pool = this.pools.get(name);
-    if (!pool) return brokenCapability(new RpcError("failed", "No such pool"));
-    const isClient = (id: string) => this.isClient(id);
-    return PoolAdmin.local(new ClusterPoolAdmin({ pool, isClient, log }));
+    return pool && new ClusterPoolAdmin({ pool, isClient: (id) => this.isClient(id), log });
+  }
+
+  private viewer(grant: Grant): Capability {
+    const { pools } = this;
+    const { durable, clientLimits } = this.options;
+    const watched = (name: string) => this.poolAdminService(name);
+    return viewerService({ grant, pools, watched, clientLimits, durable });
   }
 
   private submission(

@@ -2,6 +2,7 @@
  * What a client's secret opens: jobs are submitted here.
  */
 import {
+  Access as AccessApi,
   Batches,
   DurableSubmission,
   JobRecords,
@@ -16,7 +17,7 @@ import {
   RpcError,
   type SturdyRef,
 } from "../../rpc/index.js";
-import { compareNames, quoted } from "../../text/index.js";
+import { quoted } from "../../text/index.js";
 import { BatchDesk } from "./batch-desk.js";
 import type { ClientLimits, TicketAccount } from "./client-limits.js";
 import type { Access } from "./clients.js";
@@ -24,6 +25,7 @@ import type { ClusterPool } from "./cluster-pool.js";
 import type { DurableJobs } from "./durable-jobs.js";
 import { submitDurable } from "./durable-submissions.js";
 import { JobDesk } from "./job-desk.js";
+import { poolSummaries } from "./pool-summary.js";
 
 export interface SubmissionOptions {
   readonly access: Access;
@@ -65,12 +67,14 @@ export function submissionService(options: SubmissionOptions): Capability {
     save: () => sturdyRef,
   };
   return Submission.local(service, [
+    ...AccessApi.accessMethods(() => {
+      if (access.revoked) throw accessRevoked();
+      return { kind: "client", id: access.client };
+    }),
     ...PoolDirectory.poolDirectoryMethods({
       pools: () => {
         if (access.revoked) throw accessRevoked();
-        return Array.from(pools.values(), (pool) => pool.summary()).sort((a, b) =>
-          compareNames(a.name, b.name),
-        );
+        return poolSummaries(pools.values());
       },
     }),
     ...(durable ? durableMethods(options, durable) : []),
@@ -113,6 +117,7 @@ function durableMethods(
       listBatches: async (...args) => checkBatches().listBatches(...args),
       getBatch: async (...args) => checkBatches().getBatch(...args),
       rows: async (...args) => checkBatches().rows(...args),
+      ends: async (...args) => checkBatches().ends(...args),
       cancelBatch: async (...args) => checkBatches().cancelBatch(...args),
       retryBatch: async (...args) => checkBatches().retryBatch(...args),
     }),

@@ -79,13 +79,15 @@ export interface BatchQueries {
   addBatchRows(batch: number, piece: RowsPiece): void;
   batch(id: number): BatchRow | null;
   batchNamed(client: string, name: string): BatchRow | null;
-  /** Newest first, without those that gave up their names. */
-  batchPage(client: string, before: number, limit: number): readonly BatchRow[];
+  /** Newest first, without those that gave up their names. Client null: of all. */
+  batchPage(client: string | null, before: number, limit: number): readonly BatchRow[];
   unfinishedBatches(): readonly BatchRow[];
   batchTemplate(batch: number): Uint8Array | null;
   /** The rows that came together with this one. */
   batchRows(batch: number, row: number): RowsPiece | null;
   batchJobs(batch: number, again: number): BatchJobs;
+  /** Rows that have ended, in the order of their ends, from behind that one on. */
+  batchEnds(batch: number, after: number, limit: number): readonly EndedJob[];
   /** Jobs that ended before that, and not well. */
   batchFailures(batch: number, before: number): readonly number[];
   /** Of these keys. */
@@ -99,6 +101,14 @@ export interface BatchQueries {
   moveJobs(batch: number, moves: readonly MovedJob[]): void;
   /** Removes some of what belongs to batches that ended before; returns whether there is more. */
   removeBatchesBefore(ended: number): boolean;
+}
+
+/** `state`: a number of `STATES`. */
+export interface EndedJob {
+  readonly row: number;
+  readonly job: number;
+  readonly state: number;
+  readonly end: number;
 }
 
 export interface MatchedRow {
@@ -170,7 +180,8 @@ export class BatchTables implements BatchQueries {
     return this.statements.named.get(client, name) ?? null;
   }
 
-  batchPage(client: string, before: number, limit: number): BatchRow[] {
+  batchPage(client: string | null, before: number, limit: number): BatchRow[] {
+    if (client === null) return this.statements.pageOfAll.all(before, limit);
     return this.statements.page.all(client, before, limit);
   }
 
@@ -202,6 +213,10 @@ export class BatchTables implements BatchQueries {
     }
     const last = this.statements.lastEnd.get(batch) ?? 0;
     return { rows, states, recent, last, bytes: this.statements.rowBytes.get(batch) ?? 0 };
+  }
+
+  batchEnds(batch: number, after: number, limit: number): EndedJob[] {
+    return this.statements.ends.all(batch, after, limit);
   }
 
   batchFailures(batch: number, before: number): number[] {
@@ -323,6 +338,13 @@ function prepare(db: Database) {
     ),
     page: db.prepare<[string, number, number], BatchRow>(
       `SELECT ${columns} FROM batch WHERE client = ? AND id < ? AND successor IS NULL ORDER BY id DESC LIMIT ?`,
+    ),
+    pageOfAll: db.prepare<[number, number], BatchRow>(
+      `SELECT ${columns} FROM batch WHERE id < ? AND successor IS NULL ORDER BY id DESC LIMIT ?`,
+    ),
+    ends: db.prepare<[number, number, number], EndedJob>(
+      `SELECT row, id AS job, state, batch_end AS "end" FROM job
+         WHERE batch = ? AND batch_end > ? ORDER BY batch_end LIMIT ?`,
     ),
     unfinished: db.prepare<[], BatchRow>(
       `SELECT ${columns} FROM batch WHERE ended IS NULL ORDER BY id`,

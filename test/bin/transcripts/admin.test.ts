@@ -98,6 +98,7 @@ const USAGES: Usages = {
   "add-scaler": "--connect=FILE [OPTION]… ID",
   "remove-scaler": "--connect=FILE [OPTION]… ID",
   "list-scalers": "--connect=FILE [OPTION]…",
+  "add-viewer": "--connect=FILE [OPTION]… ID",
   "set-rate": "--connect=FILE [OPTION]… POOL CLIENT RATE",
   pause: "--connect=FILE [OPTION]… POOL [WORKER]",
   unpause: "--connect=FILE [OPTION]… POOL [WORKER]",
@@ -116,8 +117,8 @@ const USAGES: Usages = {
 };
 
 const COMMANDS =
-  "'add-client', 'add-scaler', 'cancel', 'completion', 'exec', 'explain', 'forget', 'forget-pool', 'job', 'jobs', 'list-clients', " +
-  "'list-scalers', 'logs', 'move-pool', 'pause', 'remove-client', 'remove-scaler', 'running', 'set-rate', 'show', 'top', 'unpause', 'update' or 'usage'";
+  "'add-client', 'add-scaler', 'add-viewer', 'cancel', 'completion', 'exec', 'explain', 'forget', 'forget-pool', 'job', 'jobs', 'list-clients', " +
+  "'list-scalers', 'list-viewers', 'logs', 'move-pool', 'pause', 'remove-client', 'remove-scaler', 'remove-viewer', 'running', 'set-rate', 'show', 'top', 'unpause', 'update' or 'usage'";
 
 describe.concurrent("a bad command line", () => {
   it.each([
@@ -181,6 +182,7 @@ describe.concurrent("a bad command line", () => {
     ["list admin.cap x", "list-clients", "too many arguments, don't know what to do with 'x'"],
     ["add-scaler admin.cap", "add-scaler", "required argument ID is missing"],
     ["remove-scaler admin.cap", "remove-scaler", "required argument ID is missing"],
+    ["add-viewer admin.cap", "add-viewer", "required argument ID is missing"],
     ["set-rate admin.cap p c", "set-rate", "required argument RATE is missing"],
     [
       "set-rate admin.cap p c fast",
