@@ -49,6 +49,7 @@ const TEST = [
   program("rsync"),
   program("git"),
   program("curl"),
+  program("openssl"),
   program("sqlite3"),
   program("zsh"),
   program("fish"),

@@ -8,6 +8,8 @@ export { explain } from "./explain.js";
 export { forget } from "./forget.js";
 export { forgetPool, movePool } from "./former-pools.js";
 export { addGranted, listGranted, removeGranted } from "./granted.js";
+export { liveFields } from "./live-text.js";
+export { describeObstacle } from "./obstacles.js";
 export { setActive } from "./pause.js";
 export { running } from "./running.js";
 export { show } from "./show.js";

@@ -15,25 +15,28 @@ export interface PoolJob {
 }
 
 export function printJobsAsJson(jobs: readonly PoolJob[]): void {
-  for (const { job: told, pool } of jobs) {
-    const { attached, client, hint, job, name, run, state, submitted, urgent } = told;
-    printJson({
-      id: job === 0 ? null : job,
-      pool,
-      state,
-      client,
-      kind: attached ? "attached" : "durable",
-      name: name === "" ? null : name,
-      hint: hint === "" ? null : hint,
-      urgent,
-      submitted: isoMoment(submitted),
-      worker: run?.worker ?? null,
-      attempt: run?.attempt ?? null,
-      started: run ? isoMoment(run.started) : null,
-      lastOutput: run?.lastOutput ? isoMoment(run.lastOutput) : null,
-      outOfTouch: run?.outOfTouch ?? false,
-    });
-  }
+  for (const each of jobs) printJson(liveFields(each));
+}
+
+/** A job for programs. */
+export function liveFields({ job: told, pool }: PoolJob) {
+  const { attached, client, hint, job, name, run, state, submitted, urgent } = told;
+  return {
+    id: job === 0 ? null : job,
+    pool,
+    state,
+    client,
+    kind: attached ? "attached" : "durable",
+    name: name === "" ? null : name,
+    hint: hint === "" ? null : hint,
+    urgent,
+    submitted: isoMoment(submitted),
+    worker: run?.worker ?? null,
+    attempt: run?.attempt ?? null,
+    started: run ? isoMoment(run.started) : null,
+    lastOutput: run?.lastOutput ? isoMoment(run.lastOutput) : null,
+    outOfTouch: run?.outOfTouch ?? false,
+  };
 }
 
 /** As a table. @param now in seconds since the Unix epoch */

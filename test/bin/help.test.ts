@@ -11,6 +11,7 @@ const PROGRAMS = [
   "ocluster-client",
   "ocluster-admin",
   "ocluster-autoscaler",
+  "ocluster-web",
   "obuilder",
 ] as const;
 

@@ -8,6 +8,7 @@ import { expect, it } from "vitest";
 import { DEFAULT_LIMITS } from "../../src/rpc/limits.js";
 import { admissionLimits } from "../../src/rpc/net/admission-limits.js";
 import { DEFAULT_CLIENT_LIMITS } from "../../src/scheduler/services/client-limits.js";
+import { WEB_LIMITS } from "../../src/web/server/limits.js";
 import { DEFAULT_GIT_LIMITS } from "../../src/worker/context/git-limits.js";
 
 const FILES: Readonly<Record<string, object>> = {
@@ -15,6 +16,7 @@ const FILES: Readonly<Record<string, object>> = {
   "src/rpc/net/admission-limits.ts": admissionLimits({}, Number.POSITIVE_INFINITY),
   "src/scheduler/services/client-limits.ts": DEFAULT_CLIENT_LIMITS,
   "src/worker/context/git-limits.ts": DEFAULT_GIT_LIMITS,
+  "src/web/server/limits.ts": WEB_LIMITS,
 };
 
 it("the documented limits are those of the source", () => {
@@ -47,5 +49,6 @@ function rowsOf(heading: string): string[][] {
 function written(name: string, value: number): string {
   if (name.endsWith("Ms")) return `${value / 1000} s`;
   if (!/Bytes|Size$/.test(name)) return value.toLocaleString("en");
+  if (value < 2 ** 20) return `${value / 2 ** 10} KiB`;
   return value < 2 ** 30 ? `${value / 2 ** 20} MiB` : `${value / 2 ** 30} GiB`;
 }

@@ -24,7 +24,7 @@ echo "127.0.0.1 localhost $(hostname) sched.example.org registry.example.org" > 
 # The programs, in case that the commands do not install them; not those that the host may have.
 rm -f /usr/local/bin/ocluster-* /usr/local/bin/obuilder
 mkdir -p "$dir/bin" "$dir/home" "$dir/tmp" "$dir/here" "$dir/registry"
-for name in ocluster-scheduler ocluster-worker ocluster-client ocluster-admin ocluster-autoscaler obuilder; do
+for name in ocluster-scheduler ocluster-worker ocluster-client ocluster-admin ocluster-autoscaler ocluster-web obuilder; do
   printf '#!/bin/sh\nexec "%s" "%s" "$@"\n' "$node" "$root/dist/bin/$name.js" > "$dir/bin/$name"
   chmod +x "$dir/bin/$name"
 done

@@ -41,6 +41,7 @@ const CHECKS: Readonly<Record<string, (args: string[]) => Promise<string> | stri
   "ocluster-client": ours("ocluster-client"),
   "ocluster-admin": ours("ocluster-admin"),
   "ocluster-autoscaler": ours("ocluster-autoscaler"),
+  "ocluster-web": ours("ocluster-web"),
   obuilder: ours("obuilder"),
   npm: ([command, script]) => {
     if (command === "install" || command === "pack") return ""; // test/integration/package.test.ts does both.

@@ -20,6 +20,7 @@ const PROGRAMS = [
   "ocluster-autoscaler",
   "ocluster-client",
   "ocluster-scheduler",
+  "ocluster-web",
   "ocluster-worker",
 ];
 

@@ -20,6 +20,7 @@ export type ProgramName =
   | "ocluster-client"
   | "ocluster-admin"
   | "ocluster-autoscaler"
+  | "ocluster-web"
   | "obuilder"
   /** The path of a program of the test's own. */
   | `/${string}`;

@@ -9,8 +9,13 @@ import { textOfBytes } from "./rows/row-source.js";
 
 /** One line, without the newline at its end. */
 export function batchJson(batch: Batches.BatchRecord): string {
+  return visibleJson(batchFields(batch));
+}
+
+/** The same as a value. */
+export function batchFields(batch: Batches.BatchRecord) {
   const { cancelled, closed, ended, failed, name, pool, queued, reason, rows } = batch;
-  return visibleJson({
+  return {
     id: batch.batch,
     name: name === "" ? null : name,
     pool,
@@ -21,7 +26,7 @@ export function batchJson(batch: Batches.BatchRecord): string {
     complete: closed,
     ...{ queued, running: batch.running, succeeded: batch.succeeded, failed, cancelled },
     reason: reason === "" ? null : reason,
-  });
+  };
 }
 
 /** A row that has ended, as results have it. */

@@ -7,9 +7,14 @@ import { isoMoment, visibleJson } from "../../text/index.js";
 
 /** One line, without the newline at its end. */
 export function jobJson(record: JobRecords.JobRecord): string {
+  return visibleJson(jobFields(record));
+}
+
+/** The same as a value. */
+export function jobFields(record: JobRecords.JobRecord) {
   const { attached, attempts, batch, client, hint, job, options, output, pool, reason, state } =
     record;
-  return visibleJson({
+  return {
     id: job,
     pool,
     state,
@@ -26,7 +31,7 @@ export function jobJson(record: JobRecords.JobRecord): string {
     client,
     kind: attached ? "attached" : "durable",
     cause: record.cause,
-  });
+  };
 }
 
 function attemptJson(record: JobRecords.AttemptRecord) {

@@ -56,16 +56,22 @@ function modeText({ mode, type }: OutputStream.OutputEntry): string {
 }
 
 function entryJson({ attempt, job }: OutputSource, entry: OutputStream.OutputEntry): string {
+  return visibleJson({ id: job, attempt, ...entryFields(entry) });
+}
+
+/** As far as dates go, in seconds: what workers say may be anything. */
+const MAX_MOMENT = 8.64e12;
+
+/** A file for programs. */
+export function entryFields(entry: OutputStream.OutputEntry) {
   const { mode, mtime, path, type } = entry;
-  return visibleJson({
-    id: job,
-    attempt,
+  return {
     path: `/${path}`,
     type,
     mode: mode.toString(8).padStart(4, "0"),
-    mtime: isoMoment(mtime),
+    mtime: isoMoment(Math.min(Math.max(mtime, -MAX_MOMENT), MAX_MOMENT)),
     size: entry.type === "file" ? entry.size : null,
     sha256: entry.type === "file" ? entry.sha256 : null,
     target: entry.type === "link" ? entry.target : null,
-  });
+  };
 }

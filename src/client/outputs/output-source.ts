@@ -17,9 +17,15 @@ export class OutputSource {
 
   /**
    * Reads the list. Attempt 0: the newest of which files are kept. Rejects with `CommandFailed` if
-   * none are, or what is kept makes no sense, and with an `RpcError`.
+   * none are, or what is kept makes no sense, and with an `RpcError`. @param maxList bytes that the
+   * list may have
    */
-  static async open(records: Capability, job: number, attempt = 0): Promise<OutputSource> {
+  static async open(
+    records: Capability,
+    job: number,
+    attempt = 0,
+    maxList = Number.POSITIVE_INFINITY,
+  ): Promise<OutputSource> {
     const kept = await outputsOf(records, job, attempt);
     if (kept.size === 0) throw new NoOutputs(job, attempt);
     const stream = new StreamReader(job, kept.attempt);
@@ -31,6 +37,11 @@ export class OutputSource {
     try {
       const at = Math.max(0, kept.size - OutputStream.TRAILER_SIZE);
       const trailer = OutputStream.readTrailer(await readAll(at, kept.size), kept.size);
+      if (trailer.list > maxList) {
+        throw new CommandFailed(
+          `Job ${job} has too many files to list here: \`ocluster-client outputs ${job}\` lists them.`,
+        );
+      }
       const list = OutputStream.readList(await readAll(trailer.contents, at), trailer);
       return new OutputSource(job, kept.attempt, list, stream);
     } catch (error) {

@@ -6,6 +6,7 @@ import {
   Batches,
   JobRecords,
   type LiveJobs,
+  OutputLinks,
   PoolDirectory,
   type PoolMonitor,
   Viewer,
@@ -91,6 +92,9 @@ function recordMethods(
       usage: async (...args) => checked(jobs).usage(...args),
       outputs: async (...args) => checked(jobs).outputs(...args),
       readOutputs: async (...args) => checked(jobs).readOutputs(...args),
+    }),
+    ...OutputLinks.outputLinksMethods({
+      link: async (...args) => checked(jobs).link(...args),
     }),
     ...Batches.batchesMethods({
       open: async (batch) => {
