@@ -705,3 +705,39 @@ enum AccessKind {
   viewer @1;
   administrator @2;
 }
+
+# Local directories as build contexts. A job whose `repository` is "ocluster-context:" has as its only commit the SHA-256 of a manifest
+# (docs/protocol.md), which names the directory's files by theirs. A blob is a manifest, or what is in a file. Hashes are 32 bytes
+# each, several of them one after the other.
+
+interface ContextStore {
+  # Of a `Submission`: what is kept for its client.
+
+  known @0 (manifest :Data) -> (known :Bool, limits :ContextLimits);
+  # Whether all of that context is there. If so it stays for some minutes, by when a job should need it.
+
+  missing @1 (blobs :Data) -> (missing :Data);
+  # Those that are not there. The others stay for some minutes.
+
+  put @2 (sizes :List(UInt32), data :Data) -> ();
+  # Whole blobs, one after the other.
+
+  append @3 (blob :Data, size :UInt64, start :UInt64, data :Data) -> (length :UInt64);
+  # A part of a large blob, and how many bytes of it are there now. Nothing is taken of a part that does not begin where these end.
+  # When all are there their hash is checked.
+
+  keep @4 (manifest :Data) -> (missing :Data);
+  # Of that manifest, which is there, some blobs that are not. None: the context is complete, and on disk.
+}
+
+struct ContextLimits {     # of one context
+  bytes @0 :UInt64;        # of its files together
+  entries @1 :UInt32;      # files, directories and links
+}
+
+interface ContextSource {
+  # Of a worker's `Queue`.
+
+  read @0 (client :Text, blobs :Data, start :UInt64, limit :UInt32) -> (data :Data);
+  # A part of these blobs as if they were one; not longer than `limit`. Empty data is the end.
+}

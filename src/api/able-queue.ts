@@ -17,6 +17,8 @@ export const ABILITY = {
   obuilder: "obuilder",
   /** Hands over files of its jobs' results. */
   outputs: "outputs",
+  /** Builds from its clients' local directories. */
+  contexts: "contexts",
 } as const;
 
 /** What workers are able to do that know only the shared contract, and so do not say it. */
@@ -26,6 +28,7 @@ const IN_WORDS: Readonly<Record<string, string>> = {
   [ABILITY.docker]: "build Dockerfiles",
   [ABILITY.obuilder]: "build specs",
   [ABILITY.outputs]: "hand over files",
+  [ABILITY.contexts]: "build from local directories",
 };
 
 /** What somebody can do who has the ability. */

@@ -9,6 +9,9 @@ export * as Admin from "./admin.js";
 export * as Batches from "./batches.js";
 export * as BulkQueue from "./bulk-queue.js";
 export type { CallOptions } from "./calls.js";
+export * as ContextManifest from "./context-manifest.js";
+export * as ContextSource from "./context-source.js";
+export * as ContextStore from "./context-store.js";
 export * as DurableJob from "./durable-job.js";
 export * as DurableQueue from "./durable-queue.js";
 export * as DurableSubmission from "./durable-submission.js";
@@ -29,6 +32,7 @@ export type {
 export { cacheHintBytes, cacheHintOf, needsOf, readJobDescr } from "./job-descr.js";
 export * as JobRecords from "./job-records.js";
 export * as LiveJobs from "./live-jobs.js";
+export * as LocalContext from "./local-context.js";
 export * as OutputLinks from "./output-links.js";
 export type { OutputOrder, OutputWhen } from "./output-order.js";
 export * as OutputStream from "./output-stream.js";

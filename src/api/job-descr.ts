@@ -16,6 +16,7 @@ import {
   type DockerBuild as WireDockerBuild,
   JobDescr as WireJobDescr,
 } from "./generated/ocluster.js";
+import { isLocal } from "./local-context.js";
 
 export interface JobDescr {
   readonly action: Action;
@@ -26,7 +27,7 @@ export interface JobDescr {
   readonly secrets: readonly Secret[];
 }
 
-/** Commits of a Git repository. */
+/** Commits of a Git repository; or a local directory, as local-context.ts has it. */
 export interface Source {
   readonly repository: string;
   /** Full hashes. The first is checked out, the others are merged into it. */
@@ -104,17 +105,19 @@ export function cacheHintOf(pointer: DetachedPointer): string {
  * lists.
  */
 export function needsOf(pointer: DetachedPointer): readonly string[] {
-  switch (pointer.as(WireJobDescr).action.which()) {
+  const descr = pointer.as(WireJobDescr);
+  const needs = isLocal(descr) ? NEEDS_WITH_CONTEXT : NEEDS;
+  switch (descr.action.which()) {
     case JobDescr_Action_Which.DOCKER_BUILD:
-      return NEEDS.docker;
+      return needs.docker;
     case JobDescr_Action_Which.OBUILDER:
-      return NEEDS.obuilder;
+      return needs.obuilder;
     default:
-      return NEEDS.nothing;
+      return needs.nothing;
   }
 }
 
-/** The same of a description as a value. */
+/** The same of a description as a value, whose source is no local directory. */
 export function needsOfAction({ kind }: Action): readonly string[] {
   return kind === "custom" ? NEEDS.nothing : NEEDS[kind];
 }
@@ -123,6 +126,12 @@ const NEEDS = {
   docker: [ABILITY.docker],
   obuilder: [ABILITY.obuilder],
   nothing: [],
+} as const;
+
+const NEEDS_WITH_CONTEXT = {
+  docker: [ABILITY.docker, ABILITY.contexts],
+  obuilder: [ABILITY.obuilder, ABILITY.contexts],
+  nothing: [ABILITY.contexts],
 } as const;
 
 /** Its size, without reading it. */

@@ -24,6 +24,12 @@ import {
 } from "../cli/index.js";
 import { CONTEXT_ACTIONS } from "../client/contexts.js";
 import { BATCH_COMMANDS } from "./batch-commands.js";
+import {
+  CONTEXT_OPTIONS,
+  type ContextOrder,
+  checkIncludeGit,
+  contextOrder,
+} from "./context-options.js";
 import { DURABLE_OPTIONS, type DurableCommand, durableOptions } from "./durable-options.js";
 import {
   cancelCommand,
@@ -62,6 +68,8 @@ function submitCommand(
     )
     .option("--urgent", "Before all jobs that are not urgent.", false)
     .addOption(repeatedOption("--secret <ID:FILE>", "A secret for the build.", secretFile))
+    .addOption(CONTEXT_OPTIONS.context)
+    .addOption(CONTEXT_OPTIONS.ignoreFile)
     .addOption(
       option("--log-file <FILE>", "Write the job's log there, not on standard output.", nonEmpty),
     )
@@ -110,19 +118,21 @@ interface CommonOptions extends DurableCommand, OutputCommand {
 async function submitJob(
   options: CommonOptions,
   job: { readonly action: Action; readonly source: Source | undefined; readonly secrets: Secret[] },
-  /** Where the spec or Dockerfile is from; undefined: from elsewhere than this machine. */
-  file: string | undefined,
+  /** What is known here to be built; undefined: it is elsewhere. */
+  checked: { readonly action: Action; readonly file: string } | undefined,
+  context?: ContextOrder,
 ): Promise<void> {
   const durable = durableOptions(options);
-  const { submit, submitDetached, submitDurable, withStatuses } = await import(
+  const { sendContextOf, submit, submitDetached, submitDurable, withStatuses } = await import(
     "../client/index.js"
   );
-  const descr = { ...job, cacheHint: options.cacheHint };
-  const { output: outputs } = options;
+  const { connect, json, output: outputs } = options;
   const quiet = options.verbosity === "quiet";
-  const what = { ...options, pool: options.pool, descr, outputs, quiet };
   await withStatuses(options.exitCodes === "fine", async () => {
-    if (file !== undefined && !options.unchecked) await refuseBad(job.action, file, options.json);
+    if (checked && !options.unchecked) await refuseBad(checked, json);
+    const source = context ? await sendContextOf({ connect, quiet, ...context }, json) : job.source;
+    const descr = { ...job, source, cacheHint: options.cacheHint };
+    const what = { ...options, pool: options.pool, descr, outputs, quiet };
     if (!durable) return submit(what);
     return options.detach
       ? submitDetached({ ...what, durable })
@@ -131,7 +141,10 @@ async function submitJob(
 }
 
 /** Throws a `JobFailure` for what no worker could build. */
-async function refuseBad(action: Action, file: string, json: boolean): Promise<void> {
+async function refuseBad(
+  { action, file }: { readonly action: Action; readonly file: string },
+  json: boolean,
+): Promise<void> {
   const { checkJob, printRefusal } = await import("../client/index.js");
   try {
     checkJob(action, file);
@@ -157,11 +170,19 @@ const submitDocker = submitCommand("submit-docker", "Submit a Docker build to th
   .argument("[URL]", "Git repository of the build context.")
   .argument("[HASH...]", "Commits to use, by full hash; they are merged.")
   .action(async (url, hashes, options) => {
-    const { dockerAction, readSecrets, sourceOf } = await import("../client/index.js");
+    const { dockerAction, dockerfileIn, readSecrets, sourceOf } = await import(
+      "../client/index.js"
+    );
     const action = dockerAction(options);
+    const dockerfile = "path" in action.dockerfile ? action.dockerfile.path : undefined;
+    const buildkit = options.buildkit || options.secret.length > 0;
+    const context = contextOrder(options, url, { dockerfile, buildkit });
     const source = sourceOf(url, hashes);
     const job = { action, source, secrets: readSecrets(options.secret) };
-    await submitJob(options, job, options.localDockerfile);
+    const { localDockerfile: file } = options;
+    const checked =
+      file !== undefined ? { action, file } : context && dockerfileIn(context.directory, action);
+    await submitJob(options, job, checked, context);
   });
 
 const SUBMIT_OBUILDER = [
@@ -177,14 +198,17 @@ const submitObuilder = submitCommand(
   .addOption(
     option("--local-file <PATH>", "The spec to build.", existingFile).makeOptionMandatory(),
   )
+  .addOption(CONTEXT_OPTIONS.includeGit)
   .argument("[URL]", "Git repository of the build context.")
   .argument("[HASH...]", "Commits to use, by full hash; they are merged.")
   .action(async (url, hashes, options) => {
     const { obuilderAction, readSecrets, sourceOf } = await import("../client/index.js");
+    checkIncludeGit(options);
+    const context = contextOrder(options, url);
     const action = obuilderAction(options.localFile);
     const source = sourceOf(url, hashes);
     const job = { action, source, secrets: readSecrets(options.secret) };
-    await submitJob(options, job, options.localFile);
+    await submitJob(options, job, { action, file: options.localFile }, context);
   });
 
 const attemptOption = option(
@@ -199,14 +223,19 @@ const submitFile = submitCommand(
   ["ocluster-client -c submission.cap submit hello.spec"],
   "fine",
 )
+  .addOption(CONTEXT_OPTIONS.includeGit)
   .addArgument(argument("<FILE>", "The spec or Dockerfile.", existingFile))
   .argument("[URL]", "Git repository of the build context.")
   .argument("[HASH...]", "Commits to use, by full hash; they are merged.")
   .action(async (file, url, hashes, options) => {
     const { actionOfFile, readSecrets, sourceOf } = await import("../client/index.js");
+    checkIncludeGit(options);
     const action = actionOfFile(file);
+    const buildkit = options.secret.length > 0;
+    const context = contextOrder(options, url, action.kind === "docker" ? { buildkit } : undefined);
     const source = sourceOf(url, hashes);
-    await submitJob(options, { action, source, secrets: readSecrets(options.secret) }, file);
+    const job = { action, source, secrets: readSecrets(options.secret) };
+    await submitJob(options, job, { action, file }, context);
   });
 
 const pools = recordsCommand(OWNER, "pools", "List the pools, and what their workers can do.", [

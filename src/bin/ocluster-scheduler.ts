@@ -226,6 +226,23 @@ const scheduler = command("ocluster-scheduler", "Queues build jobs and hands the
   )
   .addOption(
     seldom(
+      option("--max-context-size <SIZE>", "Files of one job's --context.", size()).default(
+        DEFAULT_DURABLE_SETTINGS.contexts.size,
+      ),
+    ),
+  )
+  .addOption(
+    seldom(
+      option("--max-client-contexts <SIZE>", "Of all contexts of one client.", size()).default(
+        DEFAULT_DURABLE_SETTINGS.contexts.clientSize,
+      ),
+    ),
+  )
+  .addOption(
+    seldom(option("--keep-contexts <LIMITS>", "How long, how much (default: 7d,50G).", keeping)),
+  )
+  .addOption(
+    seldom(
       option(
         "--estimates <HOW>",
         "How long jobs take: learned from those that ran, or fixed (10 s, 600 s).",
@@ -285,6 +302,12 @@ const scheduler = command("ocluster-scheduler", "Queues build jobs and hands the
               limit: options.maxOutputSize,
               keepAge: options.keepOutputs?.age ?? DEFAULT_DURABLE_SETTINGS.outputs.keepAge,
               keepSize: options.keepOutputs?.size ?? DEFAULT_DURABLE_SETTINGS.outputs.keepSize,
+            },
+            contexts: {
+              size: options.maxContextSize,
+              clientSize: options.maxClientContexts,
+              keepAge: options.keepContexts?.age ?? DEFAULT_DURABLE_SETTINGS.contexts.keepAge,
+              keepSize: options.keepContexts?.size ?? DEFAULT_DURABLE_SETTINGS.contexts.keepSize,
             },
           },
           estimates: options.estimates,

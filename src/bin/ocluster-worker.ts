@@ -146,6 +146,15 @@ const worker = command("ocluster-worker", "Runs a build worker.", [
     ),
   )
   .addOption(
+    seldom(
+      option(
+        "--context-cache <SIZE>",
+        "Files of clients' --context that are kept for the next job (default: 10G).",
+        size(),
+      ),
+    ),
+  )
+  .addOption(
     option(
       "--allow-push <REPOS>",
       "Docker repositories that users can push to.",
@@ -315,6 +324,7 @@ const worker = command("ocluster-worker", "Runs a build worker.", [
         gitTimeout: milliseconds(options.gitTimeout),
         gitMaxSize: options.gitMaxSize,
         gitMaxFiles: options.gitMaxFiles,
+        contextCache: options.contextCache,
         allowPush: options.allowPush,
         dockerNetwork: options.dockerNetwork,
         dockerRoom: roomRule(options.pruneThreshold, options.dockerMaxDfSize),

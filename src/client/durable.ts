@@ -3,7 +3,7 @@
  * (`--detach`), or it is followed to its end (`--durable`), whatever becomes of the connection.
  */
 
-import { DurableSubmission, type JobDescr, JobRecords } from "../api/index.js";
+import { DurableSubmission, type JobDescr, JobRecords, LocalContext } from "../api/index.js";
 import { sleep, unlessAborted } from "../async/index.js";
 import { interruptible, stderrTerminal } from "../console/index.js";
 import { type Capability, RpcError } from "../rpc/index.js";
@@ -48,7 +48,10 @@ export async function submitDetached(options: DurableSubmitOptions): Promise<voi
     await withRecords(options, async (submission) => {
       const { job, known } = await submit(submission, options);
       if (known && !quiet) stderrTerminal.line(`Job ${job} has this key already.`);
-      const record = json || options.durable.outputs ? await JobRecords.get(submission, job) : null;
+      const { descr, durable } = options;
+      // What not all workers can do.
+      const isChoosy = durable.outputs || LocalContext.manifestOf(descr.source) !== undefined;
+      const record = json || isChoosy ? await JobRecords.get(submission, job) : null;
       process.stdout.write(`${json ? jobJson(record!) : job}\n`);
       if (record && !quiet) sayWhatIsKept(record, options);
     });

@@ -5,7 +5,13 @@ export { checkJob } from "./check-job.js";
 export { changeContexts } from "./context-command.js";
 export { submitDetached, submitDurable } from "./durable.js";
 export { printRefusal, withStatuses } from "./failure.js";
-export { dockerAction, obuilderAction, readSecrets, sourceOf } from "./job-options.js";
+export {
+  dockerAction,
+  dockerfileIn,
+  obuilderAction,
+  readSecrets,
+  sourceOf,
+} from "./job-options.js";
 export { cancelJobs, retryJobs } from "./jobs/change-jobs.js";
 export { jobFields } from "./jobs/job-json.js";
 export { writeLines } from "./jobs/lines.js";
@@ -15,6 +21,7 @@ export { type RecordsOptions, steadily, withRecords } from "./jobs/records-sessi
 export { showJob } from "./jobs/show-job.js";
 export { showLog } from "./jobs/show-log.js";
 export { waitForJobs } from "./jobs/wait.js";
+export { sendContextOf } from "./local-context/context-command.js";
 export { fetchFiles } from "./outputs/fetch-files.js";
 export { OutputFetch } from "./outputs/fetch-outputs.js";
 export { entryFields, listOutputs } from "./outputs/list-outputs.js";

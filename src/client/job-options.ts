@@ -2,7 +2,8 @@
  * From a client's command line to the description of a job: what files say is read, and what makes
  * no sense refused.
  */
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, lstatSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import type { Action, DockerBuild, Push, Secret, Source } from "../api/index.js";
 import { CommandFailed, UsageError } from "../console/index.js";
 import { fromBytes, quoted } from "../text/index.js";
@@ -37,6 +38,25 @@ export function dockerAction(options: DockerOptions): DockerBuild {
     buildkit,
     includeGit,
   };
+}
+
+/**
+ * What is to be built by the Dockerfile in a local directory, and where that is. Throws a
+ * `CommandFailed` if there is none.
+ */
+export function dockerfileIn(
+  directory: string,
+  action: DockerBuild,
+): { readonly action: DockerBuild; readonly file: string } | undefined {
+  if (!("path" in action.dockerfile)) return undefined;
+  const file = join(directory, action.dockerfile.path);
+  if (!lstatSync(file, { throwIfNoEntry: false })?.isFile()) {
+    throw new CommandFailed(
+      `There is no file ${quoted(file)}: name the Dockerfile with --context-dockerfile, in the directory, or ` +
+        "--local-dockerfile, elsewhere.",
+    );
+  }
+  return { action: { ...action, dockerfile: { contents: readText(file) } }, file };
 }
 
 export function obuilderAction(file: string): Action {

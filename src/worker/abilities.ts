@@ -39,6 +39,7 @@ export class Abilities {
         ...((await isEngineThere(docker, PATIENCE_MS)) ? [ABILITY.docker] : []),
         ...(specs ? [ABILITY.obuilder] : []),
         ABILITY.outputs,
+        ABILITY.contexts,
       ],
       cpus: availableParallelism(),
       // What a control group leaves of it; 0 or beyond the machine's where there is no such limit.

@@ -3,7 +3,7 @@
  * builder for its kind.
  */
 import type { Pointer, Struct, StructCtor } from "capnp-es";
-import type { JobDescr, Secret } from "../api/index.js";
+import { type JobDescr, LocalContext, type Secret } from "../api/index.js";
 import { Slices } from "../async/index.js";
 import { logger } from "../console/index.js";
 import { readingSpec } from "../obuilder/index.js";
@@ -56,6 +56,13 @@ export interface Builders {
   readonly custom: ReadonlyMap<string, CustomHandler>;
 }
 
+export interface BuildSettings {
+  /** Takes the files that are to be handed over. */
+  readonly capture?: OutputCapture | undefined;
+  /** Whose job it is, if the scheduler tells. */
+  readonly client?: string | undefined;
+}
+
 /**
  * Builds a job, and has `capture` take the files that are to be handed over; the result is its
  * output. Throws `InvalidJob`, `SexpError` for a bad spec, `JobFailed`, and the signal's reason.
@@ -64,7 +71,7 @@ export async function build(
   descr: JobDescr,
   io: BuildIo,
   builders: Builders,
-  capture?: OutputCapture,
+  { capture, client }: BuildSettings = {},
 ): Promise<string> {
   const { action, secrets } = descr;
   log.info(announcement(descr));
@@ -72,10 +79,12 @@ export async function build(
   capture?.check();
   const push =
     action.kind === "docker" && action.push ? builders.docker.checkPush(action.push) : undefined;
+  const manifest = LocalContext.manifestOf(descr.source);
   const source = {
     repository: descr.source?.repository ?? "",
     commits: descr.source?.commits ?? [],
     includeGit: action.kind === "docker" && action.includeGit,
+    ...(manifest !== undefined && { local: { client: client ?? "", manifest } }),
   };
   // As output of the job: a repository can make Git say as much as it likes.
   const gitIo = { log: (line: string) => void io.log.write(`${line}\n`), signal: io.signal };

@@ -19,6 +19,7 @@ import { type Capability, RpcError, readCapFile, Vat, watchLiveness } from "../r
 import type { Abilities } from "./abilities.js";
 import { adviceOn } from "./advice.js";
 import type { Capacity } from "./capacity.js";
+import type { ContextLink } from "./context/context-link.js";
 import type { Jobs } from "./jobs/jobs.js";
 import { LeaseHolder } from "./leases.js";
 import type { WorkerMetrics } from "./metrics.js";
@@ -47,6 +48,8 @@ export interface MembershipOptions {
   readonly ephemeral: boolean;
   readonly capacity: Capacity;
   readonly gates: readonly Gate[];
+  /** How jobs reach what the scheduler keeps of local directories. */
+  readonly contextLink: ContextLink;
   /** Undefined: nothing is said of them, and the worker gets any job. */
   readonly abilities: Abilities | undefined;
   readonly jobs: Jobs;
@@ -126,8 +129,8 @@ export class Membership {
    * refused.
    */
   async #session(onRegistered: () => void): Promise<void> {
-    const { abilities, capacity, connect, draining, ephemeral, gates, jobs, name, worker } =
-      this.#options;
+    const { abilities, capacity, connect, contextLink, draining } = this.#options;
+    const { ephemeral, gates, jobs, name, worker } = this.#options;
     const ref = readCapFile(connect);
     const connection = await this.#vat.connect(ref);
     const stopWatching = watchLiveness(connection, LIVENESS);
@@ -147,6 +150,7 @@ export class Membership {
       this.#isRegistered = true;
       onRegistered();
       this.#options.onRegistered();
+      contextLink.attach(queue);
       if (ephemeral) await forgetWhenGone(queue);
       await abilities?.declare(queue, over.signal);
       await jobs.attempts.resume(queue);
@@ -171,6 +175,7 @@ export class Membership {
       unsubscribe();
       this.#isRegistered = false;
       stopWatching();
+      contextLink.detach(queue);
       queue.release();
       jobs.attempts.outOfTouch();
     }

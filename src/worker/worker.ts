@@ -71,6 +71,8 @@ export interface WorkerOptions {
    */
   readonly gitMaxSize?: number | undefined;
   readonly gitMaxFiles?: number | undefined;
+  /** Bytes of files of local directories that are kept for the next job. Default: 10 GiB. */
+  readonly contextCache?: number | undefined;
   /** ms between looks at a disk that was too full for a job. Default: half a minute. */
   readonly spaceRetry?: number | undefined;
   /** Prune Docker when there is too little room. Default: never. */
@@ -198,6 +200,7 @@ export class Worker {
         ...(specs ? [specs.healthGate] : []),
         jobs.attempts.gate,
       ],
+      contextLink: this.#contexts.link,
       abilities: declares
         ? new Abilities({ docker: this.#docker, specs: specs !== undefined })
         : undefined,

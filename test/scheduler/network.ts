@@ -18,6 +18,7 @@ import {
   Queue,
   Registration,
   readJobDescr,
+  type Source,
   Submission,
   Ticket,
   Worker,
@@ -254,11 +255,12 @@ export interface SubmitOptions {
   readonly pool?: string;
   readonly hint?: string;
   readonly urgent?: boolean;
+  readonly source?: Source;
 }
 
 /** A job's description; what is in it does not matter to the scheduler. */
-export function descr(spec: string, cacheHint = ""): JobDescr {
-  return { action: { kind: "obuilder", spec }, cacheHint, secrets: [] };
+export function descr(spec: string, cacheHint = "", source?: Source): JobDescr {
+  return { action: { kind: "obuilder", spec }, cacheHint, source, secrets: [] };
 }
 
 export class TestClient {
@@ -269,9 +271,10 @@ export class TestClient {
 
   submit(
     spec: string,
-    { pool = "pool", hint = "", urgent = false }: SubmitOptions = {},
+    { pool = "pool", hint = "", urgent = false, source }: SubmitOptions = {},
   ): Submitted {
-    const ticket = Submission.submit(this.submission, { pool, urgent, descr: descr(spec, hint) });
+    const job = { pool, urgent, descr: descr(spec, hint, source) };
+    const ticket = Submission.submit(this.submission, job);
     return new Submitted(ticket, Ticket.job(ticket));
   }
 
@@ -282,13 +285,14 @@ export class TestClient {
       pool = "pool",
       hint = "",
       urgent = false,
+      source,
       ...options
     }: SubmitOptions & Partial<DurableSubmission.DurableOptions> = {},
   ): Promise<number> {
     const { job } = await DurableSubmission.submit(this.submission, {
       pool,
       urgent,
-      descr: descr(spec, hint),
+      descr: descr(spec, hint, source),
       options: { ...DurableSubmission.DEFAULT_DURABLE_OPTIONS, ...options },
     });
     return job;

@@ -7905,6 +7905,679 @@ export const AccessKind = {
   ADMINISTRATOR: 2
 } as const;
 export type AccessKind = (typeof AccessKind)[keyof typeof AccessKind];
+export class ContextStore_Known$Params extends $.Struct {
+  static readonly _capnp = {
+    displayName: "known$Params",
+    id: "f02377e7e69c53ff",
+    size: new $.ObjectSize(0, 1),
+  };
+  _adoptManifest(value: $.Orphan<$.Data>): void {
+    $.utils.adopt(value, $.utils.getPointer(0, this));
+  }
+  _disownManifest(): $.Orphan<$.Data> {
+    return $.utils.disown(this.manifest);
+  }
+  get manifest(): $.Data {
+    return $.utils.getData(0, this);
+  }
+  _hasManifest(): boolean {
+    return !$.utils.isNull($.utils.getPointer(0, this));
+  }
+  _initManifest(length: number): $.Data {
+    return $.utils.initData(0, length, this);
+  }
+  set manifest(value: $.Data) {
+    $.utils.copyFrom(value, $.utils.getPointer(0, this));
+  }
+  toString(): string { return "ContextStore_Known$Params_" + super.toString(); }
+}
+export class ContextStore_Known$Results extends $.Struct {
+  static readonly _capnp = {
+    displayName: "known$Results",
+    id: "d00a64a41e497592",
+    size: new $.ObjectSize(8, 1),
+  };
+  get known(): boolean {
+    return $.utils.getBit(0, this);
+  }
+  set known(value: boolean) {
+    $.utils.setBit(0, value, this);
+  }
+  _adoptLimits(value: $.Orphan<ContextLimits>): void {
+    $.utils.adopt(value, $.utils.getPointer(0, this));
+  }
+  _disownLimits(): $.Orphan<ContextLimits> {
+    return $.utils.disown(this.limits);
+  }
+  get limits(): ContextLimits {
+    return $.utils.getStruct(0, ContextLimits, this);
+  }
+  _hasLimits(): boolean {
+    return !$.utils.isNull($.utils.getPointer(0, this));
+  }
+  _initLimits(): ContextLimits {
+    return $.utils.initStructAt(0, ContextLimits, this);
+  }
+  set limits(value: ContextLimits) {
+    $.utils.copyFrom(value, $.utils.getPointer(0, this));
+  }
+  toString(): string { return "ContextStore_Known$Results_" + super.toString(); }
+}
+export class ContextStore_Known$Results$Promise {
+  pipeline: $.Pipeline<any, any, ContextStore_Known$Results>;
+  constructor(pipeline: $.Pipeline<any, any, ContextStore_Known$Results>) {
+    this.pipeline = pipeline;
+  }
+  async promise(): Promise<ContextStore_Known$Results> {
+    return await this.pipeline.struct();
+  }
+}
+export class ContextStore_Missing$Params extends $.Struct {
+  static readonly _capnp = {
+    displayName: "missing$Params",
+    id: "f07f468be9339cc3",
+    size: new $.ObjectSize(0, 1),
+  };
+  _adoptBlobs(value: $.Orphan<$.Data>): void {
+    $.utils.adopt(value, $.utils.getPointer(0, this));
+  }
+  _disownBlobs(): $.Orphan<$.Data> {
+    return $.utils.disown(this.blobs);
+  }
+  get blobs(): $.Data {
+    return $.utils.getData(0, this);
+  }
+  _hasBlobs(): boolean {
+    return !$.utils.isNull($.utils.getPointer(0, this));
+  }
+  _initBlobs(length: number): $.Data {
+    return $.utils.initData(0, length, this);
+  }
+  set blobs(value: $.Data) {
+    $.utils.copyFrom(value, $.utils.getPointer(0, this));
+  }
+  toString(): string { return "ContextStore_Missing$Params_" + super.toString(); }
+}
+export class ContextStore_Missing$Results extends $.Struct {
+  static readonly _capnp = {
+    displayName: "missing$Results",
+    id: "ce19710c4147e371",
+    size: new $.ObjectSize(0, 1),
+  };
+  _adoptMissing(value: $.Orphan<$.Data>): void {
+    $.utils.adopt(value, $.utils.getPointer(0, this));
+  }
+  _disownMissing(): $.Orphan<$.Data> {
+    return $.utils.disown(this.missing);
+  }
+  get missing(): $.Data {
+    return $.utils.getData(0, this);
+  }
+  _hasMissing(): boolean {
+    return !$.utils.isNull($.utils.getPointer(0, this));
+  }
+  _initMissing(length: number): $.Data {
+    return $.utils.initData(0, length, this);
+  }
+  set missing(value: $.Data) {
+    $.utils.copyFrom(value, $.utils.getPointer(0, this));
+  }
+  toString(): string { return "ContextStore_Missing$Results_" + super.toString(); }
+}
+export class ContextStore_Missing$Results$Promise {
+  pipeline: $.Pipeline<any, any, ContextStore_Missing$Results>;
+  constructor(pipeline: $.Pipeline<any, any, ContextStore_Missing$Results>) {
+    this.pipeline = pipeline;
+  }
+  async promise(): Promise<ContextStore_Missing$Results> {
+    return await this.pipeline.struct();
+  }
+}
+export class ContextStore_Put$Params extends $.Struct {
+  static readonly _capnp = {
+    displayName: "put$Params",
+    id: "9f7cd09661a54d86",
+    size: new $.ObjectSize(0, 2),
+  };
+  _adoptSizes(value: $.Orphan<$.List<number>>): void {
+    $.utils.adopt(value, $.utils.getPointer(0, this));
+  }
+  _disownSizes(): $.Orphan<$.List<number>> {
+    return $.utils.disown(this.sizes);
+  }
+  get sizes(): $.List<number> {
+    return $.utils.getList(0, $.Uint32List, this);
+  }
+  _hasSizes(): boolean {
+    return !$.utils.isNull($.utils.getPointer(0, this));
+  }
+  _initSizes(length: number): $.List<number> {
+    return $.utils.initList(0, $.Uint32List, length, this);
+  }
+  set sizes(value: $.List<number>) {
+    $.utils.copyFrom(value, $.utils.getPointer(0, this));
+  }
+  _adoptData(value: $.Orphan<$.Data>): void {
+    $.utils.adopt(value, $.utils.getPointer(1, this));
+  }
+  _disownData(): $.Orphan<$.Data> {
+    return $.utils.disown(this.data);
+  }
+  get data(): $.Data {
+    return $.utils.getData(1, this);
+  }
+  _hasData(): boolean {
+    return !$.utils.isNull($.utils.getPointer(1, this));
+  }
+  _initData(length: number): $.Data {
+    return $.utils.initData(1, length, this);
+  }
+  set data(value: $.Data) {
+    $.utils.copyFrom(value, $.utils.getPointer(1, this));
+  }
+  toString(): string { return "ContextStore_Put$Params_" + super.toString(); }
+}
+export class ContextStore_Put$Results extends $.Struct {
+  static readonly _capnp = {
+    displayName: "put$Results",
+    id: "937fea9eea7e6951",
+    size: new $.ObjectSize(0, 0),
+  };
+  toString(): string { return "ContextStore_Put$Results_" + super.toString(); }
+}
+export class ContextStore_Put$Results$Promise {
+  pipeline: $.Pipeline<any, any, ContextStore_Put$Results>;
+  constructor(pipeline: $.Pipeline<any, any, ContextStore_Put$Results>) {
+    this.pipeline = pipeline;
+  }
+  async promise(): Promise<ContextStore_Put$Results> {
+    return await this.pipeline.struct();
+  }
+}
+export class ContextStore_Append$Params extends $.Struct {
+  static readonly _capnp = {
+    displayName: "append$Params",
+    id: "c1328c516298a125",
+    size: new $.ObjectSize(16, 2),
+  };
+  _adoptBlob(value: $.Orphan<$.Data>): void {
+    $.utils.adopt(value, $.utils.getPointer(0, this));
+  }
+  _disownBlob(): $.Orphan<$.Data> {
+    return $.utils.disown(this.blob);
+  }
+  get blob(): $.Data {
+    return $.utils.getData(0, this);
+  }
+  _hasBlob(): boolean {
+    return !$.utils.isNull($.utils.getPointer(0, this));
+  }
+  _initBlob(length: number): $.Data {
+    return $.utils.initData(0, length, this);
+  }
+  set blob(value: $.Data) {
+    $.utils.copyFrom(value, $.utils.getPointer(0, this));
+  }
+  get size(): bigint {
+    return $.utils.getUint64(0, this);
+  }
+  set size(value: bigint) {
+    $.utils.setUint64(0, value, this);
+  }
+  get start(): bigint {
+    return $.utils.getUint64(8, this);
+  }
+  set start(value: bigint) {
+    $.utils.setUint64(8, value, this);
+  }
+  _adoptData(value: $.Orphan<$.Data>): void {
+    $.utils.adopt(value, $.utils.getPointer(1, this));
+  }
+  _disownData(): $.Orphan<$.Data> {
+    return $.utils.disown(this.data);
+  }
+  get data(): $.Data {
+    return $.utils.getData(1, this);
+  }
+  _hasData(): boolean {
+    return !$.utils.isNull($.utils.getPointer(1, this));
+  }
+  _initData(length: number): $.Data {
+    return $.utils.initData(1, length, this);
+  }
+  set data(value: $.Data) {
+    $.utils.copyFrom(value, $.utils.getPointer(1, this));
+  }
+  toString(): string { return "ContextStore_Append$Params_" + super.toString(); }
+}
+export class ContextStore_Append$Results extends $.Struct {
+  static readonly _capnp = {
+    displayName: "append$Results",
+    id: "b1b1c349e5e090ce",
+    size: new $.ObjectSize(8, 0),
+  };
+  get length(): bigint {
+    return $.utils.getUint64(0, this);
+  }
+  set length(value: bigint) {
+    $.utils.setUint64(0, value, this);
+  }
+  toString(): string { return "ContextStore_Append$Results_" + super.toString(); }
+}
+export class ContextStore_Append$Results$Promise {
+  pipeline: $.Pipeline<any, any, ContextStore_Append$Results>;
+  constructor(pipeline: $.Pipeline<any, any, ContextStore_Append$Results>) {
+    this.pipeline = pipeline;
+  }
+  async promise(): Promise<ContextStore_Append$Results> {
+    return await this.pipeline.struct();
+  }
+}
+export class ContextStore_Keep$Params extends $.Struct {
+  static readonly _capnp = {
+    displayName: "keep$Params",
+    id: "cb7b79e16e568f88",
+    size: new $.ObjectSize(0, 1),
+  };
+  _adoptManifest(value: $.Orphan<$.Data>): void {
+    $.utils.adopt(value, $.utils.getPointer(0, this));
+  }
+  _disownManifest(): $.Orphan<$.Data> {
+    return $.utils.disown(this.manifest);
+  }
+  get manifest(): $.Data {
+    return $.utils.getData(0, this);
+  }
+  _hasManifest(): boolean {
+    return !$.utils.isNull($.utils.getPointer(0, this));
+  }
+  _initManifest(length: number): $.Data {
+    return $.utils.initData(0, length, this);
+  }
+  set manifest(value: $.Data) {
+    $.utils.copyFrom(value, $.utils.getPointer(0, this));
+  }
+  toString(): string { return "ContextStore_Keep$Params_" + super.toString(); }
+}
+export class ContextStore_Keep$Results extends $.Struct {
+  static readonly _capnp = {
+    displayName: "keep$Results",
+    id: "aa87c724a662e4e9",
+    size: new $.ObjectSize(0, 1),
+  };
+  _adoptMissing(value: $.Orphan<$.Data>): void {
+    $.utils.adopt(value, $.utils.getPointer(0, this));
+  }
+  _disownMissing(): $.Orphan<$.Data> {
+    return $.utils.disown(this.missing);
+  }
+  get missing(): $.Data {
+    return $.utils.getData(0, this);
+  }
+  _hasMissing(): boolean {
+    return !$.utils.isNull($.utils.getPointer(0, this));
+  }
+  _initMissing(length: number): $.Data {
+    return $.utils.initData(0, length, this);
+  }
+  set missing(value: $.Data) {
+    $.utils.copyFrom(value, $.utils.getPointer(0, this));
+  }
+  toString(): string { return "ContextStore_Keep$Results_" + super.toString(); }
+}
+export class ContextStore_Keep$Results$Promise {
+  pipeline: $.Pipeline<any, any, ContextStore_Keep$Results>;
+  constructor(pipeline: $.Pipeline<any, any, ContextStore_Keep$Results>) {
+    this.pipeline = pipeline;
+  }
+  async promise(): Promise<ContextStore_Keep$Results> {
+    return await this.pipeline.struct();
+  }
+}
+export class ContextStore$Client {
+  client: $.Client;
+  static readonly interfaceId: bigint = 0xa61f69214fa53501n;
+  constructor(client: $.Client) {
+    this.client = client;
+  }
+  static readonly methods: [
+    $.Method<ContextStore_Known$Params, ContextStore_Known$Results>,
+    $.Method<ContextStore_Missing$Params, ContextStore_Missing$Results>,
+    $.Method<ContextStore_Put$Params, ContextStore_Put$Results>,
+    $.Method<ContextStore_Append$Params, ContextStore_Append$Results>,
+    $.Method<ContextStore_Keep$Params, ContextStore_Keep$Results>
+  ] = [
+    {
+      ParamsClass: ContextStore_Known$Params,
+      ResultsClass: ContextStore_Known$Results,
+      interfaceId: ContextStore$Client.interfaceId,
+      methodId: 0,
+      interfaceName: "schema/extensions.capnp:ContextStore",
+      methodName: "known"
+    },
+    {
+      ParamsClass: ContextStore_Missing$Params,
+      ResultsClass: ContextStore_Missing$Results,
+      interfaceId: ContextStore$Client.interfaceId,
+      methodId: 1,
+      interfaceName: "schema/extensions.capnp:ContextStore",
+      methodName: "missing"
+    },
+    {
+      ParamsClass: ContextStore_Put$Params,
+      ResultsClass: ContextStore_Put$Results,
+      interfaceId: ContextStore$Client.interfaceId,
+      methodId: 2,
+      interfaceName: "schema/extensions.capnp:ContextStore",
+      methodName: "put"
+    },
+    {
+      ParamsClass: ContextStore_Append$Params,
+      ResultsClass: ContextStore_Append$Results,
+      interfaceId: ContextStore$Client.interfaceId,
+      methodId: 3,
+      interfaceName: "schema/extensions.capnp:ContextStore",
+      methodName: "append"
+    },
+    {
+      ParamsClass: ContextStore_Keep$Params,
+      ResultsClass: ContextStore_Keep$Results,
+      interfaceId: ContextStore$Client.interfaceId,
+      methodId: 4,
+      interfaceName: "schema/extensions.capnp:ContextStore",
+      methodName: "keep"
+    }
+  ];
+  /**
+* Whether all of that context is there. If so it stays for some minutes, by when a job should need it.
+*
+*/
+  known(paramsFunc?: (params: ContextStore_Known$Params) => void): ContextStore_Known$Results$Promise {
+    const answer = this.client.call({
+      method: ContextStore$Client.methods[0],
+      ...(paramsFunc && { paramsFunc })
+    });
+    const pipeline = new $.Pipeline(ContextStore_Known$Results, answer);
+    return new ContextStore_Known$Results$Promise(pipeline);
+  }
+  /**
+* Those that are not there. The others stay for some minutes.
+*
+*/
+  missing(paramsFunc?: (params: ContextStore_Missing$Params) => void): ContextStore_Missing$Results$Promise {
+    const answer = this.client.call({
+      method: ContextStore$Client.methods[1],
+      ...(paramsFunc && { paramsFunc })
+    });
+    const pipeline = new $.Pipeline(ContextStore_Missing$Results, answer);
+    return new ContextStore_Missing$Results$Promise(pipeline);
+  }
+  /**
+* Whole blobs, one after the other.
+*
+*/
+  put(paramsFunc?: (params: ContextStore_Put$Params) => void): ContextStore_Put$Results$Promise {
+    const answer = this.client.call({
+      method: ContextStore$Client.methods[2],
+      ...(paramsFunc && { paramsFunc })
+    });
+    const pipeline = new $.Pipeline(ContextStore_Put$Results, answer);
+    return new ContextStore_Put$Results$Promise(pipeline);
+  }
+  /**
+* A part of a large blob, and how many bytes of it are there now. Nothing is taken of a part that does not begin where these end.
+* When all are there their hash is checked.
+*
+*/
+  append(paramsFunc?: (params: ContextStore_Append$Params) => void): ContextStore_Append$Results$Promise {
+    const answer = this.client.call({
+      method: ContextStore$Client.methods[3],
+      ...(paramsFunc && { paramsFunc })
+    });
+    const pipeline = new $.Pipeline(ContextStore_Append$Results, answer);
+    return new ContextStore_Append$Results$Promise(pipeline);
+  }
+  /**
+* Of that manifest, which is there, some blobs that are not. None: the context is complete, and on disk.
+*
+*/
+  keep(paramsFunc?: (params: ContextStore_Keep$Params) => void): ContextStore_Keep$Results$Promise {
+    const answer = this.client.call({
+      method: ContextStore$Client.methods[4],
+      ...(paramsFunc && { paramsFunc })
+    });
+    const pipeline = new $.Pipeline(ContextStore_Keep$Results, answer);
+    return new ContextStore_Keep$Results$Promise(pipeline);
+  }
+}
+$.Registry.register(ContextStore$Client.interfaceId, ContextStore$Client);
+export interface ContextStore$Server$Target {
+  known(params: ContextStore_Known$Params, results: ContextStore_Known$Results): Promise<void>;
+  missing(params: ContextStore_Missing$Params, results: ContextStore_Missing$Results): Promise<void>;
+  put(params: ContextStore_Put$Params, results: ContextStore_Put$Results): Promise<void>;
+  append(params: ContextStore_Append$Params, results: ContextStore_Append$Results): Promise<void>;
+  keep(params: ContextStore_Keep$Params, results: ContextStore_Keep$Results): Promise<void>;
+}
+export class ContextStore$Server extends $.Server {
+  readonly target: ContextStore$Server$Target;
+  constructor(target: ContextStore$Server$Target) {
+    super(target, [
+      {
+        ...ContextStore$Client.methods[0],
+        impl: target.known
+      },
+      {
+        ...ContextStore$Client.methods[1],
+        impl: target.missing
+      },
+      {
+        ...ContextStore$Client.methods[2],
+        impl: target.put
+      },
+      {
+        ...ContextStore$Client.methods[3],
+        impl: target.append
+      },
+      {
+        ...ContextStore$Client.methods[4],
+        impl: target.keep
+      }
+    ]);
+    this.target = target;
+  }
+  client(): ContextStore$Client {
+    return new ContextStore$Client(this);
+  }
+}
+/**
+* Of a `Submission`: what is kept for its client.
+*
+*/
+export class ContextStore extends $.Interface {
+  static readonly Client = ContextStore$Client;
+  static readonly Server = ContextStore$Server;
+  static readonly _capnp = {
+    displayName: "ContextStore",
+    id: "a61f69214fa53501",
+    size: new $.ObjectSize(0, 0),
+  };
+  toString(): string { return "ContextStore_" + super.toString(); }
+}
+/**
+* of one context
+*
+*/
+export class ContextLimits extends $.Struct {
+  static readonly _capnp = {
+    displayName: "ContextLimits",
+    id: "c569bb3683bf8e53",
+    size: new $.ObjectSize(16, 0),
+  };
+  /**
+* of its files together
+*
+*/
+  get bytes(): bigint {
+    return $.utils.getUint64(0, this);
+  }
+  set bytes(value: bigint) {
+    $.utils.setUint64(0, value, this);
+  }
+  /**
+* files, directories and links
+*
+*/
+  get entries(): number {
+    return $.utils.getUint32(8, this);
+  }
+  set entries(value: number) {
+    $.utils.setUint32(8, value, this);
+  }
+  toString(): string { return "ContextLimits_" + super.toString(); }
+}
+export class ContextSource_Read$Params extends $.Struct {
+  static readonly _capnp = {
+    displayName: "read$Params",
+    id: "874bcbcf6fa8c2cb",
+    size: new $.ObjectSize(16, 2),
+  };
+  get client(): string {
+    return $.utils.getText(0, this);
+  }
+  set client(value: string) {
+    $.utils.setText(0, value, this);
+  }
+  _adoptBlobs(value: $.Orphan<$.Data>): void {
+    $.utils.adopt(value, $.utils.getPointer(1, this));
+  }
+  _disownBlobs(): $.Orphan<$.Data> {
+    return $.utils.disown(this.blobs);
+  }
+  get blobs(): $.Data {
+    return $.utils.getData(1, this);
+  }
+  _hasBlobs(): boolean {
+    return !$.utils.isNull($.utils.getPointer(1, this));
+  }
+  _initBlobs(length: number): $.Data {
+    return $.utils.initData(1, length, this);
+  }
+  set blobs(value: $.Data) {
+    $.utils.copyFrom(value, $.utils.getPointer(1, this));
+  }
+  get start(): bigint {
+    return $.utils.getUint64(0, this);
+  }
+  set start(value: bigint) {
+    $.utils.setUint64(0, value, this);
+  }
+  get limit(): number {
+    return $.utils.getUint32(8, this);
+  }
+  set limit(value: number) {
+    $.utils.setUint32(8, value, this);
+  }
+  toString(): string { return "ContextSource_Read$Params_" + super.toString(); }
+}
+export class ContextSource_Read$Results extends $.Struct {
+  static readonly _capnp = {
+    displayName: "read$Results",
+    id: "9619bc9a3952f55b",
+    size: new $.ObjectSize(0, 1),
+  };
+  _adoptData(value: $.Orphan<$.Data>): void {
+    $.utils.adopt(value, $.utils.getPointer(0, this));
+  }
+  _disownData(): $.Orphan<$.Data> {
+    return $.utils.disown(this.data);
+  }
+  get data(): $.Data {
+    return $.utils.getData(0, this);
+  }
+  _hasData(): boolean {
+    return !$.utils.isNull($.utils.getPointer(0, this));
+  }
+  _initData(length: number): $.Data {
+    return $.utils.initData(0, length, this);
+  }
+  set data(value: $.Data) {
+    $.utils.copyFrom(value, $.utils.getPointer(0, this));
+  }
+  toString(): string { return "ContextSource_Read$Results_" + super.toString(); }
+}
+export class ContextSource_Read$Results$Promise {
+  pipeline: $.Pipeline<any, any, ContextSource_Read$Results>;
+  constructor(pipeline: $.Pipeline<any, any, ContextSource_Read$Results>) {
+    this.pipeline = pipeline;
+  }
+  async promise(): Promise<ContextSource_Read$Results> {
+    return await this.pipeline.struct();
+  }
+}
+export class ContextSource$Client {
+  client: $.Client;
+  static readonly interfaceId: bigint = 0xa26a1b4775d9c569n;
+  constructor(client: $.Client) {
+    this.client = client;
+  }
+  static readonly methods: [
+    $.Method<ContextSource_Read$Params, ContextSource_Read$Results>
+  ] = [
+    {
+      ParamsClass: ContextSource_Read$Params,
+      ResultsClass: ContextSource_Read$Results,
+      interfaceId: ContextSource$Client.interfaceId,
+      methodId: 0,
+      interfaceName: "schema/extensions.capnp:ContextSource",
+      methodName: "read"
+    }
+  ];
+  /**
+* A part of these blobs as if they were one; not longer than `limit`. Empty data is the end.
+*
+*/
+  read(paramsFunc?: (params: ContextSource_Read$Params) => void): ContextSource_Read$Results$Promise {
+    const answer = this.client.call({
+      method: ContextSource$Client.methods[0],
+      ...(paramsFunc && { paramsFunc })
+    });
+    const pipeline = new $.Pipeline(ContextSource_Read$Results, answer);
+    return new ContextSource_Read$Results$Promise(pipeline);
+  }
+}
+$.Registry.register(ContextSource$Client.interfaceId, ContextSource$Client);
+export interface ContextSource$Server$Target {
+  read(params: ContextSource_Read$Params, results: ContextSource_Read$Results): Promise<void>;
+}
+export class ContextSource$Server extends $.Server {
+  readonly target: ContextSource$Server$Target;
+  constructor(target: ContextSource$Server$Target) {
+    super(target, [
+      {
+        ...ContextSource$Client.methods[0],
+        impl: target.read
+      }
+    ]);
+    this.target = target;
+  }
+  client(): ContextSource$Client {
+    return new ContextSource$Client(this);
+  }
+}
+/**
+* Of a worker's `Queue`.
+*
+*/
+export class ContextSource extends $.Interface {
+  static readonly Client = ContextSource$Client;
+  static readonly Server = ContextSource$Server;
+  static readonly _capnp = {
+    displayName: "ContextSource",
+    id: "a26a1b4775d9c569",
+    size: new $.ObjectSize(0, 0),
+  };
+  toString(): string { return "ContextSource_" + super.toString(); }
+}
 Explanation._Obstacles = $.CompositeList(Obstacle);
 PoolState._Workers = $.CompositeList(WorkerState);
 PoolState._Clients = $.CompositeList(ClientState);

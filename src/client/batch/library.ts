@@ -18,6 +18,11 @@ import { Columns } from "./columns.js";
 import { bytesOfText } from "./rows/row-source.js";
 import { compileSpec } from "./spec-template.js";
 
+export {
+  type DockerContext,
+  type SendContextOptions,
+  sendContext,
+} from "../local-context/send-context.js";
 export type { ResultRow };
 
 export interface BatchOptions {

@@ -60,11 +60,12 @@ export function checkSubmission(submission: Submission): JobOptions | string {
   if (after.length > MAX_AFTER) {
     return `The job is to run after ${after.length} others: name ${MAX_AFTER} at most.`;
   }
-  const { outputs } = given;
+  const { context, outputs } = given;
   const wrong = outputs && checkOutputs(outputs);
   if (wrong !== undefined) return wrong;
   const isPlain =
     outputs === undefined &&
+    context === undefined &&
     after.length === 0 &&
     retries === DEFAULT_OPTIONS.retries &&
     lostRetries === DEFAULT_OPTIONS.lostRetries &&
@@ -72,7 +73,11 @@ export function checkSubmission(submission: Submission): JobOptions | string {
     timeout === null;
   // A million jobs without options share these.
   if (isPlain) return DEFAULT_OPTIONS;
-  return { retries, lostRetries, retryDelay, timeout, after, ...(outputs && { outputs }) };
+  return {
+    ...{ retries, lostRetries, retryDelay, timeout, after },
+    ...(outputs && { outputs }),
+    ...(context !== undefined && { context }),
+  };
 }
 
 /** In words what is wrong with it. That the paths make sense is for those who look them up. */

@@ -67,6 +67,8 @@ export interface JobOptions {
   readonly after: readonly number[];
   /** Which files of its result are kept. */
   readonly outputs?: OutputOrder | undefined;
+  /** Of a job that is built from a local directory: the hash of its manifest. */
+  readonly context?: string | undefined;
 }
 
 /** Which files are kept: absolute paths and patterns, at least one. */

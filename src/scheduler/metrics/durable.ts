@@ -35,7 +35,7 @@ export class DurableMetrics {
   }
 
   /** Has the figures of these jobs read with each request. */
-  watch({ book, outputs, spool }: DurableJobs): void {
+  watch({ book, contexts, outputs, spool }: DurableJobs): void {
     const registers = [this.registry];
     new Gauge({
       name: "ocluster_durable_jobs",
@@ -112,6 +112,22 @@ export class DurableMetrics {
         const { direct, relayed } = outputs.received;
         this.inc({ way: "direct" }, direct);
         this.inc({ way: "relayed" }, relayed);
+      },
+    });
+    new Gauge({
+      name: "ocluster_contexts_bytes",
+      help: "Bytes that are kept of local directories that jobs are built from",
+      registers,
+      collect() {
+        this.set(contexts.bytes);
+      },
+    });
+    new Gauge({
+      name: "ocluster_contexts_files",
+      help: "Files that are kept of local directories that jobs are built from, each once",
+      registers,
+      collect() {
+        this.set(contexts.files);
       },
     });
   }

@@ -8,6 +8,13 @@ import { ShardedMap } from "../jobs/sharded-map.js";
 import type { JobRecord } from "../jobs/types.js";
 import type { ClientLimits } from "./client-limits.js";
 
+/** What jobs need is not removed while they may need it. */
+export interface NeededContexts {
+  lock(client: string, manifest: string): void;
+  /** `until`: when the job cannot be tried again any more, in Unix seconds. */
+  unlock(client: string, manifest: string, until?: number): void;
+}
+
 interface Sum {
   jobs: number;
   bytes: number;
@@ -18,12 +25,19 @@ export class ActiveJobs {
   /** Bytes of their descriptions. */
   private readonly sizes = new ShardedMap<number, number>();
 
+  /** @param keepFailed seconds for which a job that ended without success can be tried again */
+  constructor(
+    private readonly contexts: NeededContexts,
+    private readonly keepFailed: number,
+  ) {}
+
   /**
    * It was submitted, restored or tried again. Nothing is counted if it has ended since, as some do
    * at once.
    */
-  enter({ client, ended, id }: JobRecord, bytes: number): void {
+  enter({ client, ended, id, options }: JobRecord, bytes: number): void {
     if (ended !== null) return;
+    if (options.context !== undefined) this.contexts.lock(client, options.context);
     const { jobs, bytes: others } = this.of(client);
     this.clients.set(client, { jobs: jobs + 1, bytes: others + bytes });
     this.sizes.set(id, bytes);
@@ -35,9 +49,13 @@ export class ActiveJobs {
   }
 
   /** It has ended, or never was. Idempotent. */
-  leave({ client, id }: JobRecord): void {
+  leave({ client, described, ended, id, options }: JobRecord): void {
     const bytes = this.sizes.get(id);
     if (bytes === undefined) return;
+    if (options.context !== undefined) {
+      const until = described && ended !== null ? ended + this.keepFailed : undefined;
+      this.contexts.unlock(client, options.context, until);
+    }
     this.sizes.delete(id);
     const { jobs, bytes: all } = this.of(client);
     if (jobs > 1) this.clients.set(client, { jobs: jobs - 1, bytes: all - bytes });

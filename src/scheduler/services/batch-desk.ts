@@ -2,7 +2,7 @@
  * Batches as a client asks for them: opens them, adds rows, looks and changes. All of it comes from
  * the network. Administrators look at those of all clients, and change them; they begin none.
  */
-import { Batches as Api } from "../../api/index.js";
+import { Batches as Api, LocalContext } from "../../api/index.js";
 import { Slices } from "../../async/index.js";
 import { RowChunk, RowWriter } from "../../batch/index.js";
 import { type DetachedPointer, detachedFromBytes, RpcError } from "../../rpc/index.js";
@@ -172,6 +172,9 @@ export class BatchDesk implements Api.BatchesService {
     const template = descr.toBytes();
     using pointer = detachedFromBytes(template);
     const made = Api.readNewBatch(pointer);
+    if (LocalContext.manifestOf(made.template.descr.source) !== undefined) {
+      throw failed("Batches are not built from local directories: submit a job with --context");
+    }
     const { canary, maxFailures, maxFailuresPercent, maxRunning } = made.rules;
     if (!this.hasPool(made.pool))
       throw failed(`There is no pool ${quoted(made.pool.slice(0, 256))}`);

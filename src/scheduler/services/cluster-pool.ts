@@ -80,6 +80,8 @@ export interface Submitting {
   readonly urgent: boolean;
   readonly queueAccount: QueueAccount;
   readonly ticketAccount: TicketAccount;
+  /** Called when it has ended, or is refused. */
+  readonly context?: (() => void) | undefined;
 }
 
 /** A pool's figures, with how many workers of the usual capacity it is worth. */
@@ -159,10 +161,11 @@ export class ClusterPool {
    * Queues a job and returns its `Ticket`, owned by the caller. Throws an `RpcError` (overloaded)
    * over a limit.
    */
-  submit({ client, descr, urgent, queueAccount, ticketAccount }: Submitting): Capability {
+  submit({ client, context, descr, urgent, ...accounts }: Submitting): Capability {
+    const { queueAccount, ticketAccount } = accounts;
     const { clock, durable, log } = this.options;
     log.info(`Received new job request from ${quoted(client)} (urgent=${urgent})`);
-    const job = new QueuedJob(descr, queueAccount, clock(), durable?.records.nextId());
+    const job = new QueuedJob(descr, queueAccount, clock(), durable?.records.nextId(), context);
     try {
       ticketAccount.enter();
     } catch (error) {

@@ -20,6 +20,7 @@ import { type AttemptRecord, type JobHost, type JobRecord, OWN_ENDS } from "../j
 import type { LearnedEstimates } from "../pool/learned-estimates.js";
 import type { Pool } from "../pool/pool.js";
 import type { Ticket } from "../pool/ticket.js";
+import { ContextStore } from "../state/context-store.js";
 import { JobRecords } from "../state/job-records.js";
 import { LogSpool } from "../state/log-spool.js";
 import { openOutputs } from "../state/open-outputs.js";
@@ -37,6 +38,9 @@ import { WatchedStore } from "./watched-store.js";
 
 /** The directory of logs in the state directory. */
 const LOGS = "job-logs";
+
+/** The directory of local directories that jobs are built from. */
+const CONTEXTS = "contexts";
 
 /**
  * From how many attempts on record it is learned at the start how long jobs take: some 50 ms for
@@ -87,7 +91,7 @@ export interface Follower {
 
 export class DurableJobs {
   readonly revisions = new JobRevisions();
-  readonly active = new ActiveJobs();
+  readonly active: ActiveJobs;
   readonly book: JobBook;
   /** Of attached jobs; null if there is to be none. */
   readonly history: AttachedHistory | null;
@@ -117,7 +121,10 @@ export class DurableJobs {
     readonly spool: LogSpool,
     /** The files of jobs' results. */
     readonly outputs: OutputStore,
+    /** The local directories that jobs are built from. */
+    readonly contexts: ContextStore,
   ) {
+    this.active = new ActiveJobs(contexts, options.settings.keepFailed);
     const clock: BookOptions["clock"] = {
       wall: () => Date.now() / 1000,
       steady: () => performance.now() / 1000,
@@ -161,7 +168,12 @@ export class DurableJobs {
           onInfo: (message) => log.info(message),
           onWarning: (message) => log.warn(message),
         });
-        return new DurableJobs(options, records, spool, outputs);
+        const contexts = new ContextStore({
+          directory: join(directory, CONTEXTS),
+          settings: settings.contexts,
+          onWarning: (message) => log.warn(message),
+        });
+        return new DurableJobs(options, records, spool, outputs, contexts);
       } catch (error) {
         await spool.close();
         throw error;
@@ -236,6 +248,7 @@ export class DurableJobs {
     this.stop();
     await this.spool.close();
     await this.outputs.close();
+    await this.contexts.close();
     await this.records.close();
   }
 
@@ -373,6 +386,16 @@ export class DurableJobs {
     }
   }
 
+  /** What jobs were built from that have ended and can be tried again. */
+  private async lockContexts(): Promise<void> {
+    const { keepFailed } = this.options.settings;
+    const since = Date.now() / 1000 - keepFailed;
+    for (const { client, context, ended } of await this.records.retriableContexts(since)) {
+      this.contexts.lock(client, context);
+      this.contexts.unlock(client, context, ended + keepFailed);
+    }
+  }
+
   private intake() {
     return {
       records: this.records,
@@ -389,7 +412,8 @@ export class DurableJobs {
 
   private async takeInOthers(): Promise<void> {
     const intake = this.intake();
-    await Promise.all([this.learn(), takeIn(intake, HERE)]);
+    await Promise.all([this.learn(), takeIn(intake, HERE), this.lockContexts()]);
+    this.contexts.start();
     await intake.slices.run(this.book.startInSteps());
     this.wholeNow = true;
     this.outputs.expect((job, attempt) => this.book.attempt(job)?.attempt === attempt);

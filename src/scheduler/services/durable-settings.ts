@@ -2,6 +2,7 @@
  * What an operator can set about durable jobs, and what holds if nothing is set.
  */
 import { type BookSettings, DEFAULT_SETTINGS } from "../jobs/settings.js";
+import type { ContextSettings } from "../state/context-store.js";
 import type { ArtefactPlace } from "../state/open-outputs.js";
 
 export type { ArtefactPlace };
@@ -12,6 +13,8 @@ export interface DurableSettings extends BookSettings {
   /** Whether attached jobs are on record, too. */
   readonly history: boolean;
   readonly outputs: OutputSettings;
+  /** What holds for local directories that jobs are built from. */
+  readonly contexts: ContextSettings;
 }
 
 /** What holds for files of jobs' results. */
@@ -34,5 +37,11 @@ export const DEFAULT_DURABLE_SETTINGS: DurableSettings = {
     limit: 10 * 1024 ** 3,
     keepAge: 7 * 86_400,
     keepSize: 100 * 1024 ** 3,
+  },
+  contexts: {
+    size: 10 * 1024 ** 3,
+    clientSize: 20 * 1024 ** 3,
+    keepAge: 7 * 86_400,
+    keepSize: 50 * 1024 ** 3,
   },
 };

@@ -2,11 +2,18 @@
  * Durable jobs as a client submits them: from a description to a record on disk, and only then an
  * answer.
  */
-import { cacheHintBytes, cacheHintOf, type DurableSubmission, needsOf } from "../../api/index.js";
+import {
+  cacheHintBytes,
+  cacheHintOf,
+  type DurableSubmission,
+  LocalContext,
+  needsOf,
+} from "../../api/index.js";
 import { type DetachedPointer, RpcError } from "../../rpc/index.js";
 import type { EndState, JobRecord, Past, Submission } from "../jobs/types.js";
 import { STATES } from "../state/jobs-schema.js";
 import { type ClientLimits, checkHint } from "./client-limits.js";
+import { checkContext } from "./context-desk.js";
 import type { DurableJobs } from "./durable-jobs.js";
 
 /**
@@ -22,9 +29,15 @@ export async function submitDurable(
   const { active, book } = jobs;
   const submission = readSubmission(limits, client, submitted);
   await jobs.whole;
+  const { context } = submission.options ?? {};
+  if (context !== undefined) await jobs.contexts.ready;
   for (let past: Past = {}; ; ) {
     const refusal = active.refusal(client, submission.description.length, limits);
     if (refusal) return overLimit(jobs, submission, refusal);
+    // Who asks once more for a job that there is does not need it any more.
+    if (context !== undefined && (await keyed(jobs, submission)) === null) {
+      checkContext(jobs.contexts, client, context);
+    }
     const result = book.submit(submission, past);
     switch (result.kind) {
       case "refused":
@@ -60,6 +73,7 @@ function readSubmission(
   }
   checkHint(cacheHintBytes(descr));
   const { after, key, lostRetries, name, outputs, retries, retryDelay, timeout } = options;
+  const context = LocalContext.manifestIn(descr);
   return {
     client,
     pool,
@@ -72,6 +86,7 @@ function readSubmission(
     options: {
       ...{ after, lostRetries, outputs, retries, retryDelay },
       timeout: timeout === 0 ? null : timeout,
+      ...(context !== undefined && { context }),
     },
   };
 }

@@ -8,6 +8,7 @@ import type { Past } from "../jobs/types.js";
 import type { RecordedJob } from "../state/job-records.js";
 import type { PageQuery } from "../state/jobs-messages.js";
 import type { ClientLimits } from "./client-limits.js";
+import { checkContext } from "./context-desk.js";
 import type { DurableJobs } from "./durable-jobs.js";
 import { lookUp } from "./durable-submissions.js";
 import type { LiveJobs } from "./live-jobs.js";
@@ -118,6 +119,10 @@ export class JobDesk implements Api.JobRecordsService, OutputLinks.OutputLinksSe
       }
       if (!this.pools.has(job.pool)) {
         throw new RpcError("failed", `There is no pool ${quoted(job.pool)} any more`);
+      }
+      if (job.options.context !== undefined) {
+        await this.jobs.contexts.ready;
+        checkContext(this.jobs.contexts, job.client, job.options.context);
       }
       const size = await records.descriptionSize(id);
       const refusal = active.refusal(job.client, size, this.limits);

@@ -34,6 +34,8 @@ export class QueuedJob {
     readonly submitted: number,
     /** Its number on record; 0 if there are no records. */
     readonly id = 0,
+    /** Lets go of what it is built from, when it has ended. */
+    private readonly context?: () => void,
   ) {
     this.bytes = descr.byteLength;
     try {
@@ -44,6 +46,7 @@ export class QueuedJob {
       descr.pack();
     } catch (error) {
       descr.release();
+      context?.();
       throw error;
     }
   }
@@ -75,8 +78,14 @@ export class QueuedJob {
     this.promise.release();
   }
 
+  /** The worker that has taken it has ended it, or is lost. */
+  ended(): void {
+    this.context?.();
+  }
+
   /** Nobody will run it. */
   break(reason: RpcError): void {
+    this.context?.();
     this.account.leave(this.bytes);
     this.promise.reject(reason);
     this.descr.release();

@@ -217,6 +217,10 @@ export class Scheduler {
     const { durable } = this.options;
     if (durable) await removeDurableJobs(durable, id, cancelRunning);
     for (const pool of this.pools.values()) await pool.removeClient(id, cancelRunning);
+    // What is left over goes when it is old.
+    await durable?.contexts
+      .removeClient(id)
+      .catch((error) => this.options.log.warn(`Contexts of ${quoted(id)} stay: ${error}`));
   }
 
   private admin(connection: Connection | undefined): Capability {

@@ -4,8 +4,10 @@
 import {
   Access as AccessApi,
   Batches,
+  ContextStore,
   DurableSubmission,
   JobRecords,
+  LocalContext,
   OutputLinks,
   PoolDirectory,
   Submission,
@@ -13,6 +15,7 @@ import {
 import {
   brokenCapability,
   type Capability,
+  type DetachedPointer,
   type MethodEntry,
   RpcError,
   type SturdyRef,
@@ -22,6 +25,7 @@ import { BatchDesk } from "./batch-desk.js";
 import type { ClientLimits, TicketAccount } from "./client-limits.js";
 import type { Access } from "./clients.js";
 import type { ClusterPool } from "./cluster-pool.js";
+import { ContextDesk, checkContext } from "./context-desk.js";
 import type { DurableJobs } from "./durable-jobs.js";
 import { submitDurable } from "./durable-submissions.js";
 import { JobDesk } from "./job-desk.js";
@@ -50,13 +54,20 @@ export function submissionService(options: SubmissionOptions): Capability {
       // As a ticket that is of no use: that is how clients expect to be told.
       return brokenCapability(revoked ? accessRevoked() : unknownPool(name, pools));
     }
-    return pool.submit({ client, descr, urgent, queueAccount, ticketAccount });
+    let context: (() => void) | undefined;
+    try {
+      context = takeContext(durable, client, descr);
+    } catch (error) {
+      descr.release();
+      return brokenCapability(RpcError.from(error));
+    }
+    return pool.submit({ client, descr, urgent, queueAccount, ticketAccount, context });
   };
   const service: Submission.SubmissionService = {
     submit: (job) => {
-      if (!durable || durable.isWhole) return submit(job);
-      // Behind the jobs of its client that are on file.
-      return durable.whole.then(
+      const whenReady = durable && readiness(durable, job.descr);
+      if (!whenReady) return submit(job);
+      return whenReady.then(
         () => submit(job),
         (error) => {
           job.descr.release();
@@ -81,6 +92,37 @@ export function submissionService(options: SubmissionOptions): Capability {
   ]);
 }
 
+/** What a job has to wait for before it can be queued; undefined: nothing. */
+function readiness(durable: DurableJobs, descr: DetachedPointer): Promise<unknown> | undefined {
+  // Behind the jobs of its client that are on file.
+  const whole = durable.isWhole ? undefined : durable.whole;
+  const { contexts } = durable;
+  if (contexts.isReady || LocalContext.manifestIn(descr) === undefined) return whole;
+  return Promise.all([whole, contexts.ready]);
+}
+
+/**
+ * Has the local directory that a job is built from, if it is, stay until what this returns is
+ * called. Throws an `RpcError` if it is not there.
+ */
+function takeContext(
+  durable: DurableJobs | undefined,
+  client: string,
+  descr: DetachedPointer,
+): (() => void) | undefined {
+  const manifest = LocalContext.manifestIn(descr);
+  if (manifest === undefined) return undefined;
+  if (!durable) throw new RpcError("failed", "This scheduler keeps no local directories");
+  const { contexts } = durable;
+  checkContext(contexts, client, manifest);
+  contexts.lock(client, manifest);
+  let isTaken = true;
+  return () => {
+    if (isTaken) contexts.unlock(client, manifest);
+    isTaken = false;
+  };
+}
+
 /** What a client's service can do beyond the shared contract. */
 function durableMethods(
   { access, clientLimits, pools }: SubmissionOptions,
@@ -96,6 +138,12 @@ function durableMethods(
   const check = () => {
     if (access.revoked) throw accessRevoked();
     return desk;
+  };
+  const contexts = new ContextDesk(durable.contexts, client);
+  const contextDesk = async () => {
+    await durable.whole;
+    if (access.revoked) throw accessRevoked();
+    return contexts;
   };
   return [
     ...DurableSubmission.durableSubmissionMethods({
@@ -120,6 +168,13 @@ function durableMethods(
       ends: async (...args) => checkBatches().ends(...args),
       cancelBatch: async (...args) => checkBatches().cancelBatch(...args),
       retryBatch: async (...args) => checkBatches().retryBatch(...args),
+    }),
+    ...ContextStore.contextStoreMethods({
+      known: async (...args) => (await contextDesk()).known(...args),
+      missing: async (...args) => (await contextDesk()).missing(...args),
+      put: async (...args) => (await contextDesk()).put(...args),
+      append: async (...args) => (await contextDesk()).append(...args),
+      keep: async (...args) => (await contextDesk()).keep(...args),
     }),
     ...JobRecords.jobRecordsMethods({
       list: async (...args) => check().list(...args),

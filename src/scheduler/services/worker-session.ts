@@ -5,6 +5,7 @@
 import {
   AbleQueue,
   BulkQueue,
+  ContextSource,
   DurableQueue,
   EphemeralQueue,
   Job,
@@ -23,6 +24,7 @@ import { INACTIVE } from "../pool/inactive-reasons.js";
 import type { PoolWorker } from "../pool/pool-worker.js";
 import type { Ticket } from "../pool/ticket.js";
 import { AttachedRun } from "./attached-run.js";
+import { readBlobs } from "./context-desk.js";
 import type { DurableJobs } from "./durable-jobs.js";
 import { DurableSession, type Offered } from "./durable-session.js";
 import type { Leases } from "./leases.js";
@@ -89,6 +91,11 @@ export class WorkerSession {
           forgetWhenGone: () => this.options.onEphemeral(),
         }),
         ...(this.durable ? this.durableMethods(this.durable) : []),
+        ...(jobs
+          ? ContextSource.contextSourceMethods({
+              readBlobs: (range) => readBlobs(jobs.contexts, range),
+            })
+          : []),
       ],
     );
   }
@@ -312,10 +319,12 @@ export class WorkerSession {
     onAttached(attached);
     Job.result(watched).then(
       (output) => {
+        job.ended();
         this.finished("ok");
         onDetached(attached, output, null);
       },
       (error) => {
+        job.ended();
         this.finished(error.kind === "disconnected" ? "disconnected" : "failed");
         // When its client has gone away, the worker has stopped it for that.
         job.cancelled ||= !attached.isHeld;

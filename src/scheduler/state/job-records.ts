@@ -27,6 +27,7 @@ import type {
   LogPiece,
   Page,
   PageQuery,
+  RetriableContext,
   Unfinished,
   Usage,
 } from "./jobs-messages.js";
@@ -256,6 +257,14 @@ export class JobRecords implements JobStore {
   /** How long attempts took, up to so many of the last ones, the newest first. */
   durations(limit: number): Promise<readonly Duration[]> {
     return this.reader.ask("durations", [limit]);
+  }
+
+  /**
+   * What jobs of clients were built from that ended after that moment without success, and can be
+   * tried again.
+   */
+  retriableContexts(since: number): Promise<readonly RetriableContext[]> {
+    return this.reader.ask("retriableContexts", [since]);
   }
 
   /** Pieces of a log that end after `start`, in order. */

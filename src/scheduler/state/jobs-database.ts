@@ -20,6 +20,7 @@ import type {
   LogPiece,
   Page,
   PageQuery,
+  RetriableContext,
   ThreadData,
   Unfinished,
   UnfinishedRow,
@@ -254,6 +255,10 @@ export class JobsDatabase implements JobsQueries {
     return this.statements.durations.all(limit);
   }
 
+  retriableContexts(since: number): RetriableContext[] {
+    return this.statements.retriableContexts.all(since);
+  }
+
   pieces(job: number, attempt: number, start: number, limit: number): LogPiece[] {
     return this.statements.pieces.all(job, attempt, start, limit);
   }
@@ -451,6 +456,11 @@ function prepare(db: Database) {
         WHERE attempt.ended IS NOT NULL AND attempt.started IS NOT NULL AND attempt.cached IS NOT NULL
           AND attempt.outcome IN (${OWN_ENDS.map((outcome) => OUTCOMES.indexOf(outcome)).join(", ")})
         ORDER BY attempt.ended DESC LIMIT ?`,
+    ),
+    retriableContexts: db.prepare<[number], RetriableContext>(
+      `SELECT client, json_extract(options, '$.context') AS context, ended FROM job
+        WHERE ended > ? AND described = 1 AND batch IS NULL
+          AND CASE WHEN options LIKE '%"context":%' THEN json_extract(options, '$.context') END IS NOT NULL`,
     ),
     removeAttempts: db.prepare<[number]>("DELETE FROM attempt WHERE job = ?"),
     savePiece: db.prepare<number[]>(

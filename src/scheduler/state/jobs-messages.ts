@@ -71,6 +71,13 @@ export interface Duration {
   readonly seconds: number;
 }
 
+/** What a job was built from that has ended, when that was, and whose it is. */
+export interface RetriableContext {
+  readonly client: string;
+  readonly context: string;
+  readonly ended: number;
+}
+
 /** A job that had not ended, with the size of its description in bytes; null: there is none. */
 export type UnfinishedRow = JobRow & { readonly size: number | null };
 
@@ -112,6 +119,8 @@ export interface JobsQueries {
   usage(since: number, until: number): readonly Usage[];
   /** Of the attempts that came to an end of their own, the last so many, the newest first. */
   durations(limit: number): readonly Duration[];
+  /** Of jobs that ended after that moment, and have their descriptions. */
+  retriableContexts(since: number): readonly RetriableContext[];
   pieces(job: number, attempt: number, start: number, limit: number): readonly LogPiece[];
   /** Removes some of the records that ended before; returns whether there are more. */
   removeBefore(ended: number): boolean;

@@ -434,7 +434,7 @@ const INFINITE = "infinite";
  */
 function optionsText(options: JobRecord["options"]): string {
   if (options === DEFAULT_OPTIONS) return "";
-  const { after, lostRetries, outputs, retries, retryDelay, timeout } = options;
+  const { after, context, lostRetries, outputs, retries, retryDelay, timeout } = options;
   const said = {
     ...(retries !== DEFAULT_OPTIONS.retries && { retries }),
     ...(lostRetries !== DEFAULT_OPTIONS.lostRetries && {
@@ -444,6 +444,7 @@ function optionsText(options: JobRecord["options"]): string {
     ...(timeout !== DEFAULT_OPTIONS.timeout && { timeout }),
     ...(after.length > 0 && { after }),
     ...(outputs && { outputs }),
+    ...(context !== undefined && { context }),
   };
   const text = JSON.stringify(said);
   return text === "{}" ? "" : text;

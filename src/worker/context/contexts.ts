@@ -3,6 +3,7 @@
  * the job ends.
  *
  *     STATE/git/NAME                  clones, kept
+ *     STATE/contexts/ab/ab12…         files of clients' local directories, kept for a while
  *     STATE/tmp/build-context-PID-…   contexts and what else lives as long as a job
  */
 import { mkdir, readdir } from "node:fs/promises";
@@ -12,8 +13,10 @@ import { removeTree } from "../../system/index.js";
 import { quoted } from "../../text/index.js";
 import { InvalidJob } from "../failure.js";
 import { isLeftover, makePrivateDirectory, temporaryName } from "../files.js";
+import type { ContextLink } from "./context-link.js";
 import type { LineLog } from "./git.js";
 import { DEFAULT_GIT_LIMITS, type GitLimits } from "./git-limits.js";
+import { LocalContexts, type LocalRequest } from "./local-contexts.js";
 import { endOrphans } from "./orphans.js";
 import { cloneName, Repository } from "./repository.js";
 import { RepositoryUrl } from "./repository-url.js";
@@ -25,6 +28,8 @@ export interface SourceRequest {
   readonly repository: string;
   readonly commits: readonly string[];
   readonly includeGit: boolean;
+  /** Instead of commits: a local directory of the job's client. */
+  readonly local?: LocalRequest | undefined;
 }
 
 export interface ContextOptions {
@@ -37,7 +42,11 @@ export interface ContextOptions {
    */
   readonly gitMaxSize?: number | undefined;
   readonly gitMaxFiles?: number | undefined;
+  /** Bytes of files of local directories that are kept for the next job. Default: 10 GiB. */
+  readonly contextCache?: number | undefined;
 }
+
+const DEFAULT_CONTEXT_CACHE = 10 * 1024 ** 3;
 
 const DEFAULT_GIT_TIMEOUT = 5 * 60_000;
 
@@ -47,12 +56,17 @@ const SHA256_DIGITS = 64;
 export class Contexts {
   /** For what lives no longer than the process. */
   readonly temporary: string;
+  readonly #local: LocalContexts;
   readonly #clones: string;
   readonly #gitTimeout: number;
   readonly #limits: GitLimits;
   readonly #locks = new NamedMutex();
 
-  constructor({ stateDir, gitTimeout, gitMaxFiles, gitMaxSize }: ContextOptions) {
+  constructor({ contextCache, stateDir, gitTimeout, gitMaxFiles, gitMaxSize }: ContextOptions) {
+    this.#local = new LocalContexts(
+      join(stateDir, "contexts"),
+      contextCache ?? DEFAULT_CONTEXT_CACHE,
+    );
     this.temporary = join(stateDir, "tmp");
     this.#clones = join(stateDir, "git");
     this.#gitTimeout = gitTimeout ?? DEFAULT_GIT_TIMEOUT;
@@ -75,6 +89,11 @@ export class Contexts {
     }
   }
 
+  /** How what clients have sent of their local directories is reached. */
+  get link(): ContextLink {
+    return this.#local.link;
+  }
+
   /**
    * Runs `body` with the path of a directory that holds the source, and removes it afterwards. What
    * Git says goes to `log`. `signal` ends waiting for another job of the same repository, and Git
@@ -88,7 +107,8 @@ export class Contexts {
     const directory = join(this.temporary, temporaryName("build-context"));
     await mkdir(directory, { mode: 0o700 });
     try {
-      if (request.commits.length > 0) await this.#fill(request, directory, log, signal);
+      if (request.local) await this.#local.fill(request.local, directory, { log, signal });
+      else if (request.commits.length > 0) await this.#fill(request, directory, log, signal);
       signal.throwIfAborted();
       return await body(directory);
     } finally {

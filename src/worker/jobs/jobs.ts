@@ -101,7 +101,8 @@ export class Jobs {
     const { builders, capacity, metrics, name, onNoSpace } = this.options;
     const running = job.run(() => {
       job.log.append(`Building on ${name}`);
-      return build(readJobDescr(descr), job, builders, attempt?.capture);
+      const settings = { capture: attempt?.capture, client: owner?.client };
+      return build(readJobDescr(descr), job, builders, settings);
     }, attempt);
     if (this.#isStopping) job.stopWithWorker();
     const ended = running.then((ending) => {
