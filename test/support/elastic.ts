@@ -4,7 +4,7 @@
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { DurableSubmission, JobRecords } from "../../src/api/index.js";
+import { DurableSubmission, type JobDescr, JobRecords } from "../../src/api/index.js";
 import { Cluster } from "./cluster.js";
 import { SteadyScheduler } from "./durable-clients.js";
 import { busyboxRoot, withTemporaryRoot, writeOciLayout } from "./oci-layout.js";
@@ -16,6 +16,7 @@ export const POOL = "linux-x86_64";
 
 export class ElasticCluster {
   private readonly scheduler: SteadyScheduler;
+  #submitted = 0;
 
   private constructor(readonly cluster: Cluster) {
     this.scheduler = new SteadyScheduler(cluster.cap("submission"));
@@ -44,16 +45,22 @@ export class ElasticCluster {
    * A piece of shell that becomes a worker of the id in `$OCLUSTER_WORKER_ID`, with a log in
    * `logs/ID`; what it has on disk goes with it.
    */
-  workerShell(options: readonly string[] = []): string {
+  workerShell(options: readonly string[] = [], builds: "docker" | "specs" = "specs"): string {
     const { cluster } = this;
     const store = cluster.path("stores/$OCLUSTER_WORKER_ID");
     const words = [
       ...[process.execPath, join(ROOT, "dist/bin/ocluster-worker.js")],
       `--connect=${cluster.cap(`pool-${POOL}`)}`,
       ...["--ephemeral", "--name=w-{id}", "--capacity=1", "--verbose"],
-      `--obuilder-store=overlayfs:"${store}"`,
-      `--obuilder-image-dir=${cluster.path("images")}`,
-      ...["--obuilder-fetch=local", "--obuilder-prune-threshold=0", "--obuilder-healthcheck=0"],
+      ...(builds === "docker"
+        ? ["--docker-network=none"]
+        : [
+            `--obuilder-store=overlayfs:"${store}"`,
+            `--obuilder-image-dir=${cluster.path("images")}`,
+            "--obuilder-fetch=local",
+            "--obuilder-prune-threshold=0",
+            "--obuilder-healthcheck=0",
+          ]),
       ...options,
     ];
     const log = cluster.path("logs/$OCLUSTER_WORKER_ID");
@@ -67,28 +74,47 @@ export class ElasticCluster {
   }
 
   /** Starts the autoscaler with groups of the pool. */
-  autoscaler(groups: readonly object[], args: readonly string[] = []): Program {
+  autoscaler(
+    groups: readonly object[],
+    args: readonly string[] = [],
+    env: Readonly<Record<string, string>> = {},
+  ): Program {
     const config = this.cluster.path("pools.yml");
     writeFileSync(config, JSON.stringify({ pools: { [POOL]: groups } }));
-    return new Program("ocluster-autoscaler", [
-      `--connect=${this.cluster.cap("scaler")}`,
-      `--config=${config}`,
-      ...["--interval=1s", "--verbose"],
-      ...args,
-    ]);
+    const words = [`--connect=${this.cluster.cap("scaler")}`, `--config=${config}`];
+    const all = [...words, "--interval=1s", "--verbose", ...args];
+    return new Program("ocluster-autoscaler", all, { env });
   }
 
   /** Submits durable jobs, each of which sleeps for so long; their numbers. */
-  async submit(sleeps: readonly number[], options: Partial<DurableSubmission.DurableOptions> = {}) {
+  submit(sleeps: readonly number[]): Promise<number[]> {
+    return this.submitAll(sleeps, (command) => ({
+      kind: "obuilder",
+      spec: `((from busybox) (shell /bin/sh -c) (run (shell "${command}")))`,
+    }));
+  }
+
+  /** The same as Dockerfiles, from this image. */
+  submitDocker(sleeps: readonly number[], from: string): Promise<number[]> {
+    return this.submitAll(sleeps, (command) => ({
+      kind: "docker",
+      dockerfile: { contents: `FROM ${from}\nRUN ${command}\n` },
+      ...{ buildArgs: [], squash: false, buildkit: false, includeGit: false },
+    }));
+  }
+
+  private async submitAll(
+    sleeps: readonly number[],
+    actionOf: (command: string) => JobDescr["action"],
+  ): Promise<number[]> {
     const jobs: number[] = [];
-    for (const [index, seconds] of sleeps.entries()) {
-      const command = `sleep ${seconds}; echo ${Math.random()} ${index}`;
-      const spec = `((from busybox) (shell /bin/sh -c) (run (shell "${command}")))`;
+    for (const seconds of sleeps) {
+      // No two have a step in common, which would be cached.
+      const action = actionOf(`sleep ${seconds}; echo ${this.#submitted++}`);
       const { job } = await this.scheduler.call((submission) =>
         DurableSubmission.submit(submission, {
-          ...{ pool: POOL, urgent: false },
-          descr: { action: { kind: "obuilder", spec }, cacheHint: "", secrets: [] },
-          options: { ...DurableSubmission.DEFAULT_DURABLE_OPTIONS, ...options },
+          ...{ pool: POOL, urgent: false, descr: { action, cacheHint: "", secrets: [] } },
+          options: DurableSubmission.DEFAULT_DURABLE_OPTIONS,
         }),
       );
       jobs.push(job);
