@@ -112,7 +112,8 @@ describe.runIf(IS_LONG)("an autoscaler with Slurm", () => {
   it(
     "gives back in time what an allocation is too short for",
     async () => {
-      // Slurm's shortest limit is a minute, less the grace; the first worker has it, and its job does not end in it.
+      // Slurm's shortest limit is a minute, less the grace; the first worker has it, and its job
+      // does not end in it.
       const scaler = start(["--drain-on-sigterm=1s"], { max: 1 }, "1m");
       const [long] = await elastic.submit([75]);
       await expect.poll(async () => (await elastic.record(long!)).state, SOON).toBe("running");

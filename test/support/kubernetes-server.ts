@@ -1,7 +1,7 @@
 /**
- * As much of Kubernetes' API server as the autoscaler talks to: Jobs and their pods, in memory. Each
- * request is checked against Kubernetes' schemas; what a real server would not take is refused, and
- * written down.
+ * As much of Kubernetes' API server as the autoscaler talks to: Jobs and their pods, in memory.
+ * Each request is checked against Kubernetes' schemas; what a real server would not take is
+ * refused, and written down.
  */
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
