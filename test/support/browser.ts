@@ -4,7 +4,13 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import axe from "axe-core";
-import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
+import {
+  type Browser,
+  type BrowserContextOptions,
+  chromium,
+  type Locator,
+  type Page,
+} from "playwright-core";
 import { expect } from "vitest";
 
 const ROOT = join(import.meta.dirname, "../..");
@@ -19,6 +25,8 @@ const FLAGS = [
   "--disable-background-networking",
   "--disable-component-update",
   "--disable-sync",
+  // Where /dev/shm is small, as in containers, tabs would crash.
+  "--disable-dev-shm-usage",
 ];
 
 export async function startBrowser(): Promise<Browser> {
@@ -73,12 +81,27 @@ export class Tab {
   }
 
   async heading(text: string | RegExp): Promise<void> {
-    await this.page.getByRole("heading", { level: 1, name: text }).waitFor();
+    await this.shows(this.page.getByRole("heading", { level: 1, name: text }));
   }
 
   /** Waits until a text can be seen somewhere. */
   async text(text: string | RegExp): Promise<void> {
-    await this.page.getByText(text).first().waitFor();
+    await this.shows(this.page.getByText(text).first());
+  }
+
+  /** Waits for an element; when it does not come, tells what there is instead. */
+  private async shows(wanted: Locator): Promise<void> {
+    try {
+      await wanted.waitFor();
+    } catch (cause) {
+      const there = await this.page.locator("body").innerText();
+      const said = [
+        `${wanted} is not there, but at ${this.page.url()}:`,
+        there,
+        ...this.complaints,
+      ];
+      throw new Error(said.join("\n"), { cause });
+    }
   }
 
   async click(role: "button" | "link", name: string | RegExp): Promise<void> {

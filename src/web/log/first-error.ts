@@ -46,13 +46,19 @@ const SIGNS: readonly RegExp[] = [
 const NO_SIGNS =
   /\b(?:0|no|without|any) (?:errors?|failures?|failed)\b|\bwarning: |-Werror\b|\berrors?[=:] ?0\b|\bif-error\b|\bignored\b/i;
 
+/**
+ * The heading of a step, which has its command in it: of OBuilder, of BuildKit, of the classic
+ * builder.
+ */
+const HEADING = /^\S*: \((?:run|copy|shell|workdir|env|user)\b|^#\d+ \[|^Step \d+\/\d+ : /;
+
 /** The longest beginning of a line that is looked at: patterns are not to be fed. */
 const LOOKED_AT = 2000;
 
 /** Whether a line, without its escapes, looks like an error. */
 export function looksLikeError(line: string): boolean {
   const text = line.slice(0, LOOKED_AT);
-  return SIGNS.some((sign) => sign.test(text)) && !NO_SIGNS.test(text);
+  return SIGNS.some((sign) => sign.test(text)) && !NO_SIGNS.test(text) && !HEADING.test(text);
 }
 
 /**

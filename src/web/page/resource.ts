@@ -2,7 +2,7 @@
  * Something that is fetched, and kept up to date by the stream: a value, an error, or neither yet.
  */
 import { type Signal, useSignal } from "@preact/signals";
-import { useEffect } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import { ApiError, get } from "./api/client.js";
 import { epoch, live } from "./state.js";
 
@@ -34,6 +34,8 @@ export function useResource<T>(
   const error = useSignal<ApiError | null>(null);
   const again = useSignal(0);
   const shown = useSignal<string | null>(null);
+  /** Values that the stream has brought. */
+  const told = useRef(0);
   useEffect(() => {
     if (shown.peek() !== url) {
       value.value = null;
@@ -44,8 +46,11 @@ export function useResource<T>(
     const controller = new AbortController();
     let retry: number | undefined;
     const load = async (): Promise<void> => {
+      const before = told.current;
       try {
-        value.value = await get<T>(url, controller.signal);
+        const fetched = await get<T>(url, controller.signal);
+        // What the stream has brought meanwhile is newer.
+        if (told.current === before) value.value = fetched;
         error.value = null;
       } catch (failure) {
         if (controller.signal.aborted) return;
@@ -68,6 +73,7 @@ export function useResource<T>(
     const stop = live.listen(topic, (event) => {
       const next = merge ? merge(value.peek(), event) : (event as T);
       if (next === null) return;
+      told.current++;
       value.value = next;
       error.value = null;
     });
@@ -97,4 +103,27 @@ export function useReload({ reload }: Pick<Resource<unknown>, "reload">, everyMs
     }, everyMs);
     return () => window.clearInterval(timer);
   }, [everyMs]);
+}
+
+/**
+ * Fetches something anew when what it follows from has changed, `state`, but not more often than
+ * every so many ms.
+ */
+export function useReloadAfter(
+  { reload }: Pick<Resource<unknown>, "reload">,
+  state: string | number,
+  atMostMs: number,
+): void {
+  const timer = useRef<number | undefined>(undefined);
+  const isFirst = useRef(true);
+  useEffect(() => {
+    if (!isFirst.current) {
+      timer.current ??= window.setTimeout(() => {
+        timer.current = undefined;
+        reload();
+      }, atMostMs);
+    }
+    isFirst.current = false;
+  }, [state]);
+  useEffect(() => () => window.clearTimeout(timer.current), []);
 }

@@ -50,6 +50,9 @@ test.each([
   "make: Nothing to be done for 'all'.",
   "test error_handling ... ok",
   "errors=0",
+  '/src: (run (network host) (shell "echo error: it went wrong; exit 3"))',
+  "#7 [2/3] RUN echo 'error: none'",
+  "Step 2/3 : RUN echo error: none",
 ])("no error: %s", (line) => {
   expect(looksLikeError(line)).toBe(false);
 });

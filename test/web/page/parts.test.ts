@@ -106,7 +106,7 @@ describe("the steps of a build as a timeline", () => {
     const open = timeline([step({ seconds: 10, id: "a" }), step({ ended: false })], failed);
     expect(open.steps.map(({ state }) => state)).toEqual(["succeeded", "failed"]);
     const told = timeline([step({ failed: true }), step({ ended: false }), step({})], failed);
-    expect(told.steps.map(({ state }) => state)).toEqual(["failed", "unknown", "succeeded"]);
+    expect(told.steps.map(({ state }) => state)).toEqual(["failed", "setting", "succeeded"]);
   });
 
   test("nothing is claimed of times that nobody told", () => {

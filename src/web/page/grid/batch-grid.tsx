@@ -9,8 +9,11 @@ import { theme } from "../state.js";
 import { type Cell, type CellState, cellAt, type Shape, shapeOf, tellCell } from "./cells.js";
 
 /** Of a cell and the gap after it, in pixels. */
-const LARGE = 14;
-const SMALL = 10;
+function sizeFor(rows: number): number {
+  if (rows <= 300) return 20;
+  return rows <= 2000 ? 14 : 10;
+}
+
 const MAX_LINES = 36;
 
 export function BatchGrid({
@@ -28,7 +31,7 @@ export function BatchGrid({
   const width = useSignal(0);
   const at = useSignal<number | null>(null);
   const dark = useSignal(matchMedia("(prefers-color-scheme: dark)").matches);
-  const size = rows > 2000 ? SMALL : LARGE;
+  const size = sizeFor(rows);
   const shape = shapeOf(rows, Math.floor((width.value + 2) / size), MAX_LINES);
 
   useEffect(() => {
@@ -182,7 +185,7 @@ function drawCell(
     context.strokeRect(x + 0.5, y + 0.5, edge - 1, edge - 1);
   } else if (state === "running") {
     context.strokeRect(x + 0.5, y + 0.5, edge - 1, edge - 1);
-    const filled = Math.max(3, Math.round(edge * Math.max(0.5, share)));
+    const filled = Math.min(edge - 3, Math.max(3, Math.round(edge * share)));
     context.fillRect(x, y + edge - filled, edge, filled);
   } else if (state === "cancelled") {
     context.beginPath();

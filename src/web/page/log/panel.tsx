@@ -1,6 +1,6 @@
 /** A log with what one can do with it: search, go to errors and lines, follow, download. */
 import { useSignal } from "@preact/signals";
-import { useEffect, useMemo } from "preact/hooks";
+import { useEffect, useMemo, useRef } from "preact/hooks";
 import { writeSize } from "../../../text/units.js";
 import { firstError } from "../../log/index.js";
 import { apiUrl, get } from "../api/client.js";
@@ -41,6 +41,7 @@ export function LogPanel({ job, attempt, isOver, failed, steps, lines, onLines }
     }),
     [job, attempt],
   );
+  const panel = useRef<HTMLDivElement>(null);
   const top = useSignal(0);
   const height = useSignal(400);
   const following = useSignal(!isOver && lines === null);
@@ -61,6 +62,7 @@ export function LogPanel({ job, attempt, isOver, failed, steps, lines, onLines }
     following.value = false;
     const extent = { total: Math.max(store.total.peek(), line + 1), height: height.peek() };
     top.value = topToShow(line, top.peek(), extent);
+    panel.current?.scrollIntoView({ block: "nearest" });
   };
   // The lines of a link, once it is known how many there are.
   const isKnown = store.total.value > 0;
@@ -102,7 +104,7 @@ export function LogPanel({ job, attempt, isOver, failed, steps, lines, onLines }
 
   const total = store.total.value;
   return (
-    <div class="log">
+    <div class="log" ref={panel}>
       <div class="log-bar" role="toolbar" aria-label="Log">
         <SearchBox search={search} start={startSearch} step={step} />
         <button type="button" onClick={() => void toError()}>
@@ -205,7 +207,9 @@ async function findError(
   attempt: number,
   steps: readonly LogStep[],
 ): Promise<number | null> {
-  const failedFrom = steps.findLast(({ ended, failed }) => failed || !ended)?.line ?? null;
+  const step = steps.findLast(({ ended, failed }) => failed || !ended);
+  // Its heading may have such words in it, as commands do.
+  const failedFrom = step === undefined ? null : step.line + 1;
   const look = async (from: number) => {
     const found = await get<LogMatches>(apiUrl(path, { attempt, errors: 1, from, limit: 50 }));
     return firstError(found.matches, failedFrom);

@@ -119,6 +119,8 @@ export function LogViewer({
     <div
       ref={scroller}
       class="log-scroller"
+      // A short log takes no more room than it needs, with some for a scroll bar.
+      style={{ maxHeight: `${Math.max(6, extent.value.total + 1) * ROW}px` }}
       // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must have the keyboard
       tabIndex={0}
       role="region"
@@ -133,7 +135,10 @@ export function LogViewer({
     >
       <div
         class="log-space"
-        style={{ height: `${contentHeight(extent.value)}px`, minWidth: `${widest.value}px` }}
+        style={{
+          height: `${contentHeight(extent.value)}px`,
+          minWidth: `max(100%, ${widest.value}px)`,
+        }}
       >
         <div class="log-layer" style={{ height: `${height.value}px` }}>
           <div style={{ transform: `translateY(${-(top.value - first) * ROW}px)` }}>{rows}</div>

@@ -10,6 +10,7 @@ const PATHS = {
   running: "M8 2.2a5.8 5.8 0 0 1 5.8 5.8M8 5v3.2l2.2 1.6M13.8 8A5.8 5.8 0 1 1 8 2.2",
   queued: "M3 4.5h10M3 8h10M3 11.5h6",
   waiting: "M5.5 3v10M10.5 3v10",
+  setting: "M6.5 8h3",
   stopped: "M4.5 4.5h7v7h-7z",
   warning: "M8 2.5 14.2 13.3H1.8zM8 6.4v3.2M8 11.4v.2",
   info: "M8 2.2a5.8 5.8 0 1 1 0 11.6A5.8 5.8 0 0 1 8 2.2zM8 7.4v3.4M8 5.2v.2",

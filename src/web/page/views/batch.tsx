@@ -1,11 +1,10 @@
 /** A batch: how far it is, which rows went how, what failed. */
 import { useSignal } from "@preact/signals";
-import { useEffect } from "preact/hooks";
 import { apiUrl, get, send } from "../api/client.js";
 import type { Batch, Grid, JobPage } from "../api/types.js";
 import { count, counted, percent, rough } from "../format.js";
 import { BatchGrid } from "../grid/batch-grid.js";
-import { useReload, useResource } from "../resource.js";
+import { useReloadAfter, useResource } from "../resource.js";
 import { go, mine, say } from "../state.js";
 import { Bar, Empty, Fact, Link, Loaded, Moment, Section, State, Took } from "../ui/basics.js";
 import { Ask } from "../ui/dialog.js";
@@ -145,7 +144,10 @@ interface FoundRow {
 
 function Rows({ batch }: { batch: Batch }) {
   const grid = useResource<Grid>(apiUrl(`batches/${batch.id}/grid`));
-  useReload(grid, batch.state === "running" ? 5000 : 60_000);
+  const { cancelled, failed, running, succeeded } = batch;
+  const counts = [cancelled, failed, running, succeeded].join();
+  // The states of all rows come each time.
+  useReloadAfter(grid, counts, batch.rows > 10_000 ? 5000 : 1000);
   const found = useSignal<readonly FoundRow[]>([]);
   const open = async (from: number, to: number) => {
     const rows = Array.from({ length: Math.min(MAX_LISTED, to - from) }, (_, at) => from + at);
@@ -194,9 +196,7 @@ function Rows({ batch }: { batch: Batch }) {
 function Failures({ batch }: { batch: Batch }) {
   const path = apiUrl("jobs", { batch: batch.id, state: "failed", limit: 50 });
   const failures = useResource<JobPage>(batch.failed > 0 ? path : null);
-  useEffect(() => {
-    if (batch.failed > 0) failures.reload();
-  }, [batch.failed]);
+  useReloadAfter(failures, batch.failed, 1000);
   const query = { batch: String(batch.id) };
   return (
     <Section
@@ -219,8 +219,7 @@ function Failures({ batch }: { batch: Batch }) {
                   jobs={jobs}
                   caption="Rows that failed, newest first"
                   columns="failed"
-                  showsClient={false}
-                  hidesPool
+                  ofBatch
                 />
               )}
               {cursor !== null && (

@@ -2,8 +2,9 @@
 import type { Job } from "../api/types.js";
 import { Link, Moment, None, State, Took } from "../ui/basics.js";
 
-/** What a job is called: its name, or that of its row, or its cache hint. */
-export function jobTitle({ hint, key, name }: Pick<Job, "hint" | "key" | "name">): string | null {
+/** What a job is called: its name, with that of its row in a batch, or else its cache hint. */
+export function jobTitle({ batch, hint, key, name }: Job): string | null {
+  if (batch !== null && key !== null) return name === null ? key : `${name} ${key}`;
   return name ?? key ?? hint;
 }
 
@@ -12,14 +13,15 @@ export function JobTable({
   caption,
   columns = "all",
   showsClient = true,
-  hidesPool = false,
+  ofBatch = false,
 }: {
   jobs: readonly Job[];
   caption: string;
   /** `failed`: why, instead of how long. */
   columns?: "all" | "failed";
   showsClient?: boolean;
-  hidesPool?: boolean;
+  /** All of one batch, of which client and pool are known. */
+  ofBatch?: boolean;
 }) {
   return (
     <div class="table-wrap">
@@ -32,8 +34,8 @@ export function JobTable({
             </th>
             <th scope="col">State</th>
             <th scope="col">Name</th>
-            {!hidesPool && <th scope="col">Pool</th>}
-            {showsClient && <th scope="col">Client</th>}
+            {!ofBatch && <th scope="col">Pool</th>}
+            {showsClient && !ofBatch && <th scope="col">Client</th>}
             <th scope="col">Worker</th>
             <th scope="col">{columns === "failed" ? "Ended" : "Submitted"}</th>
             <th scope="col" class={columns === "failed" ? "" : "num"}>
@@ -43,7 +45,7 @@ export function JobTable({
         </thead>
         <tbody>
           {jobs.map((job) => (
-            <JobRow key={job.id} {...{ job, columns, showsClient, hidesPool }} />
+            <JobRow key={job.id} {...{ job, columns, showsClient, ofBatch }} />
           ))}
         </tbody>
       </table>
@@ -55,15 +57,15 @@ function JobRow({
   job,
   columns,
   showsClient,
-  hidesPool,
+  ofBatch,
 }: {
   job: Job;
   columns: "all" | "failed";
   showsClient: boolean;
-  hidesPool: boolean;
+  ofBatch: boolean;
 }) {
   const last = job.attempts.at(-1);
-  const title = jobTitle(job);
+  const title = ofBatch ? (job.key ?? job.name) : jobTitle(job);
   return (
     <tr>
       <td class="num" data-label="Job">
@@ -83,18 +85,18 @@ function JobRow({
             {title}
           </span>
         )}
-        {job.batch !== null && (
+        {job.batch !== null && !ofBatch && (
           <Link to={{ view: "batch", batch: Number(job.batch) }} class="under">
             batch {job.batch}
           </Link>
         )}
       </td>
-      {!hidesPool && (
+      {!ofBatch && (
         <td data-label="Pool">
           <Link to={{ view: "pool", pool: job.pool }}>{job.pool}</Link>
         </td>
       )}
-      {showsClient && <td data-label="Client">{job.client}</td>}
+      {showsClient && !ofBatch && <td data-label="Client">{job.client}</td>}
       <td data-label="Worker">
         {last ? (
           <Link to={{ view: "worker", worker: last.worker, pool: job.pool }}>{last.worker}</Link>

@@ -12,7 +12,7 @@ const SIGNS: Readonly<Record<TimedStep["state"], readonly [IconName, tone: strin
     cached: ["cache", "accent", "from the cache"],
     failed: ["failed", "bad", "failed"],
     running: ["running", "accent", "running"],
-    unknown: ["info", "quiet", "not known"],
+    setting: ["setting", "quiet", "takes no time"],
   };
 
 export function Steps({

@@ -7,7 +7,7 @@ export interface TimedStep extends LogStep {
   readonly bar: { readonly from: number; readonly size: number } | null;
   /** So far, if it goes on. */
   readonly took: number | null;
-  readonly state: "succeeded" | "cached" | "failed" | "running" | "unknown";
+  readonly state: "succeeded" | "cached" | "failed" | "running" | "setting";
 }
 
 export interface Timeline {
@@ -57,9 +57,10 @@ export function timeline(steps: readonly LogStep[], time: BuildTime): Timeline {
   };
 }
 
+/** What neither ends nor is the last, such as a `(workdir …)`, says how later steps are run. */
 function stateOf(step: LogStep, isLast: boolean, time: BuildTime): TimedStep["state"] {
   if (step.failed) return "failed";
   if (step.ended) return step.cached === true ? "cached" : "succeeded";
-  if (time.ended === null) return "running";
-  return isLast && time.failed ? "failed" : "unknown";
+  if (time.ended === null && isLast) return "running";
+  return isLast && time.failed ? "failed" : "setting";
 }
