@@ -12,14 +12,30 @@
  * Needs root, runc and rsync.
  */
 import { execFileSync } from "node:child_process";
-import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { Cluster } from "../test/support/cluster.js";
 import { busyboxRoot, withTemporaryRoot, writeOciLayout } from "../test/support/oci-layout.js";
-import { run } from "../test/support/programs.js";
+import { type Program, run } from "../test/support/programs.js";
 
 const [megabytes = 1024, files = 20_000, context = 50_000] = process.argv.slice(2).map(Number);
 
 const cluster = await Cluster.start();
+let worker: Program;
+
+/** Seconds of the processor that a process has had so far, in hundredths. */
+function processorTime({ pid }: Program): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, "utf8").replace(/^.*\) /, "").split(" ");
+  return (Number(fields[11]) + Number(fields[12])) / 100;
+}
+
+/** The same of scheduler and worker while something is done, which other load changes little. */
+async function busy(what: () => Promise<unknown>): Promise<string> {
+  const programs = [cluster.scheduler, worker];
+  const before = programs.map(processorTime);
+  await what();
+  const [scheduler, ours] = programs.map((one, at) => processorTime(one) - before[at]!);
+  return `scheduler ${scheduler!.toFixed(2)} s, worker ${ours!.toFixed(2)} s`;
+}
 
 async function seconds(what: () => unknown): Promise<number> {
   const began = performance.now();
@@ -52,11 +68,16 @@ async function measure(command: string, count: number, unit: string): Promise<vo
     await client("wait", await client(...submit, "--detach"));
   });
   let job = "";
-  const up = await seconds(async () => {
-    job = await client(...submit, "--output=/out", "--detach");
-    await client("wait", job);
+  let [up, down] = [0, 0];
+  const busyUp = await busy(async () => {
+    up = await seconds(async () => {
+      job = await client(...submit, "--output=/out", "--detach");
+      await client("wait", job);
+    });
   });
-  const down = await seconds(() => client("fetch", job, `--to=${cluster.path("got")}`));
+  const busyDown = await busy(async () => {
+    down = await seconds(() => client("fetch", job, `--to=${cluster.path("got")}`));
+  });
   const peer = await seconds(() =>
     execFileSync("rsync", ["-a", `${cluster.path("got/out")}/`, cluster.path("copy")]),
   );
@@ -70,6 +91,7 @@ async function measure(command: string, count: number, unit: string): Promise<vo
       `${what.padEnd(22)} ${(count / time).toFixed(0).padStart(8)} ${unit}/s   ${ratio} x rsync's time`,
     );
   }
+  console.log(`processor, up: ${busyUp}; down: ${busyDown}`);
   for (const name of ["got", "copy"]) rmSync(cluster.path(name), { recursive: true });
 }
 
@@ -97,7 +119,7 @@ try {
   withTemporaryRoot(busyboxRoot, (rootfs) =>
     writeOciLayout(cluster.path("images/busybox"), { rootfs, env: ["PATH=/bin"], tag: "latest" }),
   );
-  await cluster.worker("my-host", [
+  worker = await cluster.worker("my-host", [
     `--obuilder-store=overlayfs:${cluster.path("store")}`,
     `--obuilder-image-dir=${cluster.path("images")}`,
     "--obuilder-fetch=local",

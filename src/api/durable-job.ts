@@ -87,7 +87,7 @@ export function outcome(job: Capability, options?: CallOptions): Promise<Attempt
   }));
 }
 
-/** See `DurableJobService.readOutputs`. The data is a copy. */
+/** See `DurableJobService.readOutputs`. The data is the caller's. */
 export function readOutputs(
   job: Capability,
   start: number,
@@ -102,7 +102,8 @@ export function readOutputs(
     },
     options,
   );
-  return resultOf(call, (results) => results.data.toUint8Array().slice());
+  // What was received is in memory of its own.
+  return resultOf(call, (results) => results.data.toUint8Array());
 }
 
 /** Says that log and outcome are on the scheduler's disk. */

@@ -355,7 +355,7 @@ export function outputs(
   return resultOf(call, (results) => ({ attempt: results.attempt, size: Number(results.size) }));
 }
 
-/** See `OutputRange`. The data is a copy. */
+/** See `OutputRange`. The data is the caller's. */
 export function readOutputs(
   records: Capability,
   { attempt, job, limit, start }: OutputRange,
@@ -371,7 +371,8 @@ export function readOutputs(
     },
     options,
   );
-  return resultOf(call, (results) => results.data.toUint8Array().slice());
+  // What was received is in memory of its own.
+  return resultOf(call, (results) => results.data.toUint8Array());
 }
 
 /** The wire's number of a cause; 0 for null. */

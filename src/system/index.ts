@@ -17,6 +17,7 @@ export {
   VOLATILE,
   withOwnMounts,
 } from "./mounts.js";
+export { OpenFiles } from "./open-files.js";
 export { endOrphans, OWNER_MARK } from "./orphans.js";
 export { PipePool } from "./pipe.js";
 export { endingText, ProgramError, type RunOptions, run, runLogged, start } from "./process.js";
@@ -30,5 +31,6 @@ export {
 export { removeTree } from "./remove-tree.js";
 export { SourceDir } from "./source-dir.js";
 export { syncDirectory } from "./sync-directory.js";
+export { syncTree } from "./sync-tree.js";
 export { END_OF_ARCHIVE, type EntryType, padding, tarHeader } from "./tar-header.js";
 export { type ReadEntry, readTar } from "./tar-reader.js";

@@ -21,8 +21,10 @@ import {
   readSync,
   rmSync,
   symlinkSync,
+  write as writeAndCall,
   writeSync,
 } from "node:fs";
+import { promisify } from "node:util";
 import { OutputStream } from "../../api/index.js";
 import { Slices } from "../../async/index.js";
 import { CommandFailed } from "../../console/index.js";
@@ -31,9 +33,11 @@ import { quoted, toBytes } from "../../text/index.js";
 import type { OutputSource } from "./output-source.js";
 import type { SelectedEntry } from "./selection.js";
 
-const { O_CREAT, O_NOFOLLOW, O_RDWR } = constants;
+const { O_CREAT, O_EXCL, O_NOFOLLOW, O_RDWR } = constants;
 
 const ZEROS = Buffer.alloc(1024 * 1024);
+
+const write = promisify(writeAndCall);
 
 /** What is to be where. */
 export interface PlacedEntry {
@@ -167,16 +171,37 @@ export class Download {
   }
 }
 
-/** Opens it, or makes it. */
-function openFile(path: Buffer): number {
+interface OpenFile {
+  readonly fd: number;
+  /** There was none before, so that it is empty. */
+  readonly isNew: boolean;
+}
+
+/** Opens it, or makes it: mostly there is none. */
+function openFile(path: Buffer): OpenFile {
   const flags = O_RDWR | O_CREAT | O_NOFOLLOW;
   try {
-    return openSync(path, flags, 0o600);
+    return { fd: openSync(path, flags | O_EXCL, 0o600), isNew: true };
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+  }
+  try {
+    return { fd: openSync(path, flags, 0o600), isNew: false };
   } catch (error) {
     // One that is whole may have a mode by which not even its owner writes to it.
     if ((error as NodeJS.ErrnoException).code !== "EACCES") throw error;
     rmSync(path);
-    return openSync(path, flags, 0o600);
+    return { fd: openSync(path, flags, 0o600), isNew: true };
+  }
+}
+
+/** Less than that, in bytes, is written sooner than a thread has taken it up. */
+const WORTH_WAITING = 128 * 1024;
+
+async function writeFully(fd: number, data: Uint8Array, position: number): Promise<void> {
+  for (let done = 0; done < data.length; ) {
+    const { bytesWritten } = await write(fd, data, done, data.length - done, position + done);
+    done += bytesWritten;
   }
 }
 
@@ -195,6 +220,8 @@ class FileInTheMaking {
   private constructor(
     private readonly file: PlacedFile,
     private readonly fd: number,
+    /** It may be longer, or shorter, than what is written to it. */
+    private readonly isOfOwnLength: boolean,
   ) {
     const { data, size } = file.entry;
     this.#data = (data ?? [[0, size]]).filter(([, length]) => length > 0);
@@ -203,19 +230,20 @@ class FileInTheMaking {
   /** Goes on with what is there. */
   static open(file: PlacedFile): FileInTheMaking {
     const made = FileInTheMaking.#open(file);
-    if (file.entry.data) ftruncateSync(made.fd, 0);
-    else made.#takeUp();
+    if (made.isOfOwnLength && file.entry.data) ftruncateSync(made.fd, 0);
+    else if (made.isOfOwnLength) made.#takeUp();
     return made;
   }
 
   static anew(file: PlacedFile): FileInTheMaking {
     const made = FileInTheMaking.#open(file);
-    ftruncateSync(made.fd, 0);
+    if (made.isOfOwnLength) ftruncateSync(made.fd, 0);
     return made;
   }
 
   static #open(file: PlacedFile): FileInTheMaking {
-    return new FileInTheMaking(file, openFile(toBytes(file.path)));
+    const { fd, isNew } = openFile(toBytes(file.path));
+    return new FileInTheMaking(file, fd, !isNew);
   }
 
   /** Where its next byte is in the contents. */
@@ -237,11 +265,18 @@ class FileInTheMaking {
     const [offset, length] = this.#data[this.#piece]!;
     await this.#hashHole(offset + this.#inPiece, slices);
     const part = data.subarray(0, length - this.#inPiece);
-    for (let done = 0; done < part.length; ) {
-      const position = offset + this.#inPiece + done;
-      done += writeSync(this.fd, part, done, part.length - done, position);
+    const position = offset + this.#inPiece;
+    if (part.length < WORTH_WAITING) {
+      for (let done = 0; done < part.length; ) {
+        done += writeSync(this.fd, part, done, part.length - done, position + done);
+      }
+      this.#add(part);
+      return part.length;
     }
+    // It is hashed meanwhile.
+    const written = writeFully(this.fd, part, position);
     this.#add(part);
+    await written;
     return part.length;
   }
 
@@ -257,7 +292,7 @@ class FileInTheMaking {
         rmSync(toBytes(path), { force: true });
         throw new CommandFailed(`${quoted(entry.path)} has arrived damaged: fetch it once more.`);
       }
-      ftruncateSync(fd, entry.size);
+      if (this.isOfOwnLength || entry.data) ftruncateSync(fd, entry.size);
       fchmodSync(fd, entry.mode & 0o777);
       futimesSync(fd, entry.mtime, entry.mtime);
     } finally {

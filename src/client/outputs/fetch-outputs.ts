@@ -18,6 +18,7 @@ import {
 import { dirname, join } from "node:path";
 import { CommandFailed } from "../../console/index.js";
 import { type Capability, RpcError } from "../../rpc/index.js";
+import { syncDirectory, syncTree } from "../../system/index.js";
 import { exactSize, quoted, toBytes } from "../../text/index.js";
 import { packArchive } from "./archive.js";
 import { makeAside, removeAside } from "./aside.js";
@@ -107,7 +108,7 @@ class TargetFetch {
       })),
     );
     this.#download = new Download(this.#placed.flat());
-    checkSpace(this.#aside, this.#download.size + this.#archiveSize);
+    checkSpace(this.#aside, this.#download.size + this.#archiveSize, local);
   }
 
   /** Bytes that an archive takes at least, beside what it is made of: holes are zeros in it. */
@@ -137,11 +138,20 @@ class TargetFetch {
     const { local } = this;
     if (local.kind === "stdout") return await this.#print();
     if (local.kind === "archive") return await this.#pack(local);
+    // A power cut must not leave names behind of what was not on disk yet.
+    const made = this.#placed.flat().filter(({ entry }) => entry.type !== "link");
+    await syncTree(
+      made.map(({ path }) => toBytes(path)),
+      this.#aside,
+    );
+    const parents = new Set<string>();
     for (const [index, item] of this.#selection.items.entries()) {
       const place = placeOf(local, item, this.#selection);
       makeParents(trimmed(local.path), place);
       this.#place(this.#placed[index]!, place);
+      parents.add(dirname(place));
     }
+    for (const parent of parents) await syncDirectory(parent);
   }
 
   /** Directories get their times and modes, the outermost last: some then cannot be written to. */
@@ -177,7 +187,9 @@ class TargetFetch {
     const archive = join(this.#aside, "archive");
     await packArchive(packed, archive, gzip);
     mkdirSync(dirname(place), { recursive: true });
+    await syncTree([archive], this.#aside);
     renameSync(archive, place);
+    await syncDirectory(dirname(place));
   }
 }
 
@@ -253,13 +265,15 @@ function checkSelection({ isPattern, items }: Selection, remote: string, local: 
 }
 
 /** Throws `CommandFailed` if there is not room enough for what is to come. */
-function checkSpace(directory: string, size: number): void {
+function checkSpace(directory: string, size: number, { kind }: LocalTarget): void {
   const { bavail, bsize } = statfsSync(directory);
   if (size <= bavail * bsize) return;
   const where = quoted(dirname(directory));
   removeAside(directory);
+  // What goes to standard output is checked first.
+  const advice = kind === "stdout" ? " Set TMPDIR to a directory with room." : "";
   throw new CommandFailed(
-    `There is no room in ${where}: ${exactSize(size)} are to come, and ${exactSize(bavail * bsize)} are free.`,
+    `There is no room in ${where}: ${exactSize(size)} are to come, and ${exactSize(bavail * bsize)} are free.${advice}`,
   );
 }
 

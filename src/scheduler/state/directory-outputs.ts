@@ -7,10 +7,10 @@
  * BOOK tells these records from those of other schedulers, which may have the same directory. A
  * file that is being read when it goes is read to its end.
  */
-import { type FileHandle, mkdir, open, readdir, rm, stat } from "node:fs/promises";
+import { mkdir, readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { Permits, readAhead } from "../../async/index.js";
-import { syncDirectory } from "../../system/index.js";
+import { OpenFiles, syncDirectory } from "../../system/index.js";
 import { IncomingOutputs } from "./incoming-outputs.js";
 import { type Keeping, type Kept, KeptOutputs, outputKey, readOutputKey } from "./kept-outputs.js";
 import type { Delivery, OutputStore } from "./output-store.js";
@@ -45,6 +45,7 @@ export class DirectoryOutputs implements OutputStore {
   /** The last that was begun of each stream, until it is closed. */
   private readonly incoming = new Map<string, Promise<IncomingOutputs>>();
   private readonly reads = new Permits(READS_AT_ONCE);
+  private readonly files = new OpenFiles();
   private sweeping: Promise<void> = Promise.resolve();
   private readonly timer: NodeJS.Timeout;
   private isExpected: ((job: number, attempt: number) => boolean) | undefined;
@@ -110,18 +111,12 @@ export class DirectoryOutputs implements OutputStore {
     if (size === 0) return undefined;
     const length = Math.max(0, Math.min(limit, size - start));
     const data = Buffer.allocUnsafeSlow(length);
-    let file: FileHandle;
     try {
-      file = await open(this.path(job, attempt), "r");
+      const bytesRead = await this.files.read(this.path(job, attempt), data, start);
+      return data.subarray(0, bytesRead);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
       throw error;
-    }
-    try {
-      const { bytesRead } = await file.read(data, 0, length, start);
-      return data.subarray(0, bytesRead);
-    } finally {
-      await file.close();
     }
   }
 
@@ -210,6 +205,7 @@ export class DirectoryOutputs implements OutputStore {
 
   async close(): Promise<void> {
     clearInterval(this.timer);
+    this.files.close();
     await this.sweeping;
   }
 

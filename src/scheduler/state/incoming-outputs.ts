@@ -27,7 +27,7 @@ export class IncomingOutputs {
   private constructor(
     private readonly paths: IncomingPaths,
     private readonly file: FileHandle,
-    private readonly hash: Hash,
+    private hash: Hash,
     private written: number,
     private readonly onKept: (size: number) => Promise<void>,
   ) {}
@@ -70,8 +70,13 @@ export class IncomingOutputs {
   append(data: Uint8Array): Promise<void> {
     return this.inTurn(async () => {
       for (let done = 0; done < data.length; ) {
-        const { bytesWritten } = await this.file.write(data, done, data.length - done);
-        this.hash.update(data.subarray(done, done + bytesWritten));
+        const left = done === 0 ? data : data.subarray(done);
+        const writing = this.file.write(left);
+        // It is hashed meanwhile; mostly all of it is written.
+        const hash = this.hash.copy().update(left);
+        const { bytesWritten } = await writing;
+        if (bytesWritten === left.length) this.hash = hash;
+        else this.hash.update(left.subarray(0, bytesWritten));
         done += bytesWritten;
         this.written += bytesWritten;
       }

@@ -21,6 +21,7 @@ import type { DurableQueue, OutputUpload } from "../../api/index.js";
 import { alarm } from "../../async/index.js";
 import { logger } from "../../console/index.js";
 import { isOutOfSpace } from "../../obuilder/index.js";
+import { OpenFiles } from "../../system/index.js";
 import { JobEvicted } from "../failure.js";
 import { JobLog } from "../log/job-log.js";
 import { openNamed } from "../log/log-file.js";
@@ -63,6 +64,7 @@ export class DurableAttempt implements Keeper {
   #isForgotten = false;
   #isCancelled = false;
   #callOff: (() => void) | undefined;
+  readonly #files = new OpenFiles();
 
   private constructor(
     readonly id: AttemptId,
@@ -156,14 +158,9 @@ export class DurableAttempt implements Keeper {
   }
 
   async readFiles(start: number, limit: number): Promise<Uint8Array> {
-    const file = await open(this.shelf.filesPath(this.id), "r");
-    try {
-      const data = Buffer.allocUnsafeSlow(Math.min(limit, LARGEST_PART));
-      const { bytesRead } = await file.read(data, 0, data.length, start);
-      return data.subarray(0, bytesRead);
-    } finally {
-      await file.close();
-    }
+    const data = Buffer.allocUnsafeSlow(Math.min(limit, LARGEST_PART));
+    const bytesRead = await this.#files.read(this.shelf.filesPath(this.id), data, start);
+    return data.subarray(0, bytesRead);
   }
 
   putFiles(part: OutputUpload.PartToPut): Promise<OutputUpload.PutAnswer> {
@@ -220,6 +217,7 @@ export class DurableAttempt implements Keeper {
 
   async #remove(): Promise<void> {
     this.job.free();
+    this.#files.close();
     await rm(this.shelf.logPath(this.id), { force: true });
     await rm(this.shelf.filesPath(this.id), { force: true });
   }
