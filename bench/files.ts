@@ -24,7 +24,9 @@ let worker: Program;
 
 /** Seconds of the processor that a process has had so far, in hundredths. */
 function processorTime({ pid }: Program): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, "utf8").replace(/^.*\) /, "").split(" ");
+  const fields = readFileSync(`/proc/${pid}/stat`, "utf8")
+    .replace(/^.*\) /, "")
+    .split(" ");
   return (Number(fields[11]) + Number(fields[12])) / 100;
 }
 

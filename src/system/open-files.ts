@@ -20,7 +20,9 @@ export class OpenFiles {
   readonly #held = new Map<string, Held>();
   #timer: NodeJS.Timeout | undefined;
 
-  /** Reads into `data` as much as there is, and returns how much. Rejects with the system's error. */
+  /**
+   * Reads into `data` as much as there is, and returns how much. Rejects with the system's error.
+   */
   async read(path: string, data: Uint8Array, position: number): Promise<number> {
     const held = this.#take(path);
     try {

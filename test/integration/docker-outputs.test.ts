@@ -82,6 +82,6 @@ it("what is not there fails the job, and of one that fails nothing is kept", asy
   expect(missing.stdout).toMatch(/The output "\/nothing" is not there/);
   const failed = await submit("false", ["/bin:bin"], ["--output-on=always"]);
   expect(failed).toMatchObject({ code: 1 });
-  expect(failed.stdout).toMatch(/what a failed step leaves is not kept here/);
+  expect(failed.stdout).toMatch(/engine gives nothing of what a failed step has left/);
   expect(await engine.containers()).toEqual([]);
 });

@@ -14,6 +14,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { JobOutputs } from "../../src/client/outputs/library.js";
 import { Cluster } from "../support/cluster.js";
 import { busyboxRoot, withTemporaryRoot, writeOciLayout } from "../support/oci-layout.js";
 import { Program, run } from "../support/programs.js";
@@ -151,6 +152,32 @@ describe("files of a result", () => {
       /There is no "\/o\/x"/,
     );
     expect((await client("outputs", "999")).stderr).toMatch(/You have no job 999/);
+  });
+
+  it("are had by programs, too", async () => {
+    const command =
+      "mkdir /o; echo hi > /o/a; dd if=/dev/zero of=/o/b bs=1 count=0 seek=300000; echo >> /o/b";
+    const id = (await submit(command, ["/o"], ["--detach"])).stdout.trim();
+    expect(await client("wait", id)).toMatchObject({ code: 0 });
+    const args = ["examples/outputs.ts", cluster.cap("submission"), id, cluster.path("program/")];
+    const printed = execFileSync(process.execPath, ["scripts/run-ts.mjs", ...args], {
+      encoding: "utf8",
+    });
+    expect(printed.split("\n").slice(0, 5)).toEqual([
+      ...["directory /o", "file /o/a (3 bytes)", "file /o/b (300001 bytes)", "hi"],
+      `2 files are in ${cluster.path("program/")}`,
+    ]);
+    expect(cluster.read("program/a")).toBe("hi\n");
+    await using outputs = await JobOutputs.open({
+      connect: cluster.cap("submission"),
+      job: Number(id),
+    });
+    const parts: Uint8Array[] = [];
+    for await (const data of outputs.read("/o/b")) parts.push(data);
+    expect(Buffer.concat(parts).equals(readFileSync(cluster.path("program/b")))).toBe(true);
+    await expect(outputs.fetch("/o/none", cluster.path("x"))).rejects.toThrow(/There is no/);
+    await expect(outputs.fetch("/o/a", "-")).rejects.toThrow(/no place for files/);
+    await expect(outputs.read("/o").next()).rejects.toThrow(/There is no file/);
   });
 
   it("that are not there fail the job, unless they may be missing", async () => {

@@ -23,6 +23,12 @@ export {
   type SendContextOptions,
   sendContext,
 } from "../local-context/send-context.js";
+export {
+  type Fetched,
+  JobOutputs,
+  type JobOutputsOptions,
+  type OutputFile,
+} from "../outputs/library.js";
 export type { ResultRow };
 
 export interface BatchOptions {

@@ -15,6 +15,10 @@ import { note } from "../log/notes.js";
 import { OutputWriter } from "./output-writer.js";
 import { readPatterns, type Wanted, writeRootFiles } from "./root-files.js";
 
+/** Of a Dockerfile, or a spec whose layers are an engine's images. */
+const NOTHING_LEFT =
+  "No files are handed over: Docker's engine gives nothing of what a failed step has left";
+
 /** A stream on disk. */
 export interface TakenFiles {
   /** Bytes. */
@@ -73,7 +77,7 @@ export class OutputCapture {
   async ofFailure(root: string | undefined, signal?: AbortSignal): Promise<void> {
     if (!this.wants("failure") || this.#taken) return;
     if (root === undefined) {
-      this.say("No files are handed over: what a failed step leaves is not kept here");
+      this.say(NOTHING_LEFT);
       return;
     }
     try {
