@@ -23,20 +23,25 @@ export class House {
   private schedulerPort = 0;
 
   /** One for each test of a file, taken down after it. */
-  static forEachTest(): { readonly open: (pools?: readonly string[]) => Promise<House> } {
+  static forEachTest(): { readonly open: typeof House.open } {
     let house: House | undefined;
     afterEach(async () => {
       await house?.close();
       house = undefined;
     });
     return {
-      open: async (pools = ["pool", "other"]) => {
-        house = new House();
-        house.schedulerPort = await freePort();
-        await house.startScheduler(pools);
+      open: async (pools) => {
+        house = await House.open(pools);
         return house;
       },
     };
+  }
+
+  static async open(pools?: readonly string[]): Promise<House> {
+    const house = new House();
+    house.schedulerPort = await freePort();
+    await house.startScheduler(pools);
+    return house;
   }
 
   get network(): Network {
