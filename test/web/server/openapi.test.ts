@@ -1,6 +1,6 @@
 /**
- * The API is as docs/openapi.yaml says, for what is asked well and for what is not: no request makes
- * it stumble, and none shows anything that is another's.
+ * The API is as docs/openapi.yaml says, for what is asked well and for what is not: no request
+ * makes it stumble, and none shows anything that is another's.
  */
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
