@@ -4,12 +4,15 @@
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import type { Browser } from "playwright-core";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { PHONE, startBrowser, Tab } from "../support/browser.js";
 import { Cluster } from "../support/cluster.js";
 import { busyboxRoot, withTemporaryRoot, writeOciLayout } from "../support/oci-layout.js";
 import { Program, run } from "../support/programs.js";
 import { ScriptedWorker } from "../support/scripted-worker.js";
+
+// A browser beside other work takes its time; the limit only catches hangs.
+vi.setConfig({ testTimeout: 240_000 });
 
 let cluster: Cluster;
 let browser: Browser;
@@ -84,7 +87,7 @@ const scripted = () => ScriptedWorker.connect(cluster.cap("pool-scripted"), "pup
 
 /** With patience for a machine that is busy. */
 function eventually<T>(look: () => T) {
-  return expect.poll(look, { timeout: 30_000 });
+  return expect.poll(look, { timeout: 60_000 });
 }
 
 test("a job that fails: its steps, its log with colours, its first error, and another try", async () => {

@@ -7,11 +7,14 @@ import { mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Browser } from "playwright-core";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { buildPage } from "../../scripts/lib/web-page.mjs";
 import { DESK, PHONE, startBrowser, Tab } from "../support/browser.js";
 import { ADMIN, before, job } from "../web/fixture/cluster.js";
 import { FixtureServer } from "../web/fixture/server.js";
+
+// A browser beside other work takes its time; the limit only catches hangs.
+vi.setConfig({ testTimeout: 240_000 });
 
 let dir: string;
 let browser: Browser;
@@ -29,7 +32,7 @@ afterAll(async () => {
 
 /** `expect.poll` with patience for a machine that is busy. */
 function eventually<T>(look: () => T) {
-  return expect.poll(look, { timeout: 20_000 });
+  return expect.poll(look, { timeout: 60_000 });
 }
 
 async function serving(

@@ -57,6 +57,8 @@ export class Tab {
   static async open(browser: Browser, options: BrowserContextOptions = DESK): Promise<Tab> {
     const context = await browser.newContext(options);
     const page = await context.newPage();
+    // The limit only catches hangs.
+    page.setDefaultTimeout(60_000);
     const complaints: string[] = [];
     const hosts = new Set<string>();
     page.on("console", (message) => {
