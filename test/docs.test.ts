@@ -27,7 +27,7 @@ describe("docs/protocol.md", () => {
     const schema = readFileSync(join(ROOT, `schema/${name}.capnp`), "utf8").replaceAll(/#.*/g, "");
     return [...schema.matchAll(/^interface (\w+) \{\n((?:.*\n)*?)^\}/gm)].flatMap(
       ([, name, body]) =>
-        [...body!.matchAll(/(\w+) @\d+ \((.*?)\) ->/g)].map(([, method, params]) => {
+        [...body!.matchAll(/(\w+) @\d+ \((.*?)\)\s+->/g)].map(([, method, params]) => {
           const names = [...params!.matchAll(/(\w+) :/g)].map(([, param]) => param);
           return `${name}.${method}(${names.join(", ")})`;
         }),
