@@ -638,49 +638,27 @@ interface BulkQueue {
 
   take @0 (job :Job, room :UInt32, ahead :UInt32, templates :List(UInt64))
        -> (descr :JobDescr, client :Text, number :UInt64,
-           leases :List(Lease), templates :List(LeaseTemplate), book :Data, reattach :Float64);
+           leases :Data, templates :List(LeaseTemplate), book :Data, reattach :Float64);
   # As `DurableQueue.pop`, of a worker that can begin `room` jobs at once, and expects to begin `ahead` more within moments.
   # The answer is either an attached job, which `job` is for, or some `leases` of durable ones: those that are there, and no more
   # than this worker's part of what is queued. `templates` are of the batches whose templates the worker has; the answer's are of
-  # the others that it needs.
+  # the others that it needs. Leases are in the form of src/api/lease-bytes.ts.
 
   begun @1 (job :UInt64, attempt :UInt32, run :Job) -> (verdict :Verdict);
   # It has begun, and is not over yet. From now on it is like one that `DurableQueue.pop` has given, with `run`.
 
-  ended @2 (ends :List(LeaseEnd)) -> (unwanted :List(UInt64));
-  # Answered when they are on disk: the worker may forget them. Leases of the `unwanted` jobs that have not begun are to be given
-  # back, or dropped: nobody waits for them.
+  ended @2 (ends :Data) -> (unwanted :List(UInt64));
+  # In that form, too. Answered when they are on disk: the worker may forget them. Leases of the `unwanted` jobs that have not
+  # begun are to be given back, or dropped: nobody waits for them.
 
   keep @3 (jobs :List(UInt64)) -> ();
   # The worker goes on with leases of these jobs. It gives back all others, whether they have reached it or not. Answered when
   # that is on disk.
 }
 
-struct Lease {
-  job @0 :UInt64;
-  attempt @1 :UInt32;
-  timeout @2 :Float64;     # as in `Assignment`
-  client @3 :Text;         # empty: that of the lease before
-  outputs @4 :OutputOrder;
-  outputLimit @5 :UInt64;
-  batch @6 :UInt64;        # 0: `content` is a description, as `DetachedPointer.toBytes` gives it
-  content @7 :Data;        # else a row of this batch, in the form of src/batch/rows.ts
-}
-
 struct LeaseTemplate {
   batch @0 :UInt64;
   content @1 :Data;        # a `NewBatch`, in the same form
-}
-
-struct LeaseEnd {
-  job @0 :UInt64;
-  attempt @1 :UInt32;
-  cause @2 :Cause;
-  begun @3 :Bool;          # false: it is given back as it came (evicted)
-  seconds @4 :Float64;     # that it ran
-  output @5 :Text;
-  reason @6 :Text;
-  log @7 :Data;            # all of it
 }
 
 # Looking at a scheduler. An `Admin` is also a `PoolDirectory`, and a `Batches` of all clients'.

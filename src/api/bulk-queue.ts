@@ -21,13 +21,21 @@ import { type CallOptions, done, requiredCapability, resultOf } from "./calls.js
 import type { JobOwner, Verdict } from "./durable-queue.js";
 import {
   BulkQueue$Client,
-  type LeaseEnd as WireEnd,
-  type Lease as WireLease,
   NewBatch as WireNewBatch,
   Verdict as WireVerdict,
 } from "./generated/extensions.js";
-import { type Cause, causeFromWire, causeToWire } from "./job-records.js";
-import { type OutputOrder, readOutputOrder, writeOutputOrder } from "./output-order.js";
+import {
+  type Lease,
+  type LeaseContent,
+  type LeaseEnd,
+  type LeaseId,
+  packEnds,
+  packLeases,
+  unpackEnds,
+  unpackLeases,
+} from "./lease-bytes.js";
+
+export type { Lease, LeaseContent, LeaseEnd, LeaseId } from "./lease-bytes.js";
 
 const [TAKE, BEGUN, ENDED, KEEP] = BulkQueue$Client.methods;
 
@@ -43,12 +51,6 @@ const DESCR_BYTES = 64 * 1024 * 1024;
 /** Templates that a worker keeps. */
 export const MOST_TEMPLATES = 16;
 
-/** An attempt, as no other of the same scheduler is called. */
-export interface LeaseId {
-  readonly job: number;
-  readonly attempt: number;
-}
-
 /** What a worker asks for. */
 export interface LeaseWish {
   /** Jobs that it can begin at once. */
@@ -57,20 +59,6 @@ export interface LeaseWish {
   readonly ahead: number;
   /** The batches whose templates it has. */
   readonly templates: readonly number[];
-}
-
-/** What the job is: a description as bytes, or a row of a batch. */
-export type LeaseContent =
-  | { readonly descr: Uint8Array }
-  | { readonly batch: number; readonly row: Uint8Array };
-
-export interface Lease extends LeaseId {
-  readonly client: string;
-  /** Seconds that it may run; 0: any time. */
-  readonly timeout: number;
-  readonly outputs?: OutputOrder | undefined;
-  readonly outputLimit?: number;
-  readonly content: LeaseContent;
 }
 
 /** A batch's template, and what else its job's descriptions follow from. */
@@ -91,21 +79,6 @@ export type Taken =
       /** Seconds for which they go on without a scheduler. */
       readonly reattach: number;
     };
-
-/** How a lease ended. */
-export interface LeaseEnd extends LeaseId {
-  readonly cause: Cause;
-  /** False: it is given back as it came. */
-  readonly begun: boolean;
-  /** That it ran. */
-  readonly seconds: number;
-  /** Of one that has succeeded, else "". */
-  readonly output: string;
-  /** For people; "" if there is nothing to say. */
-  readonly reason: string;
-  /** All of it. */
-  readonly log: Uint8Array;
-}
 
 export interface BulkQueueService {
   /** Takes `job`. What the answer holds is released when it has been sent. */
@@ -139,7 +112,8 @@ export function bulkQueueMethods(service: BulkQueueService): MethodEntry[] {
       }
       results._initBook(taken.book.length).copyBuffer(taken.book);
       results.reattach = taken.reattach;
-      writeLeases(results._initLeases(taken.leases.length), taken.leases);
+      const leases = packLeases(taken.leases);
+      results._initLeases(leases.length).copyBuffer(leases);
       const list = results._initTemplates(taken.templates.length);
       for (const [index, { batch, content }] of taken.templates.entries()) {
         const entry = list.get(index);
@@ -155,10 +129,9 @@ export function bulkQueueMethods(service: BulkQueueService): MethodEntry[] {
     }),
     method(ENDED, async (call) => {
       const { ends } = call.params;
-      if (ends.length > MOST_LEASES) {
-        throw new RpcError("failed", `One call tells ${MOST_LEASES} ends at most`);
-      }
-      const unwanted = await service.leasesEnded(ends.map(readEnd));
+      // What came is gone when this call has given the thread away.
+      const bytes = ends.toUint8Array().slice();
+      const unwanted = await service.leasesEnded(unpackEnds(bytes, MOST_LEASES, LOG_BYTES));
       const list = call.results()._initUnwanted(unwanted.length);
       for (const [index, job] of unwanted.entries()) list.set(index, BigInt(job));
     }),
@@ -190,14 +163,15 @@ export async function take(
   try {
     const response = await call.response;
     const { results } = response;
-    if (results.leases.length === 0) {
+    const leases = unpackLeases(results.leases.toUint8Array().slice());
+    if (leases.length === 0) {
       const { client, number } = results;
       const owner = client === "" ? null : { client, number: Number(number) };
       return { kind: "attached", descr: response.detach(0), owner };
     }
     return {
       kind: "leases",
-      leases: readLeases(results.leases),
+      leases,
       templates: results.templates.map(({ batch, content }) => ({
         batch: Number(batch),
         content: content.toUint8Array().slice(),
@@ -238,8 +212,8 @@ export function ended(
   const call = queue.call(
     ENDED,
     (params) => {
-      const list = params._initEnds(ends.length);
-      for (const [index, end] of ends.entries()) writeEnd(list.get(index), end);
+      const bytes = packEnds(ends);
+      params._initEnds(bytes.length).copyBuffer(bytes);
     },
     options,
   );
@@ -287,70 +261,4 @@ export function describe(content: LeaseContent, batch: NewBatch | undefined): De
   const { template } = batch;
   const { values } = new RowChunk(content.row, template.columns.length).row(0);
   return detachedFromBytes(describeRow(template, values, DESCR_BYTES));
-}
-
-function writeLeases(list: { get(index: number): WireLease }, leases: readonly Lease[]): void {
-  let before = "";
-  for (const [index, lease] of leases.entries()) {
-    const wire = list.get(index);
-    wire.job = BigInt(lease.job);
-    wire.attempt = lease.attempt;
-    wire.timeout = lease.timeout;
-    if (lease.client !== before) wire.client = lease.client;
-    before = lease.client;
-    if (lease.outputs) {
-      writeOutputOrder(wire, lease.outputs);
-      wire.outputLimit = BigInt(lease.outputLimit ?? 0);
-    }
-    const { content } = lease;
-    if ("batch" in content) wire.batch = BigInt(content.batch);
-    const bytes = "batch" in content ? content.row : content.descr;
-    wire._initContent(bytes.length).copyBuffer(bytes);
-  }
-}
-
-function readLeases(list: { map<T>(read: (wire: WireLease) => T): T[] }): Lease[] {
-  let client = "";
-  return list.map((wire) => {
-    client = wire.client || client;
-    const bytes = wire.content.toUint8Array().slice();
-    const batch = Number(wire.batch);
-    return {
-      job: Number(wire.job),
-      attempt: wire.attempt,
-      timeout: wire.timeout,
-      client,
-      outputs: readOutputOrder(wire),
-      outputLimit: Number(wire.outputLimit),
-      content: batch === 0 ? { descr: bytes } : { batch, row: bytes },
-    };
-  });
-}
-
-function writeEnd(wire: WireEnd, end: LeaseEnd): void {
-  wire.job = BigInt(end.job);
-  wire.attempt = end.attempt;
-  wire.cause = causeToWire(end.cause);
-  wire.begun = end.begun;
-  wire.seconds = end.seconds;
-  if (end.output !== "") wire.output = end.output;
-  if (end.reason !== "") wire.reason = end.reason;
-  if (end.log.length > 0) wire._initLog(end.log.length).copyBuffer(end.log);
-}
-
-function readEnd(wire: WireEnd): LeaseEnd {
-  if (wire.log.length > LOG_BYTES) {
-    throw new RpcError("failed", `A log that is told with its end has ${LOG_BYTES} bytes at most`);
-  }
-  return {
-    job: Number(wire.job),
-    attempt: wire.attempt,
-    // What a later version may add is none of the worker's own troubles.
-    cause: causeFromWire(wire.cause) ?? "failed",
-    begun: wire.begun,
-    seconds: wire.seconds,
-    output: wire.output,
-    reason: wire.reason,
-    log: wire.log.toUint8Array().slice(),
-  };
 }

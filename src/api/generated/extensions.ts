@@ -7077,7 +7077,6 @@ export class BulkQueue_Take$Results extends $.Struct {
     id: "c2c408a029fd8588",
     size: new $.ObjectSize(16, 5),
   };
-  static _Leases: $.ListCtor<Lease>;
   static _Templates: $.ListCtor<LeaseTemplate>;
   _adoptDescr(value: $.Orphan<JobDescr>): void {
     $.utils.adopt(value, $.utils.getPointer(0, this));
@@ -7109,22 +7108,22 @@ export class BulkQueue_Take$Results extends $.Struct {
   set number(value: bigint) {
     $.utils.setUint64(0, value, this);
   }
-  _adoptLeases(value: $.Orphan<$.List<Lease>>): void {
+  _adoptLeases(value: $.Orphan<$.Data>): void {
     $.utils.adopt(value, $.utils.getPointer(2, this));
   }
-  _disownLeases(): $.Orphan<$.List<Lease>> {
+  _disownLeases(): $.Orphan<$.Data> {
     return $.utils.disown(this.leases);
   }
-  get leases(): $.List<Lease> {
-    return $.utils.getList(2, BulkQueue_Take$Results._Leases, this);
+  get leases(): $.Data {
+    return $.utils.getData(2, this);
   }
   _hasLeases(): boolean {
     return !$.utils.isNull($.utils.getPointer(2, this));
   }
-  _initLeases(length: number): $.List<Lease> {
-    return $.utils.initList(2, BulkQueue_Take$Results._Leases, length, this);
+  _initLeases(length: number): $.Data {
+    return $.utils.initData(2, length, this);
   }
-  set leases(value: $.List<Lease>) {
+  set leases(value: $.Data) {
     $.utils.copyFrom(value, $.utils.getPointer(2, this));
   }
   _adoptTemplates(value: $.Orphan<$.List<LeaseTemplate>>): void {
@@ -7235,23 +7234,22 @@ export class BulkQueue_Ended$Params extends $.Struct {
     id: "b4f0402b65382cf0",
     size: new $.ObjectSize(0, 1),
   };
-  static _Ends: $.ListCtor<LeaseEnd>;
-  _adoptEnds(value: $.Orphan<$.List<LeaseEnd>>): void {
+  _adoptEnds(value: $.Orphan<$.Data>): void {
     $.utils.adopt(value, $.utils.getPointer(0, this));
   }
-  _disownEnds(): $.Orphan<$.List<LeaseEnd>> {
+  _disownEnds(): $.Orphan<$.Data> {
     return $.utils.disown(this.ends);
   }
-  get ends(): $.List<LeaseEnd> {
-    return $.utils.getList(0, BulkQueue_Ended$Params._Ends, this);
+  get ends(): $.Data {
+    return $.utils.getData(0, this);
   }
   _hasEnds(): boolean {
     return !$.utils.isNull($.utils.getPointer(0, this));
   }
-  _initEnds(length: number): $.List<LeaseEnd> {
-    return $.utils.initList(0, BulkQueue_Ended$Params._Ends, length, this);
+  _initEnds(length: number): $.Data {
+    return $.utils.initData(0, length, this);
   }
-  set ends(value: $.List<LeaseEnd>) {
+  set ends(value: $.Data) {
     $.utils.copyFrom(value, $.utils.getPointer(0, this));
   }
   toString(): string { return "BulkQueue_Ended$Params_" + super.toString(); }
@@ -7383,7 +7381,7 @@ export class BulkQueue$Client {
 * As `DurableQueue.pop`, of a worker that can begin `room` jobs at once, and expects to begin `ahead` more within moments.
 * The answer is either an attached job, which `job` is for, or some `leases` of durable ones: those that are there, and no more
 * than this worker's part of what is queued. `templates` are of the batches whose templates the worker has; the answer's are of
-* the others that it needs.
+* the others that it needs. Leases are in the form of src/api/lease-bytes.ts.
 *
 */
   take(paramsFunc?: (params: BulkQueue_Take$Params) => void): BulkQueue_Take$Results$Promise {
@@ -7407,8 +7405,8 @@ export class BulkQueue$Client {
     return new BulkQueue_Begun$Results$Promise(pipeline);
   }
   /**
-* Answered when they are on disk: the worker may forget them. Leases of the `unwanted` jobs that have not begun are to be given
-* back, or dropped: nobody waits for them.
+* In that form, too. Answered when they are on disk: the worker may forget them. Leases of the `unwanted` jobs that have not
+* begun are to be given back, or dropped: nobody waits for them.
 *
 */
   ended(paramsFunc?: (params: BulkQueue_Ended$Params) => void): BulkQueue_Ended$Results$Promise {
@@ -7481,102 +7479,6 @@ export class BulkQueue extends $.Interface {
   };
   toString(): string { return "BulkQueue_" + super.toString(); }
 }
-export class Lease extends $.Struct {
-  static readonly _capnp = {
-    displayName: "Lease",
-    id: "b425d81628aa97ff",
-    size: new $.ObjectSize(40, 3),
-  };
-  get job(): bigint {
-    return $.utils.getUint64(0, this);
-  }
-  set job(value: bigint) {
-    $.utils.setUint64(0, value, this);
-  }
-  get attempt(): number {
-    return $.utils.getUint32(8, this);
-  }
-  set attempt(value: number) {
-    $.utils.setUint32(8, value, this);
-  }
-  /**
-* as in `Assignment`
-*
-*/
-  get timeout(): number {
-    return $.utils.getFloat64(16, this);
-  }
-  set timeout(value: number) {
-    $.utils.setFloat64(16, value, this);
-  }
-  /**
-* empty: that of the lease before
-*
-*/
-  get client(): string {
-    return $.utils.getText(0, this);
-  }
-  set client(value: string) {
-    $.utils.setText(0, value, this);
-  }
-  _adoptOutputs(value: $.Orphan<OutputOrder>): void {
-    $.utils.adopt(value, $.utils.getPointer(1, this));
-  }
-  _disownOutputs(): $.Orphan<OutputOrder> {
-    return $.utils.disown(this.outputs);
-  }
-  get outputs(): OutputOrder {
-    return $.utils.getStruct(1, OutputOrder, this);
-  }
-  _hasOutputs(): boolean {
-    return !$.utils.isNull($.utils.getPointer(1, this));
-  }
-  _initOutputs(): OutputOrder {
-    return $.utils.initStructAt(1, OutputOrder, this);
-  }
-  set outputs(value: OutputOrder) {
-    $.utils.copyFrom(value, $.utils.getPointer(1, this));
-  }
-  get outputLimit(): bigint {
-    return $.utils.getUint64(24, this);
-  }
-  set outputLimit(value: bigint) {
-    $.utils.setUint64(24, value, this);
-  }
-  /**
-* 0: `content` is a description, as `DetachedPointer.toBytes` gives it
-*
-*/
-  get batch(): bigint {
-    return $.utils.getUint64(32, this);
-  }
-  set batch(value: bigint) {
-    $.utils.setUint64(32, value, this);
-  }
-  _adoptContent(value: $.Orphan<$.Data>): void {
-    $.utils.adopt(value, $.utils.getPointer(2, this));
-  }
-  _disownContent(): $.Orphan<$.Data> {
-    return $.utils.disown(this.content);
-  }
-  /**
-* else a row of this batch, in the form of src/batch/rows.ts
-*
-*/
-  get content(): $.Data {
-    return $.utils.getData(2, this);
-  }
-  _hasContent(): boolean {
-    return !$.utils.isNull($.utils.getPointer(2, this));
-  }
-  _initContent(length: number): $.Data {
-    return $.utils.initData(2, length, this);
-  }
-  set content(value: $.Data) {
-    $.utils.copyFrom(value, $.utils.getPointer(2, this));
-  }
-  toString(): string { return "Lease_" + super.toString(); }
-}
 export class LeaseTemplate extends $.Struct {
   static readonly _capnp = {
     displayName: "LeaseTemplate",
@@ -7612,86 +7514,6 @@ export class LeaseTemplate extends $.Struct {
     $.utils.copyFrom(value, $.utils.getPointer(0, this));
   }
   toString(): string { return "LeaseTemplate_" + super.toString(); }
-}
-export class LeaseEnd extends $.Struct {
-  static readonly _capnp = {
-    displayName: "LeaseEnd",
-    id: "846f0d3e3e0a0ada",
-    size: new $.ObjectSize(24, 3),
-  };
-  get job(): bigint {
-    return $.utils.getUint64(0, this);
-  }
-  set job(value: bigint) {
-    $.utils.setUint64(0, value, this);
-  }
-  get attempt(): number {
-    return $.utils.getUint32(8, this);
-  }
-  set attempt(value: number) {
-    $.utils.setUint32(8, value, this);
-  }
-  get cause(): Cause {
-    return $.utils.getUint16(12, this) as Cause;
-  }
-  set cause(value: Cause) {
-    $.utils.setUint16(12, value, this);
-  }
-  /**
-* false: it is given back as it came (evicted)
-*
-*/
-  get begun(): boolean {
-    return $.utils.getBit(112, this);
-  }
-  set begun(value: boolean) {
-    $.utils.setBit(112, value, this);
-  }
-  /**
-* that it ran
-*
-*/
-  get seconds(): number {
-    return $.utils.getFloat64(16, this);
-  }
-  set seconds(value: number) {
-    $.utils.setFloat64(16, value, this);
-  }
-  get output(): string {
-    return $.utils.getText(0, this);
-  }
-  set output(value: string) {
-    $.utils.setText(0, value, this);
-  }
-  get reason(): string {
-    return $.utils.getText(1, this);
-  }
-  set reason(value: string) {
-    $.utils.setText(1, value, this);
-  }
-  _adoptLog(value: $.Orphan<$.Data>): void {
-    $.utils.adopt(value, $.utils.getPointer(2, this));
-  }
-  _disownLog(): $.Orphan<$.Data> {
-    return $.utils.disown(this.log);
-  }
-  /**
-* all of it
-*
-*/
-  get log(): $.Data {
-    return $.utils.getData(2, this);
-  }
-  _hasLog(): boolean {
-    return !$.utils.isNull($.utils.getPointer(2, this));
-  }
-  _initLog(length: number): $.Data {
-    return $.utils.initData(2, length, this);
-  }
-  set log(value: $.Data) {
-    $.utils.copyFrom(value, $.utils.getPointer(2, this));
-  }
-  toString(): string { return "LeaseEnd_" + super.toString(); }
 }
 export class Viewer_Pool$Params extends $.Struct {
   static readonly _capnp = {
@@ -8596,6 +8418,4 @@ FormerPools_List$Results._Pools = $.CompositeList(FormerPool);
 PoolDirectory_Pools$Results._Pools = $.CompositeList(PoolSummary);
 PoolSummary._Able = $.CompositeList(AbleWorkers);
 PoolDemand._Workers = $.CompositeList(PoolMember);
-BulkQueue_Take$Results._Leases = $.CompositeList(Lease);
 BulkQueue_Take$Results._Templates = $.CompositeList(LeaseTemplate);
-BulkQueue_Ended$Params._Ends = $.CompositeList(LeaseEnd);

@@ -57,17 +57,14 @@ export function submit(ledger: Ledger, submission: Submission, past: Past): Subm
  */
 export function beginRow(ledger: Ledger, row: RowSubmission): JobRecord {
   const { clock, store } = ledger;
-  const { batch, options, row: number, ...rest } = row;
-  const job = newJob(store.nextId(), { ...rest, description: NOTHING }, options, clock.wall());
-  job.batch = batch;
-  job.row = number;
+  const job = newJob(store.nextId(), row, row.options, clock.wall());
+  job.batch = row.batch;
+  job.row = row.row;
   ledger.add(job);
   ledger.counters.submitted++;
   ledger.enqueue(job);
   return job;
 }
-
-const NOTHING = new Uint8Array(0);
 
 export function retry(ledger: Ledger, record: JobRecord, past: Past): RetryResult {
   const { id } = record;

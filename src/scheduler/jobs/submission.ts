@@ -109,7 +109,7 @@ const NOTHING: readonly string[] = Object.freeze([]);
 /** The record of a new job, in state `waiting`. */
 export function newJob(
   id: number,
-  submission: Submission,
+  submission: Omit<Submission, "description" | "options">,
   options: JobOptions,
   now: number,
 ): JobRecord {

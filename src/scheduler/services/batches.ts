@@ -364,10 +364,19 @@ export class Batches {
       return;
     }
     const { client, id, name, pool, urgent } = batch.row;
-    const { options } = batch;
-    const needs = Api.needsOfAction(batch.made.template.descr.action);
-    const submission = { client, pool, name, urgent: urgent !== 0, options, hint, needs };
-    active.enter(book.beginRow({ ...submission, batch: id, row, key }), 0);
+    const job = book.beginRow({
+      client,
+      pool,
+      urgent: urgent !== 0,
+      hint,
+      needs: Api.needsOfAction(batch.made.template.descr.action),
+      name,
+      options: batch.options,
+      batch: id,
+      row,
+      key,
+    });
+    active.enter(job, 0);
   }
 
   private async tryAgainAndSay(batch: LiveBatch, job: number): Promise<void> {

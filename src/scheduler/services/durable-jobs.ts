@@ -364,7 +364,8 @@ export class DurableJobs {
     this.lastEnded = attempt;
     if (started !== null && OWN_ENDS.includes(outcome)) {
       const learned = this.cluster.pools.get(job.pool)?.learned;
-      learned?.learn({ ...job, cached: attempt.cached, seconds: ended - started });
+      const { client, hint } = job;
+      learned?.learn({ client, hint, cached: attempt.cached, seconds: ended - started });
     }
     const log = this.spool.growingLog(attempt.job, attempt.attempt);
     if (!log) return;
