@@ -8,8 +8,8 @@
  *     end   := job (u48) attempt (u32) cause (u8) begun (u8) seconds (f64) output (text)
  *              reason (text) log (bytes)
  *
- * Numbers are little-endian; texts (UTF-8) and bytes have their length (u32) before them. `cause` is
- * a number of the schema's `Cause`. A client that is empty is that of the lease before.
+ * Numbers are little-endian; texts (UTF-8) and bytes have their length (u32) before them. `cause`
+ * is a number of the schema's `Cause`. A client that is empty is that of the lease before.
  */
 import { RpcError } from "../rpc/index.js";
 import { type Cause, causeFromWire, causeToWire } from "./job-records.js";
