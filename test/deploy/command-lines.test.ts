@@ -88,6 +88,7 @@ it("finds all of them", () => {
     "deploy/stack.yml ocluster-scheduler",
     "deploy/stack.worker.yml ocluster-worker",
     "deploy/systemd/ocluster-scheduler.service ocluster-scheduler",
+    "deploy/systemd/ocluster-web.service ocluster-web",
     "deploy/systemd/ocluster-worker.service ocluster-worker",
   ]);
 });
