@@ -54,6 +54,9 @@ export const MAX_ENTRIES = 500_000;
 
 /** As of the system; and how many directories may be within each other. */
 const MAX_PATH = 4095;
+
+/** Bytes of a line: a path and a target of which each byte is escaped, with room to spare. */
+const MAX_LINE = 64 * 1024;
 const MAX_NAME = 255;
 const MAX_DEPTH = 200;
 
@@ -98,6 +101,9 @@ export function* manifestEntries(bytes: Uint8Array): Generator<ContextEntry, voi
   for (let at = 0; at < buffer.length; number++) {
     const end = buffer.indexOf(LINE_END, at);
     if (end < 0) throw new BadManifest("Its last line has no end");
+    if (end - at > MAX_LINE) {
+      throw new BadManifest(`It has a line of more than ${MAX_LINE} bytes`);
+    }
     const line = buffer.toString("utf8", at, end);
     at = end + 1;
     if (number === 0) {

@@ -131,6 +131,8 @@ async function sendOnce(options: SendOptions): Promise<Answer> {
   const sent = open(target, {
     method,
     agent,
+    // From the first packet on: `setTimeout` below counts once there is a connection.
+    timeout: stallMs,
     headers: {
       ...options.headers,
       ...(body && { "Content-Length": String(body.length) }),

@@ -69,6 +69,12 @@ it("a manifest of another form, without its end, or of nothing is refused", () =
   expect(read()).toEqual([]);
 });
 
+it("a line that is too long is refused, and is not repeated to who sent it", () => {
+  const long = Buffer.from(`${FORM}\n["${"x".repeat(1_000_000)}"]\n`);
+  const refused = expect(() => [...ContextManifest.manifestEntries(long)]);
+  refused.toThrow(/^.{0,200}a line of more than 65536 bytes$/);
+});
+
 it("directories can be within each other, but not without end", () => {
   const deep = (count: number) =>
     Array.from({ length: count }, (_, i) =>

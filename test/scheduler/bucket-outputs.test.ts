@@ -9,7 +9,7 @@ import type { TransferError } from "../../src/artefacts/transfer-error.js";
 import { Identity } from "../../src/rpc/index.js";
 import { DEFAULT_DURABLE_SETTINGS } from "../../src/scheduler/services/durable-settings.js";
 import { Store } from "../../src/scheduler/state/store.js";
-import { KEYS, ObjectStore, REGION } from "../support/object-store.js";
+import { KEYS, ObjectStore, REGION, Refusal } from "../support/object-store.js";
 import { Network, type TestClient, TestJob, type TestWorker, untilRecord } from "./network.js";
 
 const ORDER = { paths: ["/out"], when: "success", optional: false } as const;
@@ -282,6 +282,28 @@ describe("files in an object store", () => {
     await expect.poll(() => [...store.uploads.keys()]).toEqual(["theirs"]);
     expect(await JobRecords.outputs(alice.submission, ids[2]!)).toEqual({ attempt: 1, size: 1000 });
   });
+});
+
+it("one that the store does not let go keeps no others there, and is tried again", async () => {
+  await start({ keepSize: 1500 });
+  const refused: string[] = [];
+  let isLocked = true;
+  store.before = ({ key, method }) => {
+    if (method !== "DELETE" || !isLocked || (refused.length > 0 && key !== refused[0])) return;
+    refused.push(key);
+    throw new Refusal(403, "AccessDenied", "Locked");
+  };
+  const another = async () => {
+    const { job } = await jobWith(1000);
+    job.end("succeeded");
+    await job.settled.promise;
+  };
+  for (let n = 0; n < 3; n++) await another();
+  await expect.poll(() => keyOf().length).toBe(2);
+  expect(keyOf()[0]).toBe(refused[0]);
+  isLocked = false;
+  await another();
+  await expect.poll(() => keyOf().length).toBe(1);
 });
 
 describe("a scheduler", () => {

@@ -28,7 +28,7 @@ export interface Request {
   readonly body: Buffer;
 }
 
-class Refusal extends Error {
+export class Refusal extends Error {
   constructor(
     readonly status: number,
     readonly code: string,

@@ -32,7 +32,8 @@ CREATE TABLE IF NOT EXISTS streams (
   part    INTEGER NOT NULL,
   since   REAL NOT NULL,
   PRIMARY KEY (place, job, attempt)
-) WITHOUT ROWID`;
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS streams_open ON streams (place) WHERE upload IS NOT NULL`;
 
 /** Bytes of the log of writes, after which it is put into the database. */
 const CHECKPOINT_PAGES = 256;
@@ -43,7 +44,8 @@ export class BucketIndex {
     [string, number, number, number, string | null, number, number]
   >;
   private readonly byId: Statement<[string, number, number], Row>;
-  private readonly all: Statement<[string], Row>;
+  private readonly allKept: Statement<[string], Row>;
+  private readonly allOpen: Statement<[string], Row & { upload: string }>;
   private readonly erase: Statement<[string, number, number]>;
 
   private constructor(
@@ -54,7 +56,9 @@ export class BucketIndex {
   ) {
     this.insert = db.prepare("INSERT OR REPLACE INTO streams VALUES (?, ?, ?, ?, ?, ?, ?)");
     this.byId = db.prepare("SELECT * FROM streams WHERE place = ? AND job = ? AND attempt = ?");
-    this.all = db.prepare("SELECT * FROM streams WHERE place = ? ORDER BY since");
+    const all = "SELECT * FROM streams WHERE place = ? AND upload IS";
+    this.allKept = db.prepare(`${all} NULL ORDER BY since`);
+    this.allOpen = db.prepare(`${all} NOT NULL`);
     this.erase = db.prepare("DELETE FROM streams WHERE place = ? AND job = ? AND attempt = ?");
   }
 
@@ -69,15 +73,18 @@ export class BucketIndex {
     });
   }
 
-  /** Kept ones, the oldest first, and open ones. */
-  load(): { readonly kept: readonly Kept[]; readonly open: readonly OpenStream[] } {
-    const rows = this.guard(() => this.all.all(this.place));
-    const [kept, open]: [Kept[], OpenStream[]] = [[], []];
-    for (const { attempt, job, part, since, size, upload } of rows) {
-      if (upload === null) kept.push({ job, attempt, size, since });
-      else open.push({ job, attempt, size, upload, part });
-    }
-    return { kept, open };
+  /** Kept ones, the oldest first: there may be very many. */
+  kept(): Kept[] {
+    const rows = this.guard(() => this.allKept.all(this.place));
+    return rows.map(({ attempt, job, since, size }) => ({ job, attempt, size, since }));
+  }
+
+  /** Open ones: there are but a few, and no more than these are looked at. */
+  open(): OpenStream[] {
+    const rows = this.guard(() => this.allOpen.all(this.place));
+    return rows.map(({ attempt, job, part, size, upload }) => ({
+      ...{ job, attempt, size, upload, part },
+    }));
   }
 
   /** An open one. */

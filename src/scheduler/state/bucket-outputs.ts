@@ -63,7 +63,7 @@ export class BucketOutputs implements OutputStore {
     this.kept = new KeptOutputs(options);
     this.directory = Buffer.from(options.book).toString("hex");
     this.timer = setInterval(() => this.sweepSoon(true), SWEEP_MS).unref();
-    for (const one of options.index.load().kept) this.kept.add(one);
+    for (const one of options.index.kept()) this.kept.add(one);
   }
 
   /**
@@ -211,17 +211,24 @@ export class BucketOutputs implements OutputStore {
       this.doomed.set(outputKey(one.job, one.attempt), one);
     }
     if (isThorough && this.isExpected) await this.doomUnexpected(this.isExpected);
+    let failure: { readonly error: unknown } | undefined;
     for (const [name, one] of this.doomed) {
       if (this.isClosed) return;
-      await this.removeNow(one);
-      this.doomed.delete(name);
+      try {
+        await this.removeNow(one);
+        this.doomed.delete(name);
+      } catch (error) {
+        // One that the store keeps, by a lock or a policy, is tried again with the next ones.
+        failure ??= { error };
+        if (!(error instanceof TransferError) || error.passes) break;
+      }
     }
+    if (failure) throw failure.error;
   }
 
   private async doomUnexpected(isExpected: NonNullable<typeof this.isExpected>): Promise<void> {
     const { bucket, index } = this.options;
-    const { open } = index.load();
-    for (const one of open) {
+    for (const one of index.open()) {
       const name = outputKey(one.job, one.attempt);
       if (!this.taking.has(name) && !isExpected(one.job, one.attempt)) this.doomed.set(name, one);
     }

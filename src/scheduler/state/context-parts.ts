@@ -105,7 +105,8 @@ export class ContextParts {
   private partOf(hash: string, size: number): Part {
     const known = this.parts.get(hash);
     if (known) {
-      known.size = size;
+      // What is there counts, however small it is said to be now.
+      known.size = Math.max(size, known.length);
       return known;
     }
     if (this.parts.size >= MAX_PARTS) {
