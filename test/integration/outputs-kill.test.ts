@@ -101,7 +101,7 @@ async function expectWhole(id: string): Promise<void> {
   rmSync(cluster.path("got"), { recursive: true });
 }
 
-describe("killed while files are on their way", { timeout: 60_000 + KILLS * 30_000 }, () => {
+describe("killed while files are on their way", { timeout: 60_000 + KILLS * 90_000 }, () => {
   it("a client leaves nothing under its final name, and the next one goes on", async () => {
     const id = await submit("client");
     expect((await client("wait", id).ended).code).toBe(0);
