@@ -2,7 +2,7 @@
  * Scalers: what their capability opens and what it does not, and workers that are told to end or
  * are forgotten when they are gone.
  */
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -15,6 +15,8 @@ import {
   Scaler,
   Worker,
 } from "../../src/api/index.js";
+import { deferred } from "../../src/async/index.js";
+import { SchedulerLink } from "../../src/autoscaler/scheduler-link.js";
 import { type Capability, Identity, RpcError, SturdyRef } from "../../src/rpc/index.js";
 import { Store } from "../../src/scheduler/state/store.js";
 import { Network, type TestWorker } from "./network.js";
@@ -93,6 +95,25 @@ describe("a scaler's capability", () => {
     await expect(Scaler.pools(service)).rejects.toThrow("Access has been revoked");
   });
 
+  it("is read anew by an autoscaler whose own is revoked", async () => {
+    const dir = mkdtempSync(join(tmpdir(), "ocluster-scaler-"));
+    const file = join(dir, "scaler.cap");
+    const { signal } = new AbortController();
+    const link = new SchedulerLink(file);
+    try {
+      writeFileSync(file, await Grants.grant(admin, "scaler", "old"), { mode: 0o600 });
+      expect(await link.open(signal)).toEqual(["a", "pool"]);
+      await Grants.revoke(admin, "scaler", "old");
+      writeFileSync(file, await Grants.grant(admin, "scaler", "new"));
+      const pools = () => link.use((service) => Scaler.pools(service, { signal }), signal);
+      await expect(pools()).rejects.toThrow("Access has been revoked");
+      expect(await pools()).toEqual(["a", "pool"]);
+    } finally {
+      await link.close();
+      rmSync(dir, { recursive: true });
+    }
+  });
+
   it.each(["", "\ufffd", "x".repeat(256)])("needs a name that is one: %j", async (name) => {
     await expect(Grants.grant(admin, "scaler", name)).rejects.toThrow(
       "A scaler needs a name of at most 255 characters, in UTF-8",
@@ -147,6 +168,29 @@ describe("a worker that is told to end", () => {
     const job = alice.submit("one");
     expect((await worker.pop()).descr.action).toMatchObject({ spec: "one" });
     job.release();
+  });
+
+  it("is not given jobs again after a failure if an administrator restarts it meanwhile", async () => {
+    const service = await scaler();
+    const asked = deferred<void>();
+    const answer = deferred<void>();
+    await network.worker("w1", {
+      extensions: Retirement.retirementMethods({
+        retire: async () => {
+          asked.resolve();
+          await answer.promise;
+        },
+      }),
+    });
+    const retired = Scaler.retire(service, { pool: "pool", worker: "w1", reason: "idle" });
+    retired.catch(() => {});
+    await asked.promise;
+    const { inPool } = network.scheduler.pools.get("pool")!.workers.get("w1")!;
+    inPool.shutdown();
+    answer.reject(new RpcError("failed", "not now"));
+    await expect(retired).rejects.toThrow("not now");
+    expect(await network.show()).toContain("shutting down");
+    expect(await network.show()).not.toContain("told to end");
   });
 
   it("has to be there", async () => {

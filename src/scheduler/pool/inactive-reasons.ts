@@ -8,6 +8,8 @@ export const INACTIVE = {
   adminPause: 2,
   /** It is being restarted by an administrator. */
   shutdown: 4,
+  /** It was told to end once its jobs have. */
+  retired: 8,
 } as const;
 
 export type InactiveReason = (typeof INACTIVE)[keyof typeof INACTIVE];
@@ -16,6 +18,7 @@ const WORDS: readonly (readonly [InactiveReason, string])[] = [
   [INACTIVE.worker, "worker pause"],
   [INACTIVE.adminPause, "admin pause"],
   [INACTIVE.shutdown, "shutting down"],
+  [INACTIVE.retired, "told to end"],
 ];
 
 /** The words of `show`: `worker pause, admin pause`. */

@@ -124,7 +124,8 @@ export class ClusterPool {
       {
         attemptsOn: (worker) => this.attemptsOn(worker),
         isConnected: (worker) => this.sessions.has(worker),
-        forget: async (worker) => void (await this.writes.run(() => this.pool.forget(worker))),
+        forget: async (worker) =>
+          (await this.writes.run(() => this.pool.forget(worker))) !== "still connected",
         leaseMs: (durable?.lease ?? 0) * 1000,
         onError: (worker, error) => log.warn(`Worker ${quoted(worker)} is not forgotten: ${error}`),
       },

@@ -23,10 +23,15 @@ export interface EphemeralWorkersOptions {
   /** How many durable jobs a worker that has disconnected may still run. */
   attemptsOn(worker: string): number;
   isConnected(worker: string): boolean;
-  /** Forgets one, and that it was one of these. Rejects if that cannot be written. */
-  forget(worker: string): Promise<void>;
+  /**
+   * Forgets one, and that it was one of these. Resolves with whether it is: not if it has come back
+   * meanwhile. Rejects if that cannot be written.
+   */
+  forget(worker: string): Promise<boolean>;
   /** For how long attempts of a worker that is out of touch are waited for, in ms. */
   readonly leaseMs: number;
+  /** After how many ms what could not be written is tried again; by default a minute. */
+  readonly retryMs?: number;
   onError(worker: string, error: unknown): void;
 }
 
@@ -35,6 +40,9 @@ export interface EphemeralWorkersOptions {
  * for it; and attempts are given up a little later than their lease is over.
  */
 const MOMENT_MS = 1000;
+
+/** See `retryMs`. */
+const RETRY_MS = 60_000;
 
 /**
  * The longest time that Node's timers can wait, in ms. What is to last longer is looked at then.
@@ -93,15 +101,16 @@ export class EphemeralWorkers {
   }
 
   private async forget(name: string): Promise<void> {
-    const { forget, isConnected, onError } = this.options;
-    if (isConnected(name)) return;
+    const { forget, onError, retryMs = RETRY_MS } = this.options;
     try {
-      await forget(name);
+      // When it disconnects again, it is looked at again.
+      if (!(await forget(name))) return;
       this.names.delete(name);
       this.gone.push({ name, at: performance.now() });
       if (this.gone.length > DEPARTED) this.gone.shift();
     } catch (error) {
       onError(name, error);
+      this.await(name, retryMs);
     }
   }
 }

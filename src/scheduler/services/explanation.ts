@@ -38,6 +38,6 @@ export function pauseReasons(reasons: number): PoolMonitor.PauseReasons {
   return {
     workerPause: (reasons & INACTIVE.worker) !== 0,
     adminPause: (reasons & INACTIVE.adminPause) !== 0,
-    shuttingDown: (reasons & INACTIVE.shutdown) !== 0,
+    shuttingDown: (reasons & (INACTIVE.shutdown | INACTIVE.retired)) !== 0,
   };
 }

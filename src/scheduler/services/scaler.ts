@@ -50,11 +50,13 @@ async function retire(pool: ClusterPool, name: string, reason: string): Promise<
   if (!session) throw new RpcError("failed", `Worker ${quoted(name)} is not connected`);
   const { inPool } = session;
   using worker = session.worker();
-  inPool.shutdown();
+  // A reason of its own: an administrator may restart it at the same time.
+  const wasRetired = (inPool.reasons & INACTIVE.retired) !== 0;
+  inPool.setActive(false, INACTIVE.retired);
   try {
     await Retirement.retire(worker, reason, { signal: AbortSignal.timeout(TELL_TIMEOUT_MS) });
   } catch (error) {
-    if (!inPool.released) inPool.setActive(true, INACTIVE.shutdown);
+    if (!wasRetired && !inPool.released) inPool.setActive(true, INACTIVE.retired);
     const { kind } = RpcError.from(error);
     if (kind === "disconnected") return; // It is gone already.
     if (kind !== "unimplemented") throw error;
