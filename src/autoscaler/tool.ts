@@ -8,6 +8,9 @@ import { DriverError } from "./driver.js";
 /** How long a program may take, in ms; those of a batch system wait for its controller. */
 const TIMEOUT_MS = 30_000;
 
+/** Bytes that one may print: lines of some 150 bytes for as many instances as there may be. */
+const MAX_OUTPUT = 4 * 1024 ** 2;
+
 /** Of what a failing program has said, in characters. */
 const MAX_COMPLAINT = 500;
 
@@ -25,8 +28,9 @@ export async function runTool(
 ): Promise<string> {
   const deadline = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
   try {
-    // What it has started may hold its output open when it is killed itself.
-    return await unlessAborted(run(argv, { ...options, signal: deadline }), deadline);
+    const bounds = { asGroup: true, maxOutput: MAX_OUTPUT, ...options, signal: deadline };
+    // What is not killed with it may hold its output open.
+    return await unlessAborted(run(argv, bounds), deadline);
   } catch (error) {
     signal.throwIfAborted();
     if (deadline.aborted) {

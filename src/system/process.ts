@@ -5,6 +5,7 @@
 import { type SpawnOptions, spawn } from "node:child_process";
 import type { Readable } from "node:stream";
 import { marked } from "./orphans.js";
+import { signalAll } from "./processes.js";
 
 /**
  * A program that could not be started, with the system's error as the cause, or that did not
@@ -56,6 +57,13 @@ export interface RunOptions {
   readonly signal?: AbortSignal;
   /** Standard input; nothing by default. */
   readonly input?: string | Buffer;
+  /**
+   * Whether it is the leader of a process group of its own, which is killed as one: with what a
+   * shell has started, and is still there.
+   */
+  readonly asGroup?: boolean;
+  /** Bytes that it may print on each of its outputs; over it, it is killed. No limit by default. */
+  readonly maxOutput?: number;
 }
 
 /**
@@ -63,23 +71,33 @@ export interface RunOptions {
  * Rejects with `ProgramError`, which has its standard error.
  */
 export async function run(argv: readonly string[], options: RunOptions = {}): Promise<string> {
-  const { cwd, env, signal, input } = options;
+  const { asGroup = false, cwd, env, signal, input, maxOutput } = options;
   signal?.throwIfAborted();
   const child = start(argv, {
     stdio: [input === undefined ? "ignore" : "pipe", "pipe", "pipe"],
+    detached: asGroup,
     ...(cwd === undefined ? {} : { cwd }),
     ...(env === undefined ? {} : { env }),
   });
   // It was not started; for want of files there are no pipes either. The reason comes.
-  if (child.process.pid === undefined) await child.ended;
-  const kill = () => child.process.kill("SIGKILL");
+  const { pid } = child.process;
+  if (pid === undefined) await child.ended;
+  const kill = () => {
+    if (asGroup && pid !== undefined) signalAll([-pid], "SIGKILL");
+    else child.process.kill("SIGKILL");
+  };
+  const read = (stream: Readable) =>
+    text(stream, maxOutput).catch((error) => {
+      kill();
+      throw new ProgramError(`${commandText(argv)}: ${error.message}`, undefined, "");
+    });
   signal?.addEventListener("abort", kill, { once: true });
   try {
     // A program may end without reading all of its input; its status says what that means.
     child.process.stdin?.on("error", () => {}).end(input);
     const [stdout, stderr, ending] = await Promise.all([
-      text(child.process.stdout!),
-      text(child.process.stderr!),
+      read(child.process.stdout!),
+      read(child.process.stderr!),
       child.ended,
     ]);
     signal?.throwIfAborted();
@@ -182,8 +200,13 @@ function startFailure(argv: readonly string[], error: NodeJS.ErrnoException): Er
   });
 }
 
-async function text(stream: Readable): Promise<string> {
+async function text(stream: Readable, max = Number.POSITIVE_INFINITY): Promise<string> {
   const chunks: Buffer[] = [];
-  for await (const chunk of stream) chunks.push(chunk as Buffer);
+  let length = 0;
+  for await (const chunk of stream as AsyncIterable<Buffer>) {
+    length += chunk.length;
+    if (length > max) throw new Error(`it has printed more than ${max} bytes`);
+    chunks.push(chunk);
+  }
   return Buffer.concat(chunks).toString("utf8");
 }

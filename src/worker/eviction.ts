@@ -21,6 +21,9 @@ export interface EvictionCheck {
 const EVERY_MS = 5000;
 const TIMEOUT_MS = 10_000;
 
+/** Bytes that one may print: there is one number in it. */
+const MAX_OUTPUT = 64 * 1024;
+
 /**
  * Resolves when there is a notice, with the ms that are left; undefined if the command does not
  * say. A command that cannot be run, or does not end, is no notice: that is logged, once. Throws
@@ -34,8 +37,9 @@ export async function evictionNotice(
   for (;;) {
     const deadline = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
     try {
-      // What it has started may hold its output open when it is killed itself.
-      const told = await unlessAborted(run(["sh", "-c", command], { signal: deadline }), deadline);
+      const options = { signal: deadline, asGroup: true, maxOutput: MAX_OUTPUT };
+      // What has left its group may hold its output open when that is killed.
+      const told = await unlessAborted(run(["sh", "-c", command], options), deadline);
       return millisecondsLeft(told);
     } catch (error) {
       signal.throwIfAborted();

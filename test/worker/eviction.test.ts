@@ -1,5 +1,5 @@
 /** Notices of eviction, names that are filled in, and workers that are told to end. */
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -16,6 +16,15 @@ afterEach(() => {
   delete process.env[WORKER_ID];
   rmSync(dir, { recursive: true });
 });
+
+/** Whether there is a process of that id that has not been killed. */
+function isRunning(pid: string): boolean {
+  try {
+    return !/^State:\s+[ZX]/m.test(readFileSync(`/proc/${pid}/status`, "utf8"));
+  } catch {
+    return false;
+  }
+}
 
 const never = new AbortController().signal;
 const check = (command: string, timeoutMs = 10_000) =>
@@ -34,6 +43,19 @@ describe("a notice of eviction", () => {
     const command = `echo x >> ${file}; case $(wc -l < ${file}) in
       1) exit 1 ;; 2) exit 127 ;; 3) kill -9 $$ ;; 4) sleep 1000 ;; *) echo 9 ;; esac`;
     expect(await check(command, 500)).toBe(9000);
+  });
+
+  it("leaves nothing behind of a look that hangs, or that prints without an end", async () => {
+    const [looks, pids] = [join(dir, "looks"), join(dir, "pids")];
+    const command = `echo x >> ${looks}; case $(wc -l < ${looks}) in
+      1) sleep 1000 & echo $! >> ${pids}; sleep 1000 | cat ;;
+      2) yes & echo $! >> ${pids}; wait ;;
+      *) echo 9 ;; esac`;
+    expect(await check(command, 2000)).toBe(9000);
+    const left = readFileSync(pids, "utf8").trim().split("\n");
+    expect(left).toHaveLength(2);
+    // A zombie whose parent was killed may be there for a moment more.
+    await expect.poll(() => left.filter((pid) => isRunning(pid))).toEqual([]);
   });
 
   it("is not looked for any more when the worker has ended", async () => {

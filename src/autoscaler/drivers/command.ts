@@ -84,6 +84,8 @@ export class CommandDriver implements Driver {
     const env = { ...process.env, OCLUSTER_POOL: pool, OCLUSTER_GROUP: group, ...more };
     // What follows the command are its $1, $2, …
     return runTool(["sh", "-c", command, "sh", ...args], {
+      // What one that launches has started are workers, perhaps.
+      asGroup: command !== this.options.launch,
       env,
       signal,
       timeoutMs: timeout * 1000,
