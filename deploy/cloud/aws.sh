@@ -16,17 +16,20 @@
 # with "terminate" as what a shutdown does. It was not run for real: it takes an account.
 set -eu
 template=${OCLUSTER_LAUNCH_TEMPLATE:-ocluster-worker}
-tag="tag:ocluster-group,Values=$OCLUSTER_GROUP"
+# Another pool may have a group of the same name. Autoscalers of two schedulers in one account need a cluster each.
+cluster=${OCLUSTER_CLUSTER:-ocluster}
 
 case $1 in
 launch)
-  aws ec2 run-instances --launch-template "LaunchTemplateName=$template" \
+  ids=$(aws ec2 run-instances --launch-template "LaunchTemplateName=$template" \
     --instance-market-options MarketType=spot --count "1:$OCLUSTER_COUNT" \
-    --tag-specifications "ResourceType=instance,Tags=[{Key=ocluster-group,Value=$OCLUSTER_GROUP}]" \
-    --query 'Instances[].InstanceId' --output text | tr '\t' '\n'
+    --tag-specifications "ResourceType=instance,Tags=[{Key=ocluster-cluster,Value=$cluster},{Key=ocluster-pool,Value=$OCLUSTER_POOL},{Key=ocluster-group,Value=$OCLUSTER_GROUP}]" \
+    --query 'Instances[].InstanceId' --output text)
+  printf '%s\n' "$ids" | tr '\t' '\n'
   ;;
 list)
-  aws ec2 describe-instances --filters "Name=$tag" "Name=instance-state-name,Values=pending,running" \
+  aws ec2 describe-instances --filters "Name=tag:ocluster-cluster,Values=$cluster" \
+    "Name=tag:ocluster-pool,Values=$OCLUSTER_POOL" "Name=tag:ocluster-group,Values=$OCLUSTER_GROUP" "Name=instance-state-name,Values=pending,running" \
     --query 'Reservations[].Instances[].[InstanceId,State.Name]' --output text
   ;;
 stop)

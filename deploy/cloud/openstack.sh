@@ -11,7 +11,10 @@
 #
 # A server that has shut down is deleted at the next list, as it costs as much as one that runs. It was not run for real.
 set -eu
-prefix="ocluster-$OCLUSTER_GROUP"
+# Names are of letters, digits and dashes, as they become host names, so the pool is in them by a checksum. Autoscalers of
+# two schedulers in one project need a cluster each.
+sum=$(printf '%s/%s' "${OCLUSTER_CLUSTER:-ocluster}" "$OCLUSTER_POOL" | cksum | cut -d ' ' -f 1)
+prefix="ocluster-$OCLUSTER_GROUP-$sum"
 
 case $1 in
 launch)
@@ -24,11 +27,18 @@ launch)
   done
   ;;
 list)
-  openstack server list --name "^$prefix-" -f value -c Name -c Status | while read -r name status; do
+  # Not in a pipe: a list that fails must not look like an empty one.
+  list=$(openstack server list --name "^$prefix-" -f value -c Name -c Status)
+  printf '%s\n' "$list" | while read -r name status; do
+    case $name in
+    "$prefix"-*-*) continue ;; # of a group whose name begins as this one's
+    "$prefix"-????????) ;;
+    *) continue ;;
+    esac
     case $status in
     BUILD) echo "$name pending" ;;
     ACTIVE) echo "$name running" ;;
-    SHUTOFF) openstack server delete "$name" ;;
+    SHUTOFF) openstack server delete "$name" >&2 || echo "cannot delete $name, which has shut down" >&2 ;;
     esac
   done
   ;;
