@@ -69,7 +69,7 @@ export function ours({ capacity, max, target }: Scene): Policy {
             id,
             phase: state === "pending" ? "pending" : "running",
           })),
-          elsewhere: { all: 0, before: 0 },
+          elsewhere: { all: 0, before: 0, strangers: 0 },
           can: { cancel: true, stop: true },
         },
         history,

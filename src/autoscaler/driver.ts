@@ -2,6 +2,7 @@
  * What starts instances for workers: a batch system, a container engine, a cloud. One file in
  * drivers/ for each kind, and a line in drivers/index.ts.
  */
+import { createHash } from "node:crypto";
 import type { Instance } from "./decision/index.js";
 
 /** An engine that refuses, cannot be reached, or says what makes no sense: in words for people. */
@@ -48,6 +49,15 @@ export interface Driver {
 
   /** Has the engine expect as many as there are, where it has a number of its own. */
   settle?(signal: AbortSignal): Promise<void>;
+}
+
+/**
+ * A pool's name where only letters, digits and `.`, `_`, `-` are taken, 63 of them at most, as in
+ * labels of Kubernetes: one that has others is known by its hash.
+ */
+export function labelOf(pool: string): string {
+  if (/^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$/.test(pool)) return pool;
+  return `pool-${createHash("sha256").update(pool).digest("hex").slice(0, 16)}`;
 }
 
 /** Instances that an engine lists at most: beyond that, something else is listed. */

@@ -2,8 +2,8 @@
  * A group of a pool: its instances, as they are and as they are to be.
  *
  * In each round it is *looked at*, which tells what there is; then *decided* upon, with what the
- * scheduler and the other groups say; then *acted* for. A group that cannot be looked at is
- * *blind*: nothing is done for it, and what it had last counts for the others.
+ * scheduler has just said, and the other groups; then *acted* for. A group that cannot be looked at
+ * is *blind*: nothing is done for it, and what it had last counts for the others.
  */
 
 import type { Scaler } from "../api/index.js";
@@ -37,11 +37,14 @@ export interface Round {
 const quiet = logger("autoscaler");
 const loud = logger("autoscaler", { always: true });
 
+/** With usual intervals, in seconds: after a longer pause between two looks, nobody has looked. */
+const LONGEST_PAUSE = 60;
+
 /** Why a worker is told to end. */
 const NOT_WANTED = "not wanted any more";
 
 export class Group {
-  readonly #history = new History();
+  readonly #history: History;
   #instances: readonly Instance[] = [];
   #isBlind = false;
   #said = "";
@@ -52,7 +55,11 @@ export class Group {
     private readonly config: GroupConfig,
     private readonly pool: string,
     private readonly dryRun: boolean,
-  ) {}
+    /** Seconds between two rounds. */
+    interval: number,
+  ) {
+    this.#history = new History(Math.max(LONGEST_PAUSE, 3 * interval));
+  }
 
   get name(): string {
     return this.config.name;

@@ -37,13 +37,13 @@ export async function runAutoscaler(
   options: AutoscalerOptions,
   signal: AbortSignal,
 ): Promise<void> {
-  const { connect, dryRun, interval, once } = options;
+  const { connect, interval, once } = options;
   const configs = readConfig(options.config);
   const link = new SchedulerLink(connect);
   try {
     await begin(link, configs, options, signal);
     options.onReady?.();
-    const pools = configs.map((config) => new PoolScaler(config, link, dryRun));
+    const pools = configs.map((config) => new PoolScaler(config, link, options));
     await Promise.all(
       pools.map(async (pool) => {
         do {
@@ -90,20 +90,22 @@ class PoolScaler {
   constructor(
     private readonly config: PoolConfig,
     private readonly link: SchedulerLink,
-    dryRun: boolean,
+    { dryRun, interval }: AutoscalerOptions,
   ) {
-    this.#groups = config.groups.map((group) => new Group(group, config.pool, dryRun));
+    const { groups, pool } = config;
+    this.#groups = groups.map((group) => new Group(group, pool, dryRun, interval / 1000));
   }
 
   /** Rejects if `mustWork` and the scheduler does not answer, and with the signal's reason. */
   async round(mustWork: boolean, signal: AbortSignal): Promise<void> {
     const { pool } = this.config;
-    const isSeen = await Promise.all(this.#groups.map((group) => group.look(signal)));
     try {
+      // First, as it may take until the scheduler is back; what there is must not be as old.
       const demand = await this.link.use(
         (scaler) => Scaler.demand(scaler, pool, { signal }),
         signal,
       );
+      const isSeen = await Promise.all(this.#groups.map((group) => group.look(signal)));
       for (const [index, group] of this.#groups.entries()) {
         if (isSeen[index]) await this.#care(group, index, demand, signal);
       }

@@ -2,7 +2,8 @@
  * The way to the scheduler: one connection, made anew when it is lost, as often as it takes.
  *
  * Its states: *away* ⇄ *connected*. Away, attempts are made with growing pauses between them; a
- * call that is made in the meantime waits for the one that gets through.
+ * call that is made in the meantime waits for the one that gets through. When the capability has
+ * been revoked, the connection is given up, so that a new file in its place is read.
  */
 import { Scaler } from "../api/index.js";
 import { Backoff, Mutex, sleep } from "../async/index.js";
@@ -17,6 +18,9 @@ const LIVENESS = { intervalMs: 30_000, timeoutMs: 30_000 };
 
 /** From the first pause between attempts to the longest, in ms. */
 const PAUSES = { minMs: 1000, maxMs: 30_000 };
+
+/** How a scheduler refuses whom it has let in before. */
+const REVOKED = "Access has been revoked";
 
 export class SchedulerLink {
   readonly #vat = new Vat({
@@ -48,7 +52,12 @@ export class SchedulerLink {
   /** The `Scaler`, connected; for this call only. Throws `signal`'s reason when it is aborted. */
   async use<T>(call: (scaler: Capability) => Promise<T>, signal: AbortSignal): Promise<T> {
     const scaler = await this.#mutex.run(() => this.#connected(signal));
-    return await call(scaler);
+    try {
+      return await call(scaler);
+    } catch (error) {
+      if (error instanceof RpcError && error.message === REVOKED) this.#drop(scaler);
+      throw error;
+    }
   }
 
   async close(): Promise<void> {
@@ -90,11 +99,13 @@ export class SchedulerLink {
       throw error;
     }
     this.#scaler = scaler;
-    scaler.onBroken(() => {
-      if (this.#scaler !== scaler) return;
-      this.#scaler = undefined;
-      scaler.release();
-    });
+    scaler.onBroken(() => this.#drop(scaler));
     return scaler;
+  }
+
+  #drop(scaler: Capability): void {
+    if (this.#scaler !== scaler) return;
+    this.#scaler = undefined;
+    scaler.release();
   }
 }

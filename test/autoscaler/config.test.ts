@@ -32,7 +32,7 @@ const COMMAND = "command: {launch: a, list: b}";
 
 describe("deploy", () => {
   it.each([
-    ["slurm", 'Slurm jobs "ocluster-nodes"'],
+    ["slurm", 'Slurm jobs "ocluster-linux-x86_64.nodes"'],
     ["swarm", `Swarm's service "workers"`],
     ["kubernetes", 'Kubernetes jobs of group "pods" in namespace "default"'],
   ])("%s: has a configuration", (kind, title) => {

@@ -60,7 +60,7 @@ describe("a queue that grows", () => {
 
   it("counts workers by their capacity, and those of others", () => {
     const scene = new Scene().wants(5, { capacity: 2 });
-    scene.elsewhere = { all: 1.5, before: 1.5 };
+    scene.elsewhere = { all: 1.5, before: 1.5, strangers: 1.5 };
     scene.launch("a").begin("a").worker("a", 0, { capacity: 4 });
     // 5 less 1.5 elsewhere, less 2 here.
     expect(scene.look().launch).toBe(2);
@@ -285,7 +285,7 @@ describe("groups of a pool", () => {
 
   it("count what is there or coming in others; the last one shrinks first", () => {
     const of = (index: number) => elsewhere({ capacity: 1 }, members, groups, index);
-    expect(of(0)).toEqual({ before: 2, all: 2 + 2 });
-    expect(of(1)).toEqual({ before: 2 + 3, all: 2 + 3 });
+    expect(of(0)).toEqual({ before: 2, all: 2 + 2, strangers: 2 });
+    expect(of(1)).toEqual({ before: 2 + 3, all: 2 + 3, strangers: 2 });
   });
 });

@@ -27,7 +27,10 @@ beforeEach(async () => {
   server = await KubernetesServer.start();
   writeFileSync(join(dir, "token"), `${server.token}\n`);
   driver = new KubernetesDriver(
-    { namespace: "builds", group: "pods", manifest: manifestOf(join(DEPLOY, "worker-job.yml")) },
+    {
+      ...{ namespace: "builds", group: "pods", pool: "linux" },
+      manifest: manifestOf(join(DEPLOY, "worker-job.yml")),
+    },
     new KubernetesApi({
       url: new URL(server.url),
       tokenFile: join(dir, "token"),
@@ -51,7 +54,10 @@ describe("workers", () => {
     expect([...server.jobs.keys()]).toEqual(ids);
     for (const [name, { metadata, spec }] of server.jobs) {
       expect(name).toMatch(/^ocluster-worker-[0-9a-f]{10}$/);
-      const labels = { "ocluster-group": "pods", "ocluster-worker": name };
+      const labels = {
+        ...{ "ocluster-pool": "linux", "ocluster-group": "pods" },
+        "ocluster-worker": name,
+      };
       expect(metadata).toMatchObject({ namespace: "builds", labels });
       expect(spec.template.metadata.labels).toEqual(labels);
       expect(spec.template.spec.containers[0]!.env).toEqual([
@@ -74,10 +80,11 @@ describe("workers", () => {
 
   it("are listed page by page, and others' are not", async () => {
     const { ids } = await driver.launch(1201, signal);
-    const [first] = server.jobs.values();
-    first!.metadata.labels = { "ocluster-group": "other" };
+    const [first, second] = server.jobs.values();
+    first!.metadata.labels = { "ocluster-pool": "linux", "ocluster-group": "other" };
+    second!.metadata.labels = { "ocluster-pool": "other", "ocluster-group": "pods" };
     server.requests.length = 0;
-    expect((await driver.list(signal)).map(({ id }) => id)).toEqual(ids.slice(1));
+    expect((await driver.list(signal)).map(({ id }) => id)).toEqual(ids.slice(2));
     expect(server.requests.length).toBe(6);
   });
 

@@ -28,7 +28,7 @@ export class Scene {
   instances: Instance[] = [];
   members: Member[] = [];
   departed: string[] = [];
-  elsewhere: View["elsewhere"] = { all: 0, before: 0 };
+  elsewhere: View["elsewhere"] = { all: 0, before: 0, strangers: 0 };
   can: View["can"] = { cancel: true, stop: true };
 
   constructor(limits: Partial<Limits> = {}) {

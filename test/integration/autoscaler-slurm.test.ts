@@ -140,7 +140,7 @@ describe.runIf(IS_LONG)("an autoscaler with Slurm", () => {
       ]);
       await refused.sees(
         "stderr",
-        /cannot start any in Slurm jobs "ocluster-nodes": sbatch failed with exit status 1: .*partition/,
+        /cannot start any in Slurm jobs "ocluster-linux-x86_64.nodes": sbatch failed with exit status 1: .*partition/,
       );
       await refused.sees("stderr", /start none for 1\ds: sbatch failed/);
       await refused.stop();

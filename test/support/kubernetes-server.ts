@@ -133,8 +133,11 @@ export class KubernetesServer {
 
 /** A page of those with the label. */
 function list(objects: readonly (FakeJob | FakePod)[], query: URLSearchParams) {
-  const [key, value] = query.get("labelSelector")!.split("=");
-  const fitting = objects.filter(({ metadata }) => metadata.labels?.[key!] === value);
+  const wanted = query.get("labelSelector")!.split(",");
+  const fitting = objects.filter(({ metadata: { labels = {} } }) => {
+    const has = Object.entries(labels).map(([label, value]) => `${label}=${value}`);
+    return wanted.every((each) => has.includes(each));
+  });
   const from = Number(query.get("continue") ?? 0);
   const to = from + Number(query.get("limit"));
   const metadata = to < fitting.length ? { continue: String(to) } : {};

@@ -11,12 +11,15 @@
  *   pending is called off first; then workers are told to end, those with the fewest jobs first.
  *   Each finishes its jobs: nothing here ends one that is busy.
  * - An instance is stopped only if no worker is in it: none that has connected in time, or none
- *   since it was connected last, and no job that it may still run.
+ *   since it was connected last, and no job that it may still run. It must be known to be of this
+ *   group: asked for here, or its worker was seen. Others may have instances that look the same.
+ *   And if none of the group's has ever been found by its name while workers of nobody's group are
+ *   connected, these may be theirs, under other names.
  */
 import { exactDuration, roughDuration } from "../../text/index.js";
 import type { History, InstanceState } from "./history.js";
 import type { Decision, Demand, Elsewhere, Limits, Member, OtherGroup, View } from "./types.js";
-import { byInstance, idOfWorker } from "./worker-ids.js";
+import { byInstance, idOfWorker, type Occupant } from "./worker-ids.js";
 
 /** Against sums of fractions that come to a little more than a whole number. */
 const EPSILON = 1e-6;
@@ -43,12 +46,13 @@ export function decide(view: View, history: History, limits: Limits, now: number
   const paused = history.paused(now);
   const launch = paused ? 0 : Math.max(0, Math.min(missing, ...bounds.map(([count]) => count)));
   const held = bounds.filter(([count]) => count < missing && Math.max(0, count) === launch);
+  const { left, stop } = abandoned(states, workers, { view, history, limits, now });
   const { cancel, drain } = surplus(there, workers, { view, history, limits, now });
   return {
     launch,
     cancel,
     drain,
-    stop: view.can.stop ? abandoned(states, workers, limits) : [],
+    stop,
     why: [
       `want ${describeDemand(view)}`,
       describeGroup(states, there.length, coming.length),
@@ -61,6 +65,9 @@ export function decide(view: View, history: History, limits: Limits, now: number
         : []),
       ...(cancel.length > 0 ? [`call off ${cancel.length}`] : []),
       ...(drain.length > 0 ? [`have ${drain.length} end`] : []),
+      ...(left > 0
+        ? [`leave ${left} alone that may be others', or have workers by other names`]
+        : []),
     ].join("; "),
   };
 }
@@ -94,16 +101,19 @@ export function elsewhere(
     else places[group] = places[group]! + placesOf(member, capacity);
   }
   const before = strangers + sum(places.slice(0, index), (each) => each);
-  return { before, all: before + sum(places.slice(index + 1), (each) => each) };
+  return { before, all: before + sum(places.slice(index + 1), (each) => each), strangers };
 }
 
 /** How many of the usual workers one is worth; of one that has not come, one. */
-function placesOf(member: Member | undefined, capacity: number): number {
+function placesOf(
+  member: Pick<Member, "capacity" | "connected"> | undefined,
+  capacity: number,
+): number {
   return member?.connected ? member.capacity / capacity : 1;
 }
 
 /** Whether it works, or will. */
-function isThere({ state }: InstanceState, worker: Member | undefined): boolean {
+function isThere({ state }: InstanceState, worker: Occupant | undefined): boolean {
   if (state === "left" || state === "ending") return false;
   if (worker?.connected) return worker.active;
   // Of jobs that it may still run is known elsewhere.
@@ -124,7 +134,7 @@ interface Circumstances {
 
 function surplus(
   there: readonly InstanceState[],
-  workers: ReadonlyMap<string, Member>,
+  workers: ReadonlyMap<string, Occupant>,
   { history, limits, now, view }: Circumstances,
 ): Pick<Decision, "cancel" | "drain"> {
   const most = history.mostWanted(limits.coolDown, now);
@@ -140,7 +150,7 @@ function surplus(
     const places = placesOf(worker, view.demand.capacity);
     if (count <= limits.min || left - places < keep - EPSILON) break;
     if (state === "pending" && view.can.cancel) cancel.push(id);
-    else if (worker?.connected) drain.push(worker.name);
+    else if (worker?.name !== undefined) drain.push(worker.name);
     else continue; // It ends itself when it has come, and there is nothing to do.
     left -= places;
     count--;
@@ -149,7 +159,7 @@ function surplus(
 }
 
 /** What is lost with an instance: nothing while it is pending. */
-function cost({ id, state }: InstanceState, workers: ReadonlyMap<string, Member>): number {
+function cost({ id, state }: InstanceState, workers: ReadonlyMap<string, Occupant>): number {
   return state === "pending" ? -1 : (workers.get(id)?.running ?? 0);
 }
 
@@ -157,22 +167,28 @@ function order(a: InstanceState, b: InstanceState): number {
   return a.id < b.id ? -1 : 1;
 }
 
+/** What is stopped; and how many are `left` that would be if it were certain whose they are. */
 function abandoned(
   states: readonly InstanceState[],
-  workers: ReadonlyMap<string, Member>,
-  { goneTimeout, startTimeout }: Limits,
-): Decision["stop"] {
-  return states.flatMap(({ id, seconds, state }) => {
+  workers: ReadonlyMap<string, Occupant>,
+  { history, limits: { goneTimeout, startTimeout }, view }: Circumstances,
+): Pick<Decision, "stop"> & { readonly left: number } {
+  const stop: { readonly id: string; readonly why: string }[] = [];
+  let left = 0;
+  if (!view.can.stop) return { left, stop };
+  const mayBeUnderOtherNames = !history.hasWorked && view.elsewhere.strangers > 0;
+  for (const { id, isOwn, seconds, state } of states) {
     const worker = workers.get(id);
-    if (worker?.connected || (worker?.running ?? 0) > 0) return [];
+    if (worker?.connected || (worker?.running ?? 0) > 0) continue;
     if (state === "starting" && seconds > startTimeout) {
-      return [{ id, why: `no worker of it has come within ${exactDuration(startTimeout)}` }];
+      if (!isOwn || mayBeUnderOtherNames) left++;
+      else stop.push({ id, why: `no worker of it has come within ${exactDuration(startTimeout)}` });
+    } else if (state === "left" && seconds > goneTimeout) {
+      if (!isOwn) left++;
+      else stop.push({ id, why: `its worker has been gone for ${roughDuration(seconds)}` });
     }
-    if (state === "left" && seconds > goneTimeout) {
-      return [{ id, why: `its worker has been gone for ${roughDuration(seconds)}` }];
-    }
-    return [];
-  });
+  }
+  return { left, stop };
 }
 
 /** `12: 40 queued jobs of ~90 s, 8 running, target wait 5m` */

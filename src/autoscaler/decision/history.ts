@@ -15,6 +15,9 @@
  * - *ended*: not listed any more after it has worked, or after it was called off; *failed*: not
  *   listed any more without that. Either is forgotten at once.
  *
+ * Time in which nobody has looked does not count, nor a while after it: without the scheduler, no
+ * worker could connect, and they take a moment to come back.
+ *
  * A group whose launches are refused, or whose instances fail in a row, waits before it tries
  * again, each time for longer; one worker that connects ends that.
  */
@@ -32,16 +35,20 @@ interface Remembered {
   isEnding: boolean;
   /** It is of no use any more, by our doing. */
   calledOff: boolean;
+  /** It is of this group: it was asked for here, or its worker was seen connected. */
+  isOwn: boolean;
 }
 
 /** As it is when it is heard of. */
-const NEW = { connected: undefined, isEnding: false, calledOff: false };
+const NEW = { connected: undefined, isEnding: false, calledOff: false, isOwn: false };
 
 export interface InstanceState {
   readonly id: string;
   readonly state: "asked for" | "pending" | "starting" | "working" | "ending" | "left";
   /** For how long it has been in it. */
   readonly seconds: number;
+  /** Certainly of this group: asked for here, or its worker was seen. */
+  readonly isOwn: boolean;
 }
 
 /** For how long an engine may not list what it was asked for. */
@@ -63,12 +70,24 @@ export class History {
   /** How many were wanted: each more than all that came later. */
   #wanted: { readonly at: number; readonly count: number }[] = [];
   #begun: number | undefined;
+  #looked: number | undefined;
+  #hasWorked = false;
   #failures = 0;
   #failedStarts = 0;
   /** Looks in a row at which too many had failed. */
   #badLooks = 0;
   #pausedUntil = Number.NEGATIVE_INFINITY;
   #lastFailure = "";
+
+  /**
+   * @param longestPause between two looks, in seconds: after a longer one, nobody has looked
+   */
+  constructor(private readonly longestPause = Number.POSITIVE_INFINITY) {}
+
+  /** Whether any worker was ever found connected in one of its instances. */
+  get hasWorked(): boolean {
+    return this.#hasWorked;
+  }
 
   /** What is there now. `wanted`: workers of this group. */
   observe(
@@ -77,15 +96,13 @@ export class History {
     { coolDown }: Limits,
     now: number,
   ): void {
+    this.#skipGap(now);
     this.#begun ??= now;
     this.#noteWanted(wanted, coolDown, now);
     const listed = new Map(instances.map((each) => [each.id, each]));
     const ids = new Set([...listed.keys(), ...this.#instances.keys()]);
     const workers = byInstance(members, ids);
-    const gone = byInstance(
-      departed.map((name) => ({ name })),
-      ids,
-    );
+    const gone = new Set(departed.map((name) => idOfWorker(name, ids)));
     for (const { id, phase } of instances) {
       const known = this.#instances.get(id);
       if (!known) {
@@ -120,14 +137,16 @@ export class History {
 
   /** The instances of which is known, asked for ones included. */
   instances(now: number): InstanceState[] {
-    return Array.from(this.#instances, ([id, { connected, isEnding, phase, since }]) => {
+    return Array.from(this.#instances, ([id, each]) => {
+      const { connected, isEnding, isOwn, phase, since } = each;
       if (connected !== undefined) {
         const seconds = now - connected;
         const present = isEnding ? "ending" : "working";
-        return { id, state: seconds > BACK_WITHIN ? "left" : present, seconds } as const;
+        const state = seconds > BACK_WITHIN ? "left" : present;
+        return { id, isOwn, state, seconds } as const;
       }
       const state = phase === "running" ? "starting" : phase;
-      return { id, state, seconds: now - since } as const;
+      return { id, isOwn, state, seconds: now - since } as const;
     });
   }
 
@@ -135,8 +154,9 @@ export class History {
     this.#launches.push({ at: now, count: ids.length });
     this.#failures = 0;
     for (const id of ids) {
-      if (this.#instances.has(id)) continue;
-      this.#instances.set(id, { ...NEW, phase: "asked for", since: now });
+      const known = this.#instances.get(id);
+      if (known) known.isOwn = true;
+      else this.#instances.set(id, { ...NEW, phase: "asked for", since: now, isOwn: true });
     }
   }
 
@@ -180,6 +200,19 @@ export class History {
     return seconds > 0 ? { seconds, why: this.#lastFailure } : null;
   }
 
+  /** See above. What was wanted before a gap says nothing of what was wanted in it, either. */
+  #skipGap(now: number): void {
+    const gap = now - (this.#looked ?? now);
+    this.#looked = now;
+    if (gap <= this.longestPause) return;
+    this.#begun = now;
+    const later = (time: number) => Math.min(now, time + gap + BACK_WITHIN);
+    for (const known of this.#instances.values()) {
+      known.since = later(known.since);
+      if (known.connected !== undefined) known.connected = later(known.connected);
+    }
+  }
+
   #noteWanted(count: number, coolDown: number, now: number): void {
     while (this.#wanted.length > 0 && this.#wanted.at(-1)!.count <= count) this.#wanted.pop();
     this.#wanted.push({ at: now, count });
@@ -188,6 +221,8 @@ export class History {
 
   #hasConnected(known: Remembered, now: number): void {
     known.connected = now;
+    known.isOwn = true;
+    this.#hasWorked = true;
     this.#works();
   }
 

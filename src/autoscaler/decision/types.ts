@@ -75,6 +75,8 @@ export interface Elsewhere {
   readonly all: number;
   /** The same without groups that come after this one: these shrink first. */
   readonly before: number;
+  /** Of `all`, those of nobody's group. */
+  readonly strangers: number;
 }
 
 /** A group of the pool, for the others. */

@@ -13,7 +13,7 @@ import { SwarmDriver, swarmOptions } from "./swarm.js";
 type Open = (settings: Settings, group: string, pool: string) => Driver;
 
 const KINDS: Readonly<Record<string, Open>> = {
-  slurm: (settings, group) => new SlurmDriver(slurmOptions(settings, group)),
+  slurm: (settings, group, pool) => new SlurmDriver(slurmOptions(settings, group, pool)),
   swarm: (settings) => new SwarmDriver(swarmOptions(settings)),
   kubernetes: openKubernetes,
   command: (settings, group, pool) => new CommandDriver(commandOptions(settings, group, pool)),
@@ -39,11 +39,11 @@ export function driverOf(settings: Settings, group: string, pool: string): Drive
 /** What each pod has of its service account. */
 const ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount";
 
-function openKubernetes(settings: Settings, group: string): Driver {
+function openKubernetes(settings: Settings, group: string, pool: string): Driver {
   const manifest = resolve(dirname(settings.file), settings.requiredText("manifest"));
   const namespace = settings.text("namespace") ?? process.env.POD_NAMESPACE ?? "default";
   return new KubernetesDriver(
-    { namespace, group, manifest: JobManifest.of(readSettings(manifest), group) },
+    { namespace, group, pool, manifest: JobManifest.of(readSettings(manifest), group) },
     new KubernetesApi(serverOf(settings)),
   );
 }

@@ -8,7 +8,7 @@
  */
 import { randomBytes } from "node:crypto";
 import type { Instance } from "../decision/index.js";
-import { type Driver, DriverError, type Launched, MAX_INSTANCES } from "../driver.js";
+import { type Driver, DriverError, type Launched, labelOf, MAX_INSTANCES } from "../driver.js";
 import { type KubernetesApi, Refused } from "./kubernetes-api.js";
 import type { JobManifest } from "./kubernetes-manifest.js";
 
@@ -16,6 +16,7 @@ export interface KubernetesOptions {
   readonly namespace: string;
   readonly manifest: JobManifest;
   readonly group: string;
+  readonly pool: string;
 }
 
 /** How many are listed in one answer, as `kubectl` has it. */
@@ -25,6 +26,7 @@ const CONFLICT = 409;
 const MISSING = 404;
 
 /** Labels of what is made here. */
+const POOL_LABEL = "ocluster-pool";
 const GROUP_LABEL = "ocluster-group";
 const WORKER_LABEL = "ocluster-worker";
 
@@ -117,14 +119,24 @@ export class KubernetesDriver implements Driver {
     return `/apis/batch/v1/namespaces/${this.namespace}/jobs`;
   }
 
+  /** By which they are found again. */
+  private get labels(): Readonly<Record<string, string>> {
+    const { group, pool } = this.options;
+    return { [POOL_LABEL]: labelOf(pool), [GROUP_LABEL]: group };
+  }
+
   private job(name: string) {
-    const labels = { [GROUP_LABEL]: this.options.group, [WORKER_LABEL]: name };
+    const labels = { ...this.labels, [WORKER_LABEL]: name };
     return this.options.manifest.jobNamed(name, labels);
   }
 
   /** All objects of the group, page by page. */
   private async items<T>(path: string, signal: AbortSignal): Promise<T[]> {
-    const selector = encodeURIComponent(`${GROUP_LABEL}=${this.options.group}`);
+    const selector = encodeURIComponent(
+      Object.entries(this.labels)
+        .map(([label, value]) => `${label}=${value}`)
+        .join(","),
+    );
     const found: T[] = [];
     for (let next = ""; ; ) {
       const onward = next && `&continue=${encodeURIComponent(next)}`;

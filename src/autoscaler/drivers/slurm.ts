@@ -8,7 +8,7 @@
  * another worker.
  */
 import type { Instance } from "../decision/index.js";
-import { type Driver, DriverError, type Launched, MAX_INSTANCES } from "../driver.js";
+import { type Driver, DriverError, type Launched, labelOf, MAX_INSTANCES } from "../driver.js";
 import type { Settings } from "../settings.js";
 import { runTool } from "../tool.js";
 
@@ -35,9 +35,9 @@ export interface SlurmOptions {
 /** The longest grace that `--signal` takes. */
 const MAX_GRACE = 65_535;
 
-export function slurmOptions(settings: Settings, group: string): SlurmOptions {
+export function slurmOptions(settings: Settings, group: string, pool: string): SlurmOptions {
   return {
-    jobName: settings.text("job-name") ?? `ocluster-${group}`,
+    jobName: settings.text("job-name") ?? `ocluster-${labelOf(pool)}.${group}`,
     script: settings.requiredText("script"),
     partition: settings.text("partition"),
     timeLimit: settings.duration("time-limit"),
