@@ -13,7 +13,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(dir, { recursive: true }));
 
-/** Has a program of that name be a piece of shell, in the directory; its arguments are in `args`. */
+/** Has a program of that name be a piece of shell there; what it is called with is in `args`. */
 function fake(name: string, shell: string): void {
   const path = join(dir, name);
   writeFileSync(path, `#!/bin/sh\ncd ${dir}\necho "$@" >> args\n${shell}\n`);
