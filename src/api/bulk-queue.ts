@@ -253,11 +253,11 @@ export function unpackTemplate({ content }: LeaseTemplate): NewBatch {
  * The description of a lease's job, owned by the caller. Throws a `RangeError` or a `WireError` if
  * what came makes none.
  *
- * @param batch as its template said; undefined if that has not come
+ * @param batch as its template said; null if that cannot be read
  */
-export function describe(content: LeaseContent, batch: NewBatch | undefined): DetachedPointer {
+export function describe(content: LeaseContent, batch: NewBatch | null): DetachedPointer {
   if ("descr" in content) return detachedFromBytes(content.descr);
-  if (!batch) throw new RangeError("the template of its batch has not come");
+  if (!batch) throw new RangeError("the template of its batch cannot be read");
   const { template } = batch;
   const { values } = new RowChunk(content.row, template.columns.length).row(0);
   return detachedFromBytes(describeRow(template, values, DESCR_BYTES));

@@ -32,6 +32,9 @@ const SHORT_MS = 50;
 /** Calls that tell ends, at a time: what ends meanwhile goes together. */
 const CALLS = 2;
 
+/** How long ends that were refused wait until they are told again, in ms. */
+const RETRY_MS = 1000;
+
 /** Bytes of logs in one of them. */
 const CALL_BYTES = 1024 * 1024;
 
@@ -64,12 +67,14 @@ export interface LeaseHolderOptions {
   run(assignment: DurableQueue.DurableAssignment, client: string, descr: DetachedPointer): LeaseRun;
   readonly holdMs?: number;
   readonly shortMs?: number;
+  readonly retryMs?: number;
 }
 
 interface Held {
   readonly lease: BulkQueue.Lease;
   readonly of: { readonly book: Uint8Array; readonly reattach: number };
-  readonly batch: Batches.NewBatch | undefined;
+  /** The template of a row, null if that cannot be read; undefined: there is none. */
+  readonly batch: Batches.NewBatch | null | undefined;
   /** By when it has to begin, on the steady clock in ms. */
   readonly due: number;
 }
@@ -84,7 +89,8 @@ export class LeaseHolder {
   /** Those that have begun, and of which the scheduler does not know more. By job. */
   readonly #begun = new Map<number, LeaseRun | null>();
   readonly #ended: Told[] = [];
-  readonly #templates = new Map<number, Batches.NewBatch>();
+  /** By batch, the one used last at the end. Null: it cannot be read. */
+  readonly #templates = new Map<number, Batches.NewBatch | null>();
   readonly #appetite = new Appetite(BulkQueue.MOST_LEASES);
   readonly #over = new AbortController();
   #calls = 0;
@@ -123,6 +129,8 @@ export class LeaseHolder {
       const batch = "batch" in content ? this.#use(content.batch) : undefined;
       this.#held.push({ lease, of: { book, reattach }, batch, due });
     }
+    // Not before: one answer may have rows of more batches than are kept.
+    this.#forgetTemplates();
     this.#fill();
     this.#watch();
   }
@@ -149,16 +157,20 @@ export class LeaseHolder {
       this.#templates.set(template.batch, BulkQueue.unpackTemplate(template));
     } catch (error) {
       log.warn(`The template of batch ${template.batch} cannot be read: ${error}`);
+      this.#templates.set(template.batch, null);
     }
+  }
+
+  #forgetTemplates(): void {
     for (const oldest of this.#templates.keys()) {
       if (this.#templates.size <= BulkQueue.MOST_TEMPLATES) return;
       this.#templates.delete(oldest);
     }
   }
 
-  #use(batch: number): Batches.NewBatch | undefined {
+  #use(batch: number): Batches.NewBatch | null | undefined {
     const template = this.#templates.get(batch);
-    if (!template) return undefined;
+    if (template === undefined) return undefined;
     this.#templates.delete(batch);
     this.#templates.set(batch, template);
     return template;
@@ -183,9 +195,14 @@ export class LeaseHolder {
   #begin(held: Held): void {
     const { lease, of } = held;
     const { attempt, client, job, outputLimit, outputs, timeout } = lease;
+    if ("batch" in lease.content && held.batch === undefined) {
+      // It was forgotten while the answer was on its way, and is not said to be here any more.
+      this.#tell({ ...NOT_BEGUN, job, attempt, cause: "evicted", reason: NO_TEMPLATE }, null);
+      return;
+    }
     let descr: DetachedPointer;
     try {
-      descr = BulkQueue.describe(lease.content, held.batch);
+      descr = BulkQueue.describe(lease.content, held.batch ?? null);
     } catch (error) {
       const reason = `Its description cannot be made: ${(error as Error).message}`;
       this.#tell({ ...NOT_BEGUN, job, attempt, cause: "failed", reason }, null);
@@ -265,10 +282,21 @@ export class LeaseHolder {
       if (RpcError.from(error).kind === "disconnected" || this.#over.signal.aborted) return;
       log.warn(`${told.length} ends of jobs cannot be told together: ${(error as Error).message}`);
       for (const { end, run } of told) if (run) void this.#follow(end, run);
+      this.#tellAgain(told.filter(({ run }) => run === null));
     } finally {
       this.#calls--;
       if (!this.#over.signal.aborted) this.#tellSoon();
     }
+  }
+
+  /** What has not begun has no `Job` to be followed by: its end is all there is to say of it. */
+  #tellAgain(told: readonly Told[]): void {
+    if (told.length === 0) return;
+    const later = setTimeout(() => {
+      this.#ended.push(...told);
+      this.#tellSoon();
+    }, this.options.retryMs ?? RETRY_MS);
+    this.#over.signal.addEventListener("abort", () => clearTimeout(later), { once: true });
   }
 
   #giveBack(isGiven: (held: Held) => boolean): void {
@@ -305,5 +333,7 @@ const NOT_BEGUN = {
   output: "",
   log: new Uint8Array(0),
 } as const;
+
+const NO_TEMPLATE = "Its worker did not have its batch's template any more.";
 
 const GIVEN_BACK = "Its worker had others to finish first.";

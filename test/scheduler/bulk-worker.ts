@@ -39,7 +39,7 @@ export class BulkWorker {
     }
     return taken.leases.map(({ attempt, client, content, job }) => {
       const batch = "batch" in content ? this.templates.get(content.batch) : undefined;
-      using descr = BulkQueue.describe(content, batch);
+      using descr = BulkQueue.describe(content, batch ?? null);
       const { action, cacheHint: hint } = readJobDescr(descr);
       const spec = action.kind === "obuilder" ? action.spec : "";
       return { job, attempt, client, spec, hint, isRow: "batch" in content, book: taken.book };

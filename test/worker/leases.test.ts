@@ -1,6 +1,6 @@
 /** A worker's leases: what it begins, tells, gives back and asks for. */
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { BulkQueue, Job, Queue } from "../../src/api/index.js";
+import { Batches, BulkQueue, DurableSubmission, Job, Queue } from "../../src/api/index.js";
 import { type Deferred, deferred } from "../../src/async/index.js";
 import { type Capability, RpcError } from "../../src/rpc/index.js";
 import { Appetite } from "../../src/worker/appetite.js";
@@ -39,6 +39,7 @@ class Scheduler {
   /** Answers wait for it. */
   gate: Promise<void> = Promise.resolve();
   refusal: RpcError | undefined;
+  refused = 0;
   private happened = deferred();
   readonly queue: Capability;
 
@@ -54,7 +55,11 @@ class Scheduler {
           return this.verdict;
         },
         leasesEnded: async (ends) => {
-          if (this.refusal) throw this.refusal;
+          if (this.refusal) {
+            this.refused++;
+            this.changed();
+            throw this.refusal;
+          }
           this.ends.push(...ends);
           this.changed();
           await this.gate;
@@ -99,7 +104,10 @@ afterEach(async () => {
   expect((await countLeaks()) - leaks).toBe(0);
 });
 
-function hold(capacity: Capacity, times: { holdMs?: number; shortMs?: number } = {}): LeaseHolder {
+function hold(
+  capacity: Capacity,
+  times: { holdMs?: number; shortMs?: number; retryMs?: number } = {},
+): LeaseHolder {
   holder = new LeaseHolder({
     queue: scheduler.queue,
     capacity,
@@ -258,19 +266,57 @@ describe("leases that a worker has", () => {
     expect(runs.map(({ fate }) => fate)).toEqual(["runs", "runs"]);
   });
 
-  it("that cannot be described end in words", async () => {
-    hold(new Capacity(2));
-    const content = { batch: 7, row: new Uint8Array(3) };
-    const lease = { job: 1, attempt: 1, client: "alice", timeout: 0, content };
-    const of = { book: new Uint8Array(16), reattach: 600, templates: [] };
-    holder.accept({ kind: "leases", leases: [lease], ...of });
-    await scheduler.until(() => scheduler.ends.length === 1);
-    expect(scheduler.ends[0]).toMatchObject({
-      ...{
-        cause: "failed",
-        reason: "Its description cannot be made: the template of its batch has not come",
-      },
+  const rowOf = (batch: number, job: number): BulkQueue.Lease => {
+    // A key of one byte, and no values.
+    const content = { batch, row: Uint8Array.of(1, "k".charCodeAt(0)) };
+    return { job, attempt: 1, client: "alice", timeout: 0, content };
+  };
+  const of = { kind: "leases", book: new Uint8Array(16), reattach: 600 } as const;
+  const templateOf = (batch: number): BulkQueue.LeaseTemplate => {
+    const { DEFAULT_DURABLE_OPTIONS: options } = DurableSubmission;
+    const descr = { action: { kind: "obuilder", spec: "" }, cacheHint: "", secrets: [] } as const;
+    const template = { columns: [], spec: [], buildArgs: [], hint: [], descr };
+    const content = BulkQueue.packTemplate({
+      ...{ name: "b", fresh: false, pool: "p", urgent: false, digest: Buffer.alloc(32) },
+      ...{ options, rules: Batches.NO_RULES, template },
     });
+    return { batch, content };
+  };
+
+  it("of more batches than are remembered all have their template", () => {
+    hold(new Capacity(40));
+    const many = Array.from({ length: BulkQueue.MOST_TEMPLATES + 4 }, (_, batch) => batch);
+    const leases = many.map((batch) => rowOf(batch, batch + 1));
+    holder.accept({ ...of, leases, templates: many.map(templateOf) });
+    expect(runs).toHaveLength(many.length);
+    expect(holder.wish.templates).toEqual(many.slice(4));
+  });
+
+  it("whose template was forgotten meanwhile are given back, and it is asked for", async () => {
+    hold(new Capacity(2));
+    holder.accept({ ...of, leases: [rowOf(7, 1)], templates: [] });
+    await scheduler.until(() => scheduler.ends.length === 1);
+    expect(scheduler.told("evicted")).toEqual([1]);
+    expect(holder.wish.templates).toEqual([]);
+  });
+
+  it("whose template cannot be read end in words", async () => {
+    hold(new Capacity(2));
+    const templates = [{ batch: 7, content: new Uint8Array(3) }];
+    holder.accept({ ...of, leases: [rowOf(7, 1)], templates });
+    await scheduler.until(() => scheduler.ends.length === 1);
+    const reason = "Its description cannot be made: the template of its batch cannot be read";
+    expect(scheduler.ends[0]).toMatchObject({ cause: "failed", reason });
+  });
+
+  it("that have not begun are told of again when their ends were refused", async () => {
+    scheduler.refusal = new RpcError("overloaded", "too much at a time");
+    hold(new Capacity(2), { retryMs: 1 });
+    holder.accept({ ...of, leases: [rowOf(7, 1)], templates: [] });
+    await scheduler.until(() => scheduler.refused > 1);
+    scheduler.refusal = undefined;
+    await scheduler.until(() => scheduler.ends.length === 1);
+    expect(scheduler.told("evicted")).toEqual([1]);
   });
 });
 
