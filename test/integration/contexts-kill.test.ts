@@ -81,7 +81,7 @@ async function expectBuilt(id: string): Promise<void> {
 const someMoment = (of: Program, most: number) =>
   Promise.race([of.ended, sleep(Math.random() * most)]);
 
-describe.runIf(isLong)("killed while a directory is on its way", () => {
+describe.runIf(isLong)("killed while a directory is on its way", { timeout: 1_800_000 }, () => {
   it("a client sends the rest the next time", async () => {
     for (let round = 0; round < KILLS; round++) {
       makeTree();
