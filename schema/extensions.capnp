@@ -719,3 +719,27 @@ interface ContextSource {
   read @0 (client :Text, blobs :Data, start :UInt64, limit :UInt32) -> (data :Data);
   # A part of these blobs as if they were one; not longer than `limit`. Empty data is the end.
 }
+
+interface Backups {
+  # Of an `Admin`.
+
+  begin @0 (logs :Bool, outputs :Bool) -> (backup :Backup);
+  # Copies all that the scheduler keeps, as it is at this moment; logs of durable jobs and files of their results if so wished.
+  # Answered when there is the copy, from which it can be read. There is one at a time.
+}
+
+interface Backup {
+  # A copy; it is removed when it is released, or was not asked for anything for some minutes.
+
+  files @0 (first :UInt32, limit :UInt32) -> (files :List(BackupFile));
+  # Those from number `first` on, `limit` at most; the scheduler may give fewer. None: there are no more.
+
+  read @1 (file :UInt32, start :UInt64, limit :UInt32) -> (data :Data);
+  # A part of the file of that number, from byte `start` on; not longer than `limit`. Empty data is its end.
+}
+
+struct BackupFile {
+  name @0 :Text;           # as it is in a backup: parts with `/` between (docs/cluster.md)
+  size @1 :UInt64;
+  modified @2 :Float64;    # in seconds since the Unix epoch
+}

@@ -171,6 +171,7 @@ export async function beScheduler(task: string): Promise<void> {
       secretsDir: secrets,
       stateDir: state,
       estimates: "learned",
+      backups: true,
       scaleTarget: 300,
       prometheus: undefined,
       defaultClients: [CLIENT],

@@ -54,6 +54,7 @@ export async function withOwnScheduler(
       durable: DEFAULT_DURABLE_SETTINGS,
       estimates: "learned",
       scaleTarget: 300,
+      backups: true,
       relayBytes: DEFAULT_LIMITS.outboundAbortBytes,
       liveness: { intervalMs: 30_000, timeoutMs: 30_000 },
     },

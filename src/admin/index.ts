@@ -1,6 +1,7 @@
 /**
  * What the commands of operators do.
  */
+export { backup } from "./backup.js";
 export { cancelMatching } from "./cancel.js";
 export { addClient, listClients, removeClient, setRate } from "./clients.js";
 export { exec } from "./exec.js";

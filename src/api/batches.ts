@@ -13,7 +13,7 @@ import {
   type BatchRecord as WireBatchRecord,
   type BatchState as WireBatchState,
 } from "./generated/extensions.js";
-import { type JobRecord, readRecord, writeRecord } from "./job-records.js";
+import { type JobRecord, readRecord, writeRecord } from "./job-record.js";
 import { type JobState, stateFromWire, stateToWire } from "./job-state.js";
 
 export {

@@ -5,7 +5,7 @@
 import { type Capability, type MethodEntry, method } from "../rpc/index.js";
 import { type CallOptions, done, resultOf } from "./calls.js";
 import { DurableJob$Client } from "./generated/extensions.js";
-import { type Cause, causeFromWire, causeToWire } from "./job-records.js";
+import { type Cause, causeFromWire, causeToWire } from "./job-cause.js";
 
 const [BEGUN, OUTCOME, SETTLED, READ_OUTPUTS] = DurableJob$Client.methods;
 

@@ -6,6 +6,8 @@
 export * as AbleQueue from "./able-queue.js";
 export * as Access from "./access.js";
 export * as Admin from "./admin.js";
+export * as BackupList from "./backup-list.js";
+export * as Backups from "./backups.js";
 export * as Batches from "./batches.js";
 export * as BulkQueue from "./bulk-queue.js";
 export type { CallOptions } from "./calls.js";

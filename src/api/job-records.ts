@@ -7,83 +7,24 @@
  */
 import { type Capability, type MethodEntry, method } from "../rpc/index.js";
 import { type CallOptions, done, resultOf } from "./calls.js";
-import {
-  type DurableOptions,
-  readDurableOptions,
-  writeDurableOptions,
-} from "./durable-submission.js";
-import {
-  JobRecords$Client,
-  type Cause as WireCause,
-  type ClientUsage as WireClientUsage,
-  type JobFilter as WireJobFilter,
-  type JobRecord as WireJobRecord,
-} from "./generated/extensions.js";
+import { JobRecords$Client } from "./generated/extensions.js";
 import type { LogChunk } from "./job.js";
-import { type JobState, readStates, stateFromWire, stateToWire, writeStates } from "./job-state.js";
+import {
+  type ClientUsage,
+  type JobFilter,
+  readFilter,
+  readUsage,
+  writeFilter,
+  writeUsage,
+} from "./job-questions.js";
+import { type JobRecord, readRecord, writeRecord } from "./job-record.js";
 
 const [LIST, GET, LOG, CANCEL, RETRY, USAGE, OUTPUTS, READ_OUTPUTS] = JobRecords$Client.methods;
 
-/** In the order of the wire's enumeration. */
-const CAUSES = [
-  null,
-  "succeeded",
-  "failed",
-  "timeout",
-  "no space",
-  "evicted",
-  "lost",
-  "crashed",
-  "cancelled",
-] as const;
-
+export type { Cause } from "./job-cause.js";
+export type { ClientUsage, JobFilter } from "./job-questions.js";
+export type { AttemptRecord, JobRecord } from "./job-record.js";
 export type { JobState } from "./job-state.js";
-/** How an attempt, or a job, ended; see `Cause` in extensions.capnp. */
-export type Cause = NonNullable<(typeof CAUSES)[number]>;
-
-export interface JobRecord {
-  readonly job: number;
-  readonly client: string;
-  readonly pool: string;
-  /** Belonged to a connection: neither its description nor its log are kept. */
-  readonly attached: boolean;
-  readonly hint: string;
-  /** "": none. */
-  readonly batch: string;
-  /** Which row of the batch, from 0; undefined: of none, or the scheduler does not tell. */
-  readonly row?: number | undefined;
-  readonly urgent: boolean;
-  readonly submitted: number;
-  /** When its first attempt started. */
-  readonly started: number | null;
-  readonly ended: number | null;
-  readonly state: JobState;
-  readonly cause: Cause | null;
-  /** For people: why it ended, or why it waits. */
-  readonly reason: string;
-  readonly output: string;
-  readonly options: DurableOptions;
-  readonly attempts: readonly AttemptRecord[];
-  /** Grows with each change; at least 1. */
-  readonly revision: number;
-}
-
-export interface AttemptRecord {
-  readonly attempt: number;
-  readonly worker: string;
-  readonly offered: number;
-  /** When its worker said that it runs. */
-  readonly started: number | null;
-  readonly ended: number | null;
-  readonly outcome: Cause | null;
-  readonly reason: string;
-  /** Of what the scheduler has of its log. */
-  readonly logSize: number;
-  /** The scheduler waits for its worker to come back. */
-  readonly outOfTouch: boolean;
-  /** Bytes of the stream of files that is kept of it; 0: there is none (any more). */
-  readonly outputSize: number;
-}
 
 /** Whose files are kept. */
 export interface KeptOutputs {
@@ -99,23 +40,6 @@ export interface OutputRange {
   readonly start: number;
   /** Bytes at most. */
   readonly limit: number;
-}
-
-/** What is left out does not matter. */
-export interface JobFilter {
-  readonly states?: readonly JobState[] | undefined;
-  readonly pool?: string | undefined;
-  readonly client?: string | undefined;
-  /** Of any attempt. */
-  readonly worker?: string | undefined;
-  readonly hint?: string | undefined;
-  readonly name?: string | undefined;
-  readonly key?: string | undefined;
-  readonly batch?: string | undefined;
-  /** Submitted then or later. */
-  readonly since?: number | undefined;
-  /** Submitted before. */
-  readonly until?: number | undefined;
 }
 
 /** A page of records, newest first. */
@@ -139,20 +63,6 @@ export interface LogRange {
 /** Empty data: the end, so far or (with `follow`) for good. */
 export interface AttemptLogChunk extends LogChunk {
   readonly attempt: number;
-}
-
-/** What one client had of the cluster in some time. */
-export interface ClientUsage {
-  readonly client: string;
-  /** Submitted in that time; of these the next three have ended so. */
-  readonly jobs: number;
-  readonly succeeded: number;
-  readonly failed: number;
-  readonly cancelled: number;
-  /** Spent by workers on attempts that ended in that time. */
-  readonly seconds: number;
-  /** Of these, on attempts that were lost, given back, or crashed. */
-  readonly lostSeconds: number;
 }
 
 /**
@@ -373,136 +283,4 @@ export function readOutputs(
   );
   // What was received is in memory of its own.
   return resultOf(call, (results) => results.data.toUint8Array());
-}
-
-/** The wire's number of a cause; 0 for null. */
-export function causeToWire(cause: Cause | null): WireCause {
-  return CAUSES.indexOf(cause) as WireCause;
-}
-
-/** Null also for what a later version may add. */
-export function causeFromWire(cause: WireCause): Cause | null {
-  return CAUSES[cause] ?? null;
-}
-
-export function writeRecord(wire: WireJobRecord, record: JobRecord): void {
-  wire.job = BigInt(record.job);
-  wire.client = record.client;
-  wire.pool = record.pool;
-  wire.attached = record.attached;
-  wire.name = record.options.name;
-  wire.key = record.options.key;
-  wire.hint = record.hint;
-  wire.batch = record.batch;
-  wire.urgent = record.urgent;
-  wire.submitted = record.submitted;
-  wire.started = record.started ?? 0;
-  wire.ended = record.ended ?? 0;
-  wire.state = stateToWire(record.state);
-  wire.cause = causeToWire(record.cause);
-  wire.reason = record.reason;
-  wire.output = record.output;
-  writeDurableOptions(wire._initOptions(), record.options);
-  const attempts = wire._initAttempts(record.attempts.length);
-  for (const [index, attempt] of record.attempts.entries()) {
-    const entry = attempts.get(index);
-    entry.attempt = attempt.attempt;
-    entry.worker = attempt.worker;
-    entry.offered = attempt.offered;
-    entry.started = attempt.started ?? 0;
-    entry.ended = attempt.ended ?? 0;
-    entry.outcome = causeToWire(attempt.outcome);
-    entry.reason = attempt.reason;
-    entry.logSize = BigInt(attempt.logSize);
-    entry.outOfTouch = attempt.outOfTouch;
-    entry.outputSize = BigInt(attempt.outputSize);
-  }
-  wire.revision = BigInt(record.revision);
-  wire.row = BigInt((record.row ?? -1) + 1);
-}
-
-export function readRecord(wire: WireJobRecord): JobRecord {
-  return {
-    job: Number(wire.job),
-    client: wire.client,
-    pool: wire.pool,
-    attached: wire.attached,
-    hint: wire.hint,
-    batch: wire.batch,
-    urgent: wire.urgent,
-    submitted: wire.submitted,
-    started: wire.started || null,
-    ended: wire.ended || null,
-    state: stateFromWire(wire.state),
-    cause: causeFromWire(wire.cause),
-    reason: wire.reason,
-    output: wire.output,
-    options: readDurableOptions(wire.options),
-    attempts: wire.attempts.map((attempt) => ({
-      attempt: attempt.attempt,
-      worker: attempt.worker,
-      offered: attempt.offered,
-      started: attempt.started || null,
-      ended: attempt.ended || null,
-      outcome: causeFromWire(attempt.outcome),
-      reason: attempt.reason,
-      logSize: Number(attempt.logSize),
-      outOfTouch: attempt.outOfTouch,
-      outputSize: Number(attempt.outputSize),
-    })),
-    revision: Number(wire.revision),
-    row: wire.row === 0n ? undefined : Number(wire.row) - 1,
-  };
-}
-
-function writeFilter(wire: WireJobFilter, filter: JobFilter): void {
-  const { states = [] } = filter;
-  writeStates(wire._initStates(states.length), states);
-  wire.pool = filter.pool ?? "";
-  wire.client = filter.client ?? "";
-  wire.worker = filter.worker ?? "";
-  wire.hint = filter.hint ?? "";
-  wire.name = filter.name ?? "";
-  wire.key = filter.key ?? "";
-  wire.batch = filter.batch ?? "";
-  wire.since = filter.since ?? 0;
-  wire.until = filter.until ?? 0;
-}
-
-function readFilter(wire: WireJobFilter): JobFilter {
-  const states = readStates(wire.states);
-  return {
-    states: states.length > 0 ? states : undefined,
-    pool: wire.pool || undefined,
-    client: wire.client || undefined,
-    worker: wire.worker || undefined,
-    hint: wire.hint || undefined,
-    name: wire.name || undefined,
-    key: wire.key || undefined,
-    batch: wire.batch || undefined,
-    since: wire.since || undefined,
-    until: wire.until || undefined,
-  };
-}
-
-function writeUsage(wire: WireClientUsage, usage: ClientUsage): void {
-  wire.client = usage.client;
-  wire.jobs = BigInt(usage.jobs);
-  wire.succeeded = BigInt(usage.succeeded);
-  wire.failed = BigInt(usage.failed);
-  wire.cancelled = BigInt(usage.cancelled);
-  wire.seconds = usage.seconds;
-  wire.lostSeconds = usage.lostSeconds;
-}
-
-function readUsage(wire: WireClientUsage): ClientUsage {
-  return {
-    client: wire.client,
-    jobs: Number(wire.jobs),
-    succeeded: Number(wire.succeeded),
-    failed: Number(wire.failed),
-    cancelled: Number(wire.cancelled),
-    seconds: wire.seconds,
-    lostSeconds: wire.lostSeconds,
-  };
 }

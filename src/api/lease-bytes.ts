@@ -12,7 +12,7 @@
  * is a number of the schema's `Cause`. A client that is empty is that of the lease before.
  */
 import { RpcError } from "../rpc/index.js";
-import { type Cause, causeFromWire, causeToWire } from "./job-records.js";
+import { type Cause, causeFromWire, causeToWire } from "./job-cause.js";
 import type { OutputOrder } from "./output-order.js";
 
 /** An attempt, as no other of the same scheduler is called. */

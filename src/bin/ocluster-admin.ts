@@ -36,6 +36,7 @@ import {
   runJobs,
 } from "./job-commands.js";
 import { rpcFailure } from "./rpc-failure.js";
+import { toldApart } from "./told-apart.js";
 
 /** A command that has the scheduler's `admin.cap`. */
 function adminCommand(name: string, summary: string, examples: readonly string[]) {
@@ -313,6 +314,26 @@ const exec = adminCommand("exec", "Run a command on this machine for each worker
     }),
   );
 
+const backup = adminCommand("backup", "Copy all that the scheduler keeps, while it is in use.", [
+  "backup /srv/backups/ocluster-monday",
+])
+  .option("--no-logs", "Without logs of durable jobs.")
+  .option("--no-outputs", "Without files of their results.")
+  .option("--json", "Print JSON.", false)
+  .addArgument(argument("<DIR>", "A new directory, on this machine.", nonEmpty))
+  .action((directory, options) =>
+    interruptible((signal) =>
+      withAdmin(
+        options,
+        async (admin) => {
+          const { backup } = await import("../admin/index.js");
+          await backup(admin, directory, options, signal);
+        },
+        signal,
+      ),
+    ),
+  );
+
 /** In which a job can be cancelled. */
 const LIVE_STATES = ["waiting", "queued", "running"] as const;
 
@@ -327,7 +348,7 @@ const jobs = jobsCommand(OWNER, "List the jobs of all clients, the newest first.
   .argument("[POOL]", "Only those of this pool.")
   .action((pool, options) => {
     const { client, worker } = options;
-    return runJobs(options, { pool, client, worker }, { ofAll: true });
+    return toldApart(runJobs)(options, { pool, client, worker }, { ofAll: true });
   });
 
 const running = adminCommand("running", "List the running jobs: whose, where, since when.", [
@@ -373,7 +394,7 @@ const cancel = recordsCommand(OWNER, "cancel", "Cancel jobs, queued or running."
         throw new UsageError("Give numbers of jobs, or options that say which, not both.");
       }
       const { cancelJobs } = await import("../client/index.js");
-      await cancelJobs({ ...recordsOptions(options), jobs, json });
+      await toldApart(cancelJobs)({ ...recordsOptions(options), jobs, json });
       return;
     }
     if (!isNamed) {
@@ -429,6 +450,7 @@ await runMain(
       running,
       cancel,
       usage,
+      backup,
     ],
     [
       "ocluster-admin -c admin.cap show",

@@ -24,6 +24,7 @@ import { DEFAULT_LIMITS } from "../rpc/limits.js";
 import { ESTIMATE_KINDS } from "../scheduler/pool/estimates.js";
 import { DEFAULT_CLIENT_LIMITS } from "../scheduler/services/client-limits.js";
 import { DEFAULT_DURABLE_SETTINGS } from "../scheduler/services/durable-settings.js";
+import { writeMoment } from "../text/index.js";
 import { address, listenPort } from "./addresses.js";
 import { artefactEndpoint, artefactPlace, artefactSettings, keeping } from "./artefact-options.js";
 import { rpcFailure } from "./rpc-failure.js";
@@ -124,6 +125,22 @@ const scheduler = command("ocluster-scheduler", "Queues build jobs and hands the
     seldom(
       option("--max-job-size <SIZE>", "One job's description.", size()).default(
         DEFAULT_CLIENT_LIMITS.jobBytes,
+      ),
+    ),
+  )
+  .addOption(
+    seldom(
+      option(
+        "--max-records-size <SIZE>",
+        "Records of one client, ended jobs' too.",
+        size(),
+      ).default(DEFAULT_CLIENT_LIMITS.recordBytes),
+    ),
+  )
+  .addOption(
+    seldom(
+      option("--max-logs-size <SIZE>", "Logs of one client's durable jobs.", size()).default(
+        DEFAULT_CLIENT_LIMITS.logBytes,
       ),
     ),
   )
@@ -259,6 +276,16 @@ const scheduler = command("ocluster-scheduler", "Queues build jobs and hands the
       ).default(300),
     ),
   )
+  .addOption(
+    seldom(
+      option(
+        "--restore <DIR>",
+        "Restore a backup of `ocluster-admin backup`, and end.",
+        existingDirectory,
+      ),
+    ),
+  )
+  .option("--no-backups", "No backups, which have the key in them, for administrators.")
   .option("--no-history", "No records of attached jobs.")
   .option("--log-jobs", "Log a line for each job that has ended, without --verbose, too.", false)
   .action(async (options) => {
@@ -268,6 +295,10 @@ const scheduler = command("ocluster-scheduler", "Queues build jobs and hands the
     } catch (error) {
       // The default is not looked at before it is used.
       throw new UsageError(`option '--secrets-dir': ${(error as ValueError).message}`);
+    }
+    if (options.restore !== undefined) {
+      await restore(options.restore, options);
+      return;
     }
     const { runScheduler } = await import("../scheduler/main.js");
     await interruptible((signal) => {
@@ -287,6 +318,8 @@ const scheduler = command("ocluster-scheduler", "Queues build jobs and hands the
             queuedJobs: options.maxQueuedJobs,
             queuedBytes: options.maxQueuedSize,
             jobBytes: options.maxJobSize,
+            recordBytes: options.maxRecordsSize,
+            logBytes: options.maxLogsSize,
             tickets: options.maxTickets,
             relayTotalBytes: options.maxRelayTotal,
           },
@@ -310,6 +343,7 @@ const scheduler = command("ocluster-scheduler", "Queues build jobs and hands the
               keepSize: options.keepContexts?.size ?? DEFAULT_DURABLE_SETTINGS.contexts.keepSize,
             },
           },
+          backups: options.backups,
           estimates: options.estimates,
           scaleTarget: options.scaleTarget,
           logJobs: options.logJobs,
@@ -327,5 +361,28 @@ const scheduler = command("ocluster-scheduler", "Queues build jobs and hands the
       );
     });
   });
+
+/** Where everything goes is said by the options that the scheduler is started with. */
+async function restore(
+  from: string,
+  options: {
+    readonly stateDir: string;
+    readonly secretsDir: string;
+    readonly capnpSecretKeyFile: string;
+    readonly artefacts?: { readonly kind: string; readonly directory?: string };
+  },
+): Promise<void> {
+  const { restoreBackup } = await import("../scheduler/restore.js");
+  const { capnpSecretKeyFile: secretKeyFile, secretsDir, stateDir } = options;
+  const outputs = options.artefacts?.directory;
+  const { files, made } = await restoreBackup(
+    { from, stateDir, secretKeyFile, secretsDir, outputs },
+    (warning) => process.stderr.write(`${warning}\n`),
+  );
+  process.stdout.write(
+    `Restored the backup of ${writeMoment(made)}, ${files} files, into "${stateDir}". ` +
+      "Now start the scheduler without --restore.\n",
+  );
+}
 
 await runMain(scheduler, rpcFailure);

@@ -146,7 +146,7 @@ export function optionValues(parsed: Parsed): Record<string, unknown> {
     return text === undefined ? [] : [[option, [text]] as const];
   });
   const absent = command.options.filter(
-    (option) => !given.has(option) && option.defaultValue !== undefined,
+    (option) => !given.has(option) && (option.defaultValue !== undefined || option.negate),
   );
   // Those that were given in their order, so that the first error is the first on the command line.
   return Object.fromEntries(

@@ -141,12 +141,14 @@ export function valueName({ flags }: Pick<DeclaredOption, "flags">): string | un
 
 /**
  * What an option comes to: its default where it was not given, which is `texts` being undefined;
- * `true` for flags; else what its parser makes of the texts. Throws `UsageError`.
+ * `true` for flags, and `false` for those that begin with `--no-`; else what its parser makes of the texts. Throws `UsageError`.
  */
 export function optionValue(
   declared: DeclaredOption,
   texts: readonly string[] | undefined,
 ): unknown {
+  // `--no-x` is the flag x, which is wanted unless it is given.
+  if (declared.negate) return texts === undefined;
   if (texts === undefined) return declared.defaultValue;
   if (!declared.required && (!declared.optional || texts.at(-1) === "")) return true;
   return convert(declared, texts);

@@ -119,7 +119,10 @@ export async function runMain(
   process.stdout.on("error", outputFailed);
   process.stderr.on("error", logFailed);
   try {
-    process.exit(await run(program, process.argv.slice(2), process, failureText));
+    const status = await run(program, process.argv.slice(2), process, failureText);
+    // What could not be written is told of in a task of its own (`outputFailed`).
+    await new Promise((resolve) => setImmediate(resolve));
+    process.exit(status);
   } catch (error) {
     if (!(error instanceof Interrupted)) throw error;
     dieOf(error.signalName);

@@ -28,13 +28,16 @@ import { lockState } from "../system/state-lock.js";
 import { MetricsServer } from "./metrics/http.js";
 import { SchedulerMetrics } from "./metrics/registry.js";
 import type { EstimateKind } from "./pool/estimates.js";
+import { checkRestored } from "./restore.js";
+import { Backups } from "./services/backups.js";
 import type { ClientLimits } from "./services/client-limits.js";
 import { DurableJobs } from "./services/durable-jobs.js";
 import type { DurableSettings } from "./services/durable-settings.js";
 import { JobLines } from "./services/job-lines.js";
 import { RelayLimit } from "./services/relay-limit.js";
 import { Scheduler } from "./services/scheduler.js";
-import { Store } from "./state/store.js";
+import { BackupCopy, removeLeftBackup } from "./state/backup-copy.js";
+import { SCHEDULER_DATABASE, Store } from "./state/store.js";
 
 export interface SchedulerConfig {
   /** A PEM file, made if it does not exist; "": a key that is not kept. */
@@ -62,6 +65,8 @@ export interface SchedulerConfig {
   /** Bytes that may wait for one peer which does not read. */
   readonly relayBytes: number;
   readonly liveness: LivenessOptions;
+  /** Whether administrators may have backups, with the key, over the network. */
+  readonly backups: boolean;
   /** A line for each job that has ended, at any verbosity but "quiet"; else from "info" on. */
   readonly logJobs?: boolean;
   /** Called when the scheduler listens and its capability files are written. */
@@ -88,7 +93,8 @@ export async function runScheduler(config: SchedulerConfig, signal: AbortSignal)
     (warning) => log.warn(warning),
   );
   try {
-    const store = Store.open(join(config.stateDir, "scheduler.db"), {
+    checkRestored(config.stateDir);
+    const store = Store.open(join(config.stateDir, SCHEDULER_DATABASE), {
       onWarning: (warning) => log.warn(warning.message),
     });
     try {
@@ -98,6 +104,7 @@ export async function runScheduler(config: SchedulerConfig, signal: AbortSignal)
         directory: config.stateDir,
         key: identity.derivedId("job-descriptions"),
         settings: config.durable,
+        clientLimits: config.clientLimits,
         log,
         lines,
         onCommit: (seconds) => metrics.durable.committed(seconds),
@@ -131,12 +138,11 @@ interface Parts {
   readonly metrics: SchedulerMetrics;
 }
 
-async function serveWith(
-  { config, durable, identity, lines, metrics, store }: Parts,
-  signal: AbortSignal,
-): Promise<void> {
+async function serveWith(parts: Parts, signal: AbortSignal): Promise<void> {
+  const { config, durable, identity, lines, metrics, store } = parts;
   const { clientLimits, liveness, pools, tls } = config;
   let address = config.publicAddress ?? config.listen;
+  const backups = config.backups ? await openBackups(parts) : undefined;
   const scheduler = new Scheduler({
     pools,
     store,
@@ -148,6 +154,7 @@ async function serveWith(
     log,
     lines,
     durable,
+    backups,
     estimates: config.estimates,
     scaleTarget: config.scaleTarget,
   });
@@ -214,6 +221,7 @@ async function serveWith(
     ready = false;
     relayLimit.stop();
     durable.stop();
+    await backups?.stop();
     await vat.close(new RpcError("disconnected", "The scheduler is shutting down"));
     metricsServer?.close();
   }
@@ -224,14 +232,44 @@ function failure(promise: Promise<unknown>): Promise<never> {
   return new Promise((_, reject) => promise.catch(reject));
 }
 
+/** Removes what a scheduler has left that was killed while it made one. */
+async function openBackups({ config, durable, identity }: Parts): Promise<Backups> {
+  const { defaultClients, pools, secretKeyFile, stateDir } = config;
+  const names = [
+    "admin",
+    ...pools.map((pool) => `pool-${pool}`),
+    ...defaultClients.map((id) => `submit-${id}`),
+  ];
+  const sources = {
+    stateDir,
+    key: secretKeyFile === "" ? undefined : identity.keyPem,
+    caps: names.map((name) => ({ name, path: capPath(config, name) })),
+    records: durable.records,
+    spool: durable.spool,
+    outputs: durable.outputs,
+  };
+  await removeLeftBackup(sources);
+  return new Backups({
+    make: (content, signal) => BackupCopy.make(sources, content, signal),
+    log,
+  });
+}
+
+/**
+ * Not normalized: the log names the directory as it was given, `./capnp-secrets/admin.cap`, which
+ * scripts look for.
+ */
+function capPath({ secretsDir }: SchedulerConfig, name: string): string {
+  return `${secretsDir.replace(/\/$/, "")}/${name}.cap`;
+}
+
 async function writeCaps(
-  { defaultClients, pools, secretsDir }: SchedulerConfig,
+  config: SchedulerConfig,
   scheduler: Scheduler,
   derived: (name: string) => Parameters<typeof writeCapFile>[1],
 ): Promise<void> {
-  // Not normalized: the log names the directory as it was given, `./capnp-secrets/admin.cap`, which
-  // scripts look for.
-  const pathOf = (name: string) => `${secretsDir.replace(/\/$/, "")}/${name}.cap`;
+  const { defaultClients, pools } = config;
+  const pathOf = (name: string) => capPath(config, name);
   const write = (name: string, ref: Parameters<typeof writeCapFile>[1]) => {
     const path = pathOf(name);
     writeCapFile(path, ref);

@@ -122,6 +122,20 @@ const submitted = {
 
 describe("options", () => {
   test.each([
+    [[], true],
+    [["--no-history"], false],
+    [["--no-history", "--no-history"], false],
+  ])("that begin with --no- say what is not wanted: %j", async (argv, history) => {
+    const seen: unknown[] = [];
+    const sheep = command("sheep", "Keeps sheep.", ["sheep"])
+      .option("--no-history", "No records.")
+      .action((options) => void seen.push(options.history));
+    const nowhere = { write: () => {} };
+    expect(await run(sheep, argv, { stdout: nowhere, stderr: nowhere }, rpcFailure)).toBe(0);
+    expect(seen).toEqual([history]);
+  });
+
+  test.each([
     ["before the command", ["-c", "CAP", "show", "p"]],
     ["before the command, with =", ["--connect=CAP", "show", "p"]],
     ["before the command, attached", ["-cCAP", "show", "p"]],

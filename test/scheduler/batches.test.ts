@@ -1,14 +1,14 @@
 /** Stories of batches, with simulated workers that reach the scheduler over the network. */
-import { createHash } from "node:crypto";
 import { cpSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { Batches, DurableSubmission, JobRecords } from "../../src/api/index.js";
+import { Batches, JobRecords } from "../../src/api/index.js";
 import { RowChunk, RowWriter } from "../../src/batch/index.js";
 import { Identity } from "../../src/rpc/index.js";
 import { Store } from "../../src/scheduler/state/store.js";
-import { Network, type NetworkOptions, type TestClient, type TestWorker } from "./network.js";
+import { ended, newBatch, numbers, run, submit, until } from "./batch-clients.js";
+import { Network, type NetworkOptions, type TestClient } from "./network.js";
 
 let directory: string;
 let network: Network;
@@ -43,86 +43,6 @@ async function killAndRestart(): Promise<TestClient> {
   return network.known("alice");
 }
 
-interface Options extends Partial<Batches.BatchRules> {
-  readonly name?: string;
-  readonly fresh?: boolean;
-  readonly retries?: number;
-  /** What the spec is before the value. */
-  readonly spec?: string;
-}
-
-function newBatch(rows: readonly string[], options: Options = {}): Batches.NewBatch {
-  const { fresh = false, name = "", retries = 0, spec = "echo ", ...rules } = options;
-  return {
-    ...{ name, fresh, pool: "pool", urgent: false },
-    digest: createHash("sha256")
-      .update(JSON.stringify([spec, rows]))
-      .digest(),
-    options: { ...DurableSubmission.DEFAULT_DURABLE_OPTIONS, retries },
-    rules: { ...Batches.NO_RULES, ...rules },
-    template: {
-      columns: ["v"],
-      descr: { action: { kind: "obuilder", spec: "" }, cacheHint: "", secrets: [] },
-      spec: [spec, { column: 0, escape: "plain" }],
-      buildArgs: [],
-      hint: ["hint-", { column: 0, escape: "plain" }],
-    },
-  };
-}
-
-/**
- * Submits a batch of rows with these values, whose keys are `k-VALUE`; resolves to what was
- * answered.
- */
-async function submit(client: TestClient, values: readonly string[], options: Options = {}) {
-  const { submission } = client;
-  const opened = await Batches.open(submission, newBatch(values, options));
-  let kept = 0;
-  if (opened.isNew) {
-    const writer = new RowWriter();
-    for (const value of values) writer.add(`k-${value}`, [value]);
-    ({ kept } = await Batches.add(submission, opened.batch, 0, writer.take()));
-    await Batches.close(submission, opened.batch, values.length);
-  }
-  return { ...opened, kept };
-}
-
-/**
- * A worker that runs what it gets, one after the other, until its connection ends; returns the
- * specs, as they come.
- */
-function run(worker: TestWorker, verdict: (spec: string) => boolean = () => true): string[] {
-  const ran: string[] = [];
-  const loop = async () => {
-    for (;;) {
-      const job = await worker.popDurable();
-      const { action } = job.descr;
-      const spec = action.kind === "obuilder" ? action.spec : "";
-      ran.push(spec);
-      job.begun.resolve();
-      job.print(`${spec}\n`);
-      if (verdict(spec)) job.end("succeeded", { output: "layer" });
-      else job.end("failed", { reason: "no such tile" });
-    }
-  };
-  loop().catch(() => {});
-  return ran;
-}
-
-async function until(
-  client: TestClient,
-  batch: number,
-  isWanted: (record: Batches.BatchRecord) => boolean,
-): Promise<Batches.BatchRecord> {
-  let record = await Batches.get(client.submission, batch);
-  while (!isWanted(record)) record = await Batches.get(client.submission, batch, record.revision);
-  return record;
-}
-
-function ended(client: TestClient, batch: number): Promise<Batches.BatchRecord> {
-  return until(client, batch, (record) => record.ended !== null);
-}
-
 /** Has such a change of the records refused from then on, as on a full disk. */
 function refusals(): (change: string) => void {
   const { records } = network.durable;
@@ -136,10 +56,6 @@ function refusals(): (change: string) => void {
   return (method) => {
     refused = method;
   };
-}
-
-function numbers(count: number): string[] {
-  return Array.from({ length: count }, (_, index) => String(index));
 }
 
 describe("a batch", () => {
@@ -442,85 +358,6 @@ describe("the rules of a batch", () => {
     expect(failed).toBeLessThan(15);
     expect(await Batches.retry(alice.submission, batch, [])).toBeGreaterThanOrEqual(4);
     expect(await ended(alice, batch)).toMatchObject({ state: "stopped" });
-  });
-});
-
-describe("the same again", () => {
-  it("tries what has failed, and nothing else", async () => {
-    const alice = await start();
-    let isWell = false;
-    const ran = run(await network.worker("w1"), (spec) => isWell || !spec.endsWith("7"));
-    const first = await submit(alice, numbers(40), { name: "tiles" });
-    await ended(alice, first.batch);
-    isWell = true;
-    const again = await submit(alice, numbers(40), { name: "tiles" });
-    expect(again).toMatchObject({ batch: first.batch, isNew: false, again: 4, rows: 40 });
-    expect(await ended(alice, first.batch)).toMatchObject({
-      ...{ state: "succeeded", succeeded: 40, failed: 0, last: 44 },
-    });
-    expect(ran).toHaveLength(44);
-    const page = await Batches.rows(alice.submission, first.batch, 40, 10);
-    expect(page.rows.map(({ job }) => job.attempts.length)).toEqual([2, 2, 2, 2]);
-    expect(await submit(alice, numbers(40), { name: "tiles" })).toMatchObject({ again: 0 });
-    expect(await ended(alice, first.batch)).toMatchObject({ state: "succeeded" });
-  });
-
-  it("with other rows runs those that are new, whatever their order", async () => {
-    const alice = await start();
-    const ran = run(await network.worker("w1"));
-    const first = await submit(alice, numbers(30), { name: "tiles" });
-    await ended(alice, first.batch);
-    const second = await submit(alice, ["x", ...numbers(30).reverse(), "y"], { name: "tiles" });
-    expect(second).toMatchObject({ isNew: true, kept: 30 });
-    expect(await ended(alice, second.batch)).toMatchObject({ state: "succeeded", succeeded: 32 });
-    expect(ran.slice(30)).toEqual(["echo x", "echo y"]);
-    const { rows } = await Batches.rows(alice.submission, second.batch, 0, 100);
-    expect(rows.map(({ job }) => job.options.key).sort()).toEqual(
-      ["x", "y", ...numbers(30)].map((value) => `k-${value}`).sort(),
-    );
-    expect(await Batches.get(alice.submission, "tiles")).toMatchObject({ batch: second.batch });
-  });
-
-  it("with another template runs all", async () => {
-    const alice = await start();
-    const ran = run(await network.worker("w1"));
-    await ended(alice, (await submit(alice, numbers(5), { name: "tiles" })).batch);
-    const second = await submit(alice, numbers(5), { name: "tiles", spec: "printf " });
-    expect(second.kept).toBe(0);
-    await ended(alice, second.batch);
-    expect(ran).toHaveLength(10);
-  });
-
-  it("is all new if that is wished", async () => {
-    const alice = await start();
-    const ran = run(await network.worker("w1"));
-    const first = await submit(alice, numbers(5), { name: "tiles" });
-    await ended(alice, first.batch);
-    const second = await submit(alice, numbers(5), { name: "tiles", fresh: true });
-    expect(second).toMatchObject({ isNew: true, kept: 0 });
-    await ended(alice, second.batch);
-    expect(ran).toHaveLength(10);
-  });
-
-  it("takes over what runs", async () => {
-    const alice = await start();
-    const worker = await network.worker("w1");
-    const first = await submit(alice, numbers(5), { name: "tiles" });
-    const running = await worker.popDurable();
-    running.begun.resolve();
-    await until(alice, first.batch, (record) => record.running === 1);
-    const second = await submit(alice, ["0", "x"], { name: "tiles" });
-    expect(await until(alice, first.batch, (record) => record.ended !== null)).toMatchObject({
-      state: "stopped",
-      reason: `Batch ${second.batch} has its name now.`,
-    });
-    expect(await until(alice, second.batch, (record) => record.running === 1)).toMatchObject({
-      queued: 1,
-    });
-    running.end("succeeded");
-    const ran = run(worker);
-    expect(await ended(alice, second.batch)).toMatchObject({ succeeded: 2 });
-    expect(ran).toEqual(["echo x"]);
   });
 });
 

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, it } from "vitest";
 import { Slices } from "../../src/async/index.js";
+import { DEFAULT_CLIENT_LIMITS } from "../../src/scheduler/services/client-limits.js";
 import { DurableJobs } from "../../src/scheduler/services/durable-jobs.js";
 import { DEFAULT_DURABLE_SETTINGS } from "../../src/scheduler/services/durable-settings.js";
 import { AWAY, takeIn } from "../../src/scheduler/services/jobs-on-file.js";
@@ -27,6 +28,7 @@ it("are taken in once, though those that workers had are out of touch on record 
       directory,
       key: new Uint8Array(32),
       settings: DEFAULT_DURABLE_SETTINGS,
+      clientLimits: DEFAULT_CLIENT_LIMITS,
       log: silentLog(),
     });
   try {

@@ -99,6 +99,7 @@ export class Network {
       ...silentLog(),
       info: (text, fields = {}) => void jobLines.push({ text, fields }),
     });
+    const clientLimits = { ...DEFAULT_CLIENT_LIMITS, ...options.clientLimits };
     const durable =
       options.durable === undefined
         ? undefined
@@ -106,6 +107,7 @@ export class Network {
             directory: options.durable,
             key: identity.derivedId("job-descriptions"),
             settings: { ...DEFAULT_DURABLE_SETTINGS, ...options.settings },
+            clientLimits,
             log: silentLog(lines),
             lines: endedJobs,
           });
@@ -114,7 +116,7 @@ export class Network {
       store,
       derivedId: (name) => identity.derivedId(name),
       sturdyRef: (id) => vat.sturdyRef(listener, id),
-      clientLimits: { ...DEFAULT_CLIENT_LIMITS, ...options.clientLimits },
+      clientLimits,
       // By default nobody is probed during a test.
       liveness: options.liveness ?? { intervalMs: 1_000_000, timeoutMs: 1_000_000 },
       events: options.events ?? {

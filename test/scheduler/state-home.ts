@@ -30,6 +30,11 @@ export class StateHome {
     return home;
   }
 
+  /** Where the state is; another place after `killAndRestart`. */
+  get stateDir(): string {
+    return this.directory;
+  }
+
   /** The scheduler that runs, with its peers. */
   get network(): Network {
     if (!this.current) throw new Error("there is no scheduler yet");

@@ -8400,6 +8400,358 @@ export class ContextSource extends $.Interface {
   };
   toString(): string { return "ContextSource_" + super.toString(); }
 }
+export class Backups_Begin$Params extends $.Struct {
+  static readonly _capnp = {
+    displayName: "begin$Params",
+    id: "82a0c192091b744a",
+    size: new $.ObjectSize(8, 0),
+  };
+  get logs(): boolean {
+    return $.utils.getBit(0, this);
+  }
+  set logs(value: boolean) {
+    $.utils.setBit(0, value, this);
+  }
+  get outputs(): boolean {
+    return $.utils.getBit(1, this);
+  }
+  set outputs(value: boolean) {
+    $.utils.setBit(1, value, this);
+  }
+  toString(): string { return "Backups_Begin$Params_" + super.toString(); }
+}
+export class Backups_Begin$Results extends $.Struct {
+  static readonly _capnp = {
+    displayName: "begin$Results",
+    id: "aa6d44cd96613db7",
+    size: new $.ObjectSize(0, 1),
+  };
+  get backup(): Backup$Client {
+    return new Backup$Client($.utils.getInterfaceClientOrNullAt(0, this));
+  }
+  set backup(value: Backup$Client) {
+    $.utils.setInterfacePointer(this.segment.message.addCap(value.client), $.utils.getPointer(0, this));
+  }
+  toString(): string { return "Backups_Begin$Results_" + super.toString(); }
+}
+export class Backups_Begin$Results$Promise {
+  pipeline: $.Pipeline<any, any, Backups_Begin$Results>;
+  constructor(pipeline: $.Pipeline<any, any, Backups_Begin$Results>) {
+    this.pipeline = pipeline;
+  }
+  getBackup(): Backup$Client {
+    return new Backup$Client(this.pipeline.getPipeline(Backup, 0).client());
+  }
+  async promise(): Promise<Backups_Begin$Results> {
+    return await this.pipeline.struct();
+  }
+}
+export class Backups$Client {
+  client: $.Client;
+  static readonly interfaceId: bigint = 0xd3fdba3fe83a4f8fn;
+  constructor(client: $.Client) {
+    this.client = client;
+  }
+  static readonly methods: [
+    $.Method<Backups_Begin$Params, Backups_Begin$Results>
+  ] = [
+    {
+      ParamsClass: Backups_Begin$Params,
+      ResultsClass: Backups_Begin$Results,
+      interfaceId: Backups$Client.interfaceId,
+      methodId: 0,
+      interfaceName: "schema/extensions.capnp:Backups",
+      methodName: "begin"
+    }
+  ];
+  /**
+* Copies all that the scheduler keeps, as it is at this moment; logs of durable jobs and files of their results if so wished.
+* Answered when there is the copy, from which it can be read. There is one at a time.
+*
+*/
+  begin(paramsFunc?: (params: Backups_Begin$Params) => void): Backups_Begin$Results$Promise {
+    const answer = this.client.call({
+      method: Backups$Client.methods[0],
+      ...(paramsFunc && { paramsFunc })
+    });
+    const pipeline = new $.Pipeline(Backups_Begin$Results, answer);
+    return new Backups_Begin$Results$Promise(pipeline);
+  }
+}
+$.Registry.register(Backups$Client.interfaceId, Backups$Client);
+export interface Backups$Server$Target {
+  begin(params: Backups_Begin$Params, results: Backups_Begin$Results): Promise<void>;
+}
+export class Backups$Server extends $.Server {
+  readonly target: Backups$Server$Target;
+  constructor(target: Backups$Server$Target) {
+    super(target, [
+      {
+        ...Backups$Client.methods[0],
+        impl: target.begin
+      }
+    ]);
+    this.target = target;
+  }
+  client(): Backups$Client {
+    return new Backups$Client(this);
+  }
+}
+/**
+* Of an `Admin`.
+*
+*/
+export class Backups extends $.Interface {
+  static readonly Client = Backups$Client;
+  static readonly Server = Backups$Server;
+  static readonly _capnp = {
+    displayName: "Backups",
+    id: "d3fdba3fe83a4f8f",
+    size: new $.ObjectSize(0, 0),
+  };
+  toString(): string { return "Backups_" + super.toString(); }
+}
+export class Backup_Files$Params extends $.Struct {
+  static readonly _capnp = {
+    displayName: "files$Params",
+    id: "bd6bb86440999961",
+    size: new $.ObjectSize(8, 0),
+  };
+  get first(): number {
+    return $.utils.getUint32(0, this);
+  }
+  set first(value: number) {
+    $.utils.setUint32(0, value, this);
+  }
+  get limit(): number {
+    return $.utils.getUint32(4, this);
+  }
+  set limit(value: number) {
+    $.utils.setUint32(4, value, this);
+  }
+  toString(): string { return "Backup_Files$Params_" + super.toString(); }
+}
+export class Backup_Files$Results extends $.Struct {
+  static readonly _capnp = {
+    displayName: "files$Results",
+    id: "c0d211d85a160c5f",
+    size: new $.ObjectSize(0, 1),
+  };
+  static _Files: $.ListCtor<BackupFile>;
+  _adoptFiles(value: $.Orphan<$.List<BackupFile>>): void {
+    $.utils.adopt(value, $.utils.getPointer(0, this));
+  }
+  _disownFiles(): $.Orphan<$.List<BackupFile>> {
+    return $.utils.disown(this.files);
+  }
+  get files(): $.List<BackupFile> {
+    return $.utils.getList(0, Backup_Files$Results._Files, this);
+  }
+  _hasFiles(): boolean {
+    return !$.utils.isNull($.utils.getPointer(0, this));
+  }
+  _initFiles(length: number): $.List<BackupFile> {
+    return $.utils.initList(0, Backup_Files$Results._Files, length, this);
+  }
+  set files(value: $.List<BackupFile>) {
+    $.utils.copyFrom(value, $.utils.getPointer(0, this));
+  }
+  toString(): string { return "Backup_Files$Results_" + super.toString(); }
+}
+export class Backup_Files$Results$Promise {
+  pipeline: $.Pipeline<any, any, Backup_Files$Results>;
+  constructor(pipeline: $.Pipeline<any, any, Backup_Files$Results>) {
+    this.pipeline = pipeline;
+  }
+  async promise(): Promise<Backup_Files$Results> {
+    return await this.pipeline.struct();
+  }
+}
+export class Backup_Read$Params extends $.Struct {
+  static readonly _capnp = {
+    displayName: "read$Params",
+    id: "efbd47f7593cace3",
+    size: new $.ObjectSize(16, 0),
+  };
+  get file(): number {
+    return $.utils.getUint32(0, this);
+  }
+  set file(value: number) {
+    $.utils.setUint32(0, value, this);
+  }
+  get start(): bigint {
+    return $.utils.getUint64(8, this);
+  }
+  set start(value: bigint) {
+    $.utils.setUint64(8, value, this);
+  }
+  get limit(): number {
+    return $.utils.getUint32(4, this);
+  }
+  set limit(value: number) {
+    $.utils.setUint32(4, value, this);
+  }
+  toString(): string { return "Backup_Read$Params_" + super.toString(); }
+}
+export class Backup_Read$Results extends $.Struct {
+  static readonly _capnp = {
+    displayName: "read$Results",
+    id: "c2e88094d1b0e91c",
+    size: new $.ObjectSize(0, 1),
+  };
+  _adoptData(value: $.Orphan<$.Data>): void {
+    $.utils.adopt(value, $.utils.getPointer(0, this));
+  }
+  _disownData(): $.Orphan<$.Data> {
+    return $.utils.disown(this.data);
+  }
+  get data(): $.Data {
+    return $.utils.getData(0, this);
+  }
+  _hasData(): boolean {
+    return !$.utils.isNull($.utils.getPointer(0, this));
+  }
+  _initData(length: number): $.Data {
+    return $.utils.initData(0, length, this);
+  }
+  set data(value: $.Data) {
+    $.utils.copyFrom(value, $.utils.getPointer(0, this));
+  }
+  toString(): string { return "Backup_Read$Results_" + super.toString(); }
+}
+export class Backup_Read$Results$Promise {
+  pipeline: $.Pipeline<any, any, Backup_Read$Results>;
+  constructor(pipeline: $.Pipeline<any, any, Backup_Read$Results>) {
+    this.pipeline = pipeline;
+  }
+  async promise(): Promise<Backup_Read$Results> {
+    return await this.pipeline.struct();
+  }
+}
+export class Backup$Client {
+  client: $.Client;
+  static readonly interfaceId: bigint = 0x9620c82361dbbbe6n;
+  constructor(client: $.Client) {
+    this.client = client;
+  }
+  static readonly methods: [
+    $.Method<Backup_Files$Params, Backup_Files$Results>,
+    $.Method<Backup_Read$Params, Backup_Read$Results>
+  ] = [
+    {
+      ParamsClass: Backup_Files$Params,
+      ResultsClass: Backup_Files$Results,
+      interfaceId: Backup$Client.interfaceId,
+      methodId: 0,
+      interfaceName: "schema/extensions.capnp:Backup",
+      methodName: "files"
+    },
+    {
+      ParamsClass: Backup_Read$Params,
+      ResultsClass: Backup_Read$Results,
+      interfaceId: Backup$Client.interfaceId,
+      methodId: 1,
+      interfaceName: "schema/extensions.capnp:Backup",
+      methodName: "read"
+    }
+  ];
+  /**
+* Those from number `first` on, `limit` at most; the scheduler may give fewer. None: there are no more.
+*
+*/
+  files(paramsFunc?: (params: Backup_Files$Params) => void): Backup_Files$Results$Promise {
+    const answer = this.client.call({
+      method: Backup$Client.methods[0],
+      ...(paramsFunc && { paramsFunc })
+    });
+    const pipeline = new $.Pipeline(Backup_Files$Results, answer);
+    return new Backup_Files$Results$Promise(pipeline);
+  }
+  /**
+* A part of the file of that number, from byte `start` on; not longer than `limit`. Empty data is its end.
+*
+*/
+  read(paramsFunc?: (params: Backup_Read$Params) => void): Backup_Read$Results$Promise {
+    const answer = this.client.call({
+      method: Backup$Client.methods[1],
+      ...(paramsFunc && { paramsFunc })
+    });
+    const pipeline = new $.Pipeline(Backup_Read$Results, answer);
+    return new Backup_Read$Results$Promise(pipeline);
+  }
+}
+$.Registry.register(Backup$Client.interfaceId, Backup$Client);
+export interface Backup$Server$Target {
+  files(params: Backup_Files$Params, results: Backup_Files$Results): Promise<void>;
+  read(params: Backup_Read$Params, results: Backup_Read$Results): Promise<void>;
+}
+export class Backup$Server extends $.Server {
+  readonly target: Backup$Server$Target;
+  constructor(target: Backup$Server$Target) {
+    super(target, [
+      {
+        ...Backup$Client.methods[0],
+        impl: target.files
+      },
+      {
+        ...Backup$Client.methods[1],
+        impl: target.read
+      }
+    ]);
+    this.target = target;
+  }
+  client(): Backup$Client {
+    return new Backup$Client(this);
+  }
+}
+/**
+* A copy; it is removed when it is released, or was not asked for anything for some minutes.
+*
+*/
+export class Backup extends $.Interface {
+  static readonly Client = Backup$Client;
+  static readonly Server = Backup$Server;
+  static readonly _capnp = {
+    displayName: "Backup",
+    id: "9620c82361dbbbe6",
+    size: new $.ObjectSize(0, 0),
+  };
+  toString(): string { return "Backup_" + super.toString(); }
+}
+export class BackupFile extends $.Struct {
+  static readonly _capnp = {
+    displayName: "BackupFile",
+    id: "87f932d76ac3c05a",
+    size: new $.ObjectSize(16, 1),
+  };
+  /**
+* as it is in a backup: parts with `/` between (docs/cluster.md)
+*
+*/
+  get name(): string {
+    return $.utils.getText(0, this);
+  }
+  set name(value: string) {
+    $.utils.setText(0, value, this);
+  }
+  get size(): bigint {
+    return $.utils.getUint64(0, this);
+  }
+  set size(value: bigint) {
+    $.utils.setUint64(0, value, this);
+  }
+  /**
+* in seconds since the Unix epoch
+*
+*/
+  get modified(): number {
+    return $.utils.getFloat64(8, this);
+  }
+  set modified(value: number) {
+    $.utils.setFloat64(8, value, this);
+  }
+  toString(): string { return "BackupFile_" + super.toString(); }
+}
 Explanation._Obstacles = $.CompositeList(Obstacle);
 PoolState._Workers = $.CompositeList(WorkerState);
 PoolState._Clients = $.CompositeList(ClientState);
@@ -8419,3 +8771,4 @@ PoolDirectory_Pools$Results._Pools = $.CompositeList(PoolSummary);
 PoolSummary._Able = $.CompositeList(AbleWorkers);
 PoolDemand._Workers = $.CompositeList(PoolMember);
 BulkQueue_Take$Results._Templates = $.CompositeList(LeaseTemplate);
+Backup_Files$Results._Files = $.CompositeList(BackupFile);

@@ -35,7 +35,7 @@ export class DurableMetrics {
   }
 
   /** Has the figures of these jobs read with each request. */
-  watch({ book, contexts, outputs, spool }: DurableJobs): void {
+  watch({ book, contexts, outputs, records, spool }: DurableJobs): void {
     const registers = [this.registry];
     new Gauge({
       name: "ocluster_durable_jobs",
@@ -128,6 +128,19 @@ export class DurableMetrics {
       registers,
       collect() {
         this.set(contexts.files);
+      },
+    });
+    new Gauge({
+      name: "ocluster_client_kept_bytes",
+      help: "Bytes on disk that count for a client, of records and of logs before they are packed",
+      labelNames: ["client", "kind"],
+      registers,
+      collect() {
+        this.reset();
+        for (const { client, logs, records: bytes } of records.allUses) {
+          this.set({ client, kind: "records" }, bytes);
+          this.set({ client, kind: "logs" }, logs);
+        }
       },
     });
   }

@@ -8,6 +8,7 @@
  */
 import { DEFAULT_OPTIONS, newJob } from "../jobs/submission.js";
 import type { AttemptRecord, JobCause, JobRecord, JobState } from "../jobs/types.js";
+import { RECORD_BYTES } from "../state/client-use-table.js";
 import type { JobRecords } from "../state/job-records.js";
 import type { AttachedRun } from "./attached-run.js";
 import { outcomeOf } from "./job-lines.js";
@@ -23,7 +24,11 @@ export class AttachedHistory {
   private readonly timer: NodeJS.Timeout;
   private isStopped = false;
 
-  constructor(private readonly records: JobRecords) {
+  /** @param recordBytes that a client may have: of who has more, there are no more records here */
+  constructor(
+    private readonly records: JobRecords,
+    private readonly recordBytes: number,
+  ) {
     this.timer = setInterval(() => this.writeRunning(SOON_MS), SOON_MS).unref();
   }
 
@@ -82,6 +87,8 @@ export class AttachedHistory {
     output: string,
   ): void {
     const ended = cause === null ? null : Date.now() / 1000;
+    const use = this.records.useOf(run.of.client);
+    if (!run.rows && use.records + RECORD_BYTES > this.recordBytes) return;
     run.rows ??= rowsOf(run);
     const { attempt, job } = run.rows;
     Object.assign(job, { state, cause, reason, output, ended });

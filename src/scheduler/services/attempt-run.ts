@@ -39,6 +39,11 @@ const TAIL_BYTES = 256 * 1024;
 /** How long what cannot be kept waits until it is tried again. */
 const RETRY_AFTER: BackoffRange = { minMs: 1000, maxMs: 15_000 };
 
+/** Where the log of a client ends that has too much of logs. */
+export const LOG_NOT_KEPT = Buffer.from(
+  "\n[The rest of this log is not kept: its client's logs have reached the scheduler's --max-logs-size]\n",
+);
+
 export interface RunOptions {
   readonly book: JobBook;
   readonly records: JobRecords;
@@ -46,6 +51,8 @@ export interface RunOptions {
   readonly outputs: OutputStore;
   /** Bytes that the files may have. */
   readonly outputLimit: number;
+  /** Whether its client may have more of logs. */
+  hasRoomForLog(): boolean;
   /** See `DurableJobs`. */
   readonly whole: Promise<void>;
   readonly log: Logger;
@@ -172,7 +179,8 @@ export class AttemptRun implements Follower {
   }
 
   /**
-   * Reads the log to its end, as long as anybody wants it; undefined if nobody did from the start.
+   * Reads the log to its end, as long as anybody wants it and its client may have more; undefined
+   * if nobody did from the start.
    */
   private async copyLog(): Promise<AttemptLog | undefined> {
     const { attempt, isBack, job, log: logger, run, spool, worker } = this.options;
@@ -182,6 +190,10 @@ export class AttemptRun implements Follower {
       for (;;) {
         const { data } = await Job.log(run, log.length);
         if (data.length === 0 || !this.isCurrent) return log;
+        if (!this.options.hasRoomForLog()) {
+          log.append(LOG_NOT_KEPT);
+          return log;
+        }
         log.append(data);
         this.lastOutput = Date.now() / 1000;
         if (log.tailSize > TAIL_BYTES) await this.keep(() => spool.write());

@@ -8,12 +8,14 @@ import { RowChunk, RowWriter } from "../../batch/index.js";
 import { type DetachedPointer, detachedFromBytes, RpcError } from "../../rpc/index.js";
 import { quoted } from "../../text/index.js";
 import type { BatchRow, MovedJob } from "../state/batch-tables.js";
+import { RECORD_BYTES } from "../state/client-use-table.js";
 import type { Batches } from "./batches.js";
 import { makeBatch } from "./batches.js";
-import { type ClientLimits, HINT_BYTES } from "./client-limits.js";
+import { type ClientLimits, diskRefusal, HINT_BYTES } from "./client-limits.js";
 import type { DurableJobs } from "./durable-jobs.js";
 import { type LiveBatch, type Summary, viewOf } from "./live-batch.js";
 import { shownAs, viewOf as viewOfJob } from "./record-view.js";
+import { unknownPool } from "./unknown-pool.js";
 
 /** Characters of a name or a key. */
 const MAX_TEXT = 200;
@@ -43,7 +45,7 @@ export class BatchDesk implements Api.BatchesService {
     private readonly jobs: DurableJobs,
     private readonly limits: ClientLimits,
     private readonly client: string | null,
-    private readonly hasPool: (name: string) => boolean,
+    private readonly pools: ReadonlyMap<string, unknown>,
   ) {}
 
   async open(descr: DetachedPointer): Promise<Api.OpenedBatch> {
@@ -148,7 +150,7 @@ export class BatchDesk implements Api.BatchesService {
   async retryBatch(id: number, keys: readonly string[]): Promise<number> {
     const row = await this.row(id);
     if (keys.length > MAX_ROWS) throw failed(`Name at most ${MAX_ROWS} keys, or none for all`);
-    if (!this.hasPool(row.pool)) throw failed(`There is no pool ${quoted(row.pool)} any more`);
+    if (!this.pools.has(row.pool)) throw failed(`There is no pool ${quoted(row.pool)} any more`);
     return await this.batches.changing.run(async () => {
       this.checkOpen(row.client, row);
       const batch = await this.batches.revive(row);
@@ -176,8 +178,7 @@ export class BatchDesk implements Api.BatchesService {
       throw failed("Batches are not built from local directories: submit a job with --context");
     }
     const { canary, maxFailures, maxFailuresPercent, maxRunning } = made.rules;
-    if (!this.hasPool(made.pool))
-      throw failed(`There is no pool ${quoted(made.pool.slice(0, 256))}`);
+    if (!this.pools.has(made.pool)) throw unknownPool(made.pool, this.pools);
     if (made.name.length > MAX_TEXT) throw failed(`A name has ${MAX_TEXT} characters at most`);
     if (made.digest.length !== 32) throw failed("The batch has no digest of 32 bytes");
     if (made.template.columns.length > MAX_COLUMNS) {
@@ -358,6 +359,9 @@ export class BatchDesk implements Api.BatchesService {
       allRows += queued + running;
       allBytes += batch.bytes;
     }
+    const more = allRows * RECORD_BYTES + bytes;
+    const refusal = diskRefusal(this.jobs.records.useOf(client), more, this.limits);
+    if (refusal) throw refusal;
     const who = `Client ${quoted(client)}`;
     if (allRows > queuedJobs) {
       throw overloaded(

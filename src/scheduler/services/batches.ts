@@ -47,7 +47,10 @@ export class Batches {
     private readonly jobs: DurableJobs,
     /** Jobs that the workers of a pool can run at a time. */
     private readonly capacityOf: (pool: string) => number,
-    private readonly log: Logger,
+    private readonly options: {
+      readonly log: Logger;
+      readonly limits: Pick<ClientLimits, "jobBytes">;
+    },
   ) {
     this.rows = new BatchRows(jobs.records);
   }
@@ -56,7 +59,9 @@ export class Batches {
   async load(): Promise<void> {
     for (const row of await this.jobs.records.batches.read("unfinishedBatches")) {
       await this.loadOne(row).catch((error) => {
-        this.log.error(`Batch ${row.id} cannot go on: ${error}. Was the scheduler's key replaced?`);
+        this.options.log.error(
+          `Batch ${row.id} cannot go on: ${error}. Was the scheduler's key replaced?`,
+        );
       });
     }
   }
@@ -111,6 +116,10 @@ export class Batches {
     this.settle(batch);
   }
 
+  get limits(): Pick<ClientLimits, "jobBytes"> {
+    return this.options.limits;
+  }
+
   /** The description of a batch's job. Rejects with an `Error` that says why there is none. */
   async description(job: DurableRecord): Promise<DetachedPointer> {
     const batch = this.live.get(job.batch!);
@@ -118,11 +127,9 @@ export class Batches {
     const { template } = batch.made;
     const row = await this.rows.row(batch.id, job.row!, template.columns.length);
     if (!row) throw new Error("its row is not on record any more");
-    const { jobBytes } = this.limits;
+    const { jobBytes } = this.options.limits;
     return detachedFromBytes(Api.describeRow(template, row.values, jobBytes));
   }
-
-  limits: Pick<ClientLimits, "jobBytes"> = { jobBytes: 16 * 1024 * 1024 };
 
   /**
    * A job that goes on, or has ended this moment, is a batch's from now on instead of another's;
@@ -281,8 +288,10 @@ export class Batches {
   private async loadOne(row: BatchRow): Promise<LiveBatch> {
     const { records } = this.jobs;
     await records.synced();
-    const [template, jobs, again] = await Promise.all([
+    const [template, before, jobs, again] = await Promise.all([
       records.batches.read("batchTemplate", row.id),
+      // As long as rows come, what it has done of them counts.
+      row.closed ? null : records.batches.read("batchBefore", row.id),
       records.batches.read("batchJobs", row.id, row.again),
       row.again > 0 && row.halt === 0
         ? records.batches.read("batchFailures", row.id, row.again)
@@ -290,6 +299,7 @@ export class Batches {
     ]);
     if (!template) throw new Error("there is no template of it");
     const batch = makeBatch(row, template);
+    if (!batch.made.fresh) batch.previous = before;
     batch.restore(jobs, again);
     this.live.set(row.id, batch);
     return batch;
@@ -322,7 +332,7 @@ export class Batches {
       if (batch.run.hasEnded && !this.isStopped) await this.end(batch);
     } catch (error) {
       if (this.isStopped) return;
-      this.log.warn(`Batch ${batch.id} has to wait: ${error}`);
+      this.options.log.warn(`Batch ${batch.id} has to wait: ${error}`);
       await pause(RETRY_AFTER_MS, undefined, { ref: false });
       batch.isChanged = true;
     }

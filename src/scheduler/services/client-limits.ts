@@ -4,7 +4,8 @@
  * limit, as "overloaded".
  */
 import { RpcError } from "../../rpc/errors.js";
-import { quoted } from "../../text/index.js";
+import { quoted, writeSize } from "../../text/index.js";
+import type { ClientUse } from "../state/client-use.js";
 import type { MemoryRelease } from "./memory-release.js";
 
 export interface ClientLimits {
@@ -14,6 +15,13 @@ export interface ClientLimits {
   readonly queuedBytes: number;
   /** Bytes that one job's description may have, secrets and all. */
   readonly jobBytes: number;
+  /**
+   * Bytes that its records may have on disk, of attached jobs, too, with descriptions and rows of
+   * batches that are kept.
+   */
+  readonly recordBytes: number;
+  /** Bytes that are kept of its durable jobs' logs, before they are packed. */
+  readonly logBytes: number;
   /** Tickets that may be held through one connection: of queued, running and finished jobs. */
   readonly tickets: number;
   /** Bytes, mostly of logs, that may wait for all peers together that are slow to read them. */
@@ -28,6 +36,10 @@ export const DEFAULT_CLIENT_LIMITS: ClientLimits = {
   queuedBytes: 2048 * MIB,
   // A Dockerfile or spec has some kilobytes; a secret can be a whole key ring.
   jobBytes: 16 * MIB,
+  // More than a million jobs a day, for the time that records are kept.
+  recordBytes: 32 * 1024 * MIB,
+  // Packed, logs of builds fill what all logs have together by default.
+  logBytes: 64 * 1024 * MIB,
   tickets: 1_500_000,
   // Four times what one connection may have waiting.
   relayTotalBytes: 1024 * MIB,
@@ -45,6 +57,33 @@ export function checkHint(bytes: number): void {
     throw overloaded(`The cache hint has ${bytes} bytes; the limit is ${HINT_BYTES}`);
   }
 }
+
+/**
+ * Why (as "overloaded") a client that has so much on disk cannot have more; null if it can. `more`:
+ * bytes of records that it is about to have.
+ */
+export function diskRefusal(
+  { client, logs, records }: ClientUse,
+  more: number,
+  { logBytes, recordBytes }: Pick<ClientLimits, "logBytes" | "recordBytes">,
+): RpcError | null {
+  const who = `client ${quoted(client)}`;
+  if (records + more > recordBytes) {
+    return overloaded(
+      `The records of ${who} have ${writeSize(records)}, and ${writeSize(recordBytes)} are allowed ` +
+        `(--max-records-size). ${OLD_ONES_GO}`,
+    );
+  }
+  if (logs >= logBytes) {
+    return overloaded(
+      `The logs of ${who} have ${writeSize(logs)}, and ${writeSize(logBytes)} are allowed (--max-logs-size). ${OLD_ONES_GO}`,
+    );
+  }
+  return null;
+}
+
+const OLD_ONES_GO =
+  "Old ones go with time (--keep-jobs, --keep-failed, --keep-logs of the scheduler); submit more then, or ask its operator for more";
 
 /** What one client has queued at present. */
 export class QueueAccount {

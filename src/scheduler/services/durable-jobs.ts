@@ -20,6 +20,7 @@ import { type AttemptRecord, type JobHost, type JobRecord, OWN_ENDS } from "../j
 import type { LearnedEstimates } from "../pool/learned-estimates.js";
 import type { Pool } from "../pool/pool.js";
 import type { Ticket } from "../pool/ticket.js";
+import { CONTEXTS } from "../state/backup-copy.js";
 import { ContextStore } from "../state/context-store.js";
 import { JobRecords } from "../state/job-records.js";
 import { LogSpool } from "../state/log-spool.js";
@@ -28,6 +29,7 @@ import type { OutputStore } from "../state/output-store.js";
 import { ActiveJobs } from "./active-jobs.js";
 import { AttachedHistory } from "./attached-history.js";
 import { Batches } from "./batches.js";
+import type { ClientLimits } from "./client-limits.js";
 import type { DurableSettings } from "./durable-settings.js";
 import type { JobLines } from "./job-lines.js";
 import { JobRevisions } from "./job-revisions.js";
@@ -37,10 +39,7 @@ import type { PoolJob } from "./pool-job.js";
 import { WatchedStore } from "./watched-store.js";
 
 /** The directory of logs in the state directory. */
-const LOGS = "job-logs";
-
-/** The directory of local directories that jobs are built from. */
-const CONTEXTS = "contexts";
+export const LOGS = "job-logs";
 
 /**
  * From how many attempts on record it is learned at the start how long jobs take: some 50 ms for
@@ -57,6 +56,7 @@ export interface DurableJobsOptions {
   /** 32 bytes, with which descriptions are encrypted. */
   readonly key: Uint8Array;
   readonly settings: DurableSettings;
+  readonly clientLimits: ClientLimits;
   readonly log: Logger;
   /** Is told of each job that has ended. */
   readonly lines?: JobLines | undefined;
@@ -138,9 +138,13 @@ export class DurableJobs {
       attemptChanged: (job, attempt) => this.attemptChanged(job, attempt),
     });
     this.book = new JobBook({ ...options.settings, clock, store, host: this.host() });
-    this.history = options.settings.history ? new AttachedHistory(records) : null;
+    const { clientLimits, settings } = options;
+    this.history = settings.history ? new AttachedHistory(records, clientLimits.recordBytes) : null;
     this.timer = new JobTimer(this.book, clock.steady);
-    this.batches = new Batches(this, (pool) => this.capacityOf(pool), options.log);
+    this.batches = new Batches(this, (pool) => this.capacityOf(pool), {
+      log: options.log,
+      limits: clientLimits,
+    });
   }
 
   /** Opens or makes the files. Rejects with a `StoreError` or the system's errors. */
@@ -187,6 +191,13 @@ export class DurableJobs {
   /** Seconds for which a worker that is out of touch is waited for. */
   get lease(): number {
     return this.options.settings.lease;
+  }
+
+  /** Whether more may be kept of the log of a job, which its client's others count for, too. */
+  hasRoomForLog(job: number): boolean {
+    const client = this.book.job(job)?.client;
+    const { logBytes } = this.options.clientLimits;
+    return client === undefined || this.records.useOf(client).logs < logBytes;
   }
 
   /** Bytes that the files of one job's result may have. */

@@ -59,7 +59,10 @@ export class DurableSession {
     const { jobs, pool, poolWorker } = this.options;
     // It ends an attempt, which may concern jobs that are yet to be taken in.
     if (state === "crashed") await jobs.whole;
-    const isOurs = Buffer.from(jobs.records.book).equals(book) && jobs.book.job(job)?.pool === pool;
+    const of = jobs.book.job(job)?.pool;
+    // One whose pool has another name now goes on where it is, whatever becomes of those that wait.
+    const isHere = of === pool || (of !== undefined && jobs.homeless.has(of));
+    const isOurs = isHere && Buffer.from(jobs.records.book).equals(book);
     const verdict =
       isOurs && !this.hasAsked
         ? jobs.book.resume(poolWorker.name, { job, attempt, state })
@@ -149,6 +152,7 @@ export class DurableSession {
       spool,
       outputs,
       outputLimit,
+      hasRoomForLog: () => jobs.hasRoomForLog(of.job),
       whole,
       log,
       worker: poolWorker.name,

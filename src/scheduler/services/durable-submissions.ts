@@ -11,8 +11,9 @@ import {
 } from "../../api/index.js";
 import { type DetachedPointer, RpcError } from "../../rpc/index.js";
 import type { EndState, JobRecord, Past, Submission } from "../jobs/types.js";
+import { RECORD_BYTES } from "../state/client-use-table.js";
 import { STATES } from "../state/jobs-schema.js";
-import { type ClientLimits, checkHint } from "./client-limits.js";
+import { type ClientLimits, checkHint, diskRefusal } from "./client-limits.js";
 import { checkContext } from "./context-desk.js";
 import type { DurableJobs } from "./durable-jobs.js";
 
@@ -32,7 +33,10 @@ export async function submitDurable(
   const { context } = submission.options ?? {};
   if (context !== undefined) await jobs.contexts.ready;
   for (let past: Past = {}; ; ) {
-    const refusal = active.refusal(client, submission.description.length, limits);
+    const bytes = submission.description.length;
+    const refusal =
+      active.refusal(client, bytes, limits) ??
+      diskRefusal(jobs.records.useOf(client), RECORD_BYTES + bytes, limits);
     if (refusal) return overLimit(jobs, submission, refusal);
     // Who asks once more for a job that there is does not need it any more.
     if (context !== undefined && (await keyed(jobs, submission)) === null) {
@@ -51,7 +55,7 @@ export async function submitDurable(
         past = {};
         break;
       case "new":
-        active.enter(result.job, submission.description.length);
+        active.enter(result.job, bytes);
         await kept(jobs, result.job);
         return { job: result.job.id, known: false };
     }

@@ -17,6 +17,7 @@ import type { Capability } from "../../rpc/index.js";
 import type { PoolWorker } from "../pool/pool-worker.js";
 import type { Ticket } from "../pool/ticket.js";
 import type { AttemptLog } from "../state/attempt-log.js";
+import { LOG_NOT_KEPT } from "./attempt-run.js";
 import type { DurableJobs } from "./durable-jobs.js";
 import { Lease, type Lessor } from "./lease.js";
 import { ANSWER_BYTES, LeaseContents } from "./lease-contents.js";
@@ -136,7 +137,9 @@ export class Leases implements Lessor {
     const { book, records, spool } = jobs;
     const logs: (AttemptLog | undefined)[] = [];
     const own = ends.filter((end) => this.current(end) !== undefined);
-    for (const { attempt, job, log } of own) {
+    for (const { attempt, job, log: printed } of own) {
+      const isKept = printed.length === 0 || jobs.hasRoomForLog(job);
+      const log = isKept ? printed : LOG_NOT_KEPT;
       const isWanted = log.length > 0 && book.attempt(job)?.attempt === attempt;
       const grown = isWanted ? spool.begin(job, attempt) : undefined;
       // What was told before, and could not be answered.

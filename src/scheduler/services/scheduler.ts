@@ -14,6 +14,7 @@ import { createHash } from "node:crypto";
 import {
   Access as AccessApi,
   Admin,
+  Backups as BackupsApi,
   Batches,
   FormerPools as FormerPoolsApi,
   Grants as GrantsApi,
@@ -38,6 +39,7 @@ import type { EstimateKind } from "../pool/estimates.js";
 import { LearnedEstimates } from "../pool/learned-estimates.js";
 import type { SqlitePoolStore } from "../state/pool-store.js";
 import type { Store } from "../state/store.js";
+import type { Backups } from "./backups.js";
 import { BatchDesk } from "./batch-desk.js";
 import { type ClientLimits, TicketAccount } from "./client-limits.js";
 import { type Access, Clients } from "./clients.js";
@@ -71,6 +73,8 @@ export interface SchedulerOptions {
   readonly lines?: JobLines | undefined;
   /** Undefined: there are no durable jobs. Whoever opened them closes them. */
   readonly durable?: DurableJobs | undefined;
+  /** Undefined: none are made. */
+  readonly backups?: Backups | undefined;
   /** How long jobs are thought to take; see `pool/estimates.ts`. Default: fixed. */
   readonly estimates?: EstimateKind | undefined;
   /** See `ClusterPoolOptions`. Default: 5 minutes. */
@@ -97,7 +101,6 @@ export class Scheduler {
   constructor(private readonly options: SchedulerOptions) {
     const { clock = () => Date.now() / 1000, derivedId, clientLimits, log, store } = options;
     this.clients = new Clients(store.sturdyRefs, clientLimits);
-    if (options.durable) options.durable.batches.limits = clientLimits;
     const deferredWork = new DeferredWork((error) => log.error(`Cannot clear up: ${error}`));
     const pools = new Map<string, ClusterPool>();
     const memories = new Map<string, SqlitePoolStore>();
@@ -224,7 +227,8 @@ export class Scheduler {
   }
 
   private admin(connection: Connection | undefined): Capability {
-    const { durable, clientLimits } = this.options;
+    const { backups, durable, clientLimits } = this.options;
+    const where = connection?.description ?? "this process";
     const service: Admin.AdminService = {
       pools: () => [...this.pools.keys()],
       pool: (name) => this.poolAdmin(name),
@@ -236,11 +240,16 @@ export class Scheduler {
       ...AccessApi.accessMethods(() => ({ kind: "admin", id: "" })),
       ...FormerPoolsApi.formerPoolsMethods(this.formerPools),
       ...GrantsApi.grantsMethods(this.grants),
+      ...(backups
+        ? BackupsApi.backupsMethods({
+            beginBackup: (content, signal) => backups.begin(content, where, signal),
+          })
+        : []),
       ...PoolDirectory.poolDirectoryMethods({ pools: () => poolSummaries(this.pools.values()) }),
     ];
     if (!durable) return Admin.local(service, extensions);
     const jobs = new JobDesk(durable, clientLimits, null, this.pools);
-    const batches = new BatchDesk(durable, clientLimits, null, (name) => this.pools.has(name));
+    const batches = new BatchDesk(durable, clientLimits, null, this.pools);
     return Admin.local(service, [
       ...extensions,
       ...JobRecords.jobRecordsMethods(jobs),

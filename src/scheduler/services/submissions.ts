@@ -20,7 +20,6 @@ import {
   RpcError,
   type SturdyRef,
 } from "../../rpc/index.js";
-import { quoted } from "../../text/index.js";
 import { BatchDesk } from "./batch-desk.js";
 import type { ClientLimits, TicketAccount } from "./client-limits.js";
 import type { Access } from "./clients.js";
@@ -30,6 +29,7 @@ import type { DurableJobs } from "./durable-jobs.js";
 import { submitDurable } from "./durable-submissions.js";
 import { JobDesk } from "./job-desk.js";
 import { poolSummaries } from "./pool-summary.js";
+import { unknownPool } from "./unknown-pool.js";
 
 export interface SubmissionOptions {
   readonly access: Access;
@@ -130,7 +130,7 @@ function durableMethods(
 ): MethodEntry[] {
   const { client } = access;
   const desk = new JobDesk(durable, clientLimits, client, pools);
-  const batches = new BatchDesk(durable, clientLimits, client, (name) => pools.has(name));
+  const batches = new BatchDesk(durable, clientLimits, client, pools);
   const checkBatches = () => {
     if (access.revoked) throw accessRevoked();
     return batches;
@@ -194,11 +194,4 @@ function durableMethods(
 
 function accessRevoked(): RpcError {
   return new RpcError("failed", "Access has been revoked");
-}
-
-function unknownPool(name: string, pools: ReadonlyMap<string, unknown>): RpcError {
-  const known = [...pools.keys()].join(", ");
-  // It may be as long as a message: quoting all of it would keep everybody else waiting.
-  const shown = quoted(name.slice(0, 256));
-  return new RpcError("failed", `Pool ID ${shown} not one of {${known}}`);
 }

@@ -77,7 +77,7 @@ function recordMethods(
   check: () => void,
 ): MethodEntry[] {
   const jobs = new JobDesk(durable, clientLimits, null, pools);
-  const batches = new BatchDesk(durable, clientLimits, null, (name) => pools.has(name));
+  const batches = new BatchDesk(durable, clientLimits, null, pools);
   const checked = <T>(desk: T): T => {
     check();
     return desk;

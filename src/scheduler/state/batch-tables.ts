@@ -7,7 +7,8 @@ import type { Database } from "better-sqlite3";
 import { Batches } from "../../api/index.js";
 import { RowChunk } from "../../batch/index.js";
 import { detachedFromBytes } from "../../rpc/index.js";
-import { seal, unseal } from "./job-cipher.js";
+import type { ClientUses } from "./client-use.js";
+import { SEAL, seal, unseal } from "./job-cipher.js";
 import { FIRST_END, STATES } from "./jobs-schema.js";
 
 /** A row of `batch`. */
@@ -82,6 +83,8 @@ export interface BatchQueries {
   /** Newest first, without those that gave up their names. Client null: of all. */
   batchPage(client: string | null, before: number, limit: number): readonly BatchRow[];
   unfinishedBatches(): readonly BatchRow[];
+  /** The one that gave up its name for this one; null if none has. */
+  batchBefore(batch: number): number | null;
   batchTemplate(batch: number): Uint8Array | null;
   /** The rows that came together with this one. */
   batchRows(batch: number, row: number): RowsPiece | null;
@@ -144,6 +147,7 @@ export class BatchTables implements BatchQueries {
   constructor(
     private readonly db: Database,
     private readonly key: Uint8Array,
+    private readonly uses: ClientUses,
   ) {
     this.statements = prepare(db);
   }
@@ -155,6 +159,8 @@ export class BatchTables implements BatchQueries {
         this.save(row);
         this.statements.setLastId.run(row.id);
         this.statements.saveTemplate.run(row.id, seal(this.key, row.id, template));
+        this.uses.addToBatch(row.id, template.length);
+        this.uses.save();
       })
       .immediate();
   }
@@ -168,6 +174,8 @@ export class BatchTables implements BatchQueries {
       .transaction(() => {
         this.statements.saveRows.run(batch, first, count, seal(this.key, batch, bytes));
         this.statements.setRows.run(first + count, batch);
+        this.uses.addToBatch(batch, bytes.length);
+        this.uses.save();
       })
       .immediate();
   }
@@ -187,6 +195,10 @@ export class BatchTables implements BatchQueries {
 
   unfinishedBatches(): BatchRow[] {
     return this.statements.unfinished.all();
+  }
+
+  batchBefore(batch: number): number | null {
+    return this.statements.before.get(batch) ?? null;
   }
 
   batchTemplate(batch: number): Uint8Array | null {
@@ -291,10 +303,13 @@ export class BatchTables implements BatchQueries {
     if (id === undefined) return false;
     this.db
       .transaction(() => {
-        const { changes } = this.statements.removeRows.run(id, REMOVED_AT_ONCE);
-        if (changes === REMOVED_AT_ONCE) return;
-        this.statements.removeTemplate.run(id);
-        this.statements.remove.run(id);
+        const pieces = this.statements.removeRows.all(id, REMOVED_AT_ONCE);
+        for (const bytes of pieces) this.uses.addToBatch(id, -bytes);
+        if (pieces.length < REMOVED_AT_ONCE) {
+          this.uses.addToBatch(id, -(this.statements.removeTemplate.get(id) ?? 0));
+          this.statements.remove.run(id);
+        }
+        this.uses.save();
       })
       .immediate();
     return true;
@@ -322,6 +337,7 @@ function prepare(db: Database) {
     ),
     setLastId: db.prepare<[number]>("UPDATE meta SET value = max(value, ?) WHERE name = 'last_id'"),
     setRows: db.prepare<[number, number]>("UPDATE batch SET rows = ? WHERE id = ?"),
+    before: db.prepare<[number], number>("SELECT max(id) FROM batch WHERE successor = ?").pluck(),
     saveTemplate: db.prepare<[number, Uint8Array]>("INSERT INTO batch_template VALUES (?, ?)"),
     template: db
       .prepare<[number], Uint8Array>("SELECT sealed FROM batch_template WHERE batch = ?")
@@ -383,10 +399,17 @@ function prepare(db: Database) {
     endedBefore: db
       .prepare<[number], number>("SELECT id FROM batch WHERE ended < ? LIMIT 1")
       .pluck(),
-    removeRows: db.prepare<[number, number]>(
-      "DELETE FROM batch_rows WHERE id IN (SELECT id FROM batch_rows WHERE batch = ? LIMIT ?)",
-    ),
-    removeTemplate: db.prepare<[number]>("DELETE FROM batch_template WHERE batch = ?"),
+    removeRows: db
+      .prepare<[number, number], number>(
+        `DELETE FROM batch_rows WHERE id IN (SELECT id FROM batch_rows WHERE batch = ? LIMIT ?)
+           RETURNING length(sealed) - ${SEAL}`,
+      )
+      .pluck(),
+    removeTemplate: db
+      .prepare<[number], number>(
+        `DELETE FROM batch_template WHERE batch = ? RETURNING length(sealed) - ${SEAL}`,
+      )
+      .pluck(),
     remove: db.prepare<[number]>("DELETE FROM batch WHERE id = ?"),
   };
 }

@@ -39,6 +39,11 @@ const PACE = { part: 512 * 1024, ahead: 4 };
 
 const PART = ".part";
 
+/** The directory of files of these records, in that of all. */
+export function outputsOfBook(directory: string, book: Uint8Array): string {
+  return join(directory, Buffer.from(book).toString("hex"));
+}
+
 export class DirectoryOutputs implements OutputStore {
   readonly received = { direct: 0, relayed: 0 };
   private readonly kept: KeptOutputs;
@@ -60,7 +65,7 @@ export class DirectoryOutputs implements OutputStore {
 
   /** Makes the directory if it does not exist. Rejects with the system's error. */
   static async open(options: DirectoryOutputsOptions): Promise<DirectoryOutputs> {
-    const directory = join(options.directory, Buffer.from(options.book).toString("hex"));
+    const directory = outputsOfBook(options.directory, options.book);
     await mkdir(directory, { recursive: true, mode: 0o700 });
     const store = new DirectoryOutputs(directory, options);
     const found: Kept[] = [];
@@ -79,6 +84,10 @@ export class DirectoryOutputs implements OutputStore {
     for (const one of found.sort((a, b) => a.since - b.since)) store.kept.add(one);
     store.sweepSoon();
     return store;
+  }
+
+  get localDirectory(): string {
+    return this.directory;
   }
 
   get count(): number {

@@ -20,6 +20,8 @@ import { join } from "node:path";
 import { setImmediate as nextTurn, setTimeout as pause } from "node:timers/promises";
 import type { AttemptRecord, JobRecord, JobState, JobStore } from "../jobs/types.js";
 import type { BatchQueries } from "./batch-tables.js";
+import type { ClientUse } from "./client-use.js";
+import { copyDatabase } from "./copy-database.js";
 import { JobsConnection } from "./jobs-connection.js";
 import type {
   Changes,
@@ -82,6 +84,7 @@ export class JobRecords implements JobStore {
   private waiters: Waiter[] = [];
   /** Who submitted the jobs that are new. */
   private submitters = new Map<number, Waiter>();
+  private readonly uses = new Map<string, ClientUse>();
   private lastId: number;
   private committing: Promise<void> | undefined;
   private clearing: Promise<unknown> = Promise.resolve();
@@ -102,7 +105,9 @@ export class JobRecords implements JobStore {
     const writer = await JobsConnection.open({ path, key, readonly: false });
     // Its own, so that a walk through millions of records keeps no commit waiting.
     const reader = await JobsConnection.open({ path, key, readonly: true });
-    return new JobRecords(writer, reader, options);
+    const records = new JobRecords(writer, reader, options);
+    await records.readUses();
+    return records;
   }
 
   /** 16 random bytes that tell these records from those of all other schedulers. */
@@ -277,8 +282,11 @@ export class JobRecords implements JobStore {
   get batches() {
     const { reader, writer } = this;
     return {
-      change: <M extends BatchChange>(method: M, ...args: Parameters<BatchQueries[M]>) =>
-        writer.ask(method, args),
+      change: async <M extends BatchChange>(method: M, ...args: Parameters<BatchQueries[M]>) => {
+        const answer = await writer.ask(method, args);
+        if (method === "openBatch" || method === "addBatchRows") await this.readUses();
+        return answer;
+      },
       read: <M extends Exclude<keyof BatchQueries, BatchChange>>(
         method: M,
         ...args: Parameters<BatchQueries[M]>
@@ -301,16 +309,32 @@ export class JobRecords implements JobStore {
     return {
       sizes: () => writer.ask("segmentSizes", []),
       pieces: (segment: number) => writer.ask("segmentPieces", [segment]),
-      dropLogs: (logs: readonly (readonly [number, number])[]) => writer.ask("dropLogs", [logs]),
+      dropLogs: async (logs: readonly (readonly [number, number])[]) => {
+        await writer.ask("dropLogs", [logs]);
+        await this.readUses();
+      },
       movePieces: (pieces: readonly LogPiece[], from: number) =>
         writer.ask("movePieces", [pieces, from]),
     };
   }
 
-  /** Copies the database to a file that must not exist yet, while it is in use. */
-  async backup(path: string): Promise<void> {
+  /** What a client has on disk, as of the last commit. */
+  useOf(client: string): ClientUse {
+    return this.uses.get(client) ?? { client, records: 0, logs: 0 };
+  }
+
+  /** The same of all clients that have something. */
+  get allUses(): Iterable<ClientUse> {
+    return this.uses.values();
+  }
+
+  /**
+   * Copies the database to a file that must not exist yet, while it is in use: with all that was
+   * said so far. Rejects as `copyDatabase` does.
+   */
+  async backup(to: string, signal?: AbortSignal): Promise<void> {
     await this.synced();
-    await this.reader.ask("backup", [path]);
+    await copyDatabase({ from: join(this.options.directory, JOBS_DATABASE), to }, signal);
   }
 
   /** What was said is committed if it can be; who still waits after that is told. */
@@ -384,7 +408,7 @@ export class JobRecords implements JobStore {
     };
     const began = performance.now();
     try {
-      await this.writer.ask("commit", [changes]);
+      this.noteUses(await this.writer.ask("commit", [changes]));
     } catch (error) {
       const isNew = (id: number) => descriptions.has(id);
       for (const job of jobs) if (!isNew(job.id)) this.jobs.add(job);
@@ -405,11 +429,21 @@ export class JobRecords implements JobStore {
     return undefined;
   }
 
+  private noteUses(uses: readonly ClientUse[]): void {
+    for (const use of uses) this.uses.set(use.client, use);
+  }
+
+  /** After something that may have changed what clients have, other than a commit. */
+  private async readUses(): Promise<void> {
+    this.noteUses(await this.writer.ask("clientUses", []));
+  }
+
   /** Has old records cleared away, a few at a time, so that commits get their turns. */
   private clear(step: () => Promise<boolean>): void {
     const run = async (): Promise<void> => {
       await this.synced();
       while (!this.closed && (await step()));
+      if (!this.closed) await this.readUses();
     };
     // What is not cleared away today is tomorrow.
     this.clearing = this.clearing.then(run).catch((error) => this.options.onWarning(error));

@@ -1,12 +1,10 @@
 /**
  * A way to `jobs.db` through a thread of its own.
  */
-import { existsSync } from "node:fs";
-import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { Worker } from "node:worker_threads";
 import type { Answer, Failure, Hello, Queries, Request, ThreadData } from "./jobs-messages.js";
 import { StoreError } from "./store-error.js";
+import { threadFile } from "./thread-file.js";
 
 interface Waiting {
   resolve(result: unknown): void;
@@ -33,7 +31,7 @@ export class JobsConnection {
 
   /** Starts the thread. Rejects with a `StoreError` if the database cannot be used. */
   static async open(data: ThreadData): Promise<JobsConnection> {
-    const worker = new Worker(threadFile(), { workerData: data });
+    const worker = new Worker(threadFile("jobs-thread"), { workerData: data });
     const hello = await new Promise<Hello>((resolve, reject) => {
       worker.once("message", resolve);
       worker.once("error", reject);
@@ -87,18 +85,4 @@ function errorOf(path: string, { code, message }: Failure): StoreError {
   return code === undefined
     ? new StoreError("foreign", path, message)
     : StoreError.of(path, code, message);
-}
-
-/**
- * The thread's program. It is a file of the build, whether this runs from a bundle in there or from
- * the sources beside it.
- */
-function threadFile(): string {
-  for (let dir = dirname(fileURLToPath(import.meta.url)); ; dir = dirname(dir)) {
-    const file = join(dir, "dist/scheduler/state/jobs-thread.js");
-    if (existsSync(file)) return file;
-    if (dir === dirname(dir)) {
-      throw new Error("dist/scheduler/state/jobs-thread.js is missing: run `npm run build`");
-    }
-  }
 }

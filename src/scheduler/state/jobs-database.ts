@@ -11,6 +11,7 @@ import type { Database } from "better-sqlite3";
 import { SQLite } from "../../system/sqlite.js";
 import { OWN_ENDS } from "../jobs/types.js";
 import { BatchTables } from "./batch-tables.js";
+import { type ClientUse, ClientUses } from "./client-use.js";
 import { SEAL, seal, unseal } from "./job-cipher.js";
 import type {
   Changes,
@@ -72,6 +73,7 @@ function parts(row: Row, places: readonly number[]): (string | number | null)[] 
 export class JobsDatabase implements JobsQueries {
   private readonly db: Database;
   private readonly statements: ReturnType<typeof prepare>;
+  private readonly uses: ClientUses;
   private readonly usageBooks: UsageBooks;
   private readonly key: Uint8Array;
   readonly batches: BatchTables;
@@ -87,8 +89,9 @@ export class JobsDatabase implements JobsQueries {
         this.db.transaction(() => migrate(this.db, path)).immediate();
       }
       this.statements = prepare(this.db);
+      this.uses = new ClientUses(this.db);
       this.usageBooks = new UsageBooks(this.db);
-      this.batches = new BatchTables(this.db, key);
+      this.batches = new BatchTables(this.db, key, this.uses);
     } catch (error) {
       this.db.close();
       throw error;
@@ -104,24 +107,47 @@ export class JobsDatabase implements JobsQueries {
     return this.statements.meta.get("last_id") as number;
   }
 
+  /** Leaves so many numbers of jobs out. */
+  skipIds(count: number): void {
+    this.statements.setLastId.run(this.lastId + count);
+  }
+
   close(): void {
     this.db.close();
   }
 
-  commit(changes: Changes): void {
-    this.db
-      .transaction(() => {
-        const isNew = this.usageBooks.note(changes);
-        for (const row of changes.jobs) this.saveJob(row, isNew.has(row[0] as number));
-        for (const row of changes.attempts) this.saveAttempt(row);
-        for (const [job, bytes] of changes.descriptions) {
-          this.statements.saveDescription.run(job, seal(this.key, job, bytes));
-        }
-        for (const job of changes.erased) this.statements.eraseDescription.run(job);
-        for (const piece of changes.pieces) this.statements.savePiece.run(...pieceRow(piece));
-        this.statements.setLastId.run(changes.lastId);
-      })
-      .immediate();
+  commit(changes: Changes): ClientUse[] {
+    return this.counted(() => {
+      const isNew = this.usageBooks.note(changes);
+      this.uses.note(changes, isNew);
+      for (const row of changes.jobs) this.saveJob(row, isNew.has(row[0] as number));
+      for (const row of changes.attempts) this.saveAttempt(row);
+      for (const [job, bytes] of changes.descriptions) {
+        this.statements.saveDescription.run(job, seal(this.key, job, bytes));
+      }
+      for (const job of changes.erased) this.statements.eraseDescription.run(job);
+      for (const piece of changes.pieces) this.statements.savePiece.run(...pieceRow(piece));
+      this.statements.setLastId.run(changes.lastId);
+    });
+  }
+
+  clientUses(): ClientUse[] {
+    return this.uses.all();
+  }
+
+  /** A transaction with what it adds to what clients have; returns what those have now. */
+  private counted(change: () => void): ClientUse[] {
+    try {
+      return this.db
+        .transaction(() => {
+          change();
+          return this.uses.save();
+        })
+        .immediate();
+    } catch (error) {
+      this.uses.forget();
+      throw error;
+    }
   }
 
   /** Most are there already: to change a row is half the work of putting another in its place. */
@@ -265,6 +291,7 @@ export class JobsDatabase implements JobsQueries {
 
   removeBefore(ended: number): boolean {
     return this.inSteps(this.statements.endedBefore.all(ended, REMOVED_AT_ONCE), (id) => {
+      this.uses.removeRecord(id);
       this.statements.removeJob.run(id);
       this.statements.removeAttempts.run(id);
       this.statements.eraseDescription.run(id);
@@ -274,13 +301,14 @@ export class JobsDatabase implements JobsQueries {
 
   eraseDescriptionsBefore(ended: number): boolean {
     return this.inSteps(this.statements.describedBefore.all(ended, REMOVED_AT_ONCE), (id) => {
+      this.uses.eraseDescription(id);
       this.statements.eraseDescription.run(id);
       this.statements.undescribe.run(id);
     });
   }
 
   private inSteps(ids: readonly number[], remove: (id: number) => void): boolean {
-    this.db.transaction(() => ids.forEach(remove)).immediate();
+    this.counted(() => ids.forEach(remove));
     return ids.length === REMOVED_AT_ONCE;
   }
 
@@ -295,9 +323,12 @@ export class JobsDatabase implements JobsQueries {
   }
 
   dropLogs(logs: readonly (readonly [number, number])[]): void {
-    this.db.transaction(() => {
-      for (const log of logs) this.statements.removeLog.run(...log);
-    })();
+    this.counted(() => {
+      for (const log of logs) {
+        this.uses.dropLog(...log);
+        this.statements.removeLog.run(...log);
+      }
+    });
   }
 
   movePieces(pieces: readonly LogPiece[], from: number): void {
@@ -306,11 +337,6 @@ export class JobsDatabase implements JobsQueries {
         this.statements.movePiece.run(segment, position, job, attempt, start, from);
       }
     })();
-  }
-
-  /** A copy in one file, which must not exist; while the database is in use. */
-  backup(path: string): void {
-    this.db.prepare("VACUUM INTO ?").run(path);
   }
 }
 

@@ -4,6 +4,7 @@
  */
 import type { JobRecords } from "../../api/index.js";
 import type { BatchQueries } from "./batch-tables.js";
+import type { ClientUse } from "./client-use.js";
 import type { AttemptRow, JobRow, Row } from "./jobs-schema.js";
 import type { PackedJobs } from "./packed-jobs.js";
 
@@ -99,7 +100,10 @@ export interface Unfinished {
 export interface Queries extends JobsQueries, BatchQueries {}
 
 export interface JobsQueries {
-  commit(changes: Changes): void;
+  /** Returns what those clients have now that this is about. */
+  commit(changes: Changes): readonly ClientUse[];
+  /** Of all clients. */
+  clientUses(): readonly ClientUse[];
   description(job: number): Uint8Array | null;
   /** Of those that there are; in words why one cannot be read. */
   manyDescriptions(
@@ -129,7 +133,6 @@ export interface JobsQueries {
   segmentPieces(segment: number): readonly (LogPiece & { readonly ended: boolean })[];
   dropLogs(logs: readonly (readonly [job: number, attempt: number])[]): void;
   movePieces(pieces: readonly LogPiece[], from: number): void;
-  backup(path: string): void;
 }
 
 /** A question to a thread; answered in order. */

@@ -7,6 +7,7 @@
  */
 import { DEFAULT_OPTIONS } from "../jobs/submission.js";
 import type { AttemptRecord, JobCause, JobRecord, JobState, Outcome } from "../jobs/types.js";
+import { CLIENT_USE_TABLE } from "./client-use-table.js";
 
 /** States as numbers. The last three are ends. New ones go to the end, and get a migration. */
 export const STATES: readonly JobState[] = [
@@ -167,6 +168,7 @@ export const MIGRATIONS: readonly string[] = [
   `
   ALTER TABLE batch ADD COLUMN counts TEXT NOT NULL DEFAULT ''; -- JSON: what its rows came to, if it has ended
   `,
+  CLIENT_USE_TABLE,
 ];
 
 /** Values in the order of a table's columns, as they are written. */

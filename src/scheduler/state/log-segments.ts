@@ -6,7 +6,7 @@
  * index in `jobs.db` knows; what no index refers to, such as the end of a segment that was written
  * to when the power went, is nothing.
  */
-import { type FileHandle, mkdir, open, readdir, rm, stat } from "node:fs/promises";
+import { type FileHandle, link, mkdir, open, readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { type PackedIndex, pack, readAt, readBlock, readIndex } from "./log-packing.js";
 
@@ -16,6 +16,9 @@ const SEGMENT_SIZE = 64 * 1024 * 1024;
 /** Files that are kept open for readers, and unpacked blocks that are kept, for who reads on. */
 const OPEN_FILES = 16;
 const KEPT_BLOCKS = 32;
+
+/** A segment's, plain or packed. */
+const NAME = /^(\d{6,})(\.z)?$/;
 
 export interface Position {
   readonly segment: number;
@@ -82,7 +85,7 @@ export class LogSegments {
     await mkdir(directory, { recursive: true, mode: 0o700 });
     const segments = new LogSegments(directory, segmentSize);
     for (const name of await readdir(directory)) {
-      const match = /^(\d{6,})(\.z)?$/.exec(name);
+      const match = NAME.exec(name);
       if (!match) {
         if (name.endsWith(".z.new")) await rm(join(directory, name), { force: true });
         continue;
@@ -186,6 +189,16 @@ export class LogSegments {
     await this.forget(number);
     await rm(this.path(number), { force: true });
     await rm(`${this.path(number)}.z`, { force: true });
+  }
+
+  /**
+   * Gives all segments a second name, in a directory of the same file system: what is in them now
+   * stays readable there, whatever becomes of them here. Not while one is packed or removed.
+   */
+  async link(directory: string): Promise<void> {
+    for (const name of await readdir(this.directory)) {
+      if (NAME.test(name)) await link(join(this.directory, name), join(directory, name));
+    }
   }
 
   async close(): Promise<void> {

@@ -66,6 +66,11 @@ export class LogSpool {
     return spool;
   }
 
+  /** Where the segments are. */
+  get directory(): string {
+    return this.options.directory;
+  }
+
   /** Bytes on disk. */
   get size(): number {
     return this.segments.size;
@@ -153,6 +158,22 @@ export class LogSpool {
       this.nextWrite = undefined;
       return this.writeTails();
     });
+  }
+
+  /**
+   * Runs `copy` when all tails are on disk, and while no segment is packed or goes: so an index
+   * that is copied in there fits the segments that are linked in there. Rejects as it does.
+   */
+  async held(copy: () => Promise<void>): Promise<void> {
+    await this.write();
+    const copied = this.tidying.then(copy);
+    this.tidying = copied.catch(() => {});
+    await copied;
+  }
+
+  /** Links all segments into a directory of the same file system, under their names. */
+  link(directory: string): Promise<void> {
+    return this.segments.link(directory);
   }
 
   async close(): Promise<void> {

@@ -10,10 +10,10 @@ import type { Keeping } from "./kept-outputs.js";
 import type { OutputStore } from "./output-store.js";
 
 /** The directory of files of results in the state directory, unless they are kept elsewhere. */
-const OUTPUTS = "outputs";
+export const OUTPUTS = "outputs";
 
 /** What is known there of an object store. */
-const INDEX = "artefacts.db";
+export const ARTEFACTS_INDEX = "artefacts.db";
 
 export type ArtefactPlace =
   | { readonly kind: "dir"; readonly directory: string }
@@ -48,6 +48,6 @@ export async function openOutputs({
     );
   }
   const where = `${place.place.bucket}/${place.place.prefix} ${Buffer.from(options.book).toString("hex")}`;
-  const index = BucketIndex.open(join(stateDir, INDEX), where);
+  const index = BucketIndex.open(join(stateDir, ARTEFACTS_INDEX), where);
   return await BucketOutputs.open({ ...options, bucket, index, part: place.part });
 }

@@ -43,6 +43,8 @@ export interface OutputCounters {
 }
 
 export interface OutputStore {
+  /** Where the streams are on this machine, by their names; undefined: they are elsewhere. */
+  readonly localDirectory?: string | undefined;
   /** Of how many attempts streams are kept, and the bytes of all. */
   readonly count: number;
   readonly bytes: number;

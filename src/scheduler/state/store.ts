@@ -21,6 +21,9 @@ import { StoreError } from "./store-error.js";
 import { SturdyRefs } from "./sturdy-refs.js";
 import { WriteQueue } from "./write-queue.js";
 
+/** The database's name in the state directory. */
+export const SCHEDULER_DATABASE = "scheduler.db";
+
 /** How long a statement waits for another program's lock, in ms, while the database is opened. */
 const OPEN_TIMEOUT_MS = 1000;
 
