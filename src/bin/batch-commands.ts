@@ -21,6 +21,7 @@ import {
 import { UsageError } from "../console/index.js";
 import { count, countOrInfinite } from "./durable-options.js";
 import { recordsCommand, recordsOptions } from "./job-commands.js";
+import { toldApart } from "./told-apart.js";
 import { OWNER, usualConnect, usualPoolOption } from "./usual-options.js";
 
 const range = described(
@@ -151,66 +152,68 @@ const batch = command("batch", "Submit one template with many rows, a job for ea
   .addOption(seldom(flag("--buildkit", "Use BuildKit to build.")))
   .argument("[URL]", "Git repository of the build context.")
   .argument("[HASH...]", "Commits to use, by full hash; they are merged.")
-  .action(async (url, hashes, options) => {
-    const { dockerAction, readSecrets, sourceOf } = await import("../client/index.js");
-    const { runBatch } = await import("../client/batch/index.js");
-    const { buildArg, contextDockerfile, localDockerfile, spec } = options;
-    const isDocker = localDockerfile !== undefined || contextDockerfile !== undefined;
-    if (isDocker === (spec !== undefined)) {
-      throw new UsageError("give one of --spec, --local-dockerfile and --context-dockerfile");
-    }
-    if (options.detach && (options.logs !== undefined || options.results !== undefined)) {
-      throw new UsageError(
-        "With --detach nothing is fetched: `ocluster-client batch fetch` does so later.",
-      );
-    }
-    const outputs = options.output.map((text) => text.replace(/^((?:\\.|[^\\:])*).*$/s, "$1"));
-    const { buildkit, cacheHint, canary, dryRun, fresh, maxFailures, maxRunning, name } = options;
-    const { allowUnused, lostRetries, pool, retries, retryDelay, timeout, urgent } = options;
-    const given = (values: object) =>
-      Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined));
-    const none = { push: undefined, squash: false, includeGit: false };
-    await runBatch({
-      ...recordsOptions(options),
-      input: {
-        build:
-          spec === undefined
-            ? {
-                kind: "docker",
-                action: dockerAction({
-                  localDockerfile,
-                  contextDockerfile,
-                  buildArg,
-                  buildkit,
-                  ...none,
-                }),
-              }
-            : { kind: "spec", file: spec },
-        each: options.each,
-        range: options.range,
-        key: options.key,
-        cacheHint,
-        source: sourceOf(url, hashes),
-        secrets: readSecrets(options.secret),
-        skip: options.skip ?? 0,
-        limit: options.limit ?? Number.POSITIVE_INFINITY,
-        allowUnused,
-      },
-      settings: {
-        ...{ name, fresh, pool, urgent },
-        options: given({
-          ...{ retries, lostRetries, retryDelay, timeout },
-          outputs:
-            outputs.length === 0
-              ? undefined
-              : { paths: [...new Set(outputs)], when: "success", optional: false },
-        }),
-        rules: given({ canary, maxRunning, ...maxFailures }),
-      },
-      ...{ dryRun, detach: options.detach, json: options.json },
-      ...{ logs: options.logs, results: options.results, outputs: options.output },
-    });
-  });
+  .action(
+    toldApart(async (url, hashes, options) => {
+      const { dockerAction, readSecrets, sourceOf } = await import("../client/index.js");
+      const { runBatch } = await import("../client/batch/index.js");
+      const { buildArg, contextDockerfile, localDockerfile, spec } = options;
+      const isDocker = localDockerfile !== undefined || contextDockerfile !== undefined;
+      if (isDocker === (spec !== undefined)) {
+        throw new UsageError("give one of --spec, --local-dockerfile and --context-dockerfile");
+      }
+      if (options.detach && (options.logs !== undefined || options.results !== undefined)) {
+        throw new UsageError(
+          "With --detach nothing is fetched: `ocluster-client batch fetch` does so later.",
+        );
+      }
+      const outputs = options.output.map((text) => text.replace(/^((?:\\.|[^\\:])*).*$/s, "$1"));
+      const { buildkit, cacheHint, canary, dryRun, fresh, maxFailures, maxRunning, name } = options;
+      const { allowUnused, lostRetries, pool, retries, retryDelay, timeout, urgent } = options;
+      const given = (values: object) =>
+        Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined));
+      const none = { push: undefined, squash: false, includeGit: false };
+      await runBatch({
+        ...recordsOptions(options),
+        input: {
+          build:
+            spec === undefined
+              ? {
+                  kind: "docker",
+                  action: dockerAction({
+                    localDockerfile,
+                    contextDockerfile,
+                    buildArg,
+                    buildkit,
+                    ...none,
+                  }),
+                }
+              : { kind: "spec", file: spec },
+          each: options.each,
+          range: options.range,
+          key: options.key,
+          cacheHint,
+          source: sourceOf(url, hashes),
+          secrets: readSecrets(options.secret),
+          skip: options.skip ?? 0,
+          limit: options.limit ?? Number.POSITIVE_INFINITY,
+          allowUnused,
+        },
+        settings: {
+          ...{ name, fresh, pool, urgent },
+          options: given({
+            ...{ retries, lostRetries, retryDelay, timeout },
+            outputs:
+              outputs.length === 0
+                ? undefined
+                : { paths: [...new Set(outputs)], when: "success", optional: false },
+          }),
+          rules: given({ canary, maxRunning, ...maxFailures }),
+        },
+        ...{ dryRun, detach: options.detach, json: options.json },
+        ...{ logs: options.logs, results: options.results, outputs: options.output },
+      });
+    }),
+  );
 
 function batchCommand(name: string, summary: string, examples: readonly string[]) {
   return recordsCommand(
@@ -235,25 +238,29 @@ const watch = fetchingCommand(
   "watch",
   "Look on until a batch has ended; fails unless all succeed.",
   ["watch tiles", "watch 17 --logs=logs --results=results.csv"],
-).action(async (id, options) => {
-  const { watchBatch } = await import("../client/batch/index.js");
-  const { json, logs, output: outputs, results } = options;
-  const fetched = { logs, outputs, results };
-  await watchBatch({ ...recordsOptions(options), batch: id, follow: true, json, ...fetched });
-});
+).action(
+  toldApart(async (id, options) => {
+    const { watchBatch } = await import("../client/batch/index.js");
+    const { json, logs, output: outputs, results } = options;
+    const fetched = { logs, outputs, results };
+    await watchBatch({ ...recordsOptions(options), batch: id, follow: true, json, ...fetched });
+  }),
+);
 
 const fetch = fetchingCommand("fetch", "Fetch what is missing here of rows that have ended.", [
   "fetch tiles --logs=logs --results=results.jsonl",
-]).action(async (id, options) => {
-  const { json, logs, output: outputs, results } = options;
-  if (logs === undefined && results === undefined && outputs.length === 0) {
-    throw new UsageError(
-      "say what to fetch, and where to: --logs=DIR, --output=REMOTE:LOCAL, --results=FILE",
-    );
-  }
-  const { fetchBatch } = await import("../client/batch/index.js");
-  await fetchBatch({ ...recordsOptions(options), batch: id, json, logs, outputs, results });
-});
+]).action(
+  toldApart(async (id, options) => {
+    const { json, logs, output: outputs, results } = options;
+    if (logs === undefined && results === undefined && outputs.length === 0) {
+      throw new UsageError(
+        "say what to fetch, and where to: --logs=DIR, --output=REMOTE:LOCAL, --results=FILE",
+      );
+    }
+    const { fetchBatch } = await import("../client/batch/index.js");
+    await fetchBatch({ ...recordsOptions(options), batch: id, json, logs, outputs, results });
+  }),
+);
 
 const show = batchCommand("show", "Show how a batch goes.", [
   "show tiles",
@@ -263,27 +270,33 @@ const show = batchCommand("show", "Show how a batch goes.", [
   .option("--rows", "All rows that have ended.", false)
   .option("--json", "Print JSON, one line each.", false)
   .addArgument(argument("<BATCH>", BATCH_TEXT, batchId))
-  .action(async (id, options) => {
-    const { showBatch } = await import("../client/batch/index.js");
-    const { failed, json } = options;
-    const rows = failed ? "failed" : options.rows ? "all" : "none";
-    await showBatch({ ...recordsOptions(options), batch: id, rows, json });
-  });
+  .action(
+    toldApart(async (id, options) => {
+      const { showBatch } = await import("../client/batch/index.js");
+      const { failed, json } = options;
+      const rows = failed ? "failed" : options.rows ? "all" : "none";
+      await showBatch({ ...recordsOptions(options), batch: id, rows, json });
+    }),
+  );
 
 const list = batchCommand("list", "List your batches, the newest first.", ["list", "list --json"])
   .option("--json", "Print JSON, one line for each batch.", false)
-  .action(async (options) => {
-    const { listBatches } = await import("../client/batch/index.js");
-    await listBatches({ ...recordsOptions(options), json: options.json });
-  });
+  .action(
+    toldApart(async (options) => {
+      const { listBatches } = await import("../client/batch/index.js");
+      await listBatches({ ...recordsOptions(options), json: options.json });
+    }),
+  );
 
 const cancel = batchCommand("cancel", "Cancel a batch, with what it runs.", ["cancel tiles"])
   .option("--json", "Print the batch as JSON.", false)
   .addArgument(argument("<BATCH>", BATCH_TEXT, batchId))
-  .action(async (id, options) => {
-    const { cancelBatch } = await import("../client/batch/index.js");
-    await cancelBatch({ ...recordsOptions(options), batch: id, json: options.json });
-  });
+  .action(
+    toldApart(async (id, options) => {
+      const { cancelBatch } = await import("../client/batch/index.js");
+      await cancelBatch({ ...recordsOptions(options), batch: id, json: options.json });
+    }),
+  );
 
 const retry = batchCommand("retry", "Have a batch go on: rows that did not succeed run again.", [
   "retry tiles --failed",
@@ -293,11 +306,13 @@ const retry = batchCommand("retry", "Have a batch go on: rows that did not succe
   .addOption(repeatedOption("--key <KEY>", "Only this row.", nonEmpty))
   .option("--json", "Print the batch as JSON.", false)
   .addArgument(argument("<BATCH>", BATCH_TEXT, batchId))
-  .action(async (id, options) => {
-    const { failed, json, key: keys } = options;
-    if (failed && keys.length > 0) throw new UsageError("--failed and --key exclude each other");
-    const { retryBatch } = await import("../client/batch/index.js");
-    await retryBatch({ ...recordsOptions(options), batch: id, keys, json });
-  });
+  .action(
+    toldApart(async (id, options) => {
+      const { failed, json, key: keys } = options;
+      if (failed && keys.length > 0) throw new UsageError("--failed and --key exclude each other");
+      const { retryBatch } = await import("../client/batch/index.js");
+      await retryBatch({ ...recordsOptions(options), batch: id, keys, json });
+    }),
+  );
 
 export const BATCH_COMMANDS = [batch, watch, show, list, cancel, retry, fetch] as const;

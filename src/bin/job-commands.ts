@@ -16,6 +16,7 @@ import {
   repeatedArgument,
 } from "../cli/index.js";
 import { UsageError } from "../console/index.js";
+import { toldApart } from "./told-apart.js";
 
 /** Whose commands: what to call the program, and its capability file. */
 export interface Owner {
@@ -107,10 +108,14 @@ export function jobCommand(owner: Owner) {
   return recordsCommand(owner, "job", "Show all that is on record of a job.", ["job 17"])
     .option("--json", "Print JSON, on one line.", false)
     .addArgument(argument("<JOB>", JOB_TEXT, jobNumber))
-    .action(async (job, options) => {
-      const { showJob, withRecords } = await import("../client/index.js");
-      await withRecords(recordsOptions(options), (records) => showJob(records, job, options.json));
-    });
+    .action(
+      toldApart(async (job, options) => {
+        const { showJob, withRecords } = await import("../client/index.js");
+        await withRecords(recordsOptions(options), (records) =>
+          showJob(records, job, options.json),
+        );
+      }),
+    );
 }
 
 export function logsCommand(owner: Owner) {
@@ -128,21 +133,25 @@ export function logsCommand(owner: Owner) {
     )
     .option("--json", "Print JSON, one line for each line.", false)
     .addArgument(argument("<JOB>", JOB_TEXT, jobNumber))
-    .action(async (job, options) => {
-      const { showLog } = await import("../client/index.js");
-      const { attempt = 0, follow, json, tail } = options;
-      await showLog({ ...recordsOptions(options), job, attempt, follow, json, tail });
-    });
+    .action(
+      toldApart(async (job, options) => {
+        const { showLog } = await import("../client/index.js");
+        const { attempt = 0, follow, json, tail } = options;
+        await showLog({ ...recordsOptions(options), job, attempt, follow, json, tail });
+      }),
+    );
 }
 
 export function cancelCommand(owner: Owner) {
   return recordsCommand(owner, "cancel", "Cancel jobs, queued or running.", ["cancel 17 18"])
     .option("--json", "Print JSON, one line for each job.", false)
     .addArgument(repeatedArgument("<JOB...>", "Numbers of jobs.", jobNumber))
-    .action(async (jobs, options) => {
-      const { cancelJobs } = await import("../client/index.js");
-      await cancelJobs({ ...recordsOptions(options), jobs, json: options.json });
-    });
+    .action(
+      toldApart(async (jobs, options) => {
+        const { cancelJobs } = await import("../client/index.js");
+        await cancelJobs({ ...recordsOptions(options), jobs, json: options.json });
+      }),
+    );
 }
 
 /** Of `until` before `since` nothing can come: it is a mistake. Throws a `UsageError`. */

@@ -44,6 +44,7 @@ import {
 } from "./job-commands.js";
 import { OUTPUT_OPTIONS, type OutputCommand } from "./output-options.js";
 import { rpcFailure } from "./rpc-failure.js";
+import { toldApart } from "./told-apart.js";
 import { OWNER, usualConnect, usualPoolOption } from "./usual-options.js";
 
 /** As the reference's programs end, or told apart; see `client/failure.ts`. */
@@ -123,14 +124,13 @@ async function submitJob(
   context?: ContextOrder,
 ): Promise<void> {
   const durable = durableOptions(options);
-  const { sendContextOf, submit, submitDetached, submitDurable, withStatuses } = await import(
-    "../client/index.js"
-  );
+  const { checkJob, sendContextOf, submit, submitDetached, submitDurable, withStatuses } =
+    await import("../client/index.js");
   const { connect, json, output: outputs } = options;
   const quiet = options.verbosity === "quiet";
-  await withStatuses(options.exitCodes === "fine", async () => {
-    if (checked && !options.unchecked) await refuseBad(checked, json);
-    const source = context ? await sendContextOf({ connect, quiet, ...context }, json) : job.source;
+  await withStatuses({ fine: options.exitCodes === "fine", json }, async () => {
+    if (checked && !options.unchecked) checkJob(checked.action, checked.file);
+    const source = context ? await sendContextOf({ connect, quiet, ...context }) : job.source;
     const descr = { ...job, source, cacheHint: options.cacheHint };
     const what = { ...options, pool: options.pool, descr, outputs, quiet };
     if (!durable) return submit(what);
@@ -138,20 +138,6 @@ async function submitJob(
       ? submitDetached({ ...what, durable })
       : submitDurable({ ...what, durable });
   });
-}
-
-/** Throws a `JobFailure` for what no worker could build. */
-async function refuseBad(
-  { action, file }: { readonly action: Action; readonly file: string },
-  json: boolean,
-): Promise<void> {
-  const { checkJob, printRefusal } = await import("../client/index.js");
-  try {
-    checkJob(action, file);
-  } catch (error) {
-    if (json) printRefusal(error);
-    throw error;
-  }
 }
 
 const submitDocker = submitCommand("submit-docker", "Submit a Docker build to the scheduler.", [
@@ -243,10 +229,12 @@ const pools = recordsCommand(OWNER, "pools", "List the pools, and what their wor
 ])
   .option("--names", "Their names alone.", false)
   .option("--json", "Print JSON, one line for each pool.", false)
-  .action(async ({ json, names, ...options }) => {
-    const { listPools } = await import("../client/index.js");
-    await listPools({ ...recordsOptions(options), json, names });
-  });
+  .action(
+    toldApart(async ({ json, names, ...options }) => {
+      const { listPools } = await import("../client/index.js");
+      await listPools({ ...recordsOptions(options), json, names });
+    }),
+  );
 
 const context = command("context", "Name capability files, and choose one to be used.", [
   "ocluster-client context add home -c alice.cap --pool=linux-x86_64",
@@ -268,7 +256,7 @@ const jobs = jobsCommand(OWNER, "List your jobs, the newest first.", [
   "jobs --since=1d --json",
 ])
   .addOption(option("--pool <ID>", "Only those of this pool.", nonEmpty))
-  .action((options) => runJobs(options, { pool: options.pool }, { ofAll: false }));
+  .action(toldApart((options) => runJobs(options, { pool: options.pool }, { ofAll: false })));
 
 const wait = recordsCommand(
   OWNER,
@@ -279,11 +267,13 @@ const wait = recordsCommand(
   .addOption(option("--timeout <TIME>", "Wait no longer than that.", duration))
   .option("--json", "Print JSON, one line for each job.", false)
   .addArgument(repeatedArgument("<JOB...>", "Numbers of jobs.", jobNumber))
-  .action(async (numbers, options) => {
-    const { waitForJobs } = await import("../client/index.js");
-    const { json, timeout } = options;
-    await waitForJobs({ ...recordsOptions(options), jobs: numbers, timeout, json });
-  });
+  .action(
+    toldApart(async (numbers, options) => {
+      const { waitForJobs } = await import("../client/index.js");
+      const { json, timeout } = options;
+      await waitForJobs({ ...recordsOptions(options), jobs: numbers, timeout, json });
+    }),
+  );
 
 const retry = recordsCommand(
   OWNER,
@@ -293,10 +283,12 @@ const retry = recordsCommand(
 )
   .option("--json", "Print JSON, one line for each job.", false)
   .addArgument(repeatedArgument("<JOB...>", "Numbers of jobs.", jobNumber))
-  .action(async (numbers, options) => {
-    const { retryJobs } = await import("../client/index.js");
-    await retryJobs({ ...recordsOptions(options), jobs: numbers, json: options.json });
-  });
+  .action(
+    toldApart(async (numbers, options) => {
+      const { retryJobs } = await import("../client/index.js");
+      await retryJobs({ ...recordsOptions(options), jobs: numbers, json: options.json });
+    }),
+  );
 
 const outputs = recordsCommand(OWNER, "outputs", "List the files that are kept of a job.", [
   "outputs 17",
@@ -304,10 +296,12 @@ const outputs = recordsCommand(OWNER, "outputs", "List the files that are kept o
   .addOption(attemptOption)
   .option("--json", "Print JSON, one line for each file.", false)
   .addArgument(argument("<JOB>", JOB_TEXT, jobNumber))
-  .action(async (job, options) => {
-    const { listOutputs } = await import("../client/index.js");
-    await listOutputs({ ...options, ...recordsOptions(options), job });
-  });
+  .action(
+    toldApart(async (job, options) => {
+      const { listOutputs } = await import("../client/index.js");
+      await listOutputs({ ...options, ...recordsOptions(options), job });
+    }),
+  );
 
 const fetch = recordsCommand(OWNER, "fetch", "Fetch the files that are kept of a job.", [
   "fetch 17 --to=results",
@@ -318,10 +312,12 @@ const fetch = recordsCommand(OWNER, "fetch", "Fetch the files that are kept of a
   .option("--json", "Print JSON, one line for each of them.", false)
   .addArgument(argument("<JOB>", JOB_TEXT, jobNumber))
   .argument("[PATH...]", "Only these files or directories of the result.")
-  .action(async (job, paths, options) => {
-    const { fetchFiles } = await import("../client/index.js");
-    await fetchFiles({ ...options, ...recordsOptions(options), job, paths });
-  });
+  .action(
+    toldApart(async (job, paths, options) => {
+      const { fetchFiles } = await import("../client/index.js");
+      await fetchFiles({ ...options, ...recordsOptions(options), job, paths });
+    }),
+  );
 
 await runMain(
   program(

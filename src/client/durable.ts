@@ -6,8 +6,8 @@
 import { DurableSubmission, type JobDescr, JobRecords, LocalContext } from "../api/index.js";
 import { sleep, unlessAborted } from "../async/index.js";
 import { interruptible, stderrTerminal } from "../console/index.js";
-import { type Capability, RpcError } from "../rpc/index.js";
-import { visible, visibleJson } from "../text/index.js";
+import type { Capability, RpcError } from "../rpc/index.js";
+import { visible } from "../text/index.js";
 import { JobFailure, kindOfCause, kindOfRefusal } from "./failure.js";
 import { JobFollower, type JobView } from "./jobs/follow.js";
 import { jobJson } from "./jobs/job-json.js";
@@ -44,21 +44,16 @@ const GRACE_MS = 1000;
  */
 export async function submitDetached(options: DurableSubmitOptions): Promise<void> {
   const { json, quiet } = options;
-  try {
-    await withRecords(options, async (submission) => {
-      const { job, known } = await submit(submission, options);
-      if (known && !quiet) stderrTerminal.line(`Job ${job} has this key already.`);
-      const { descr, durable } = options;
-      // What not all workers can do.
-      const isChoosy = durable.outputs || LocalContext.manifestOf(descr.source) !== undefined;
-      const record = json || isChoosy ? await JobRecords.get(submission, job) : null;
-      process.stdout.write(`${json ? jobJson(record!) : job}\n`);
-      if (record && !quiet) sayWhatIsKept(record, options);
-    });
-  } catch (error) {
-    if (json) printLoss(error);
-    throw error;
-  }
+  await withRecords(options, async (submission) => {
+    const { job, known } = await submit(submission, options);
+    if (known && !quiet) stderrTerminal.line(`Job ${job} has this key already.`);
+    const { descr, durable } = options;
+    // What not all workers can do.
+    const isChoosy = durable.outputs || LocalContext.manifestOf(descr.source) !== undefined;
+    const record = json || isChoosy ? await JobRecords.get(submission, job) : null;
+    process.stdout.write(`${json ? jobJson(record!) : job}\n`);
+    if (record && !quiet) sayWhatIsKept(record, options);
+  });
 }
 
 /**
@@ -131,7 +126,6 @@ class Submitted {
       return await steadily(this.options, (records) => this.run(records, signal), { signal });
     } catch (error) {
       if (signal.aborted) this.sayHowToComeBack();
-      else if (this.options.json) printLoss(error);
       throw error;
     } finally {
       this.status.end();
@@ -205,20 +199,9 @@ async function submit(
 
 /** There is no job, or none that is known of. */
 class JobRefused extends JobFailure {
-  constructor(
-    readonly reason: RpcError,
-    message = String(reason),
-  ) {
+  constructor(reason: RpcError, message = String(reason)) {
     super(kindOfRefusal(reason), message, { cause: reason });
   }
-}
-
-/** What a program reads instead of a job's record. */
-function printLoss(error: unknown): void {
-  const reason = error instanceof JobRefused ? error.reason : (error as Error).cause;
-  if (!(reason instanceof RpcError)) return;
-  const kind = kindOfRefusal(reason);
-  process.stdout.write(`${visibleJson({ ok: false, kind, reason: reason.message })}\n`);
 }
 
 /** As a shell takes it. */

@@ -1,10 +1,10 @@
 /**
- * How a job can fail its client, told apart for scripts: `kind` in JSON, and with
- * `--exit-codes=fine` a status of its own. Both are listed in docs/cluster.md and stay as they are.
+ * How a job can fail its client, told apart for scripts: `kind` in JSON, and a status of its
+ * own. Both are listed in docs/cluster.md and stay as they are.
  */
 import { DurableJob, Submission } from "../api/index.js";
 import { CommandFailed } from "../console/index.js";
-import { type Capability, type Connection, RpcError } from "../rpc/index.js";
+import { type Capability, CapFileError, type Connection, RpcError } from "../rpc/index.js";
 import { visibleJson } from "../text/index.js";
 
 export type FailureKind =
@@ -21,7 +21,9 @@ export type FailureKind =
   | "refused"
   | "no-such-pool";
 
-/** Exit statuses. Those of shells, signals and bad command lines are not among them. */
+/**
+ * Exit statuses, of the submit commands with `--exit-codes=fine`, and of all of our own. Those of
+ * shells, signals and bad command lines are not among them. */
 export const FINE_STATUS: Readonly<Record<FailureKind, number>> = {
   failed: 1,
   "worker-lost": 10,
@@ -35,31 +37,67 @@ export const FINE_STATUS: Readonly<Record<FailureKind, number>> = {
 
 /**
  * A job that did not come to a good end, or to none. An empty message means that everything was
- * said already.
+ * said already; `isTold`, that programs were told (`--json`).
  */
 export class JobFailure extends CommandFailed {
+  readonly isTold: boolean;
+
   constructor(
     readonly kind: FailureKind,
     message: string,
-    options?: ErrorOptions,
+    options?: ErrorOptions & { readonly isTold?: boolean },
   ) {
     super(message, options);
+    this.isTold = options?.isTold ?? message === "";
   }
 }
 
-/** Runs a command, whose failures get statuses of their own with `fine`. */
-export async function withStatuses(fine: boolean, command: () => Promise<void>): Promise<void> {
+export interface StatusOptions {
+  /** Whether failures get statuses of their own. */
+  readonly fine: boolean;
+  /** Whether a program reads standard output: it is told there, if it was not. */
+  readonly json: boolean;
+}
+
+/** Runs a command, and has it end as its failure is to be told. */
+export async function withStatuses(
+  { fine, json }: StatusOptions,
+  command: () => Promise<void>,
+): Promise<void> {
   try {
     await command();
   } catch (error) {
-    const kind = fine ? kindOfFailure(error) : undefined;
+    const kind = kindOfFailure(error);
     if (kind === undefined) throw error;
-    throw new CommandFailed((error as Error).message, { cause: error, status: FINE_STATUS[kind] });
+    if (json && !(error instanceof JobFailure && error.isTold)) tell(kind, error as Error);
+    if (!fine) throw error;
+    const text = error instanceof RpcError ? String(error) : (error as Error).message;
+    throw new CommandFailed(text, { cause: error, status: FINE_STATUS[kind] });
   }
+}
+
+/** What programs get instead of a result. */
+function tell(kind: FailureKind, error: Error): void {
+  const { message } = error.cause instanceof RpcError ? error.cause : error;
+  process.stdout.write(`${refusalJson(kind, message)}\n`);
+}
+
+/** One line, without the newline at its end. `more`: what it is about. */
+export function refusalJson(kind: FailureKind, reason: string, more: object = {}): string {
+  return visibleJson({ ok: false, ...more, kind, reason });
+}
+
+/**
+ * How several jobs have failed: all in one way, or else `failed`. Null: none has.
+ */
+export function kindOfAll(kinds: Iterable<FailureKind>): FailureKind | null {
+  const [first = null, ...others] = new Set(kinds);
+  return others.length > 0 ? "failed" : first;
 }
 
 function kindOfFailure(error: unknown): FailureKind | undefined {
   if (error instanceof JobFailure) return error.kind;
+  if (error instanceof CapFileError) return "refused";
   if (error instanceof RpcError) return kindOfRefusal(error);
   return error instanceof CommandFailed && error.cause instanceof RpcError
     ? kindOfRefusal(error.cause)
@@ -112,11 +150,4 @@ export function kindOfCause(cause: string | null): FailureKind {
     default:
       return "failed";
   }
-}
-
-/** Says of a job that was not submitted why, for programs. */
-export function printRefusal(error: unknown): void {
-  if (!(error instanceof JobFailure)) return;
-  const { kind, message } = error;
-  process.stdout.write(`${visibleJson({ ok: false, kind, reason: message })}\n`);
 }

@@ -4,7 +4,7 @@
 export { checkJob } from "./check-job.js";
 export { changeContexts } from "./context-command.js";
 export { submitDetached, submitDurable } from "./durable.js";
-export { printRefusal, withStatuses } from "./failure.js";
+export { JobFailure, withStatuses } from "./failure.js";
 export {
   dockerAction,
   dockerfileIn,

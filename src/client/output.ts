@@ -14,7 +14,7 @@ import type { JobRecords } from "../api/index.js";
 import { stderrTerminal } from "../console/index.js";
 import type { RpcError } from "../rpc/index.js";
 import { quoted, visibleJson, visibleLines } from "../text/index.js";
-import type { FailureKind } from "./failure.js";
+import { type FailureKind, refusalJson } from "./failure.js";
 import { jobJson } from "./jobs/job-json.js";
 import { describeState, withoutStop } from "./jobs/job-text.js";
 import { LineShortener } from "./line-shortener.js";
@@ -94,7 +94,7 @@ export class ClientOutput {
   /** The job was refused, or who ran it is gone. People read about that on standard error. */
   lost({ message }: RpcError, kind: FailureKind): void {
     this.logEnds();
-    if (this.json) this.print(visibleJson({ ok: false, kind, reason: message }));
+    if (this.json) this.print(refusalJson(kind, message));
   }
 
   close(): void {

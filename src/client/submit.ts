@@ -92,7 +92,10 @@ async function seeThrough(
     if (!(error instanceof RpcError)) throw error;
     const loss = kindOfLoss(error, connection);
     output.lost(connection.error ?? error, loss);
-    throw new JobFailure(loss, describeLoss(error, connection, connect), { cause: error });
+    throw new JobFailure(loss, describeLoss(error, connection, connect), {
+      cause: error,
+      isTold: true,
+    });
   } finally {
     seen.abort();
   }

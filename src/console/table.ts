@@ -10,7 +10,7 @@ export interface Column {
   readonly head: string;
   /** Right for numbers, which are never cut. */
   readonly align?: "left" | "right";
-  /** Left out when there is no room for all columns; the last one first. */
+  /** Left out before others when there is no room for all columns; the last one first. */
   readonly expendable?: boolean;
   /** Stays, with its head, where it has no content. */
   readonly keep?: boolean;
@@ -47,8 +47,11 @@ export class Table {
       return longest === 0 && !keep ? 0 : Math.max(longest, head.length);
     });
     const least = widths.map((width, i) => Math.min(width, this.leastOf(i)));
-    for (let i = widths.length - 1; i >= 0 && total(least) > this.width; i--) {
-      if (this.columns[i]!.expendable) widths[i] = least[i] = 0;
+    // Rather a column less than a number that is cut; the first one says what a row is about.
+    for (const isLast of [false, true]) {
+      for (let i = widths.length - 1; i > 0 && total(least) > this.width; i--) {
+        if (isLast || this.columns[i]!.expendable) widths[i] = least[i] = 0;
+      }
     }
     for (let excess = total(widths) - this.width; excess > 0; excess--) {
       const widest = indexOfMost(widths.map((width, i) => (width > least[i]! ? width : 0)));

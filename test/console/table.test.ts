@@ -36,6 +36,24 @@ it("leaves columns out rather than cutting others down to nothing", () => {
   expect(new Table(columns, 15).lines(ROWS)).toEqual(["JOB  REASON", "  9  Build fai…", " 10  𝄞"]);
 });
 
+it("leaves out any but the first rather than cutting a number", () => {
+  const columns: Column[] = [
+    { head: "POOL" },
+    { head: "WORKERS", align: "right" },
+    { head: "RUNNING", align: "right" },
+  ];
+  const rows = [["linux-x86_64", "12", "345"]];
+  expect(new Table(columns, 30).lines(rows)).toEqual([
+    "POOL          WORKERS  RUNNING",
+    "linux-x86_64       12      345",
+  ]);
+  expect(new Table(columns, 23).lines(rows)).toEqual([
+    "POOL          WORKERS",
+    "linux-x86_64       12",
+  ]);
+  expect(new Table(columns, 9).lines(rows)).toEqual(["POOL", "linux-x8…"]);
+});
+
 it("lays out further rows as the first", () => {
   const table = new Table(COLUMNS, Infinity);
   table.lines(ROWS);

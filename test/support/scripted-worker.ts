@@ -1,8 +1,11 @@
 /**
  * A worker that does as the test says: it takes a job, writes its log, and says how it ends. It is
- * one as the reference has them, who know nothing of durable jobs.
+ * one as the reference has them, who know nothing of durable jobs; or, if jobs are taken with
+ * `popDurable`, one of ours.
  */
 import {
+  DurableJob,
+  DurableQueue,
   Job,
   type JobDescr,
   Queue,
@@ -21,10 +24,17 @@ export class ScriptedJob {
   private ended = false;
   private readonly outcome: Deferred<string> = deferred();
   private more: Deferred<void> = deferred();
+  private readonly cause: Deferred<DurableJob.AttemptOutcome> = deferred();
 
-  capability(): Capability {
+  /** @param isOurs whether it says why it has ended */
+  capability(isOurs = false): Capability {
     this.outcome.promise.catch(() => {});
-    return Job.local({
+    const ours = DurableJob.durableJobMethods({
+      begun: async () => {},
+      outcome: () => this.cause.promise,
+      settled: () => {},
+    });
+    const job: Job.JobService = {
       log: async (start) => {
         while (start >= this.text.length && !this.ended) await this.more.promise;
         const data = this.text.subarray(start);
@@ -33,7 +43,14 @@ export class ScriptedJob {
       result: () => this.outcome.promise,
       cancel: () => this.cancelled.resolve(),
       release: () => this.cancelled.resolve(),
-    });
+    };
+    return Job.local(job, isOurs ? ours : []);
+  }
+
+  /** How one that was taken with `popDurable` ends, other than well. */
+  end(cause: Exclude<DurableJob.AttemptOutcome["cause"], "succeeded">, reason = cause): void {
+    this.cause.resolve({ cause, output: "", reason, logSize: this.text.length });
+    this.fail(reason);
   }
 
   write(text: string | Uint8Array): void {
@@ -43,6 +60,7 @@ export class ScriptedJob {
 
   succeed(output: string): void {
     this.ended = true;
+    this.cause.resolve({ cause: "succeeded", output, reason: "", logSize: this.text.length });
     this.outcome.resolve(output);
     this.wake();
   }
@@ -87,6 +105,16 @@ export class ScriptedWorker {
     const job = new ScriptedJob();
     using descr = await Queue.pop(this.queue, job.capability());
     job.descr = readJobDescr(descr);
+    return job;
+  }
+
+  /** As a worker of ours. */
+  async popDurable(): Promise<ScriptedJob> {
+    const job = new ScriptedJob();
+    using run = job.capability(true);
+    const { descr } = await DurableQueue.pop(this.queue, run);
+    job.descr = readJobDescr(descr);
+    descr.release();
     return job;
   }
 

@@ -33,7 +33,7 @@ function inWords<T>(use: (records: Capability) => Promise<T>) {
       return await use(records);
     } catch (error) {
       if (error instanceof RpcError && error.kind === "unimplemented") {
-        throw new CommandFailed(WITHOUT);
+        throw new CommandFailed(WITHOUT, { cause: error });
       }
       throw error;
     }

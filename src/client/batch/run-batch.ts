@@ -1,10 +1,10 @@
 /** `batch`: submits one and sees it through; and `batch watch`, which comes back to it. */
 import { basename, extname } from "node:path";
 import type { Batches } from "../../api/index.js";
-import { CommandFailed, interruptible, stderrTerminal } from "../../console/index.js";
+import { interruptible, stderrTerminal } from "../../console/index.js";
 import type { Capability } from "../../rpc/index.js";
 import { visible } from "../../text/index.js";
-import { type RecordsOptions, writeLines } from "../index.js";
+import { JobFailure, type RecordsOptions, writeLines } from "../index.js";
 import { batchJson } from "./batch-json.js";
 import { steadilyWithBatches } from "./batches-session.js";
 import { dryRun } from "./dry-run.js";
@@ -116,7 +116,8 @@ class Watch {
     });
     if (json) await writeLines([batchJson(record)]);
     else if (record.ended !== null && !quiet) stderrTerminal.line(describeEnd(record));
-    if (follow && record.state !== "succeeded") throw new CommandFailed("");
+    if (!follow || record.state === "succeeded") return;
+    throw new JobFailure(record.state === "cancelled" ? "cancelled" : "failed", "");
   }
 
   private followerOf(batch: Batches.BatchId): BatchFollower {

@@ -49,16 +49,21 @@ function change(
   describe: (record: JobRecords.JobRecord | null) => string,
 ): Promise<void> {
   return withRecords(options, (records) => {
-    const each = new EachJob(options.jobs, async (job) => {
-      await act(records, job);
-      const record = await JobRecords.get(records, job).catch((error) => {
-        if (error instanceof RpcError && error.kind === "failed") return null;
-        throw error;
-      });
-      const json = () => (record ? jobJson(record) : visibleJson({ id: job, state: "cancelled" }));
-      await writeLines([options.json ? json() : `Job ${job}: ${describe(record)}`]);
-      return true;
-    });
+    const each = new EachJob(
+      options.jobs,
+      async (job) => {
+        await act(records, job);
+        const record = await JobRecords.get(records, job).catch((error) => {
+          if (error instanceof RpcError && error.kind === "failed") return null;
+          throw error;
+        });
+        const json = () =>
+          record ? jobJson(record) : visibleJson({ id: job, state: "cancelled" });
+        await writeLines([options.json ? json() : `Job ${job}: ${describe(record)}`]);
+        return null;
+      },
+      options.json,
+    );
     return each.run();
   });
 }

@@ -142,6 +142,7 @@ const ATTEMPT_COLUMNS: readonly (Column & {
   {
     head: "STARTED",
     align: "right",
+    expendable: true,
     cell: ({ started }) => (started === null ? "" : writeMoment(started)),
   },
   { head: "TOOK", align: "right", cell: timeTaken },

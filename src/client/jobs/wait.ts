@@ -1,7 +1,7 @@
 /** `wait`: until jobs have ended. */
 import { JobRecords } from "../../api/index.js";
-import { CommandFailed } from "../../console/index.js";
 import type { Capability } from "../../rpc/index.js";
+import { type FailureKind, JobFailure, kindOfCause } from "../failure.js";
 import { EachJob } from "./each-job.js";
 import { jobJson } from "./job-json.js";
 import { describeState, hasEnded } from "./job-text.js";
@@ -33,7 +33,7 @@ export async function waitForJobs(options: WaitOptions): Promise<void> {
   } catch (error) {
     if (!over.signal.aborted) throw error;
     await wait.printUnfinished();
-    throw new CommandFailed("The time is over, and not all jobs have ended.");
+    throw new JobFailure("timeout", "The time is over, and not all jobs have ended.");
   } finally {
     clearTimeout(timer);
   }
@@ -50,7 +50,7 @@ class Wait {
     private readonly signal: AbortSignal,
     private readonly print = printer(json),
   ) {
-    this.each = new EachJob(jobs, (job) => this.one(job));
+    this.each = new EachJob(jobs, (job) => this.one(job), json);
   }
 
   run(records: Capability): Promise<void> {
@@ -65,14 +65,14 @@ class Wait {
     }
   }
 
-  private async one(job: number): Promise<boolean> {
+  private async one(job: number): Promise<FailureKind | null> {
     let record: JobRecords.JobRecord | undefined;
     do {
       record = await this.get(job, record?.revision ?? 0);
       this.seen.set(job, record);
     } while (!hasEnded(record));
     await this.print(record);
-    return record.state === "succeeded";
+    return record.state === "succeeded" ? null : kindOfCause(record.cause);
   }
 
   private async get(job: number, revision: number): Promise<JobRecords.JobRecord> {
