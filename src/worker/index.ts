@@ -18,7 +18,7 @@
  */
 export type { BuildIo, CustomHandler, CustomJob } from "./build.js";
 export type { WeightRule } from "./capacity.js";
-export type { RoomRule } from "./docker/disk-gate.js";
+export type { RoomRule } from "./docker/room.js";
 export { JobCancelled, JobFailed } from "./failure.js";
 export type { JobLog } from "./log/job-log.js";
 export type { SpecBuilderOptions } from "./spec-builder.js";

@@ -9,7 +9,8 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { deferred } from "../../src/async/index.js";
 import { Capacity } from "../../src/worker/capacity.js";
-import { DiskGate, imageDirectories, type RoomRule } from "../../src/worker/docker/disk-gate.js";
+import { DiskGate } from "../../src/worker/docker/disk-gate.js";
+import { imageDirectories, type RoomRule } from "../../src/worker/docker/room.js";
 import { WorkerMetrics } from "../../src/worker/metrics.js";
 import { CONTAINERD_STORE, DockerEngine, Registry } from "../support/docker-engine.js";
 

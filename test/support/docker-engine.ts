@@ -18,6 +18,7 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import Docker from "dockerode";
+import { LoopDisk } from "./loop-disk.js";
 import { busyboxRoot, withTemporaryRoot } from "./oci-layout.js";
 import { freePort } from "./programs.js";
 
@@ -33,6 +34,7 @@ export class DockerEngine {
   private constructor(
     private readonly dir: string,
     private readonly child: ChildProcess,
+    private readonly disk: LoopDisk | undefined,
   ) {
     this.docker = new Docker({ socketPath: this.socket });
   }
@@ -43,7 +45,7 @@ export class DockerEngine {
 
   /** Where the engine keeps everything. */
   get dataRoot(): string {
-    return join(this.dir, "data");
+    return dataRootIn(this.dir);
   }
 
   /**
@@ -54,6 +56,13 @@ export class DockerEngine {
   static start(storageDriver: "overlay2" | "vfs" = "overlay2"): Promise<DockerEngine> {
     if (ENGINE_ROOT && storageDriver === "overlay2") return DockerEngine.startInRoot(ENGINE_ROOT);
     return DockerEngine.launch([], {}, [`--storage-driver=${storageDriver}`]);
+  }
+
+  /** The same on a disk of its own, of that size (as truncate(1) has it). */
+  static async startOnDisk(size: string): Promise<DockerEngine> {
+    const dir = mkdtempSync(join(tmpdir(), "ocluster-docker-"));
+    const disk = new LoopDisk("ext4", dataRootIn(dir), size);
+    return DockerEngine.launch([], {}, [], { dir, disk });
   }
 
   /** Of the machine, the engine sees the temporary directory and the kernel's directories. */
@@ -74,8 +83,11 @@ export class DockerEngine {
     prefix: readonly string[],
     config: object,
     options: readonly string[],
+    on: { readonly dir: string; readonly disk?: LoopDisk } = {
+      dir: mkdtempSync(join(tmpdir(), "ocluster-docker-")),
+    },
   ): Promise<DockerEngine> {
-    const dir = mkdtempSync(join(tmpdir(), "ocluster-docker-"));
+    const { dir, disk } = on;
     writeFileSync(join(dir, "config.json"), JSON.stringify(config));
     const [program, ...args] = [...prefix, "dockerd"];
     const child = spawn(
@@ -83,7 +95,7 @@ export class DockerEngine {
       [
         ...args,
         `--config-file=${join(dir, "config.json")}`,
-        `--data-root=${join(dir, "data")}`,
+        `--data-root=${dataRootIn(dir)}`,
         `--exec-root=${join(dir, "exec")}`,
         `--pidfile=${join(dir, "pid")}`,
         `--host=unix://${join(dir, "docker.sock")}`,
@@ -105,7 +117,7 @@ export class DockerEngine {
       child.once("error", reject);
       child.once("close", () => reject(new Error(`dockerd ended:\n${said}`)));
     });
-    return new DockerEngine(dir, child);
+    return new DockerEngine(dir, child, disk);
   }
 
   /** Makes the engine a Swarm of its own. Services must be gone when it is stopped. */
@@ -125,6 +137,7 @@ export class DockerEngine {
     } catch {
       // It is mounted once a container has used the host's network.
     }
+    this.disk?.remove();
     rmSync(this.dir, { recursive: true, force: true, maxRetries: 5 });
   }
 
@@ -149,6 +162,10 @@ export class DockerEngine {
   async containers(): Promise<string[]> {
     return (await this.docker.listContainers({ all: true })).map(({ Id }) => Id);
   }
+}
+
+function dataRootIn(dir: string): string {
+  return join(dir, "data");
 }
 
 async function drain(stream: NodeJS.ReadableStream): Promise<void> {
