@@ -197,7 +197,7 @@ describe("without durable jobs", () => {
     const ended = await run("ocluster-client", ["-q", "-c", "plain.cap", ...words], {
       cwd: scheduler.dir,
     });
-    expect(ended).toMatchObject({ code: 1, stdout: "" });
+    expect(ended).toMatchObject({ code: args[0]!.startsWith("submit") ? 1 : 12, stdout: "" });
     expect(ended.stderr).toMatch(
       /^This scheduler knows neither durable jobs nor records of jobs \(or "plain\.cap" is neither /,
     );

@@ -175,7 +175,7 @@ it("job shows all that is on record", async () => {
     "",
   ]);
   expect(await client("job", "9")).toMatchObject({
-    code: 1,
+    code: 12,
     stdout: "",
     stderr: "Failed: There is no job 9.\n",
   });
@@ -284,7 +284,7 @@ describe("wait", () => {
   it("does not wait for longer than it may", async () => {
     scheduler.add();
     expect(await client("wait", "1", "--timeout=0.2")).toMatchObject({
-      ...{ code: 1, stdout: "Job 1: queued\n" },
+      ...{ code: 14, stdout: "Job 1: queued\n" },
       stderr: "The time is over, and not all jobs have ended.\n",
     });
   });
@@ -292,7 +292,7 @@ describe("wait", () => {
   it("names jobs that there are not, and waits for the others", async () => {
     scheduler.add({ state: "succeeded", ended: BEGINNING });
     expect(await client("wait", "7", "1")).toMatchObject({
-      ...{ code: 1, stdout: "Job 1: succeeded\n" },
+      ...{ code: 12, stdout: "Job 1: succeeded\n" },
       stderr: "There is no job 7.\n",
     });
   });
@@ -302,7 +302,7 @@ describe("cancel and retry", () => {
   it("do so with each, and say what cannot be", async () => {
     twoJobs();
     expect(await client("cancel", "1", "2", "3")).toMatchObject({
-      code: 1,
+      code: 12,
       stdout: "Job 1: has ended: failed: Build failed\nJob 2: cancelled\n",
       stderr: "There is no job 3.\n",
     });
@@ -314,7 +314,7 @@ describe("cancel and retry", () => {
       .map((line) => JSON.parse(line).state);
     expect(states).toEqual(["queued", "queued"]);
     expect(await client("retry", "1")).toMatchObject({
-      ...{ code: 1, stdout: "" },
+      ...{ code: 12, stdout: "" },
       stderr: "Job 1 has not ended.\n",
     });
   });

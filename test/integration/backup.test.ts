@@ -12,6 +12,9 @@ import { ScriptedWorker } from "../support/scripted-worker.js";
 
 let cluster: Cluster;
 
+/** Only what hangs takes so long. */
+const PATIENCE = { timeout: 50_000 };
+
 beforeEach(async () => {
   cluster = await Cluster.start(["--default-clients=bob"]);
   cluster.write("hello.spec", "((from busybox) (run (shell date)))");
@@ -136,12 +139,12 @@ it("a disk that is full, and one who is interrupted, leave nothing of it", async
     ...["-q", "-c", cluster.cap("admin")],
     ...["backup", cluster.path("interrupted")],
   ]);
-  await expect.poll(begun).not.toEqual([]);
+  await expect.poll(begun, PATIENCE).not.toEqual([]);
   interrupted.signal("SIGINT");
   expect(await interrupted.ended).toMatchObject({ signal: "SIGINT" });
   expect(begun()).toEqual([]);
   const copies = () => readdirSync(cluster.path("scheduler")).filter((name) => /new$/.test(name));
-  await expect.poll(copies).toEqual([]);
+  await expect.poll(copies, PATIENCE).toEqual([]);
 });
 
 it("a scheduler that gives none says so", async () => {

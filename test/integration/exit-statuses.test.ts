@@ -87,9 +87,9 @@ describe("an attached job", () => {
 
   it("that is cancelled while it is queued", async () => {
     const submitted = start("submit", POOL, cluster.path("hello.spec"), "--json");
-    await expect
-      .poll(async () => (await admin("cancel", "--client=test-user", "--state=queued")).stdout)
-      .toMatch(/Cancelled 1 job/);
+    const cancelled = async () =>
+      (await admin("cancel", "--client=test-user", "--state=queued")).stdout;
+    await expect.poll(cancelled, { timeout: 50_000 }).toMatch(/Cancelled 1 job/);
     expect(told(await submitted.ended)).toEqual(expected("cancelled"));
   });
 

@@ -26,6 +26,9 @@ import { Store } from "../../src/scheduler/state/store.js";
 import { SQLite } from "../../src/system/sqlite.js";
 import { Network, type NetworkOptions, silentLog, untilRecord } from "./network.js";
 
+/** Only what hangs takes so long. */
+const PATIENCE = { timeout: 50_000 };
+
 let directory: string;
 let stateDir: string;
 
@@ -124,7 +127,7 @@ it("has clients, jobs, logs, files and the queue of the moment when it was made"
   isOver = true;
   await inBetween;
   const late = await alice.submitDurable("after it");
-  await expect.poll(leftOvers).toEqual([]);
+  await expect.poll(leftOvers, PATIENCE).toEqual([]);
   expect(statSync(made).mode & 0o777).toBe(0o700);
   const { secrets } = before;
   await before.stop();
@@ -201,7 +204,7 @@ describe("a copy", () => {
     await expect(Api.begin(admin, CONTENT)).rejects.toThrow(/Another backup is being made since/);
     expect(leftOvers()).not.toEqual([]);
     copy.release();
-    await expect.poll(leftOvers).toEqual([]);
+    await expect.poll(leftOvers, PATIENCE).toEqual([]);
     using _another = await Api.begin(admin, { logs: false, outputs: false });
     await backups.stop();
     expect(leftOvers()).toEqual([]);
@@ -211,7 +214,7 @@ describe("a copy", () => {
   it("goes when nobody reads it", async () => {
     using admin = adminOf(backupsOf(network, { unreadFor: 1 }));
     using copy = await Api.begin(admin, CONTENT);
-    await expect.poll(leftOvers).toEqual([]);
+    await expect.poll(leftOvers, PATIENCE).toEqual([]);
     await expect(Api.files(copy, 0, 100)).rejects.toThrow("was not read for minutes");
   });
 

@@ -166,7 +166,7 @@ describe("a batch", () => {
     const alice = await start();
     const open = (change: Partial<Batches.NewBatch>) =>
       Batches.open(alice.submission, { ...newBatch(["1"]), ...change });
-    await expect(open({ pool: "gpu" })).rejects.toThrow('There is no pool "gpu"');
+    await expect(open({ pool: "gpu" })).rejects.toThrow('Pool ID "gpu" not one of {pool}');
     await expect(open({ digest: new Uint8Array(3) })).rejects.toThrow(/digest/);
     const { template } = newBatch(["1"]);
     const spec = [{ column: 1, escape: "plain" }] as const;

@@ -8,6 +8,9 @@ import { MIGRATIONS } from "../../src/scheduler/state/jobs-schema.js";
 import { SQLite } from "../../src/system/sqlite.js";
 import { StateHome } from "./state-home.js";
 
+/** Only what hangs takes so long. */
+const PATIENCE = { timeout: 50_000 };
+
 const home = StateHome.forEachTest();
 
 /** After all that was said. */
@@ -43,11 +46,13 @@ describe("it counts", () => {
     const { records } = home.network.durable;
     const later = Date.now() / 1000 + 1;
     records.eraseDescriptionsBefore(later);
-    await expect.poll(() => useOf("alice")).toEqual({ logs: 5, records: 2 * RECORD_BYTES + 2 });
+    await expect
+      .poll(() => useOf("alice"), PATIENCE)
+      .toEqual({ logs: 5, records: 2 * RECORD_BYTES + 2 });
     await records.segments.dropLogs([[id, 1]]);
     expect(await useOf("alice")).toEqual({ logs: 0, records: 2 * RECORD_BYTES + 2 });
     records.removeBefore(later);
-    await expect.poll(() => useOf("alice")).toEqual({ logs: 0, records: 0 });
+    await expect.poll(() => useOf("alice"), PATIENCE).toEqual({ logs: 0, records: 0 });
     await expect(again.record(id)).rejects.toThrow(`You have no job ${id}`);
   });
 
@@ -113,7 +118,7 @@ describe("who has too much", () => {
       .poll(async () => {
         await home.network.durable.spool.write();
         return (await useOf("alice")).logs;
-      })
+      }, PATIENCE)
       .toBeGreaterThanOrEqual(1000);
     job.print("more");
     const tooMuch = { kind: "overloaded", message: expect.stringContaining("--max-logs-size") };

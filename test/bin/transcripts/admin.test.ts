@@ -117,7 +117,7 @@ const USAGES: Usages = {
 };
 
 const COMMANDS =
-  "'add-client', 'add-scaler', 'add-viewer', 'cancel', 'completion', 'exec', 'explain', 'forget', 'forget-pool', 'job', 'jobs', 'list-clients', " +
+  "'add-client', 'add-scaler', 'add-viewer', 'backup', 'cancel', 'completion', 'exec', 'explain', 'forget', 'forget-pool', 'job', 'jobs', 'list-clients', " +
   "'list-scalers', 'list-viewers', 'logs', 'move-pool', 'pause', 'remove-client', 'remove-scaler', 'remove-viewer', 'running', 'set-rate', 'show', 'top', 'unpause', 'update' or 'usage'";
 
 describe.concurrent("a bad command line", () => {

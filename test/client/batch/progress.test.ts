@@ -70,7 +70,7 @@ describe("on a terminal", () => {
     seen.state(BATCH);
     for (let n = 0; n < 25; n++) seen.ended(row(`k${n}`, "failed", 990));
     const lines = shown();
-    expect(lines[0]).toBe("Failed: k0 (job 5): no\\u{1b} such tile");
+    expect(lines[0]).toBe("Failed: k0 (job 5): no\\x1b such tile");
     expect(lines[20]).toBe("More have failed: see `ocluster-client batch show BATCH --failed`.");
     expect(lines).toHaveLength(22);
     expect(lines[21]).toMatch(/^Batch 17 \(tiles\): /);
