@@ -141,7 +141,8 @@ export function valueName({ flags }: Pick<DeclaredOption, "flags">): string | un
 
 /**
  * What an option comes to: its default where it was not given, which is `texts` being undefined;
- * `true` for flags, and `false` for those that begin with `--no-`; else what its parser makes of the texts. Throws `UsageError`.
+ * `true` for flags, and `false` for those that begin with `--no-`; else what its parser makes of
+ * the texts. Throws `UsageError`.
  */
 export function optionValue(
   declared: DeclaredOption,

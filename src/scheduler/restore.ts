@@ -169,7 +169,7 @@ class Restore {
     await removeTree(this.aside);
   }
 
-  /** Where a file goes, aside; null: it is one of the secrets, which go to their places at the end. */
+  /** Where a file goes, aside; null: it is one of the secrets, which are written at the end. */
   private placeOf(name: string): string | null {
     if (this.secretPlace(name) !== undefined) return null;
     const parts = BackupList.backupPath(name);
