@@ -18,7 +18,7 @@ export interface BackupContent {
 }
 
 export interface BackupFile {
-  /** As it is in a backup: parts with `/` between. It comes from elsewhere: see `backup-list.ts`. */
+  /** As it is in a backup: parts with `/` between. It is not trusted: see `backup-list.ts`. */
   readonly name: string;
   /** In bytes. */
   readonly size: number;
