@@ -452,10 +452,7 @@ await runMain(
       usage,
       backup,
     ],
-    [
-      "ocluster-admin -c admin.cap show",
-      "ocluster-admin -c admin.cap add-client alice > alice.cap",
-    ],
+    ["ocluster-admin -c admin.cap add-client alice > alice.cap"],
   ),
   rpcFailure,
 );
