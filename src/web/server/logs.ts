@@ -78,8 +78,7 @@ export class Logs {
     for (;;) {
       const record = await this.jobs.now(job);
       if (record.attached) throw ATTACHED;
-      const newest = record.attempts.at(-1)?.attempt ?? 0;
-      const attempt = record.attempts.find((one) => one.attempt === (wanted || newest));
+      const attempt = attemptOf(record.attempts, wanted);
       if (!attempt) {
         if (wanted !== 0) throw noAttempt(job, wanted);
         say(noLog(job));
@@ -108,8 +107,12 @@ export class Logs {
   async whole(job: number, wanted: number) {
     const { attached, attempts } = await this.jobs.get(job);
     if (attached) throw ATTACHED;
-    const attempt = wanted === 0 ? attempts.at(-1) : attempts.find((one) => one.attempt === wanted);
-    if (!attempt && wanted !== 0) throw noAttempt(job, wanted);
+    let attempt = attemptOf(attempts, wanted);
+    if (!attempt && wanted !== 0) {
+      // Who asks may have been told of it a moment ago, and what is at hand is older.
+      attempt = attemptOf((await this.jobs.now(job)).attempts, wanted);
+      if (!attempt) throw noAttempt(job, wanted);
+    }
     if (!attempt) return null;
     return { attempt: attempt.attempt, size: attempt.logSize, isWhole: attempt.outcome !== null };
   }
@@ -155,6 +158,11 @@ export class Logs {
 
 /** Between looks at how far an index has come, in ms. */
 const LOOK_MS = 20;
+
+/** 0 is the newest. */
+function attemptOf(attempts: readonly JobRecords.AttemptRecord[], wanted: number) {
+  return wanted === 0 ? attempts.at(-1) : attempts.find((one) => one.attempt === wanted);
+}
 
 function stateOf(index: LogIndex) {
   const { isCurrent, isWhole, lines, name, size } = index;

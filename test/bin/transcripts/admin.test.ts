@@ -407,7 +407,7 @@ describe("help and version", () => {
       ),
     ).toBe(true);
     expect(stdout).toMatch(/\nExamples:\n {2}.*ocluster-admin /);
-    const lines = stdout.split("\n");
+    const lines = stdout.trimEnd().split("\n");
     expect(lines.length).toBeLessThanOrEqual(40);
     for (const line of lines) expect(line.length).toBeLessThanOrEqual(100);
   });
