@@ -50,8 +50,9 @@ async function names(): Promise<string[]> {
 }
 
 const cacheSize = async () => {
-  const { BuildCache } = (await engine.docker.df()) as { BuildCache: { Size: number }[] };
-  return BuildCache.reduce((sum, { Size }) => sum + Size, 0);
+  const { BuildCache } = (await engine.docker.df()) as { BuildCache: null | { Size: number }[] };
+  // An engine without any says null.
+  return (BuildCache ?? []).reduce((sum, { Size }) => sum + Size, 0);
 };
 
 function freePercent(): number {
