@@ -66,7 +66,7 @@ it("a job is found again, followed and waited for, whatever is killed", async ()
   const admin = (...args: readonly string[]) =>
     run("ocluster-admin", ["-q", "-c", cluster.cap("admin"), ...args]);
   expect(await admin("cancel", "2")).toMatchObject({ code: 0 });
-  expect((await client("wait", "1", "2")).code).toBe(1);
+  expect((await client("wait", "1", "2")).code).toBe(15);
   expect((await admin("usage", "--since=1h")).stdout).toMatch(/^test-user +2 +1 +0 +1 /m);
   await second.close();
 });
