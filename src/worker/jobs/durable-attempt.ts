@@ -240,7 +240,8 @@ export function filesName(id: AttemptId): string {
 
 /** Sees to it that a log that is complete outlives the process. */
 async function storeLog(jobLog: JobLog): Promise<StoredLog> {
-  if (jobLog.length <= SHORT) return { text: Buffer.from(jobLog.contents()).toString("base64") };
+  const contents = jobLog.length <= SHORT ? jobLog.contents() : null;
+  if (contents) return { text: Buffer.from(contents).toString("base64") };
   await jobLog.store();
   return { size: jobLog.length };
 }

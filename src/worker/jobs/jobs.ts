@@ -130,6 +130,7 @@ export class Jobs {
     const { attempt, ended, job } = this.start(this.offer(), { descr, owner, assignment });
     return {
       ended: ended.then(({ cause, files, output, reason, seconds }) => {
+        // That of a lease that was given up is gone, and nobody is to be told of it.
         const isShort = files === undefined && job.log.length <= BulkQueue.LOG_BYTES;
         return { cause, output, reason, seconds, log: isShort ? job.log.contents() : null };
       }),

@@ -144,8 +144,9 @@ export class JobLog {
     this.#blocks = [];
   }
 
-  /** All of a log that is in memory. */
-  contents(): Uint8Array {
+  /** All of a log that is in memory; null once it has been disposed of. */
+  contents(): Uint8Array | null {
+    if (this.#disposed) return null;
     return this.#fromMemory(this.#spilled, this.inMemory);
   }
 
