@@ -64,6 +64,8 @@ export class BatchRun {
   private due: number[] = [];
   /** Jobs that somebody is about to try again. */
   private pending = 0;
+  /** The row that is to begin, until its job is known, or it has not. */
+  private beginning: number | null = null;
   private total = 0;
   private isClosed = false;
   private halted: { readonly halt: Halt; readonly reason: string } | null = null;
@@ -102,7 +104,7 @@ export class BatchRun {
   }
 
   get hasEnded(): boolean {
-    if (this.live.size + this.pending > 0) return false;
+    if (this.live.size + this.pending > 0 || this.beginning !== null) return false;
     if (this.halted) return true;
     return this.isClosed && this.due.length === 0 && this.begun.size === this.total;
   }
@@ -163,6 +165,7 @@ export class BatchRun {
     const row = this.begun.firstMissing();
     if (row < this.total && (row < canary || this.canariesAreWell)) {
       this.begun.add(row);
+      this.beginning = row;
       return { kind: "begin", row };
     }
     if (this.isStuck) this.stop(`The first ${canary} rows (--canary) have not all succeeded.`);
@@ -177,6 +180,7 @@ export class BatchRun {
   /** A row that was to begin has not, for a reason that may pass. */
   notBegun(row: number): void {
     this.begun.delete(row);
+    if (this.beginning === row) this.beginning = null;
   }
 
   /** A job that was to be tried again is known to be, or cannot be. */
@@ -193,6 +197,7 @@ export class BatchRun {
   ): void {
     if (before === now) return;
     this.begun.add(row);
+    if (this.beginning === row) this.beginning = null;
     if (before === "running") this.running--;
     if (before === "queued" || before === "running") this.live.delete(job);
     else if (before !== null) this.ends[before]--;

@@ -179,6 +179,18 @@ describe("a run", () => {
     expect(run.next(9)).toEqual({ kind: "begin", row: 1 });
   });
 
+  it("has not ended while a row is about to begin, whatever halts it", () => {
+    const run = new BatchRun(NO_RULES);
+    run.add(3);
+    run.close();
+    expect(run.next(9)).toEqual({ kind: "begin", row: 0 });
+    run.stopFor("stopped", "Enough.");
+    expect(run.hasEnded).toBe(false);
+    run.notBegun(0);
+    expect(run.hasEnded).toBe(true);
+    expect(run.counts).toMatchObject({ queued: 0, cancelled: 3 });
+  });
+
   it("comes to its end if nothing keeps it", () => {
     const run = new BatchRun(NO_RULES);
     run.add(10);
