@@ -13,7 +13,6 @@
  * Databases need room on the disk of the state. It is looked for first, as jobs that run need some,
  * too.
  */
-import { existsSync } from "node:fs";
 import { link, mkdir, open, readdir, readFile, stat, statfs } from "node:fs/promises";
 import { join } from "node:path";
 import type { Backups } from "../../api/index.js";
@@ -114,7 +113,7 @@ export class BackupCopy {
 
 /** Also what a scheduler has left that was killed while it had a copy. */
 export async function removeLeftBackup(sources: BackupSources): Promise<void> {
-  await removeTree(...allPlaces(sources).filter((place) => existsSync(place)));
+  await removeTree(...allPlaces(sources));
 }
 
 function placesOf({ outputs, spool, stateDir }: BackupSources) {
