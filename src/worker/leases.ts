@@ -89,12 +89,15 @@ export class LeaseHolder {
   /** Those that have begun, and of which the scheduler does not know more. By job. */
   readonly #begun = new Map<number, LeaseRun | null>();
   readonly #ended: Told[] = [];
+  /** Ends that were refused, and are to be told again. */
+  readonly #refused: Told[] = [];
   /** By batch, the one used last at the end. Null: it cannot be read. */
   readonly #templates = new Map<number, Batches.NewBatch | null>();
   readonly #appetite = new Appetite(BulkQueue.MOST_LEASES);
   readonly #over = new AbortController();
   #calls = 0;
   #telling: NodeJS.Immediate | undefined;
+  #retrying: NodeJS.Timeout | undefined;
   #giving: NodeJS.Timeout | undefined;
   #isWaiting = false;
 
@@ -149,6 +152,7 @@ export class LeaseHolder {
     this.#over.abort();
     this.#held.length = 0;
     clearTimeout(this.#giving);
+    clearTimeout(this.#retrying);
     clearImmediate(this.#telling);
   }
 
@@ -291,12 +295,13 @@ export class LeaseHolder {
 
   /** What has not begun has no `Job` to be followed by: its end is all there is to say of it. */
   #tellAgain(told: readonly Told[]): void {
-    if (told.length === 0) return;
-    const later = setTimeout(() => {
-      this.#ended.push(...told);
+    if (told.length === 0 || this.#over.signal.aborted) return;
+    this.#refused.push(...told);
+    this.#retrying ??= setTimeout(() => {
+      this.#retrying = undefined;
+      this.#ended.push(...this.#refused.splice(0));
       this.#tellSoon();
     }, this.options.retryMs ?? RETRY_MS);
-    this.#over.signal.addEventListener("abort", () => clearTimeout(later), { once: true });
   }
 
   #giveBack(isGiven: (held: Held) => boolean): void {
