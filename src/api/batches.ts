@@ -313,6 +313,15 @@ export function get(
   return resultOf(call, (results) => readBatch(results.batch));
 }
 
+/** Writes which rows of a batch are asked for. */
+function pageOf(batch: number, after: number, limit: number) {
+  return (params: { batch: bigint; after: bigint; limit: number }): void => {
+    params.batch = BigInt(batch);
+    params.after = BigInt(after);
+    params.limit = limit;
+  };
+}
+
 /**
  * Rows that have ended, in the order of their ends, from behind `after` (0, or the `next` of an
  * earlier page) on.
@@ -324,15 +333,7 @@ export function rows(
   limit: number,
   options?: CallOptions,
 ): Promise<RowPage> {
-  const call = submission.call(
-    ROWS,
-    (params) => {
-      params.batch = BigInt(batch);
-      params.after = BigInt(after);
-      params.limit = limit;
-    },
-    options,
-  );
+  const call = submission.call(ROWS, pageOf(batch, after, limit), options);
   return resultOf(call, (results) => ({
     rows: results.rows.map((row) => ({
       row: Number(row.row),
@@ -354,15 +355,7 @@ export function ends(
   limit: number,
   options?: CallOptions,
 ): Promise<EndPage> {
-  const call = submission.call(
-    ENDS,
-    (params) => {
-      params.batch = BigInt(batch);
-      params.after = BigInt(after);
-      params.limit = limit;
-    },
-    options,
-  );
+  const call = submission.call(ENDS, pageOf(batch, after, limit), options);
   return resultOf(call, (results) => ({
     ends: results.ends.map(({ job, row, state }) => ({
       row: Number(row),

@@ -9,6 +9,11 @@ export class Permits {
     this.#free = count;
   }
 
+  /** How many pieces of work wait. */
+  get waiting(): number {
+    return this.#waiting.length;
+  }
+
   async run<T>(work: () => Promise<T>): Promise<T> {
     if (this.#free > 0) {
       this.#free--;

@@ -5,7 +5,7 @@
 import type { IncomingMessage } from "node:http";
 import type { Duplex, Readable } from "node:stream";
 import type Docker from "dockerode";
-import { EngineError, engineError } from "./errors.js";
+import { answer, EngineError } from "./errors.js";
 import { engineMessages } from "./messages.js";
 import { connectEngine } from "./requests.js";
 
@@ -175,16 +175,6 @@ export class DockerEngine {
   /** The directory where the engine keeps everything, as a path on its machine. */
   async rootDir(): Promise<string> {
     return (await answer<{ DockerRootDir: string }>(this.#docker.info())).DockerRootDir;
-  }
-}
-
-/** An answer; errors become `EngineError`. */
-async function answer<T>(request: Promise<T>): Promise<T> {
-  try {
-    return await request;
-  } catch (error) {
-    const known = engineError(error);
-    throw known instanceof EngineError ? known : EngineError.unreachable(error as Error);
   }
 }
 

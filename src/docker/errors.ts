@@ -45,6 +45,16 @@ export function engineError(error: unknown): unknown {
   return code === undefined ? error : EngineError.unreachable(error as NodeJS.ErrnoException);
 }
 
+/** An answer of dockerode's; all errors become `EngineError`. */
+export async function answer<T>(request: Promise<T>): Promise<T> {
+  try {
+    return await request;
+  } catch (error) {
+    const known = engineError(error);
+    throw known instanceof EngineError ? known : EngineError.unreachable(error as Error);
+  }
+}
+
 /** What should be the name of an image is none. */
 export class ImageNameError extends Error {
   override readonly name = "ImageNameError";

@@ -1,7 +1,7 @@
 /**
  * A service of a Docker Swarm, as far as its number of tasks is concerned.
  */
-import { EngineError, engineError } from "./errors.js";
+import { answer, EngineError } from "./errors.js";
 import { connectEngine } from "./requests.js";
 
 /** A service as the engine describes it. */
@@ -85,14 +85,5 @@ export class SwarmService {
 
   async #inspect(): Promise<RawService> {
     return (await answer(this.#docker.getService(this.name).inspect())) as RawService;
-  }
-}
-
-async function answer<T>(request: Promise<T>): Promise<T> {
-  try {
-    return await request;
-  } catch (error) {
-    const known = engineError(error);
-    throw known instanceof EngineError ? known : EngineError.unreachable(error as Error);
   }
 }

@@ -2,6 +2,7 @@
  * The machine: directories, programs, mounts. `sqlite.ts` and `lock.ts` are doors of their own, as
  * SQLite's compiled part is to be loaded only where there is a database.
  */
+export { hashFile } from "./hash-file.js";
 export { kernelAtLeast } from "./kernel.js";
 export { takeLock } from "./lock.js";
 export { DirectoryError, makeDirectory } from "./make-directory.js";

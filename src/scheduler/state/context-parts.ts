@@ -5,19 +5,17 @@
  * States of one: *open*, while parts come; *idle*, as a file alone, whose bytes are hashed again
  * when it is opened; *whole*, and handed on. One that nobody goes on with is removed.
  */
-import { createHash, type Hash } from "node:crypto";
+import type { Hash } from "node:crypto";
 import { type FileHandle, open, readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { Mutex } from "../../async/index.js";
+import { hashFile } from "../../system/index.js";
 
 /** How many one client may have on their way. */
 const MAX_PARTS = 32;
 
 /** After so long, in ms, nobody goes on with one. */
 const FORSAKEN_MS = 6 * 3_600_000;
-
-/** Bytes hashed at a time of what is there already. */
-const CHUNK = 1024 * 1024;
 
 /** More than a client may do, or what it has sent is not what it said. */
 export class PartRefused extends Error {
@@ -122,15 +120,8 @@ export class ContextParts {
     const file = await open(join(this.directory, hash), "a+", 0o600);
     try {
       if ((await file.stat()).size > size) await file.truncate(0);
-      const sha256 = createHash("sha256");
-      const buffer = Buffer.allocUnsafeSlow(CHUNK);
-      part.length = 0;
-      for (;;) {
-        const { bytesRead } = await file.read(buffer, 0, CHUNK, part.length);
-        if (bytesRead === 0) break;
-        sha256.update(buffer.subarray(0, bytesRead));
-        part.length += bytesRead;
-      }
+      const { hash: sha256, length } = await hashFile(file);
+      part.length = length;
       part.open = { file, hash: sha256 };
     } catch (error) {
       await file.close();

@@ -3,13 +3,11 @@
  * *grows*; and is *kept*, once its hash is right. It is *closed* by whom it is for, or when
  * somebody else goes on with it: from then on it does nothing to its file.
  */
-import { createHash, type Hash } from "node:crypto";
+import type { Hash } from "node:crypto";
 import { type FileHandle, open, rename, rm } from "node:fs/promises";
 import { deferred, Mutex } from "../../async/index.js";
+import { hashFile } from "../../system/index.js";
 import { OutputsDamaged } from "./output-store.js";
-
-/** Bytes read at a time of what is there already. */
-const CHUNK = 1024 * 1024;
 
 /** Where it is to be, and where it is until then. */
 interface IncomingPaths {
@@ -38,15 +36,8 @@ export class IncomingOutputs {
   ): Promise<IncomingOutputs> {
     const file = await open(paths.part, "a+", 0o600);
     try {
-      const hash = createHash("sha256");
-      const buffer = Buffer.allocUnsafeSlow(CHUNK);
-      let length = 0;
-      for (;;) {
-        const { bytesRead } = await file.read(buffer, 0, CHUNK, length);
-        if (bytesRead === 0) return new IncomingOutputs(paths, file, hash, length, onKept);
-        hash.update(buffer.subarray(0, bytesRead));
-        length += bytesRead;
-      }
+      const { hash, length } = await hashFile(file);
+      return new IncomingOutputs(paths, file, hash, length, onKept);
     } catch (error) {
       await file.close();
       throw error;
