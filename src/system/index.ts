@@ -3,6 +3,7 @@
  * SQLite's compiled part is to be loaded only where there is a database.
  */
 export { hashFile } from "./hash-file.js";
+export { HashMemory, isUnchanged } from "./hash-memory.js";
 export { kernelAtLeast } from "./kernel.js";
 export { takeLock } from "./lock.js";
 export { DirectoryError, makeDirectory } from "./make-directory.js";

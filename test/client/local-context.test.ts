@@ -18,8 +18,8 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { ContextManifest } from "../../src/api/index.js";
-import { HashMemory } from "../../src/client/local-context/hash-memory.js";
 import { type ScanRules, scan } from "../../src/client/local-context/scan.js";
+import { HashMemory } from "../../src/system/index.js";
 import { IgnoreFile } from "../../src/text/index.js";
 
 let home: string;
@@ -55,7 +55,7 @@ function scanned({
   leftOut?: string[];
 } = {}) {
   const rules: ScanRules = { ignored: new IgnoreFile(ignored), needed, leftOut };
-  return scan(tree, rules, HashMemory.open(tree), signal);
+  return scan(tree, rules, new HashMemory("contexts", tree), signal);
 }
 
 const paths = async (rules: Parameters<typeof scanned>[0] = {}) =>

@@ -6,17 +6,19 @@ import {
   readdirSync,
   renameSync,
   rmSync,
+  statSync,
   symlinkSync,
+  utimesSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { copyManifests, type Manifest } from "../../src/obuilder/build/copy-manifest.js";
 import { copyKey } from "../../src/obuilder/build/layer-ids.js";
 import { BuildError } from "../../src/obuilder/errors.js";
 import { ROOT } from "../../src/obuilder/spec/spec.js";
-import { SourceDir } from "../../src/system/index.js";
+import { HashMemory, SourceDir } from "../../src/system/index.js";
 import { fromBytes } from "../../src/text/bytes.js";
 
 let top: string;
@@ -214,4 +216,61 @@ test("an aborted signal ends the work on a large tree", async () => {
   const work = copyManifests({ root, src: ["many"], exclude: [], dst: "/d" }, controller.signal);
   controller.abort(new Error("told to stop"));
   await expect(work).rejects.toThrow("told to stop");
+});
+
+describe("hashes that are remembered", () => {
+  /** Files of the past, whose times say what was changed. */
+  const OLD = 1_600_000_000;
+
+  beforeEach(() => {
+    vi.stubEnv("XDG_CACHE_HOME", join(top, "cache"));
+    const now = Date.now();
+    vi.spyOn(Date, "now").mockImplementation(() => now + 60_000);
+  });
+
+  afterEach(() => {
+    vi.unstubAllEnvs();
+    vi.restoreAllMocks();
+  });
+
+  /** The manifest as a command of its own makes it, and which files it reads. */
+  async function made(...src: string[]): Promise<{ manifests: Manifest[]; read: string[] }> {
+    const opened = vi.spyOn(SourceDir.prototype, "openFile");
+    const memory = new HashMemory("builds", root);
+    const manifests = await copyManifests({ root, src, exclude: [], dst: "/dst/", memory });
+    memory.save();
+    const read = opened.mock.calls.map(([name]) => name);
+    opened.mockRestore();
+    return { manifests, read };
+  }
+
+  test("are those of files that are as they were", async () => {
+    const first = await made("");
+    expect(first.read).toEqual(["f", "file"]);
+    expect(await made("")).toEqual({ manifests: first.manifests, read: [] });
+    utimesSync(join(root, "file"), OLD, OLD);
+    expect(await made("")).toEqual({ manifests: first.manifests, read: ["file"] });
+    writeFileSync(join(root, "a/b/f"), "z");
+    const { manifests, read } = await made("", "a/b/f");
+    expect(read).toEqual(["f"]);
+    expect(manifests[1]).toEqual(file("a/b/f", "z"));
+  });
+
+  test("are not those of a file that took another's place with its times and size", async () => {
+    await made("file");
+    const { mtime } = statSync(join(root, "file"));
+    writeFileSync(join(root, "other"), "w");
+    utimesSync(join(root, "other"), mtime, mtime);
+    renameSync(join(root, "other"), join(root, "file"));
+    expect((await made("file")).manifests).toEqual([file("file", "w")]);
+  });
+
+  test("are none after one turned out not to be true", async () => {
+    await made("");
+    const memory = new HashMemory("builds", root);
+    await copyManifests({ root, src: ["file"], exclude: [], dst: "/dst", memory });
+    memory.forget();
+    memory.save();
+    expect((await made("")).read).toEqual(["f", "file"]);
+  });
 });

@@ -8,9 +8,8 @@ import { closeSync, fstatSync, readSync, type Stats } from "node:fs";
 import { ContextManifest } from "../../api/index.js";
 import { Slices } from "../../async/index.js";
 import { CommandFailed } from "../../console/index.js";
-import { SourceDir } from "../../system/index.js";
+import { type HashMemory, isUnchanged, SourceDir } from "../../system/index.js";
 import { byteLength, type IgnoreFile, quoted } from "../../text/index.js";
-import type { HashMemory } from "./hash-memory.js";
 
 export interface ScanRules {
   /** What its patterns leave out. */
@@ -160,7 +159,7 @@ class Scanner implements ScannedTree {
       const { fd, stats } = opened;
       try {
         const sha256 = yield* hashOf(fd, this.buffer);
-        if (!isSame(stats, fstatSync(fd))) continue;
+        if (!isUnchanged(stats, fstatSync(fd))) continue;
         this.memory.note(path, stats, sha256, began);
         say(entryOf(path, stats, sha256));
         return;
@@ -201,10 +200,6 @@ export function* hashOf(fd: number, buffer: Buffer): Generator<void, string> {
     at += length;
     if (length === buffer.length) yield;
   }
-}
-
-export function isSame(a: Stats, b: Stats): boolean {
-  return a.size === b.size && a.mtimeMs === b.mtimeMs && a.ctimeMs === b.ctimeMs;
 }
 
 function entryOf(path: string, stats: Stats, sha256: string): ContextManifest.ContextFile {

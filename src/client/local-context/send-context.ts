@@ -13,9 +13,9 @@ import { LocalContext, type Source } from "../../api/index.js";
 import { unlessAborted } from "../../async/index.js";
 import { CommandFailed, stderrTerminal } from "../../console/index.js";
 import type { Capability } from "../../rpc/index.js";
+import { HashMemory } from "../../system/index.js";
 import { IgnoreFile, quoted } from "../../text/index.js";
 import { steadily } from "../jobs/records-session.js";
-import { HashMemory } from "./hash-memory.js";
 import { type ScanRules, scan, TreeChanged } from "./scan.js";
 import { Upload } from "./upload.js";
 
@@ -58,7 +58,12 @@ export async function sendContext(options: SendContextOptions): Promise<Source> 
   const directory = realDirectory(options.directory);
   const rules = rulesOf(directory, options);
   for (let tries = 1; ; tries++) {
-    const { entries, others } = await scan(directory, rules, HashMemory.open(directory), signal);
+    const { entries, others } = await scan(
+      directory,
+      rules,
+      new HashMemory("contexts", directory),
+      signal,
+    );
     const upload = new Upload(directory, entries, (line) => {
       if (!quiet) stderrTerminal.line(line);
     });

@@ -32,7 +32,7 @@ export interface ArchiveContent {
   readonly user: User;
 }
 
-/** Bytes read from a file at a time. */
+/** Bytes written at a time: small files go together. */
 const CHUNK = 256 * 1024;
 
 /** Writes the archive, not its end of stream. Rejects with `SourceChanged` if a source has. */
@@ -47,7 +47,11 @@ export async function writeArchive(content: ArchiveContent, out: Writable): Prom
 class ArchiveWriter {
   readonly #out: Writable;
   readonly #user: UnixUser;
-  readonly #buffer = Buffer.allocUnsafeSlow(CHUNK);
+  /** One is filled while the other is written. */
+  #buffer = Buffer.allocUnsafeSlow(CHUNK);
+  #other = Buffer.allocUnsafeSlow(CHUNK);
+  #filled = 0;
+  #written: Promise<void> = Promise.resolve();
 
   constructor(out: Writable, user: UnixUser) {
     this.#out = out;
@@ -78,28 +82,24 @@ class ArchiveWriter {
   }
 
   async end(): Promise<void> {
-    await this.#write(END_OF_ARCHIVE);
+    await this.#put(END_OF_ARCHIVE);
+    await this.#flush();
+    await this.#written;
   }
 
   /** `entry` is the manifest's name in `dir`; undefined for `dir` itself. */
   async #entry(dir: SourceDir, entry: string | undefined, placed: Placed): Promise<void> {
+    if (isPlacedDir(placed)) return await this.#dir(dir, entry, placed);
     const { manifest } = placed;
-    const stats = this.#unchanged(manifest, () => dir.stat(entry ?? "."));
-    if (!stats) throw changed(manifest);
-    const mtime = seconds(stats);
-    if (isPlacedDir(placed)) return await this.#dir(dir, entry, placed, mtime);
-    if (placed.manifest.type === "file") return await this.#file(dir, entry!, placed);
+    if (manifest.type === "file") return await this.#file(dir, entry!, placed);
+    const mtime = this.#mtime(dir, entry!, manifest);
     const target = this.#unchanged(manifest, () => dir.readLink(entry!));
-    if (target !== placed.manifest.target) throw changed(manifest);
+    if (target !== manifest.target) throw changed(manifest);
     if (!placed.replaced) await this.#header("symlink", placed.name, 0, mtime, { target });
   }
 
-  async #dir(
-    dir: SourceDir,
-    entry: string | undefined,
-    placed: PlacedDir,
-    mtime: number,
-  ): Promise<void> {
+  async #dir(dir: SourceDir, entry: string | undefined, placed: PlacedDir): Promise<void> {
+    const mtime = this.#mtime(dir, entry ?? ".", placed.manifest);
     // One that is there stays as it is. Its header would change its mode, owner and time.
     if (placed.isNew) await this.#header("dir", `${placed.name}/`, 0, mtime);
     const opened =
@@ -123,18 +123,25 @@ class ArchiveWriter {
       await this.#header("file", name, size, seconds(stats), { executable });
       const hash = createHash("sha256");
       for (let left = size; left > 0; ) {
-        const length = readSync(fd, this.#buffer, 0, Math.min(left, CHUNK), null);
+        if (this.#filled === CHUNK) await this.#flush();
+        const room = Math.min(left, CHUNK - this.#filled);
+        const length = readSync(fd, this.#buffer, this.#filled, room, null);
         if (length === 0) throw changed(manifest);
+        hash.update(this.#buffer.subarray(this.#filled, this.#filled + length));
+        this.#filled += length;
         left -= length;
-        const data = this.#buffer.subarray(0, length);
-        hash.update(data);
-        await this.#write(data);
       }
       if (hash.digest("hex") !== manifest.hash) throw changed(manifest);
-      await this.#write(padding(size));
+      await this.#put(padding(size));
     } finally {
       closeSync(fd);
     }
+  }
+
+  #mtime(dir: SourceDir, entry: string, manifest: Manifest): number {
+    const stats = this.#unchanged(manifest, () => dir.stat(entry));
+    if (!stats) throw changed(manifest);
+    return seconds(stats);
   }
 
   async #header(
@@ -146,7 +153,7 @@ class ArchiveWriter {
   ): Promise<void> {
     const mode = type === "symlink" ? 0o777 : executable ? 0o755 : 0o644;
     const { uid, gid } = this.#user;
-    await this.#write(
+    await this.#put(
       tarHeader({
         type,
         name: toBytes(name),
@@ -160,11 +167,26 @@ class ArchiveWriter {
     );
   }
 
-  /** Resolves when the buffer may be used again. */
-  #write(data: Buffer): Promise<void> {
-    return new Promise((resolve, reject) => {
+  async #put(bytes: Buffer): Promise<void> {
+    for (let rest = bytes; rest.length > 0; ) {
+      if (this.#filled === CHUNK) await this.#flush();
+      const length = rest.copy(this.#buffer, this.#filled);
+      this.#filled += length;
+      rest = rest.subarray(length);
+    }
+  }
+
+  /** Resolves when there is a buffer to be filled. Rejects if what was before was not written. */
+  async #flush(): Promise<void> {
+    await this.#written;
+    const data = this.#buffer.subarray(0, this.#filled);
+    this.#written = new Promise((resolve, reject) => {
       this.#out.write(data, (error) => (error ? reject(error) : resolve()));
     });
+    // It is awaited before the next write; nobody may be there to hear of it meanwhile.
+    this.#written.catch(() => {});
+    [this.#buffer, this.#other] = [this.#other, this.#buffer];
+    this.#filled = 0;
   }
 
   /**

@@ -7,6 +7,7 @@
 
 import type { Writable } from "node:stream";
 import { Slices, unlessAborted } from "../../async/index.js";
+import type { HashMemory } from "../../system/index.js";
 import { quoted } from "../../text/index.js";
 import type {
   BuildLog,
@@ -46,6 +47,7 @@ export interface BuildJob {
   readonly sourceDir: string;
   readonly log: BuildLog;
   readonly secrets: Secrets;
+  readonly memory: HashMemory | undefined;
   readonly signal: AbortSignal | undefined;
   /** See `LayerRequest`. */
   readonly onFailedRoot?: FailedRootReader | undefined;
@@ -132,8 +134,9 @@ export class BuildSteps implements SpecVisitor<LayerId> {
         await source.release();
       }
     };
+    const memory = op.from.from === "context" ? this.#job.memory : undefined;
     const manifests = await withSource((root) =>
-      copyManifests({ root, src: op.src, exclude: op.exclude, dst }, this.#job.signal),
+      copyManifests({ root, src: op.src, exclude: op.exclude, dst, memory }, this.#job.signal),
     );
     const { id } = await this.#slices.run(makingCopyKey({ base, user, manifests, dst }));
     return await this.#need(id, base, (layer, { log, signal }) =>

@@ -2,6 +2,7 @@
  * The builder: builds specs (`walk.ts`, `build-steps.ts`) and looks after the layers of a store.
  */
 
+import type { HashMemory } from "../../system/index.js";
 import type { BuildLog, Fetcher, LayerId, Sandbox, Store } from "../contracts.js";
 import { BuildCancelled, BuildError, isMachineFailure } from "../errors.js";
 import { BaseImages } from "../image/base-images.js";
@@ -32,6 +33,8 @@ export interface BuildRequest {
   readonly sourceDir: string;
   readonly log: BuildLog;
   readonly secrets?: Secrets;
+  /** Of the files of `sourceDir`, which a builder of many directories does without. */
+  readonly memory?: HashMemory | undefined;
   /** Cancels the build; steps that others have asked for as well go on. */
   readonly signal?: AbortSignal;
   /**
@@ -90,7 +93,7 @@ export class Builder {
   }
 
   async #build(
-    { spec, sourceDir, log, secrets = [], signal, onFailedRoot }: BuildRequest,
+    { spec, sourceDir, log, secrets = [], memory, signal, onFailedRoot }: BuildRequest,
     pins: Pins,
   ): Promise<LayerId> {
     try {
@@ -100,7 +103,7 @@ export class Builder {
         layers: this.#layers,
         bases: this.#bases,
       };
-      const job = { sourceDir, log, secrets, signal, onFailedRoot, pin: pins.add };
+      const job = { sourceDir, log, secrets, memory, signal, onFailedRoot, pin: pins.add };
       return await walkSpec(spec, new BuildSteps(shared, job));
     } catch (error) {
       throw signal?.aborted ? new BuildCancelled() : asBuildError(error);

@@ -5,9 +5,9 @@
  */
 
 import { createHash } from "node:crypto";
-import { closeSync, readSync } from "node:fs";
+import { closeSync, fstatSync, readSync, type Stats } from "node:fs";
 import { Slices } from "../../async/index.js";
-import { SourceDir } from "../../system/index.js";
+import { type HashMemory, isUnchanged, SourceDir } from "../../system/index.js";
 import { quoted } from "../../text/index.js";
 import { BuildError } from "../errors.js";
 
@@ -31,6 +31,8 @@ export interface CopySources {
   readonly exclude: readonly string[];
   /** The absolute destination. */
   readonly dst: string;
+  /** The hashes of files of `root` that are known, and are to be remembered. */
+  readonly memory?: HashMemory | undefined;
 }
 
 /** Directories within directories. Each holds a descriptor open while it is walked. */
@@ -47,7 +49,7 @@ const CHUNK = 256 * 1024;
  * aborted, throws its reason.
  */
 export async function copyManifests(
-  { root, src, exclude, dst }: CopySources,
+  { root, src, exclude, dst, memory }: CopySources,
   signal?: AbortSignal,
 ): Promise<Manifest[]> {
   const manifests: Manifest[] = [];
@@ -55,6 +57,7 @@ export async function copyManifests(
     exclude: new Set(exclude),
     slices: new Slices(signal),
     buffer: Buffer.allocUnsafeSlow(CHUNK),
+    memory,
   };
   for (const path of src) {
     await means.slices.turn();
@@ -76,6 +79,7 @@ interface Means {
   readonly slices: Slices;
   /** For the content of files. */
   readonly buffer: Buffer;
+  readonly memory: HashMemory | undefined;
 }
 
 /** Makes the manifest of one source path. */
@@ -97,8 +101,9 @@ class ManifestMaker {
         if (name === "" || name === ".") continue;
         if (name === "..") throw this.#refused("Can't use .. in source paths!");
         const dir = opened.at(-1)!;
-        const kind = this.#kindOf(dir, name);
-        if (!kind) throw new BuildError(`Source path ${quoted(this.#src)} not found`);
+        const stats = this.#stat(dir, name);
+        if (!stats) throw new BuildError(`Source path ${quoted(this.#src)} not found`);
+        const kind = kindOf(stats);
         names.push(name);
         const last = i === components.length - 1;
         // The reference shows the components in reverse, and its words are kept.
@@ -106,7 +111,7 @@ class ManifestMaker {
         if (kind === "dir") {
           opened.push(attempt(this.#src, () => dir.openDir(name)));
         } else if (last && kind !== "other") {
-          return await this.#leaf(dir, name, kind, names.join("/"));
+          return await this.#leaf(dir, name, stats, names.join("/"));
         } else {
           const expected = kind === "file" ? "directory" : "regular file";
           throw this.#refused(`Not a ${expected}: ${reverse}`);
@@ -129,13 +134,14 @@ class ManifestMaker {
       if (slices.over) await slices.turn();
       if (exclude.has(name)) continue;
       const path = parent === "" ? name : `${parent}/${name}`;
-      const kind = this.#kindOf(dir, name);
-      if (!kind) throw new BuildError(`File ${quoted(path)} not found in source directory`);
+      const stats = this.#stat(dir, name);
+      if (!stats) throw new BuildError(`File ${quoted(path)} not found in source directory`);
+      const kind = kindOf(stats);
       if (kind === "other") throw new BuildError(`Unsupported file type for ${quoted(path)}`);
       entries.push(
         kind === "dir"
           ? await this.#subdirectory(dir, name, path, depth)
-          : await this.#leaf(dir, name, kind, path),
+          : await this.#leaf(dir, name, stats, path),
       );
     }
     return entries;
@@ -151,47 +157,50 @@ class ManifestMaker {
     return { type: "dir", path, entries: await this.#entries(dir, path, depth + 1) };
   }
 
-  async #leaf(
-    dir: SourceDir,
-    name: string,
-    kind: "file" | "symlink",
-    path: string,
-  ): Promise<Manifest> {
-    if (kind === "symlink") {
+  /** `stats`: those of a file or a link. */
+  async #leaf(dir: SourceDir, name: string, stats: Stats, path: string): Promise<Manifest> {
+    if (stats.isSymbolicLink()) {
       return { type: "symlink", path, target: attempt(path, () => dir.readLink(name)) };
     }
-    const { fd } = attempt(path, () => dir.openFile(name));
+    const known = this.#means.memory?.find(path, stats);
+    return { type: "file", path, hash: known ?? (await this.#hash(dir, name, path)) };
+  }
+
+  async #hash(dir: SourceDir, name: string, path: string): Promise<string> {
+    const { buffer, memory, slices } = this.#means;
+    const began = Date.now();
+    const { fd, stats } = attempt(path, () => dir.openFile(name));
     try {
-      return { type: "file", path, hash: await this.#hash(fd, path) };
+      const hash = createHash("sha256");
+      for (;;) {
+        const length = attempt(path, () => readSync(fd, buffer));
+        if (length === 0) break;
+        hash.update(buffer.subarray(0, length));
+        if (slices.over) await slices.turn();
+      }
+      const digest = hash.digest("hex");
+      if (memory && isUnchanged(stats, fstatSync(fd))) memory.note(path, stats, digest, began);
+      return digest;
     } finally {
       closeSync(fd);
     }
   }
 
-  async #hash(fd: number, path: string): Promise<string> {
-    const { buffer, slices } = this.#means;
-    const hash = createHash("sha256");
-    for (;;) {
-      const length = attempt(path, () => readSync(fd, buffer));
-      if (length === 0) return hash.digest("hex");
-      hash.update(buffer.subarray(0, length));
-      if (slices.over) await slices.turn();
-    }
-  }
-
   /** Undefined if there is nothing by that name. */
-  #kindOf(dir: SourceDir, name: string): Kind | undefined {
+  #stat(dir: SourceDir, name: string): Stats | undefined {
     if (name.includes("\0")) return undefined;
-    const stats = attempt(this.#src, () => dir.stat(name));
-    if (!stats) return undefined;
-    if (stats.isDirectory()) return "dir";
-    if (stats.isFile()) return "file";
-    return stats.isSymbolicLink() ? "symlink" : "other";
+    return attempt(this.#src, () => dir.stat(name));
   }
 
   #refused(why: string): BuildError {
     return new BuildError(`${why} (in ${quoted(this.#src)})`);
   }
+}
+
+function kindOf(stats: Stats): Kind {
+  if (stats.isDirectory()) return "dir";
+  if (stats.isFile()) return "file";
+  return stats.isSymbolicLink() ? "symlink" : "other";
 }
 
 function openRoot(root: string): SourceDir {

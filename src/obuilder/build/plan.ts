@@ -7,6 +7,7 @@
  * ids that follow from it are known.
  */
 
+import type { HashMemory } from "../../system/index.js";
 import type { Fetcher, LayerId, Lease, Store } from "../contracts.js";
 import { readImageEnv } from "../image/image-env.js";
 import { TagRecords } from "../image/tag-records.js";
@@ -25,6 +26,8 @@ export interface PlanRequest {
   readonly spec: Spec;
   /** Absolute. */
   readonly sourceDir: string;
+  /** Of the files of `sourceDir`. */
+  readonly memory: HashMemory | undefined;
   readonly secrets: Secrets;
   /** The words before a command when the spec does not say. */
   readonly shell: readonly string[];
@@ -115,7 +118,8 @@ class Planner implements SpecVisitor<Known> {
       const { base, context } = at;
       const { src, exclude } = op;
       const dst = resolveDestination(context.workdir, op.dst);
-      const manifests = await copyManifests({ root: source.path, src, exclude, dst });
+      const memory = op.from.from === "context" ? this.#request.memory : undefined;
+      const manifests = await copyManifests({ root: source.path, src, exclude, dst, memory });
       return base.id === undefined
         ? undefined
         : copyKey({ base: base.id, user: context.user, manifests, dst }).id;

@@ -2,7 +2,7 @@
  * The commands of `obuilder`: the builder without a cluster around it.
  */
 
-import { existsSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readFileSync, realpathSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
 import {
   type ColorChoice,
@@ -12,6 +12,7 @@ import {
   paint,
   useColor,
 } from "../../console/index.js";
+import { HashMemory } from "../../system/index.js";
 import { toBytes } from "../../text/index.js";
 import type { Builder } from "../build/builder.js";
 import { readRows } from "../build/database.js";
@@ -19,7 +20,7 @@ import { type PlannedLayer, planBuild } from "../build/plan.js";
 import type { Secrets } from "../build/run-input.js";
 import type { BuildLog, LayerId } from "../contracts.js";
 import { type DockerfileStyle, dockerfileOf } from "../dockerfile/from-spec.js";
-import { BuildCancelled, BuildError, MissingStore } from "../errors.js";
+import { BuildCancelled, BuildError, MissingStore, SourceChanged } from "../errors.js";
 import { healthcheck } from "../healthcheck.js";
 import { type BuilderOptions, fetcherFor, openBuilder } from "../open-builder.js";
 import { pruneUntil, type Room } from "../prune.js";
@@ -61,7 +62,9 @@ export async function build(dir: string, options: BuildOptions): Promise<void> {
   const log = new StdoutLog(useColor(options.color, process.stdout));
   await withBuilder(options, async (builder, signal) => {
     try {
-      const id = await builder.build({ spec, sourceDir: resolve(dir), log, secrets, signal });
+      const id = await withMemory(dir, (memory) =>
+        builder.build({ spec, sourceDir: resolve(dir), log, secrets, memory, signal }),
+      );
       await print(`Got: "${id}"`);
     } catch (error) {
       if (!(error instanceof BuildError)) throw error;
@@ -133,15 +136,35 @@ export async function plan(dir: string, options: BuildOptions): Promise<void> {
       baseRefresh: options.baseRefresh !== undefined,
     };
     try {
-      await planBuild(request, async ({ text, layer }) => {
-        await print(paint(color, "brightBlue", text));
-        if (layer) await print(paint(color, "yellow", plannedLayer(layer)));
-      });
+      await withMemory(dir, (memory) =>
+        planBuild({ ...request, memory }, async ({ text, layer }) => {
+          await print(paint(color, "brightBlue", text));
+          if (layer) await print(paint(color, "yellow", plannedLayer(layer)));
+        }),
+      );
     } catch (error) {
       if (!(error instanceof BuildError)) throw error;
       throw new CommandFailed(`Build step failed: ${error.message}`);
     }
   });
+}
+
+/** Who tries a spec builds from the same directory again and again. */
+async function withMemory<T>(
+  dir: string,
+  use: (memory: HashMemory | undefined) => Promise<T>,
+): Promise<T> {
+  // One that cannot be found is for the build to tell, if it copies from it.
+  const memory = existsSync(dir) ? new HashMemory("builds", realpathSync(dir)) : undefined;
+  try {
+    return await use(memory);
+  } catch (error) {
+    // Whether by somebody, or only as it seems to the memory: the next build reads all again.
+    if (error instanceof SourceChanged) memory?.forget();
+    throw error;
+  } finally {
+    memory?.save();
+  }
 }
 
 function plannedLayer({ id, cached }: PlannedLayer): string {
