@@ -63,23 +63,39 @@ export function outcomeOf(error: unknown, failureText: FailureText = () => undef
   if (error instanceof CommandFailed) return { text: error.message, status: error.status };
   const failure = failureText(error);
   if (failure !== undefined) return { text: failure, status: EXIT.failed };
-  if (isAddonMissing(error)) {
-    const root = dirname(createRequire(import.meta.url).resolve("ocluster/package.json"));
-    const text =
-      `The compiled part of the package better-sqlite3 is not there, or not for Node ${process.version}: it is made when ` +
-      `ocluster is installed. Make it anew: cd ${root} && npm rebuild better-sqlite3`;
-    return { text, status: EXIT.error };
-  }
+  const withoutSqlite = withoutSqliteText(error);
+  if (withoutSqlite !== undefined) return { text: withoutSqlite, status: EXIT.error };
   if (error instanceof Error && !isBug(error)) return { text: error.message, status: EXIT.error };
   const details = error instanceof Error ? (error.stack ?? error.message) : String(error);
   return { text: `internal error, uncaught exception:\n${details}`, status: EXIT.bug };
 }
 
-/** After an installation without the packages' scripts, or another version of Node since. */
-function isAddonMissing(error: unknown): boolean {
-  if (!(error instanceof Error)) return false;
-  if ("code" in error && error.code === "ERR_DLOPEN_FAILED") return true;
-  return error.message.startsWith("Could not locate the bindings file");
+/** What to do about an error that says that there is no SQLite; undefined for any other. */
+function withoutSqliteText(error: unknown): string | undefined {
+  if (!(error instanceof Error)) return undefined;
+  const code = "code" in error ? error.code : undefined;
+  const tools = "which takes Python and a C++ compiler (on Debian: build-essential python3)";
+  // After an installation in which it could not be compiled: npm leaves it out then.
+  if (code === "MODULE_NOT_FOUND" && error.message.includes("'better-sqlite3'")) {
+    return (
+      `The package better-sqlite3 is not there: for Node ${process.version} it could not be had ready-made when ocluster was ` +
+      `installed, and not be compiled, ${tools}. Install these, and then ocluster again; or use Node 22.14 or later, ` +
+      "for which it comes ready-made on usual machines."
+    );
+  }
+  // After an installation without the packages' scripts, or with another version of Node since.
+  if (
+    code === "ERR_DLOPEN_FAILED" ||
+    error.message.startsWith("Could not locate the bindings file")
+  ) {
+    const root = dirname(createRequire(import.meta.url).resolve("ocluster/package.json"));
+    return (
+      `The compiled part of the package better-sqlite3 is not there, or not for Node ${process.version}: it is made when ` +
+      `ocluster is installed. Make it anew: cd ${root} && npm rebuild better-sqlite3\n` +
+      `(Where it cannot be had ready-made it is compiled, ${tools}.)`
+    );
+  }
+  return undefined;
 }
 
 const BUG_TYPES: readonly unknown[] = [

@@ -4,9 +4,9 @@
  * Neither works everywhere. Version 13 asks for Node-API 10, which Node 20 does not have: it would
  * crash there. Version 12, compiled with the headers of Node 24.19 or later, ends the process with
  * a failed assertion soon after its first statements are collected. Version 13 comes compiled for
- * the two usual processors and glibc 2.34, and is an optional dependency, as npm leaves those out
- * where Node is too old for them. All code takes SQLite from here: two copies in one process would
- * undo each other's locks.
+ * the two usual processors and glibc 2.34. Both are optional dependencies: npm leaves version 13
+ * out where Node is too old for it, and version 12 where its compiled part cannot be had. All code
+ * takes SQLite from here: two copies in one process would undo each other's locks.
  */
 import { createRequire } from "node:module";
 import type Library from "better-sqlite3";

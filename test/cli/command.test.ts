@@ -323,7 +323,7 @@ describe("a command that fails", () => {
     const { status, stderr } = await farmed("pause", kind);
     expect(status).toBe(123);
     expect(stderr).toMatch(
-      /^The compiled part of the package better-sqlite3 is not there, or not for Node v\d+\..*: cd \/.* && npm rebuild better-sqlite3\n$/,
+      /^The compiled part of the package better-sqlite3 is not there, or not for Node v\d+\..*: cd \/.* && npm rebuild better-sqlite3\n\(.* build-essential python3\)\.\)\n$/,
     );
   });
 

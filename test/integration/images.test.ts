@@ -17,8 +17,6 @@ import {
   rmSync,
   writeFileSync,
 } from "node:fs";
-import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
@@ -28,6 +26,7 @@ import { engineMessages, postForStream } from "../../src/docker/index.js";
 import { BuildKitProgress } from "../../src/worker/docker/buildkit-progress.js";
 import { openSession } from "../../src/worker/docker/buildkit-session.js";
 import { sessionDirectories } from "../../src/worker/docker/session-files.js";
+import { AddonMirror } from "../support/addon-mirror.js";
 import { composeServices } from "../support/compose.js";
 import { containerOf } from "../support/compose-container.js";
 import { debianBase } from "../support/debian-base.js";
@@ -45,7 +44,7 @@ const BUILD_TIMEOUT_MS = 15 * 60_000;
 let dir: string;
 let engine: DockerEngine;
 let registry: Registry;
-let addons: Server;
+let addons: AddonMirror;
 let scheduler: Docker.Container;
 let worker: Docker.Container;
 /** Those of the compose file. */
@@ -55,7 +54,7 @@ beforeAll(async () => {
   dir = mkdtempSync(join(tmpdir(), "ocluster-images-"));
   engine = await DockerEngine.start();
   registry = await Registry.start();
-  addons = await serveAddon();
+  addons = await AddonMirror.start();
   const base = createReadStream(debianBase());
   const [repo, tag] = BASE.split(":") as [string, string];
   await said(
@@ -71,7 +70,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   for (const container of [worker, scheduler]) await container?.remove({ force: true, v: true });
-  addons?.close();
+  addons?.stop();
   await registry?.stop();
   await engine?.stop();
   rmSync(dir, { recursive: true, force: true });
@@ -115,32 +114,13 @@ async function buildImage(dockerfile: string, name: string, target?: string): Pr
   }
 }
 
-/**
- * Where this machine's npm gets packages from, and the addon of better-sqlite3: that is on this
- * machine already, compiled for this very Node, and compiling it again takes a minute.
- */
+/** Where this machine's npm gets packages from, and the addon of better-sqlite3. */
 function npmConfiguration(): string {
   const configured = ["userconfig", "globalconfig"]
     .map((name) => execFileSync("npm", ["config", "get", name], { encoding: "utf8" }).trim())
     .filter((path) => existsSync(path))
     .map((path) => readFileSync(path, "utf8"));
-  const { port } = addons.address() as AddressInfo;
-  return [...configured, `better_sqlite3_binary_host=http://127.0.0.1:${port}`, ""].join("\n");
-}
-
-/**
- * Answers like a mirror of ready-made addons (prebuild-install, "Custom binaries"), with the one
- * that there is.
- */
-async function serveAddon(): Promise<Server> {
-  const archive = execFileSync(
-    "tar",
-    ["-C", join(ROOT, "node_modules/better-sqlite3"), "-cz", "build/Release/better_sqlite3.node"],
-    { maxBuffer: 64 * 1024 * 1024 },
-  );
-  const server = createServer((_request, response) => void response.end(archive));
-  await once(server.listen(0, "127.0.0.1"), "listening");
-  return server;
+  return [...configured, `better_sqlite3_binary_host=${addons.url}`, ""].join("\n");
 }
 
 /** What the engine says until it is done. Throws if that is an error. */

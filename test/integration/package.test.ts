@@ -1,7 +1,7 @@
 /** The package as others get it: packed, installed into an empty prefix, used from there. */
-import { execFileSync, spawnSync } from "node:child_process";
+import { execFile, execFileSync, spawnSync } from "node:child_process";
 import {
-  cpSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -11,7 +11,9 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { AddonMirror } from "../support/addon-mirror.js";
 import { Clone } from "../support/clone.js";
 
 const PROGRAMS = [
@@ -27,39 +29,93 @@ const PROGRAMS = [
 /** For a build, an installation and the like on a busy machine, in ms. */
 const LIMIT = 300_000;
 
+/** Whether this Node takes the SQLite that is in a package of the registry as it is. */
+const HAS_SQLITE_IN_PACKAGE =
+  Number(process.versions.napi) >= 10 && ["x64", "arm64"].includes(process.arch);
+
 let clone: Clone;
 let dir: string;
+let archive: string;
+let addons: AddonMirror;
 let prefix: string;
 let installed: string;
 
-beforeAll(() => {
+beforeAll(async () => {
   clone = Clone.make();
   dir = mkdtempSync(join(tmpdir(), "ocluster-package-"));
+  await npm(["pack", "--pack-destination", dir]);
+  archive = join(dir, readdirSync(dir).find((name) => name.endsWith(".tgz"))!);
+  addons = await AddonMirror.start();
   prefix = join(dir, "prefix");
-  installed = join(prefix, "lib/node_modules/ocluster");
-  const npm = (...args: string[]) =>
-    execFileSync("npm", [...args, "--no-audit", "--no-fund", "--loglevel=error"], {
-      cwd: clone.root,
-      encoding: "utf8",
-      stdio: ["ignore", "pipe", "pipe"],
-    });
-  npm("pack", "--pack-destination", dir);
-  const [archive] = readdirSync(dir).filter((name) => name.endsWith(".tgz"));
-  // Without scripts: compiling SQLite takes a minute, and set-up does it in every run of the tests.
-  // The result is copied.
-  mkdirSync(prefix);
-  npm("install", "--global", `--prefix=${prefix}`, "--ignore-scripts", join(dir, archive!));
-  cpSync(
-    join(clone.root, "node_modules/better-sqlite3/build"),
-    join(installed, "node_modules/better-sqlite3/build"),
-    { recursive: true },
-  );
+  installed = await install(prefix, addons);
 }, LIMIT);
 
 afterAll(() => {
+  addons?.stop();
   clone.remove();
   rmSync(dir, { recursive: true, force: true });
 });
+
+/** Runs npm. It finds nothing with which an addon could be compiled. */
+async function npm(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<void> {
+  await promisify(execFile)("npm", [...args, "--no-audit", "--no-fund", "--loglevel=error"], {
+    cwd: clone.root,
+    env: { ...process.env, NODE_GYP_FORCE_PYTHON: "/nonexistent", ...env },
+  });
+}
+
+/** Installs the package as `npm install --global` does. Returns where it is. */
+async function install(prefix: string, addons: AddonMirror): Promise<string> {
+  mkdirSync(prefix);
+  await npm(
+    ["install", "--global", `--prefix=${prefix}`, "--allow-scripts=better-sqlite3", archive],
+    { npm_config_better_sqlite3_binary_host: addons.url },
+  );
+  return join(prefix, "lib/node_modules/ocluster");
+}
+
+it("takes SQLite ready-made, without a compiler", () => {
+  const { modules } = process.versions;
+  expect(addons.asked).toEqual([
+    expect.stringMatching(
+      `^/v12\\.[0-9.]+/better-sqlite3-v12\\.[0-9.]+-node-v${modules}-linux-${process.arch}\\.tar\\.gz$`,
+    ),
+  ]);
+  if (!HAS_SQLITE_IN_PACKAGE) {
+    const addon = "node_modules/better-sqlite3/build/Release/better_sqlite3.node";
+    expect(existsSync(join(installed, addon))).toBe(true);
+  }
+});
+
+it.skipIf(HAS_SQLITE_IN_PACKAGE)(
+  "says what is needed where SQLite can neither be had ready-made nor be compiled",
+  async () => {
+    const none = await AddonMirror.empty();
+    try {
+      await install(join(dir, "poor"), none);
+    } finally {
+      none.stop();
+    }
+    expect(none.asked).toHaveLength(1);
+    const scheduler = join(dir, "poor/bin/ocluster-scheduler");
+    const options = [
+      "--capnp-secret-key-file=key.pem",
+      "--secrets-dir=.",
+      "--state-dir=state",
+      "--pools=x",
+    ];
+    const { stderr, status } = spawnSync(
+      scheduler,
+      [...options, "--capnp-listen-address=tcp:127.0.0.1:0"],
+      { cwd: dir, encoding: "utf8" },
+    );
+    expect(stderr).toMatch(
+      /^The package better-sqlite3 is not there: for Node v.* \(on Debian: build-essential python3\)\. Install these, and then ocluster again; .*\n$/,
+    );
+    expect(status).toBe(123);
+  },
+  LIMIT,
+);
 
 it("has what users need and nothing else", () => {
   expect(readdirSync(installed).sort()).toEqual(

@@ -5,11 +5,25 @@
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
+import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { openStore, parseStoreSpec } from "../../src/obuilder/stores/open-store.js";
 import { lockStore } from "../../src/obuilder/stores/store-lock.js";
+import { chooseLibrary } from "../../src/system/sqlite.js";
+
+/** The name of the library that works in this Node. */
+function sqlite(): string {
+  const require = createRequire(import.meta.url);
+  let last = "";
+  const remember = (name: string) => {
+    last = name;
+    return require(name);
+  };
+  chooseLibrary(remember, Number(process.versions.napi));
+  return last;
+}
 
 describe("names", () => {
   it.each([
@@ -70,12 +84,12 @@ describe("the lock", () => {
 
   it("does not outlive a killed process", async () => {
     const script = `
-      const Database = require("better-sqlite3");
+      const Database = require(process.argv[2]);
       const db = new Database(process.argv[1]);
       db.exec("BEGIN EXCLUSIVE");
       console.log("locked");
       setInterval(() => db.open, 1000);`;
-    const child = spawn(process.execPath, ["-e", script, join(dir, "lock.sqlite")], {
+    const child = spawn(process.execPath, ["-e", script, join(dir, "lock.sqlite"), sqlite()], {
       stdio: ["ignore", "pipe", "inherit"],
     });
     await once(child.stdout!, "data");
