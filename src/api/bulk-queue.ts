@@ -8,6 +8,7 @@
 
 import { RowChunk } from "../batch/index.js";
 import {
+  type Caller,
   type Capability,
   type DetachedPointer,
   detachedFromBytes,
@@ -82,7 +83,7 @@ export type Taken =
 
 export interface BulkQueueService {
   /** Takes `job`. What the answer holds is released when it has been sent. */
-  take(job: Capability, wish: LeaseWish, signal: AbortSignal): Promise<Taken>;
+  take(job: Capability, wish: LeaseWish, caller: Caller): Promise<Taken>;
   /** Takes `run`. */
   leaseBegun(lease: LeaseId, run: Capability): Verdict;
   /** Resolves when all is on disk, to jobs whose leases nobody waits for. */
@@ -101,7 +102,7 @@ export function bulkQueueMethods(service: BulkQueueService): MethodEntry[] {
       }
       const wish = { room, ahead, templates: templates.toArray().map(Number) };
       const job = requiredCapability(call, 0, "Missing job!");
-      const taken = await service.take(job, wish, call.signal);
+      const taken = await service.take(job, wish, call);
       const results = call.results();
       if (taken.kind === "attached") {
         using descr = taken.descr;

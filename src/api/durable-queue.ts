@@ -2,7 +2,13 @@
  * How workers get durable jobs, and keep them over a lost connection: what our schedulers' `Queue`s
  * offer beyond the shared contract. Others answer "unimplemented".
  */
-import { type Capability, type DetachedPointer, type MethodEntry, method } from "../rpc/index.js";
+import {
+  type Caller,
+  type Capability,
+  type DetachedPointer,
+  type MethodEntry,
+  method,
+} from "../rpc/index.js";
 import { type CallOptions, optionalCapability, requiredCapability, resultOf } from "./calls.js";
 import {
   Assignment_Which,
@@ -68,7 +74,7 @@ export interface DurableQueueService {
   /** Takes `held.run`. Resolves when what follows is on disk. */
   resume(held: HeldAttempt): Promise<Verdict>;
   /** As `QueueService.pop`. `descr` is released when it has been sent. */
-  popDurable(job: Capability, signal: AbortSignal): Promise<Popped>;
+  popDurable(job: Capability, caller: Caller): Promise<Popped>;
 }
 
 /** The methods of a `Queue` that make it a `DurableQueue`, too. */
@@ -88,7 +94,7 @@ export function durableQueueMethods(service: DurableQueueService): MethodEntry[]
     }),
     method(POP, async (call) => {
       const job = requiredCapability(call, 0, "Missing job!");
-      const { assignment, descr, owner } = await service.popDurable(job, call.signal);
+      const { assignment, descr, owner } = await service.popDurable(job, call);
       try {
         const results = call.results();
         call.setPointer(0, descr);

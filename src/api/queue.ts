@@ -2,6 +2,7 @@
  * A registered worker's end of the scheduler's queue. Giving it up is to disconnect.
  */
 import {
+  type Caller,
   type Capability,
   type DetachedPointer,
   type MethodEntry,
@@ -16,10 +17,9 @@ const [POP, SET_ACTIVE] = Queue$Client.methods;
 export interface QueueService {
   /**
    * Finds a job for the worker; answered when there is one. `job` is the worker's side of it, owned
-   * by this function. The result is a `JobDescr`, released when it has been sent. The signal is
-   * aborted when the worker no longer waits.
+   * by this function. The result is a `JobDescr`, released when it has been sent.
    */
-  pop(job: Capability, signal: AbortSignal): DetachedPointer | Promise<DetachedPointer>;
+  pop(job: Capability, caller: Caller): DetachedPointer | Promise<DetachedPointer>;
   /** The worker wants jobs, or none for now. */
   setActive(active: boolean): void;
   /** The worker is gone. */
@@ -32,7 +32,7 @@ export function local(service: QueueService, extensions: readonly MethodEntry[] 
     "Queue",
     [
       method(POP, async (call) => {
-        const descr = await service.pop(requiredCapability(call, 0, "Missing job!"), call.signal);
+        const descr = await service.pop(requiredCapability(call, 0, "Missing job!"), call);
         try {
           call.results();
           call.setPointer(0, descr);

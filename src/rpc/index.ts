@@ -42,6 +42,7 @@ export { memoryTransportPair } from "./net/memory-transport.js";
 export { formatFingerprint, SturdyRef, SturdyRefError } from "./net/sturdy-ref.js";
 export { type ConnectOptions, type ConnectStage, Vat, type VatOptions } from "./net/vat.js";
 export type {
+  Caller,
   Capability,
   DetachedPointer,
   Handler,

@@ -137,8 +137,19 @@ export interface Response<R extends Struct> extends Disposable {
   release(): void;
 }
 
+/** Whoever waits for the answer to a call. */
+export interface Caller {
+  /**
+   * Aborted when the caller no longer wants the answer: it cancelled, released or disconnected.
+   * Made when it is asked for, which costs more than the rest of a call.
+   */
+  readonly signal: AbortSignal;
+  /** Whether that has happened. */
+  readonly isCancelled: boolean;
+}
+
 /** What a method's handler is given. */
-export interface ServerCall<P extends Struct, R extends Struct> {
+export interface ServerCall<P extends Struct, R extends Struct> extends Caller {
   readonly params: P;
   /**
    * A new reference to the capability at pointer `index` of the params, owned by the handler; a
@@ -147,8 +158,6 @@ export interface ServerCall<P extends Struct, R extends Struct> {
   capability(index: number): Capability;
   /** Copies pointer `index` of the params out. */
   detach(index: number): DetachedPointer;
-  /** Aborted when the caller no longer wants the answer: it cancelled, released or disconnected. */
-  readonly signal: AbortSignal;
   /** Starts the results. May be called once; not after `tailCall` or `forward`. */
   results(): R;
   /** Takes `capability`, into pointer `index` of the results. */

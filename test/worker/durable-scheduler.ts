@@ -17,6 +17,7 @@ import {
 } from "../../src/api/index.js";
 import { deferred } from "../../src/async/index.js";
 import {
+  type Caller,
   type Capability,
   type DetachedPointer,
   RpcError,
@@ -190,7 +191,7 @@ export class DurableScheduler {
     this.told.push(told);
     this.changed();
     this.owned.push(worker);
-    const waiting = (run: Capability, signal: AbortSignal): Promise<DurableQueue.Popped> =>
+    const waiting = (run: Capability, { signal }: Caller): Promise<DurableQueue.Popped> =>
       new Promise((give, refuse) => {
         const pop = { give, refuse, run };
         this.pops.push(pop);
@@ -220,7 +221,7 @@ export class DurableScheduler {
     };
     return Queue.local(
       {
-        pop: async (run, signal) => (await waiting(run, signal)).descr,
+        pop: async (run, caller) => (await waiting(run, caller)).descr,
         setActive: () => {},
         release: () => {},
       },

@@ -120,7 +120,7 @@ function unknownMethod(request: CallRequest, knowsInterface: boolean): RpcError 
 
 class LocalCall<Self> implements ServerCall<Struct, Struct>, Executor, Task {
   private controller: AbortController | undefined;
-  private isAborted = false;
+  isCancelled = false;
   private writer: PayloadWriter<Struct> | undefined;
   private root: Struct | undefined;
   /** The answer is that of another call. */
@@ -168,7 +168,7 @@ class LocalCall<Self> implements ServerCall<Struct, Struct>, Executor, Task {
     if (this.controller === undefined) {
       // Made only when asked for: it costs more than the rest of a call.
       this.controller = new AbortController();
-      if (this.isAborted) this.controller.abort();
+      if (this.isCancelled) this.controller.abort();
     }
     return this.controller.signal;
   }
@@ -205,7 +205,7 @@ class LocalCall<Self> implements ServerCall<Struct, Struct>, Executor, Task {
 
   /** Called by the result. */
   cancel(): void {
-    this.isAborted = true;
+    this.isCancelled = true;
     this.controller?.abort();
   }
 

@@ -2,7 +2,7 @@
  * capnp-es' messages as they are used here: one segment, whose bytes are those of a `Content`, so
  * that nothing is converted between the wire and typed structs.
  */
-import { Message } from "capnp-es";
+import { Message, type Struct, type StructCtor } from "capnp-es";
 import { Content, READER_SLACK } from "../wire/content.js";
 import { WORD } from "../wire/layout.js";
 
@@ -30,12 +30,22 @@ const SegmentOf = new Message().getSegment(0).constructor as SegmentClass;
 export class SegmentMessage extends Message {
   /** The only segment; a field of its own, as it is looked at all the time. */
   readonly segment: Segment;
+  /** The view on the root that was asked for last. */
+  private root: Struct | undefined;
 
   /** A message in `buffer`, of which `used` bytes are taken; the rest is zero. */
   constructor(buffer: ArrayBuffer, used: number) {
     super(NO_SEGMENTS, false);
     this.segment = new SegmentOf(0, this, buffer, used);
     this._capnp.segments = [this.segment];
+  }
+
+  /** As capnp-es has it; who asks for the same view again gets the same object. */
+  override getRoot<T extends Struct>(type: StructCtor<T>): T {
+    if (this.root?.constructor === type) return this.root as T;
+    const root = super.getRoot(type);
+    this.root = root;
+    return root;
   }
 
   /** What is in the message now. Reading moves things about: see `READER_SLACK`. */

@@ -165,7 +165,9 @@ export class ClusterPool {
   submit({ client, context, descr, urgent, ...accounts }: Submitting): Capability {
     const { queueAccount, ticketAccount } = accounts;
     const { clock, durable, log } = this.options;
-    log.info(`Received new job request from ${quoted(client)} (urgent=${urgent})`);
+    if (log.informing !== false) {
+      log.info(`Received new job request from ${quoted(client)} (urgent=${urgent})`);
+    }
     const job = new QueuedJob(descr, queueAccount, clock(), durable?.records.nextId(), context);
     try {
       ticketAccount.enter();

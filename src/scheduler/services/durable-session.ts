@@ -6,7 +6,12 @@
  * known, and its number is a fence against whatever was said of an earlier one.
  */
 import type { DurableQueue } from "../../api/index.js";
-import { type Capability, type DetachedPointer, detachedFromBytes } from "../../rpc/index.js";
+import {
+  type Caller,
+  type Capability,
+  type DetachedPointer,
+  detachedFromBytes,
+} from "../../rpc/index.js";
 import type { PoolWorker } from "../pool/pool-worker.js";
 import { AttemptRun } from "./attempt-run.js";
 import type { DurableJobs } from "./durable-jobs.js";
@@ -89,7 +94,7 @@ export class DurableSession {
     job: DurableRecord,
     run: Capability,
     how: { readonly resumes: boolean; readonly cached: boolean },
-    signal: AbortSignal,
+    caller: Caller,
   ): Promise<Offered | null> {
     const { jobs, poolWorker } = this.options;
     const { book, records } = jobs;
@@ -106,7 +111,7 @@ export class DurableSession {
       book.ended(id, attempt, { outcome: "failed", reason: description });
       return null;
     }
-    if (signal.aborted || poolWorker.released) {
+    if (caller.isCancelled || poolWorker.released) {
       description.release();
       book.ended(id, attempt, { outcome: "evicted", reason: "Its worker did not wait for it." });
       return null;

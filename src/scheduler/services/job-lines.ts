@@ -36,6 +36,7 @@ export class JobLines {
 
   /** @param error why it failed; null if it succeeded */
   attachedEnded(run: AttachedRun, error: { kind: string; message: string } | null): void {
+    if (this.log.informing === false) return;
     const { client, job, pool, worker } = run.of;
     this.write({
       ...{ job: job.id, kind: "attached", client, pool, hint: job.hint, worker },
@@ -49,6 +50,7 @@ export class JobLines {
 
   /** It was queued, and was given up. */
   attachedCancelled(job: QueuedJob, client: string, pool: string, reason: string): void {
+    if (this.log.informing === false) return;
     this.write({
       ...{ job: job.id, kind: "attached", client, pool, hint: job.hint, worker: null },
       wait: Date.now() / 1000 - job.submitted,

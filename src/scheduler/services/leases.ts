@@ -13,7 +13,7 @@
  */
 import { setTimeout as pause } from "node:timers/promises";
 import type { BulkQueue, DurableQueue } from "../../api/index.js";
-import type { Capability } from "../../rpc/index.js";
+import type { Caller, Capability } from "../../rpc/index.js";
 import type { PoolWorker } from "../pool/pool-worker.js";
 import type { Ticket } from "../pool/ticket.js";
 import type { AttemptLog } from "../state/attempt-log.js";
@@ -84,7 +84,7 @@ export class Leases implements Lessor {
   async grant(
     found: readonly Found[],
     templates: readonly number[],
-    signal: AbortSignal,
+    caller: Caller,
   ): Promise<BulkQueue.Taken | null> {
     const { jobs, poolWorker } = this.options;
     const { book, records } = jobs;
@@ -102,7 +102,7 @@ export class Leases implements Lessor {
     ]);
     const leases: BulkQueue.Lease[] = [];
     for (const [index, offer] of offers.entries()) {
-      const lease = this.grantOne(offer, contents[index]!, signal);
+      const lease = this.grantOne(offer, contents[index]!, caller);
       if (lease) leases.push(lease);
       else poolWorker.jobFinished();
     }
@@ -222,7 +222,7 @@ export class Leases implements Lessor {
   private grantOne(
     { attempt, job }: Offer,
     content: BulkQueue.LeaseContent | string,
-    signal: AbortSignal,
+    caller: Caller,
   ): BulkQueue.Lease | null {
     const { jobs, poolWorker } = this.options;
     const { book } = jobs;
@@ -232,7 +232,7 @@ export class Leases implements Lessor {
       book.ended(id, attempt, { outcome: "failed", reason: content });
       return null;
     }
-    if (signal.aborted || poolWorker.released || this.isOver) {
+    if (caller.isCancelled || poolWorker.released || this.isOver) {
       book.ended(id, attempt, { outcome: "evicted", reason: "Its worker did not wait for it." });
       return null;
     }

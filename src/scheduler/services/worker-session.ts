@@ -13,6 +13,7 @@ import {
   type Registration,
 } from "../../api/index.js";
 import {
+  type Caller,
   type Capability,
   type Connection,
   type DetachedPointer,
@@ -81,7 +82,7 @@ export class WorkerSession {
     this.durable = jobs && new DurableSession({ jobs, pool, poolWorker, onFinished });
     this.queue = Queue.local(
       {
-        pop: async (job, signal) => (await this.pop(job, signal, false)).descr,
+        pop: (job, caller) => this.popOnly(job, caller),
         setActive: (active) => this.poolWorker.setActive(active, INACTIVE.worker),
         release: () => this.end(),
       },
@@ -146,10 +147,10 @@ export class WorkerSession {
     return [
       ...DurableQueue.durableQueueMethods({
         resume: (held) => durable.resume(held),
-        popDurable: (job, signal) => this.pop(job, signal, true),
+        popDurable: (job, caller) => this.pop(job, caller, true),
       }),
       ...BulkQueue.bulkQueueMethods({
-        take: (job, wish, signal) => this.takeMany(job, wish, signal, leases),
+        take: (job, wish, caller) => this.takeMany(job, wish, caller, leases),
         leaseBegun: (id, run) => leases.begun(id, run),
         leasesEnded: (ends) => leases.ended(ends),
         keepLeases: (jobs) => leases.keep(jobs),
@@ -158,24 +159,30 @@ export class WorkerSession {
   }
 
   /** @param resumes whether the worker knows durable jobs */
-  private pop(
-    job: Capability,
-    signal: AbortSignal,
-    resumes: boolean,
-  ): Promise<DurableQueue.Popped> {
-    return this.next(job, signal, (ticket) => this.take(ticket, job, signal, resumes));
+  private pop(job: Capability, caller: Caller, resumes: boolean): Promise<DurableQueue.Popped> {
+    return this.next(job, caller, (ticket) => this.take(ticket, job, caller, resumes));
+  }
+
+  /** The same for a worker that knows attached jobs only. */
+  private popOnly(job: Capability, caller: Caller): Promise<DetachedPointer> {
+    return this.next(job, caller, (ticket) => {
+      const { cached, job: found } = ticket;
+      if (isAttached(found)) return this.start(found, ticket, job);
+      const how = { resumes: false, cached };
+      return this.offer(found, job, caller, how).then(({ descr }) => descr);
+    });
   }
 
   /** As many as the worker wishes that are there, and its part; `job` is for an attached one. */
   private takeMany(
     job: Capability,
     wish: BulkQueue.LeaseWish,
-    signal: AbortSignal,
+    caller: Caller,
     leases: Leases,
   ): Promise<BulkQueue.Taken> {
     const wanted = Math.max(1, Math.min(wish.room + wish.ahead, BulkQueue.MOST_LEASES));
     this.poolWorker.appetite = wanted;
-    return this.next(job, signal, async (ticket) => {
+    return this.next(job, caller, async (ticket) => {
       const { client, job: first } = ticket;
       if (isAttached(first)) {
         const owner = { client: client.id, number: first.id };
@@ -184,13 +191,13 @@ export class WorkerSession {
       const found = leases.findMore({ ticket, job: first }, wanted);
       let taken: BulkQueue.Taken | null;
       try {
-        taken = await leases.grant(found, wish.templates, signal);
+        taken = await leases.grant(found, wish.templates, caller);
       } catch (error) {
         job.release();
         throw error;
       }
       // The worker waits for others.
-      if (!taken) return this.takeMany(job, wish, signal, leases);
+      if (!taken) return this.takeMany(job, wish, caller, leases);
       job.release();
       for (const { job: one } of found) if (one.attempts === 1) this.options.onStarted(one);
       return taken;
@@ -203,11 +210,11 @@ export class WorkerSession {
    */
   private next<T>(
     job: Capability,
-    signal: AbortSignal,
+    caller: Caller,
     take: (ticket: Ticket<PoolJob>) => T | Promise<T>,
   ): Promise<T> {
     const jobs = this.options.durable;
-    if (jobs && !jobs.isWhole) return this.nextWhenWhole(jobs, job, signal, take);
+    if (jobs && !jobs.isWhole) return this.nextWhenWhole(jobs, job, caller, take);
     this.durable?.asked();
     if (this.waiting >= WAITING_REQUESTS) {
       job.release();
@@ -218,9 +225,11 @@ export class WorkerSession {
     }
     this.waiting++;
     return new Promise((resolve, reject) => {
+      // Not made for a job that is there at once.
+      let signal: AbortSignal | undefined;
       const pop = this.poolWorker.pop((ticket) => {
         this.waiting--;
-        signal.removeEventListener("abort", callOff);
+        signal?.removeEventListener("abort", callOff);
         if (ticket) {
           resolve(take(ticket));
         } else {
@@ -237,8 +246,10 @@ export class WorkerSession {
         job.release();
         reject(calledOff());
       };
+      if (pop.state === "ended") return;
+      signal = caller.signal;
       if (signal.aborted) callOff();
-      else if (pop.state !== "ended") signal.addEventListener("abort", callOff, { once: true });
+      else signal.addEventListener("abort", callOff, { once: true });
     });
   }
 
@@ -246,24 +257,24 @@ export class WorkerSession {
   private async nextWhenWhole<T>(
     jobs: DurableJobs,
     job: Capability,
-    signal: AbortSignal,
+    caller: Caller,
     take: (ticket: Ticket<PoolJob>) => T | Promise<T>,
   ): Promise<T> {
     try {
       await jobs.whole;
-      if (signal.aborted) throw calledOff();
+      if (caller.isCancelled) throw calledOff();
     } catch (error) {
       job.release();
       throw error;
     }
-    return this.next(job, signal, take);
+    return this.next(job, caller, take);
   }
 
   /** Takes `run`. */
   private take(
     ticket: Ticket<PoolJob>,
     run: Capability,
-    signal: AbortSignal,
+    caller: Caller,
     resumes: boolean,
   ): DurableQueue.Popped | Promise<DurableQueue.Popped> {
     const { client, job } = ticket;
@@ -271,19 +282,19 @@ export class WorkerSession {
       const owner = { client: client.id, number: job.id };
       return { descr: this.start(job, ticket, run), owner, assignment: null };
     }
-    return this.offer(job, run, signal, { resumes, cached: ticket.cached });
+    return this.offer(job, run, caller, { resumes, cached: ticket.cached });
   }
 
   private async offer(
     job: DurableRecord,
     run: Capability,
-    signal: AbortSignal,
+    caller: Caller,
     how: { readonly resumes: boolean; readonly cached: boolean },
   ): Promise<DurableQueue.Popped> {
     const { durable } = this;
     let offered: Offered | null;
     try {
-      offered = await durable!.offer(job, run, how, signal);
+      offered = await durable!.offer(job, run, how, caller);
     } catch (error) {
       this.poolWorker.jobFinished();
       run.release();
@@ -292,7 +303,7 @@ export class WorkerSession {
     if (!offered) {
       // The worker waits for another one.
       this.poolWorker.jobFinished();
-      return this.pop(run, signal, how.resumes);
+      return this.pop(run, caller, how.resumes);
     }
     if (job.attempts === 1) this.options.onStarted(job);
     return { ...offered, owner: { client: job.client, number: job.id } };
