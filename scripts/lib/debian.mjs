@@ -51,6 +51,7 @@ const TEST = [
   program("curl"),
   program("openssl"),
   program("sqlite3"),
+  program("tmux"),
   program("zsh"),
   program("fish"),
   file("/usr/bin/chromium", "chromium"),

@@ -50,7 +50,8 @@ function screenOf(output) {
   for (const [text, codes, final] of output.matchAll(/\u001b\[([0-9;?]*)([A-Za-z])|[\s\S]/gu)) {
     const line = /** @type {Cell[]} */ (lines.at(-1));
     if (final === "m") style = (codes ?? "").split(";").map(Number).reduce(styled, style);
-    else if (final === "K") line.length = column;
+    else if (final === "K" || final === "J")
+      line.length = column; // Nothing stands below.
     else if (text === "\n") {
       lines.push([]);
       column = 0;

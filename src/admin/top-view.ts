@@ -2,7 +2,7 @@
  * How `top` shows a pool: lines of text, for a terminal of a size or for any.
  */
 import type { PoolMonitor } from "../api/index.js";
-import { type Column, paint, Table } from "../console/index.js";
+import { type Column, clipText, paint, Table } from "../console/index.js";
 import { roughDuration, visible } from "../text/index.js";
 import { describeObstacle } from "./obstacles.js";
 import type { PoolReport, WorkerReport } from "./pool-report.js";
@@ -36,7 +36,7 @@ export function topView(now: Sample, before: Sample | null, options: ViewOptions
   const forWorkers = Math.max(half, room - clients.length);
   const forClients = Math.max(room - half, room - workers.length);
   const cut = ({ text, look }: Line) =>
-    paint(color && look !== undefined, look ?? "bold", [...text].slice(0, columns).join(""));
+    paint(color && look !== undefined, look ?? "bold", clipText(text, columns));
   return [
     ...summary,
     blank,

@@ -6,18 +6,17 @@
  *     --json         log on standard error (unless in a file), result on standard output, as one line of JSON
  *     --output …:-   both on standard error: standard output is for the file
  *
- * On a terminal the builder's own lines are made to fit (`line-shortener.ts`); elsewhere the log is
+ * On a terminal the builder's own lines are made to fit (`LineShortener`); elsewhere the log is
  * as it came.
  */
 import { closeSync, openSync, writeSync } from "node:fs";
 import type { JobRecords } from "../api/index.js";
-import { stderrTerminal } from "../console/index.js";
+import { LineShortener, stderrTerminal } from "../console/index.js";
 import type { RpcError } from "../rpc/index.js";
 import { quoted, visibleJson, visibleLines } from "../text/index.js";
 import { type FailureKind, refusalJson } from "./failure.js";
 import { jobJson } from "./jobs/job-json.js";
 import { describeState, withoutStop } from "./jobs/job-text.js";
-import { LineShortener } from "./line-shortener.js";
 
 export interface OutputOptions {
   readonly logFile?: string | undefined;

@@ -4,6 +4,7 @@
  * Where there is no terminal, nothing is cut. Columns without content are left out, unless they are
  * to stay. Cells are shown as they are: names of others must have been made visible before.
  */
+import { clipText, widthOfText } from "./cells.js";
 import type { Sink } from "./terminal.js";
 
 export interface Column {
@@ -43,7 +44,7 @@ export class Table {
   /** The widths of columns; 0 of those that are left out. */
   private fit(rows: readonly Row[]): number[] {
     const widths = this.columns.map(({ head, keep }, i) => {
-      const longest = rows.reduce((most, row) => Math.max(most, lengthOf(row[i]!)), 0);
+      const longest = rows.reduce((most, row) => Math.max(most, widthOfText(row[i]!)), 0);
       return longest === 0 && !keep ? 0 : Math.max(longest, head.length);
     });
     const least = widths.map((width, i) => Math.min(width, this.leastOf(i)));
@@ -72,7 +73,7 @@ export class Table {
       const width = this.widths![i]!;
       if (width === 0) return [];
       const cell = this.width === Infinity ? row[i]! : cut(row[i]!, width);
-      const padding = " ".repeat(Math.max(0, width - lengthOf(cell)));
+      const padding = " ".repeat(Math.max(0, width - widthOfText(cell)));
       return [align === "right" ? padding + cell : cell + padding];
     });
     const line = cells.join(GAP).trimEnd();
@@ -89,15 +90,8 @@ export function widthOf(sink: Sink): number {
 }
 
 function cut(text: string, width: number): string {
-  if (lengthOf(text) <= width) return text;
-  return `${[...text].slice(0, Math.max(0, width - 1)).join("")}…`;
-}
-
-/** In characters: surrogates of UTF-16 are one. */
-function lengthOf(text: string): number {
-  let length = 0;
-  for (const _ of text) length++;
-  return length;
+  if (widthOfText(text) <= width) return text;
+  return `${clipText(text, Math.max(0, width - 1))}…`;
 }
 
 /** Of the columns that are shown, with what is between them. */

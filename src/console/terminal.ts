@@ -7,6 +7,8 @@
  * line redrawn in place; it exists only on a terminal that can do that, and steps aside whenever
  * something else is written.
  */
+import { fstatSync } from "node:fs";
+import { clipText } from "./cells.js";
 
 export const COLORS = ["auto", "always", "never"] as const;
 export type ColorChoice = (typeof COLORS)[number];
@@ -16,6 +18,8 @@ export interface Sink {
   readonly isTTY?: boolean | undefined;
   readonly columns?: number | undefined;
   write(text: string): unknown;
+  /** Its size has changed. */
+  on?(event: "resize", listener: () => void): unknown;
 }
 
 /**
@@ -55,7 +59,8 @@ export function paint(on: boolean, color: keyof typeof CODES, text: string): str
   return on ? `\u001b[${CODES[color]}m${text}\u001b[0m` : text;
 }
 
-const BLANK_LINE = "\r\u001b[K";
+/** Also of what a terminal has made two lines of when it became narrow. */
+const ERASE_STATUS = "\r\u001b[J";
 
 /**
  * Writes lines, one announcement and one status line to a sink, without one breaking into another.
@@ -66,6 +71,8 @@ export class Terminal {
    * end.
    */
   #announced: { text: string; interrupted: boolean } | undefined;
+  #wanted = "";
+  /** As much of it as fits, which is what stands there. */
   #status = "";
   /** Whether announcements and status lines are shown at all. */
   showsProgress = true;
@@ -74,7 +81,9 @@ export class Terminal {
   constructor(
     private readonly sink: Sink,
     readonly showsStatus = sink.isTTY === true,
-  ) {}
+  ) {
+    if (showsStatus) sink.on?.("resize", () => this.#fitStatus());
+  }
 
   /** Writes `text` and a newline, as one piece. */
   line(text: string): void {
@@ -110,11 +119,9 @@ export class Terminal {
    * where there can be none.
    */
   status(text: string): void {
-    if (!this.showsStatus || !this.showsProgress || text === this.#status) return;
-    this.#eraseStatus();
-    // A line that wraps could not be erased again. A serial line may say that it has 0 columns.
-    this.#status = text.slice(0, Math.max(1, (this.sink.columns || 80) - 1));
-    this.#drawStatus();
+    if (!this.showsStatus || !this.showsProgress) return;
+    this.#wanted = text;
+    this.#fitStatus();
   }
 
   /**
@@ -128,13 +135,36 @@ export class Terminal {
   }
 
   #eraseStatus(): void {
-    if (this.#status !== "") this.sink.write(BLANK_LINE);
+    if (this.#status !== "") this.sink.write(ERASE_STATUS);
+  }
+
+  /** Draws the status that is wanted as it fits, if that is not what stands there. */
+  #fitStatus(): void {
+    // A line that wraps could not be erased again. A serial line may say that it has 0 columns.
+    const fitting = clipText(this.#wanted, Math.max(1, (this.sink.columns || 80) - 1));
+    if (fitting === this.#status) return;
+    this.#eraseStatus();
+    this.#status = fitting;
+    this.#drawStatus();
   }
 
   #drawStatus(): void {
-    if (this.#status !== "") this.sink.write(this.#status);
+    // With the cursor at its beginning: there it stays when the terminal becomes narrow, and breaks
+    // the line.
+    if (this.#status !== "") this.sink.write(`${this.#status}\r`);
   }
 }
 
-/** The terminal that the log, progress and errors share. */
-export const stderrTerminal = new Terminal(process.stderr, canRedraw(process.stderr));
+/**
+ * The terminal that the log, progress and errors share. Who reads standard output from a pipe
+ * (`… | tee log`) may write to it as well, unknown to us, so there is no status line then.
+ */
+export const stderrTerminal = new Terminal(
+  process.stderr,
+  canRedraw(process.stderr) && !isPipe(process.stdout.fd),
+);
+
+function isPipe(descriptor: number): boolean {
+  const stats = fstatSync(descriptor);
+  return stats.isFIFO() || stats.isSocket();
+}

@@ -29,7 +29,7 @@ test.each([
   const sink = screen(isTTY);
   expect(canRedraw(sink, env)).toBe(expected);
   new Terminal(sink, canRedraw(sink, env)).status("waiting");
-  expect(sink.text).toBe(expected ? "waiting" : "");
+  expect(sink.text).toBe(expected ? "waiting\r" : "");
 });
 
 test("paint adds codes only when asked to", () => {
@@ -76,16 +76,36 @@ test("a status line is redrawn in place, and steps aside for lines", () => {
   terminal.withoutStatus(() => sink.write("<stdout>\n"));
   terminal.status("");
   terminal.line("end");
-  expect(sink.text.replaceAll("\r\u001b[K", "<erase>")).toBe(
-    "waiting<erase>running for a long <erase>log\nrunning for a long " +
-      "<erase><stdout>\nrunning for a long <erase>end\n",
+  expect(sink.text.replaceAll("\r\u001b[J", "<erase>").replaceAll("\r", "<home>")).toBe(
+    "waiting<home><erase>running for a long <home><erase>log\nrunning for a long <home>" +
+      "<erase><stdout>\nrunning for a long <home><erase>end\n",
+  );
+});
+
+test("a status line is drawn anew when the terminal becomes narrow or wide", () => {
+  let resized = (): void => {};
+  const on = (_: "resize", listener: () => void) => (resized = listener);
+  const sink = Object.assign(screen(true, 20), { on });
+  new Terminal(sink).status("running for a long time");
+  for (const columns of [8, 80, 100]) {
+    sink.columns = columns;
+    resized();
+  }
+  expect(sink.text.replaceAll("\r\u001b[J", "<erase>").replaceAll("\r", "<home>")).toBe(
+    "running for a long <home><erase>running<home><erase>running for a long time<home>",
   );
 });
 
 test("a terminal that does not know its width is taken for a usual one", () => {
   const sink = screen(true, 0);
   new Terminal(sink).status("waiting");
-  expect(sink.text).toBe("waiting");
+  expect(sink.text).toBe("waiting\r");
+});
+
+test("a status line of wide characters fits, too", () => {
+  const sink = screen(true, 14);
+  new Terminal(sink).status("running on 東京の箱");
+  expect(sink.text).toBe("running on 東\r");
 });
 
 test("there is no status line without a terminal", () => {

@@ -1,6 +1,6 @@
 /** `logs`: what an attempt has printed, or what a job prints from now on. */
 import { JobRecords } from "../../api/index.js";
-import { CommandFailed, stderrTerminal } from "../../console/index.js";
+import { CommandFailed, LineShortener, stderrTerminal } from "../../console/index.js";
 import type { Capability } from "../../rpc/index.js";
 import { JobFollower, type JobView } from "./follow.js";
 import { describeFurther, describeState } from "./job-text.js";
@@ -26,10 +26,13 @@ export interface LogOptions extends RecordsOptions {
  */
 export async function showLog(options: LogOptions): Promise<void> {
   const lines = options.json ? new LogLines(options.job) : null;
+  const shortener = process.stdout.isTTY ? new LineShortener() : null;
   const view: JobView = {
     record: () => {},
-    log: (data, attempt) => (lines ? writeLines(lines.add(data, attempt)) : writeText(data)),
+    log: (data, attempt) =>
+      lines ? writeLines(lines.add(data, attempt)) : writeText(shortener?.push(data) ?? data),
     again: (attempt) => {
+      if (shortener) process.stdout.write(shortener.end());
       if (!options.quiet) stderrTerminal.line(describeFurther(attempt));
     },
   };
@@ -43,6 +46,7 @@ export async function showLog(options: LogOptions): Promise<void> {
     await withRecords(options, async (records) => (await reading(records, options, view))(records));
   }
   if (lines) await writeLines(lines.end());
+  else if (shortener) await writeText(shortener.end());
 }
 
 /** Prints what is to be printed; called again with another connection, what is left of it. */

@@ -10,6 +10,7 @@ import {
   interruptible,
   logger,
   paint,
+  shortNote,
   useColor,
 } from "../../console/index.js";
 import { HashMemory } from "../../system/index.js";
@@ -266,6 +267,7 @@ function printRemoving(id: LayerId): void {
   process.stdout.write(`Removing ${id}\n`);
 }
 
+/** On a terminal, ids of layers are in short form; `du` lists them as a whole. */
 class StdoutLog implements BuildLog {
   readonly #color: boolean;
 
@@ -278,7 +280,8 @@ class StdoutLog implements BuildLog {
   }
 
   note(text: string): void {
-    process.stdout.write(toBytes(`${paint(this.#color, "yellow", text)}\n`));
+    const shown = process.stdout.isTTY ? shortNote(text) : text;
+    process.stdout.write(toBytes(`${paint(this.#color, "yellow", shown)}\n`));
   }
 
   output(data: Uint8Array): Promise<void> {

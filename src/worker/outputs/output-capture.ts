@@ -9,7 +9,7 @@ import { type FileHandle, open, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import type { OutputOrder, OutputStream } from "../../api/index.js";
 import { syncDirectory } from "../../system/index.js";
-import { exactSize } from "../../text/index.js";
+import { writeSize } from "../../text/index.js";
 import type { JobLog } from "../log/job-log.js";
 import { note } from "../log/notes.js";
 import { OutputWriter } from "./output-writer.js";
@@ -98,7 +98,8 @@ export class OutputCapture {
       await syncDirectory(dirname(this.path));
       this.#taken = { size: stream.size, sha256: stream.sha256.toString("hex") };
       const files = list.entries.filter(({ type }) => type !== "dir").length;
-      this.say(`---> ${files} ${files === 1 ? "file" : "files"} kept (${exactSize(stream.size)})`);
+      const size = list.entries.reduce((sum, e) => sum + (e.type === "file" ? e.size : 0), 0);
+      this.say(`---> ${files} ${files === 1 ? "file" : "files"} kept (${writeSize(size)})`);
     } catch (error) {
       await rm(this.path, { force: true });
       throw error;

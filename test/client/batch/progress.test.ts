@@ -38,7 +38,8 @@ function row(key: string, state: "succeeded" | "failed", ended: number): EndedRo
 }
 
 /** What a terminal shows in the end: of each line what was written last. */
-const shown = () => text.split("\n").map((line) => line.split("\r\u001b[K").at(-1));
+const shown = () =>
+  text.split("\n").map((line) => line.split("\r\u001b[J").at(-1)?.replace(/\r$/, ""));
 
 describe("on a terminal", () => {
   it("is one line that is redrawn, with the pace of the last ends", () => {

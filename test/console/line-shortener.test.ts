@@ -1,7 +1,7 @@
 /** The builder's notes, as a terminal gets them. */
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { LineShortener } from "../../src/client/line-shortener.js";
+import { LineShortener } from "../../src/console/line-shortener.js";
 
 const ID = "9d75f0d7c398df565d7ac04c6819b62d6d8f9560f5eb4672596ecd8f7e96ae91";
 const note = (text: string) =>

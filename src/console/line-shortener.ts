@@ -11,6 +11,11 @@ const MAX_NOTE = 512;
 
 const ID = /"([0-9a-f]{12})[0-9a-f]{52}"/g;
 
+/** A note without its colours. */
+export function shortNote(note: string): string {
+  return note.replace(ID, '"$1…"');
+}
+
 const NEWLINE = 10;
 
 export class LineShortener {
@@ -60,7 +65,7 @@ function startsWith(line: Buffer, begin: Uint8Array): boolean {
 
 function short(line: Buffer): Uint8Array {
   return Buffer.from(
-    line.toString("latin1").replace(ID, '"$1…"').replaceAll("…", "\u00e2\u0080\u00a6"),
+    shortNote(line.toString("latin1")).replaceAll("…", "\u00e2\u0080\u00a6"),
     "latin1",
   );
 }
