@@ -96,7 +96,10 @@ class PoolScaler {
     this.#groups = groups.map((group) => new Group(group, pool, dryRun, interval / 1000));
   }
 
-  /** Rejects if `mustWork` and the scheduler does not answer, and with the signal's reason. */
+  /**
+   * Rejects if `mustWork` and the scheduler does not answer, or a group could not be looked at, and
+   * with the signal's reason.
+   */
   async round(mustWork: boolean, signal: AbortSignal): Promise<void> {
     const { pool } = this.config;
     try {
@@ -108,6 +111,13 @@ class PoolScaler {
       const isSeen = await Promise.all(this.#groups.map((group) => group.look(signal)));
       for (const [index, group] of this.#groups.entries()) {
         if (isSeen[index]) await this.#care(group, index, demand, signal);
+      }
+      if (!mustWork) return;
+      const unseen = this.config.groups
+        .filter((_, index) => !isSeen[index])
+        .map(({ name }) => name);
+      if (unseen.length > 0) {
+        throw new CommandFailed(`${pool}: nothing was done for ${unseen.join(", ")}; see above`);
       }
     } catch (error) {
       signal.throwIfAborted();

@@ -100,6 +100,15 @@ describe("without", () => {
     writeFileSync(broken, "");
   });
 
+  it("an engine that lists its instances, looking once fails", async () => {
+    const section = { ...fleet.section(), list: "echo no controller >&2; exit 1" };
+    const { code, stderr } = await elastic.autoscaler([group(section)], ["--once"]).ended;
+    expect(code).toBe(1);
+    expect(stderr).toMatch(
+      /cannot be listed.*no controller\nlinux-x86_64: nothing was done for fleet; see above\n$/,
+    );
+  });
+
   it("a right to it, it says so and ends", async () => {
     const { cluster } = elastic;
     const args = [

@@ -207,9 +207,31 @@ export class ContextShelf {
     await this.mutex.run(async () => {
       if (!this.contexts.delete(manifest)) return;
       await rm(this.path(CONTEXTS, manifest), { force: true });
-      const sizes = await this.sizesIn(manifest);
+      let sizes: ReadonlyMap<string, number>;
+      try {
+        sizes = await this.sizesIn(manifest);
+      } catch {
+        await this.count(); // It cannot be read, so nobody knows what it had.
+        return;
+      }
       await this.use(sizes.keys(), -1);
     });
+  }
+
+  /** Finds out anew which contexts have which blobs. Contexts that cannot be read are dropped. */
+  private async count(): Promise<void> {
+    for (const [hash, blob] of this.blobs) {
+      blob.uses = 0;
+      this.loose.add(hash);
+    }
+    for (const manifest of this.contexts.keys()) {
+      try {
+        await this.use((await this.sizesIn(manifest)).keys(), 1);
+      } catch {
+        this.contexts.delete(manifest);
+        await rm(this.path(CONTEXTS, manifest), { force: true });
+      }
+    }
   }
 
   /** Removes loose blobs that nobody was told of lately. */
