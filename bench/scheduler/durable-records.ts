@@ -7,6 +7,7 @@ import { Submission } from "../../src/api/index.js";
 import { Identity, RpcError } from "../../src/rpc/index.js";
 import { DEFAULT_OPTIONS, newJob } from "../../src/scheduler/jobs/submission.js";
 import type { AttemptRecord, JobRecord } from "../../src/scheduler/jobs/types.js";
+import { packRuns } from "../../src/scheduler/state/ended-runs.js";
 import { JOBS_DATABASE } from "../../src/scheduler/state/job-records.js";
 import { JobsDatabase } from "../../src/scheduler/state/jobs-database.js";
 import { attemptRow, jobRow } from "../../src/scheduler/state/jobs-schema.js";
@@ -89,6 +90,7 @@ function fill(
       ),
       erased: [],
       pieces: [],
+      ended: packRuns([]),
       lastId: first + made.length - 1,
     });
   }

@@ -15,6 +15,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { AttemptRecord, JobRecord } from "../../src/scheduler/jobs/types.js";
+import type { EndedRun } from "../../src/scheduler/state/ended-runs.js";
 import { JobRecords } from "../../src/scheduler/state/job-records.js";
 import type { Unfinished } from "../../src/scheduler/state/jobs-messages.js";
 import { jobOf, MIGRATIONS, STATES } from "../../src/scheduler/state/jobs-schema.js";
@@ -24,6 +25,13 @@ import { LoopDisk } from "../support/loop-disk.js";
 
 const KEY = new Uint8Array(32).fill(7);
 const SECRET = "hunter2-in-the-description";
+
+/** An attached job that has ended. */
+const ATTACHED: Omit<EndedRun, "id"> = {
+  ...{ client: "alice", pool: "cpu", hint: "h\u00e9", worker: "w\0", urgent: true, cached: true },
+  ...{ submitted: 36_000.25, started: 36_010.5, ended: 36_020.75 },
+  ...{ cause: "succeeded", reason: "", output: "image" },
+};
 
 let directory: string;
 let records: JobRecords;
@@ -305,6 +313,69 @@ describe("usage", () => {
   });
 });
 
+describe("an attached job that has ended before anything was written of it", () => {
+  it("is on record as if it had been written twice", async () => {
+    for (const change of [
+      {},
+      { cause: "lost", reason: "gone", output: "", urgent: false, cached: false },
+      { cause: "cancelled", hint: "", ended: 36_000 },
+      { cause: "failed", client: "bob", ended: 40_000 },
+    ] as const) {
+      const run: EndedRun = { ...ATTACHED, ...change, id: records.nextId() };
+      const { cached, cause, ended, output, reason, started, worker } = run;
+      const isOwn = cause === "succeeded" || cause === "cancelled";
+      const twin = newJob({
+        ...{ kind: "attached", client: run.client, pool: run.pool, hint: run.hint },
+        ...{
+          urgent: run.urgent,
+          submitted: run.submitted,
+          described: false,
+          start: null,
+          order: 0,
+        },
+        ...{ state: isOwn ? cause : "failed", cause, started, ended, reason, output },
+      });
+      const ends = { ended, outcome: cause, reason };
+      const attempt = newAttempt(twin, { resumes: false, worker, cached, ...ends });
+      Object.assign(attempt, { started, offered: started });
+      const before = await books(run.client);
+      records.saveEnded(run);
+      const found = (await records.job(run.id))!;
+      const between = await books(run.client);
+      records.saveJob(twin);
+      records.saveAttempt(twin, attempt);
+      const other = (await records.job(twin.id))!;
+      const after = await books(run.client);
+      expect(found.job).toEqual({ ...other.job, id: run.id });
+      expect(found.attempts).toEqual([{ ...attempt, job: run.id }]);
+      expect(between.jobs).toBe(before.jobs + 1);
+      for (const [name, sum] of Object.entries(after)) {
+        const figure = name as keyof typeof after;
+        expect(sum - between[figure]).toBe(between[figure] - before[figure]);
+      }
+    }
+  });
+
+  it("is there when the records were closed at once, or when there are many", async () => {
+    const ids = Array.from({ length: 600 }, () => records.nextId());
+    for (const id of ids) records.saveEnded({ ...ATTACHED, id });
+    await records.close();
+    records = await open();
+    expect((await records.page({ limit: 1000 })).jobs.map(({ job }) => job.id)).toEqual(
+      ids.toReversed(),
+    );
+  });
+
+  /** What is added up of a client. */
+  async function books(client: string) {
+    const usage = (await records.usage(0, 50_000)).find((one) => one.client === client);
+    const { client: _, ...sums } = usage ?? {
+      ...{ client, jobs: 0, succeeded: 0, failed: 0, cancelled: 0, seconds: 0, lostSeconds: 0 },
+    };
+    return { ...sums, records: records.useOf(client).records };
+  }
+});
+
 describe("durations", () => {
   it("are of attempts that ended by themselves, the newest first", async () => {
     const job = submit({ client: "alice", pool: "cpu", hint: "x" });
@@ -345,6 +416,8 @@ describe("on a full disk", () => {
       running.state = "failed";
       running.reason = "x".repeat(20_000);
       records.saveJob(running);
+      const ended = { ...ATTACHED, id: records.nextId(), reason: "x".repeat(20_000) };
+      records.saveEnded(ended);
       let isSynced = false;
       const synced = records.synced().then(() => {
         isSynced = true;
@@ -355,6 +428,7 @@ describe("on a full disk", () => {
       rmSync(ballast);
       await synced;
       expect((await records.job(running.id))!.job.state).toBe("failed");
+      expect((await records.job(ended.id))!.job.reason).toBe(ended.reason);
       expect(await records.job(refused[0]!.id)).toBeNull();
     } finally {
       await records.close();

@@ -41,9 +41,18 @@ export class AttachedHistory {
   ended(run: AttachedRun, output: string, error: { kind: string; message: string } | null): void {
     if (!this.running.delete(run) || this.isStopped) return;
     const cause = outcomeOf(run.of.job, error);
-    const state = cause === "succeeded" || cause === "cancelled" ? cause : "failed";
     const reason = error?.message.slice(0, MAX_REASON) ?? "";
-    this.write(run, state, cause, reason, output);
+    if (run.rows) {
+      const state = cause === "succeeded" || cause === "cancelled" ? cause : "failed";
+      this.write(run, state, cause, reason, output);
+    } else if (this.hasRoom(run)) {
+      const { cached, client, job, pool, urgent, worker } = run.of;
+      const { hint, id, submitted } = job;
+      this.records.saveEnded({
+        ...{ id, client, pool, hint, worker, urgent, cached, submitted },
+        ...{ started: run.started, ended: Date.now() / 1000, cause, reason, output },
+      });
+    }
   }
 
   /**
@@ -79,6 +88,10 @@ export class AttachedHistory {
     }
   }
 
+  private hasRoom({ of }: AttachedRun): boolean {
+    return this.records.useOf(of.client).records + RECORD_BYTES <= this.recordBytes;
+  }
+
   private write(
     run: AttachedRun,
     state: JobState,
@@ -87,8 +100,7 @@ export class AttachedHistory {
     output: string,
   ): void {
     const ended = cause === null ? null : Date.now() / 1000;
-    const use = this.records.useOf(run.of.client);
-    if (!run.rows && use.records + RECORD_BYTES > this.recordBytes) return;
+    if (!run.rows && !this.hasRoom(run)) return;
     run.rows ??= rowsOf(run);
     const { attempt, job } = run.rows;
     Object.assign(job, { state, cause, reason, output, ended });

@@ -10,7 +10,7 @@ import type { Database } from "better-sqlite3";
 import { RECORD_BYTES } from "./client-use-table.js";
 import { SEAL } from "./job-cipher.js";
 import type { Changes } from "./jobs-messages.js";
-import { JOB_COLUMNS, type Row } from "./jobs-schema.js";
+import { JOB_COLUMNS } from "./jobs-schema.js";
 
 /** Bytes on disk. */
 export interface ClientUse {
@@ -37,7 +37,11 @@ export class ClientUses {
 
   /** What `changes` add, before they are made. `isNew`: jobs of which there is no record yet. */
   note({ descriptions, erased, jobs, pieces }: Changes, isNew: ReadonlySet<number>): void {
-    for (const row of jobs) if (isNew.has(row[ID] as number)) this.addRecord(row);
+    for (const row of jobs) {
+      if (isNew.has(row[ID] as number)) {
+        this.addRecord({ client: row[CLIENT] as string, hint: row[HINT] as string });
+      }
+    }
     const known = new Map<number, string>();
     if (descriptions.length + pieces.length > 0) {
       for (const row of jobs) known.set(row[ID] as number, row[CLIENT] as string);
@@ -50,6 +54,11 @@ export class ClientUses {
     for (const [job, bytes] of descriptions) this.add(clientOf(job), bytes.length, 0);
     for (const job of erased) this.eraseDescription(job);
     for (const { job, length } of pieces) this.add(clientOf(job), 0, length);
+  }
+
+  /** There is a record more. */
+  addRecord({ client, hint }: { readonly client: string; readonly hint: string }): void {
+    this.add(client, RECORD_BYTES + Buffer.byteLength(hint), 0);
   }
 
   /** A description is about to be erased. */
@@ -89,10 +98,6 @@ export class ClientUses {
   /** What was said since is not so: the transaction has failed. */
   forget(): void {
     this.sums.clear();
-  }
-
-  private addRecord(row: Row): void {
-    this.add(row[CLIENT] as string, RECORD_BYTES + Buffer.byteLength(row[HINT] as string), 0);
   }
 
   private add(client: string | undefined, records: number, logs: number): void {

@@ -22,6 +22,7 @@ import type { AttemptRecord, JobRecord, JobState, JobStore } from "../jobs/types
 import type { BatchQueries } from "./batch-tables.js";
 import type { ClientUse } from "./client-use.js";
 import { copyDatabase } from "./copy-database.js";
+import { type EndedRun, packRuns } from "./ended-runs.js";
 import { JobsConnection } from "./jobs-connection.js";
 import type {
   Changes,
@@ -39,8 +40,14 @@ import type { StoreError } from "./store-error.js";
 /** The database's name in the state directory. */
 export const JOBS_DATABASE = "jobs.db";
 
-/** How long rows of batches that have begun wait to be written down, in ms. */
+/**
+ * How long what nobody waits for may wait to be written down, in ms: rows of batches that have
+ * begun, and attached jobs that have ended.
+ */
 const UNHURRIED_MS = 1000;
+
+/** So many attached jobs that have ended do not wait for others: some ms of work for the thread. */
+const ENDED_AT_ONCE = 250;
 
 /** How long a commit that was refused waits before it is tried again, in ms. */
 const RETRY_AFTER_MS = 1000;
@@ -74,6 +81,9 @@ export class JobRecords implements JobStore {
   /** Rows of batches that are queued, and that nobody was told of: see `saveJob`. */
   private readonly unhurried = new Set<JobRecord>();
   private hurrying: NodeJS.Timeout | undefined;
+  /** Attached jobs that have ended: those that wait for others, and those that do not. */
+  private waitingRuns: EndedRun[] = [];
+  private endedRuns: EndedRun[] = [];
   /** Jobs and attempts that have changed since they were last read. */
   private jobs = new Set<JobRecord>();
   private attempts = new Set<AttemptRecord>();
@@ -126,7 +136,7 @@ export class JobRecords implements JobStore {
   saveJob(job: JobRecord): void {
     if (job.batch !== null && job.attempts === 0 && job.state === "queued") {
       this.unhurried.add(job);
-      this.hurrying ??= setTimeout(() => this.hurry(), UNHURRIED_MS).unref();
+      this.hurrySoon();
       return;
     }
     this.unhurried.delete(job);
@@ -137,6 +147,16 @@ export class JobRecords implements JobStore {
   saveAttempt(_job: JobRecord, attempt: AttemptRecord): void {
     this.attempts.add(attempt);
     this.commitSoon();
+  }
+
+  /**
+   * An attached job has ended of which nothing was said yet. It is written down when somebody looks
+   * at the records, or soon.
+   */
+  saveEnded(run: EndedRun): void {
+    this.waitingRuns.push(run);
+    if (this.waitingRuns.length < ENDED_AT_ONCE) this.hurrySoon();
+    else this.hurryRuns();
   }
 
   saveDescription(id: number, description: Uint8Array): void {
@@ -173,7 +193,7 @@ export class JobRecords implements JobStore {
     await this.promised();
   }
 
-  /** The same for all but rows of batches that nobody was told of yet. */
+  /** The same for all but what nobody waits for: see `saveJob` and `saveEnded`. */
   async promised(): Promise<void> {
     if (!this.changed && !this.committing) return;
     await new Promise<void>((resolve, reject) => {
@@ -348,9 +368,22 @@ export class JobRecords implements JobStore {
     await this.writer.close();
   }
 
+  private hurrySoon(): void {
+    this.hurrying ??= setTimeout(() => this.hurry(), UNHURRIED_MS).unref();
+  }
+
+  private hurryRuns(): void {
+    const runs = this.waitingRuns;
+    if (runs.length === 0) return;
+    this.waitingRuns = [];
+    for (const run of runs) this.endedRuns.push(run);
+    this.commitSoon();
+  }
+
   private hurry(): void {
     clearTimeout(this.hurrying);
     this.hurrying = undefined;
+    this.hurryRuns();
     if (this.unhurried.size === 0) return;
     for (const job of this.unhurried) this.jobs.add(job);
     this.unhurried.clear();
@@ -363,6 +396,7 @@ export class JobRecords implements JobStore {
       this.attempts.size > 0 ||
       this.erased.length > 0 ||
       this.pieces.length > 0 ||
+      this.endedRuns.length > 0 ||
       this.waiters.length > 0
     );
   }
@@ -390,12 +424,13 @@ export class JobRecords implements JobStore {
 
   /** One commit. Returns why it was refused, if changes are left that have to be tried again. */
   private async commit(): Promise<StoreError | undefined> {
-    const { attempts, descriptions, erased, jobs, pieces, submitters, waiters } = this;
+    const { attempts, descriptions, endedRuns, erased, jobs, pieces, submitters, waiters } = this;
     this.jobs = new Set();
     this.attempts = new Set();
     this.descriptions = new Map();
     this.erased = [];
     this.pieces = [];
+    this.endedRuns = [];
     this.submitters = new Map();
     this.waiters = [];
     const changes: Changes = {
@@ -404,6 +439,7 @@ export class JobRecords implements JobStore {
       descriptions: [...descriptions],
       erased,
       pieces,
+      ended: packRuns(endedRuns),
       lastId: this.lastId,
     };
     const began = performance.now();
@@ -415,6 +451,7 @@ export class JobRecords implements JobStore {
       for (const attempt of attempts) if (!isNew(attempt.job)) this.attempts.add(attempt);
       this.erased = [...erased.filter((id) => !isNew(id)), ...this.erased];
       this.pieces = [...pieces, ...this.pieces];
+      this.endedRuns = [...endedRuns, ...this.endedRuns];
       this.waiters = [...waiters, ...this.waiters];
       for (const { reject } of submitters.values()) reject(error);
       // Without the new jobs there may be nothing to try again, or it may fit.
@@ -422,7 +459,7 @@ export class JobRecords implements JobStore {
     }
     this.options.onCommit?.(
       (performance.now() - began) / 1000,
-      jobs.size + attempts.size + pieces.length,
+      jobs.size + attempts.size + pieces.length + endedRuns.length,
     );
     for (const { resolve } of submitters.values()) resolve();
     for (const { resolve } of waiters) resolve();

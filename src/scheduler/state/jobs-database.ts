@@ -12,6 +12,7 @@ import { SQLite } from "../../system/sqlite.js";
 import { OWN_ENDS } from "../jobs/types.js";
 import { BatchTables } from "./batch-tables.js";
 import { type ClientUse, ClientUses } from "./client-use.js";
+import { EndedRuns, unpackRuns } from "./ended-runs.js";
 import { SEAL, seal, unseal } from "./job-cipher.js";
 import type {
   Changes,
@@ -75,6 +76,7 @@ export class JobsDatabase implements JobsQueries {
   private readonly statements: ReturnType<typeof prepare>;
   private readonly uses: ClientUses;
   private readonly usageBooks: UsageBooks;
+  private readonly endedRuns: EndedRuns;
   private readonly key: Uint8Array;
   readonly batches: BatchTables;
 
@@ -91,6 +93,7 @@ export class JobsDatabase implements JobsQueries {
       this.statements = prepare(this.db);
       this.uses = new ClientUses(this.db);
       this.usageBooks = new UsageBooks(this.db);
+      this.endedRuns = new EndedRuns(this.db);
       this.batches = new BatchTables(this.db, key, this.uses);
     } catch (error) {
       this.db.close();
@@ -118,8 +121,11 @@ export class JobsDatabase implements JobsQueries {
 
   commit(changes: Changes): ClientUse[] {
     return this.counted(() => {
-      const isNew = this.usageBooks.note(changes);
+      const ended = unpackRuns(changes.ended);
+      const isNew = this.usageBooks.note(changes, ended);
       this.uses.note(changes, isNew);
+      for (const run of ended) this.uses.addRecord(run);
+      this.endedRuns.save(ended);
       for (const row of changes.jobs) this.saveJob(row, isNew.has(row[0] as number));
       for (const row of changes.attempts) this.saveAttempt(row);
       for (const [job, bytes] of changes.descriptions) {

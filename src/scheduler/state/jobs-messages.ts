@@ -5,6 +5,7 @@
 import type { JobRecords } from "../../api/index.js";
 import type { BatchQueries } from "./batch-tables.js";
 import type { ClientUse } from "./client-use.js";
+import type { PackedRuns } from "./ended-runs.js";
 import type { AttemptRow, JobRow, Row } from "./jobs-schema.js";
 import type { PackedJobs } from "./packed-jobs.js";
 
@@ -27,6 +28,8 @@ export interface Changes {
   readonly descriptions: readonly (readonly [job: number, bytes: Uint8Array])[];
   readonly erased: readonly number[];
   readonly pieces: readonly LogPiece[];
+  /** Attached jobs that are new, and have ended. */
+  readonly ended: PackedRuns;
   /** The highest id that was given out. */
   readonly lastId: number;
 }

@@ -6,6 +6,7 @@
  * written again counts for what has changed.
  */
 import type { Database } from "better-sqlite3";
+import { type EndedRun, stateOf } from "./ended-runs.js";
 import type { Changes, Usage } from "./jobs-messages.js";
 import { ATTEMPT_COLUMNS, FIRST_END, JOB_COLUMNS, OUTCOMES, type Row } from "./jobs-schema.js";
 
@@ -29,6 +30,9 @@ interface Sums {
   lostSeconds: number;
 }
 
+/** By hour and client. */
+type AllSums = Map<string, Sums>;
+
 const ENDS = ["succeeded", "failed", "cancelled"] as const;
 
 export class UsageBooks {
@@ -40,9 +44,9 @@ export class UsageBooks {
 
   /**
    * Counts what `changes` will change; to be called before they are made, in the same transaction.
-   * Returns the ids of the jobs that are new.
+   * `ended`: those of them that have ended at once. Returns the ids of the other jobs that are new.
    */
-  note(changes: Changes): ReadonlySet<number> {
+  note(changes: Changes, ended: readonly EndedRun[]): ReadonlySet<number> {
     const isNew = new Set<number>();
     const sums = new Map<string, Sums>();
     const clients = new Map<number, string>();
@@ -50,6 +54,7 @@ export class UsageBooks {
       if (this.noteJob(row, sums, clients)) isNew.add(row[JOB.id] as number);
     }
     for (const row of changes.attempts) this.noteAttempt(row, sums, clients);
+    for (const run of ended) noteEnded(run, sums);
     for (const [key, sum] of sums) {
       const [hour, client] = splitKey(key);
       const { cancelled, failed, jobs, lostSeconds, seconds, succeeded } = sum;
@@ -73,7 +78,7 @@ export class UsageBooks {
   }
 
   /** Whether the job is new. */
-  private noteJob(row: Row, sums: Map<string, Sums>, clients: Map<number, string>): boolean {
+  private noteJob(row: Row, sums: AllSums, clients: Map<number, string>): boolean {
     const id = row[JOB.id] as number;
     const client = row[JOB.client] as string;
     const state = row[JOB.state] as number;
@@ -87,7 +92,7 @@ export class UsageBooks {
     return before === undefined;
   }
 
-  private noteAttempt(row: Row, sums: Map<string, Sums>, clients: Map<number, string>): void {
+  private noteAttempt(row: Row, sums: AllSums, clients: Map<number, string>): void {
     const ended = row[ATTEMPT.ended] as number | null;
     if (ended === null) return;
     const job = row[ATTEMPT.job] as number;
@@ -95,14 +100,24 @@ export class UsageBooks {
     const client = clients.get(job) ?? (this.statements.client.get(job) as string | undefined);
     if (client === undefined) return;
     const begun = (row[ATTEMPT.started] ?? row[ATTEMPT.offered]) as number;
-    const seconds = Math.max(0, ended - begun);
-    const sum = sumsOf(sums, ended, client);
-    sum.seconds += seconds;
-    if (IN_VAIN.has(row[ATTEMPT.outcome] as number)) sum.lostSeconds += seconds;
+    addTime(sumsOf(sums, ended, client), ended - begun, row[ATTEMPT.outcome] as number);
   }
 }
 
-function sumsOf(sums: Map<string, Sums>, moment: number, client: string): Sums {
+function noteEnded({ cause, client, ended, started, submitted }: EndedRun, all: AllSums): void {
+  const sums = sumsOf(all, submitted, client);
+  sums.jobs++;
+  sums[ENDS[stateOf(cause) - FIRST_END]!]++;
+  addTime(sumsOf(all, ended, client), ended - started, OUTCOMES.indexOf(cause));
+}
+
+function addTime(sums: Sums, took: number, outcome: number): void {
+  const seconds = Math.max(0, took);
+  sums.seconds += seconds;
+  if (IN_VAIN.has(outcome)) sums.lostSeconds += seconds;
+}
+
+function sumsOf(sums: AllSums, moment: number, client: string): Sums {
   const key = `${Math.floor(moment / HOUR)} ${client}`;
   let sum = sums.get(key);
   if (!sum) {
