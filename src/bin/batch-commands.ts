@@ -252,13 +252,10 @@ const fetch = fetchingCommand("fetch", "Fetch what is missing here of rows that 
 ]).action(
   toldApart(async (id, options) => {
     const { json, logs, output: outputs, results } = options;
-    if (logs === undefined && results === undefined && outputs.length === 0) {
-      throw new UsageError(
-        "say what to fetch, and where to: --logs=DIR, --output=REMOTE:LOCAL, --results=FILE",
-      );
-    }
+    const byDefault = logs === undefined && results === undefined && outputs.length === 0;
     const { fetchBatch } = await import("../client/batch/index.js");
-    await fetchBatch({ ...recordsOptions(options), batch: id, json, logs, outputs, results });
+    const fetched = { logs, outputs, results, byDefault };
+    await fetchBatch({ ...recordsOptions(options), batch: id, json, ...fetched });
   }),
 );
 

@@ -1,6 +1,7 @@
 /** `context`: named capability files and pools, one of which is used by who names none. */
 import { resolve } from "node:path";
 import { CommandFailed, UsageError } from "../console/index.js";
+import { readCapFile } from "../rpc/index.js";
 import { visible } from "../text/index.js";
 import {
   type CONTEXT_ACTIONS,
@@ -15,7 +16,7 @@ export interface ContextCommand {
   readonly pool?: string | undefined;
 }
 
-/** Throws `UsageError`, `CommandFailed` and `ConfigError`. */
+/** Throws `UsageError`, `CommandFailed`, `ConfigError`, and `CapFileError`. */
 export function changeContexts(
   action: (typeof CONTEXT_ACTIONS)[number],
   name: string | undefined,
@@ -29,6 +30,7 @@ export function changeContexts(
   if (name === undefined) throw new UsageError("required argument NAME is missing");
   if (action === "add") {
     if (connect === undefined) throw new UsageError("required option --connect is missing");
+    readCapFile(connect);
     const added = { cap: resolve(connect), ...(pool !== undefined && { pool }) };
     const { current = name } = before;
     writeContexts({ current, contexts: { ...before.contexts, [name]: added } });

@@ -20,7 +20,7 @@ const COLUMNS: readonly Column[] = [
   { head: "RUNNING", align: "right", keep: true },
   { head: "CAPACITY", align: "right", keep: true },
   { head: "QUEUED", align: "right", keep: true },
-  { head: "BUILDS" },
+  { head: "CAN" },
   { head: "UP TO", expendable: true },
 ];
 
@@ -79,11 +79,11 @@ function table(pools: readonly PoolDirectory.PoolSummary[]): string[] {
   return layout.lines(rows);
 }
 
-/** `Dockerfiles, specs (2 of 3)` */
+/** `build Dockerfiles, build specs (2 of 3)` */
 function abilitiesOf({ able, workers }: PoolDirectory.PoolSummary): string {
   return able
     .map((one) => {
-      const what = visible(AbleQueue.describeAbility(one.ability).replace(/^build /, ""));
+      const what = visible(AbleQueue.describeAbility(one.ability));
       return one.workers < workers ? `${what} (${one.workers} of ${workers})` : what;
     })
     .join(", ");

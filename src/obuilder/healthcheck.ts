@@ -17,7 +17,7 @@ const SPEC = readSpec(`((from ${IMAGE}) (shell /bin/sh -c) (run (shell "echo hea
 /** Most often it is the network. The image is in the store from then on. */
 const WITHOUT_IMAGE =
   `The health check builds on the image ${IMAGE}, and this machine did not get it. If a registry is to be asked, look at ` +
-  `the network, its name server and proxy; if not, put an OCI layout of it into DIR/${IMAGE} and give --obuilder-image-dir=DIR, ` +
+  `the network, its name server and proxy; if not, make it with \`obuilder import-image --obuilder-image-dir=DIR ${IMAGE} ROOT\` and give --obuilder-image-dir=DIR, ` +
   "or load it into the Docker engine and give --obuilder-fetch=docker.";
 
 /** An empty directory would do; nothing is copied. */

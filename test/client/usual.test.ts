@@ -103,6 +103,14 @@ describe("contexts", () => {
     expect((await client(["pools"])).stderr).toContain("required option --connect is missing (or ");
   });
 
+  it("are not made of a file that is no capability file", async () => {
+    const junk = cluster.write("junk.cap", "junk\n");
+    const { code, stderr } = await client(["context", "add", "junk", "-c", junk]);
+    expect(code).toBe(1);
+    expect(stderr).toContain(`"${junk}" is no usable capability file: `);
+    expect((await client(["context", "list"])).stdout).not.toContain("junk");
+  });
+
   it("in a file that is none are told of", async () => {
     await client(["context", "add", "home", "-c", cluster.cap("submission")]);
     cluster.write("config/ocluster/config", '{"contexts": {"x": {}}}');
@@ -129,8 +137,8 @@ describe("pools", () => {
     const { code, stderr, stdout } = await client(["pools"], cap);
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
     expect(stdout.split("\n").map((line) => line.replace(/ +/g, " "))).toEqual([
-      "POOL WORKERS RUNNING CAPACITY QUEUED BUILDS UP TO",
-      "cpu 2 0 5 0 Dockerfiles (1 of 2), specs 8 CPUs, 16.0 GiB, amd64",
+      "POOL WORKERS RUNNING CAPACITY QUEUED CAN UP TO",
+      "cpu 2 0 5 0 build Dockerfiles (1 of 2), build specs 8 CPUs, 16.0 GiB, amd64",
       "linux-x86_64 0 0 0 0",
       "",
     ]);

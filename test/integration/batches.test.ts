@@ -188,6 +188,11 @@ describe("a batch", () => {
       "job,attempts,key,row,state,worker,seconds,output,started,ended,reason,lat,lon,kind",
     );
     expect(lines).toHaveLength(ROWS + 1);
+    const usual = await client("batch", "fetch", "tessera");
+    expect(usual.code).toBe(0);
+    const [, place] = /^Logs and results are in (batch-\d+)\. /m.exec(usual.stderr)!;
+    expect(readdirSync(cluster.path(`${place}/logs`))).toHaveLength(ROWS);
+    expect(cluster.read(`${place}/results.jsonl`).trim().split("\n")).toHaveLength(ROWS);
   }, 100_000);
 
   it("is made by a program, too", async () => {

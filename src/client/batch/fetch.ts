@@ -1,4 +1,6 @@
 /** What is wanted of a batch on this machine: logs and results of its rows, as these end. */
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
 import type { Batches } from "../../api/index.js";
 import type { Capability } from "../../rpc/index.js";
 import type { EndedRow } from "./batch-json.js";
@@ -15,6 +17,8 @@ export interface FetchOptions {
   readonly results?: string | undefined;
   /** Files of rows' results, `REMOTE:LOCAL` with `{key}` and columns in LOCAL. */
   readonly outputs?: readonly string[] | undefined;
+  /** Logs and results into a directory that is named after the batch, if nothing else is said. */
+  readonly byDefault?: boolean | undefined;
 }
 
 /** Logs that are fetched at a time: enough to make up for the way there. */
@@ -54,9 +58,10 @@ export class BatchFetcher {
   }
 
   /** Opens files, so that a path that is of no use is known before any row has ended. */
-  prepare({ columns }: { readonly columns: readonly string[] }): void {
+  prepare(batch: Pick<Batches.BatchRecord, "batch" | "columns">): void {
     if (this.isReady) return;
-    const { logs, results } = this.options;
+    const { columns } = batch;
+    const { logs, results } = this.options.byDefault ? usualPlaces(batch.batch) : this.options;
     if (logs !== undefined) this.logs = logPaths(logs, columns);
     this.outputs = outputTemplates(this.options.outputs ?? [], columns);
     if (results !== undefined) this.results = new ResultsFile(results, columns);
@@ -67,6 +72,17 @@ export class BatchFetcher {
     this.results?.close();
     this.results = null;
   }
+}
+
+/** The directory for what is fetched of a batch by who does not say where to. */
+export function usualDirectory(batch: number): string {
+  return `batch-${batch}`;
+}
+
+function usualPlaces(batch: number): { logs: string; results: string } {
+  const directory = usualDirectory(batch);
+  mkdirSync(directory, { recursive: true });
+  return { logs: join(directory, "logs"), results: join(directory, "results.jsonl") };
 }
 
 /** `logs` is `logs/{key}.log`. Throws a `UsageError`. */

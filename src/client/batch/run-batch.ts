@@ -8,7 +8,7 @@ import { JobFailure, type RecordsOptions, writeLines } from "../index.js";
 import { batchJson } from "./batch-json.js";
 import { steadilyWithBatches } from "./batches-session.js";
 import { dryRun } from "./dry-run.js";
-import { BatchFetcher, type FetchOptions, logPaths } from "./fetch.js";
+import { BatchFetcher, type FetchOptions, logPaths, usualDirectory } from "./fetch.js";
 import { BatchFollower } from "./follow-batch.js";
 import { outputTemplates } from "./outputs.js";
 import { type BatchInput, prepare } from "./prepare.js";
@@ -116,6 +116,12 @@ class Watch {
     });
     if (json) await writeLines([batchJson(record)]);
     else if (record.ended !== null && !quiet) stderrTerminal.line(describeEnd(record));
+    if (this.options.byDefault && !quiet) {
+      const where = usualDirectory(record.batch);
+      stderrTerminal.line(
+        `Logs and results are in ${where}. For files of rows: --output=REMOTE:LOCAL.`,
+      );
+    }
     if (!follow || record.state === "succeeded") return;
     throw new JobFailure(record.state === "cancelled" ? "cancelled" : "failed", "");
   }
