@@ -20,8 +20,9 @@ const COLUMNS: readonly Column[] = [
   { head: "RUNNING", align: "right", keep: true },
   { head: "CAPACITY", align: "right", keep: true },
   { head: "QUEUED", align: "right", keep: true },
-  { head: "CAN" },
+  { head: "BUILDS" },
   { head: "UP TO", expendable: true },
+  { head: "ALSO", expendable: true },
 ];
 
 export async function listPools({ json, names, ...options }: PoolsOptions): Promise<void> {
@@ -72,21 +73,32 @@ function table(pools: readonly PoolDirectory.PoolSummary[]): string[] {
   const rows = pools.map((pool) => [
     visible(pool.name),
     ...[pool.workers, pool.running, pool.capacity, pool.queued].map(String),
-    abilitiesOf(pool),
+    kindsOf(pool),
     machineOf(pool),
+    furtherOf(pool),
   ]);
   const layout = new Table(COLUMNS, process.stdout.isTTY ? process.stdout.columns : Infinity);
   return layout.lines(rows);
 }
 
-/** `build Dockerfiles, build specs (2 of 3)` */
-function abilitiesOf({ able, workers }: PoolDirectory.PoolSummary): string {
-  return able
-    .map((one) => {
-      const what = visible(AbleQueue.describeAbility(one.ability));
-      return one.workers < workers ? `${what} (${one.workers} of ${workers})` : what;
-    })
-    .join(", ");
+const KINDS: readonly string[] = [AbleQueue.ABILITY.docker, AbleQueue.ABILITY.obuilder];
+
+/** `Dockerfiles, specs (2 of 3)` */
+function kindsOf({ able, workers }: PoolDirectory.PoolSummary): string {
+  const kinds = able.filter(({ ability }) => KINDS.includes(ability));
+  return kinds.map((one) => abilityOf(one, workers).replace(/^build /, "")).join(", ");
+}
+
+/** `build from local directories, hand over files` */
+function furtherOf({ able, workers }: PoolDirectory.PoolSummary): string {
+  const others = able.filter(({ ability }) => !KINDS.includes(ability));
+  return others.map((one) => abilityOf(one, workers)).join(", ");
+}
+
+/** With how many workers have it, if those are not all. */
+function abilityOf(one: PoolDirectory.PoolSummary["able"][number], of: number): string {
+  const what = visible(AbleQueue.describeAbility(one.ability));
+  return one.workers < of ? `${what} (${one.workers} of ${of})` : what;
 }
 
 /** `8 CPUs, 16 GiB, amd64` */

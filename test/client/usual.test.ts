@@ -131,14 +131,14 @@ describe("pools", () => {
     });
     using queue = Registration.register(registration, { name: "w", capacity: 4, worker: api });
     const machine = { cpus: 8, memory: 16 * 2 ** 30, architecture: "amd64" };
-    await AbleQueue.declare(queue, { able: ["obuilder"], ...machine });
+    await AbleQueue.declare(queue, { able: ["obuilder", "outputs"], ...machine });
     await worker("cpu");
     const cap = { OCLUSTER_CAP: cluster.cap("submission") };
     const { code, stderr, stdout } = await client(["pools"], cap);
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
     expect(stdout.split("\n").map((line) => line.replace(/ +/g, " "))).toEqual([
-      "POOL WORKERS RUNNING CAPACITY QUEUED CAN UP TO",
-      "cpu 2 0 5 0 build Dockerfiles (1 of 2), build specs 8 CPUs, 16.0 GiB, amd64",
+      "POOL WORKERS RUNNING CAPACITY QUEUED BUILDS UP TO ALSO",
+      "cpu 2 0 5 0 Dockerfiles (1 of 2), specs 8 CPUs, 16.0 GiB, amd64 hand over files (1 of 2)",
       "linux-x86_64 0 0 0 0",
       "",
     ]);
@@ -148,6 +148,7 @@ describe("pools", () => {
       able: [
         { ability: "docker", workers: 1 },
         { ability: "obuilder", workers: 2 },
+        { ability: "outputs", workers: 1 },
       ],
       ...{ memory: 16 * 2 ** 30, architectures: ["amd64"] },
     });
