@@ -235,6 +235,21 @@ describe("logs", () => {
     expect(stderr).toContain("Attempt 1 ended when w1 crashed. There is another one.\n");
   });
 
+  it("has ids of layers in short form on a terminal, and as they are elsewhere", async () => {
+    const id = "9d75f0d7c398".padEnd(64, "0");
+    const job = scheduler.add();
+    job.begin("w");
+    job.print(`\u001b[01;2m\u001b[01;35m2026-11-21 09:53.25 ---> saved as "${id}"\u001b[0m\nend`);
+    job.end("succeeded", "succeeded");
+    expect((await client("logs", "1")).stdout).toContain(`saved as "${id}"`);
+    const words = ["-q", "-c", `${scheduler.dir}/submission.cap`, "logs", "1"];
+    for (const option of [[], ["-f"], ["--tail=5"]]) {
+      const pty = Pty.run(Pty.program("ocluster-client", [...words, ...option]), { columns: 100 });
+      expect(await pty.sees(/end$/)).toContain('---> saved as "9d75f0d7c398…"');
+      expect(await pty.ended).toBe(0);
+    }
+  });
+
   it("is JSON for programs, a line for each", async () => {
     const job = scheduler.add();
     job.begin("w1");

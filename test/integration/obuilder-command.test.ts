@@ -11,6 +11,7 @@ import { baseKey } from "../../src/obuilder/build/layer-ids.js";
 import { Workshop } from "../support/builder.js";
 import { busyboxRoot } from "../support/oci-layout.js";
 import { type Ended, Program, type ProgramOptions, run, stopAll } from "../support/programs.js";
+import { Pty } from "../support/pty.js";
 
 /** Of the image `busybox`: it depends on nothing but the name. */
 const BASE = baseKey("busybox").id;
@@ -100,6 +101,16 @@ describe("build", () => {
     expect(lines[0]).toBe("\x1b[94m(from busybox)\x1b[0m");
     expect(lines[1]).toMatch(/^\x1b\[33m---> .*\x1b\[0m$/);
     expect(lines).toContain("bin");
+  });
+
+  it("has ids in short form on a terminal, but the last, which is its result", async () => {
+    const id = idOf(await build("(run (shell ls))"));
+    const words = ["build", "-f", workshop.path("test.spec"), ...store, workshop.path("source")];
+    const pty = Pty.run(Pty.program("obuilder", words), { columns: 100 });
+    const shown = await pty.sees(/Got: .*\r\n/);
+    expect(shown).toContain(`---> using "${id.slice(0, 12)}…" from cache`);
+    expect(shown).toMatch(new RegExp(`Got: "${id}"\r\n$`));
+    expect(await pty.ended).toBe(0);
   });
 
   it("reads the spec from standard input, and gives steps none of it", async () => {
