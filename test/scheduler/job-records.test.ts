@@ -231,6 +231,9 @@ describe("a description", () => {
     db.exec(
       `UPDATE description SET sealed = (SELECT sealed FROM description WHERE job = ${one.id}) WHERE job = ${other.id}`,
     );
+    // Until then it is in memory.
+    await records.close();
+    records = await open();
     await expect(records.description(other.id)).rejects.toThrow();
   });
 

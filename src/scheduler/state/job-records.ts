@@ -35,6 +35,7 @@ import type {
   Usage,
 } from "./jobs-messages.js";
 import { attemptOf, attemptRow, jobOf, jobRow, STATES } from "./jobs-schema.js";
+import { RecentDescriptions } from "./recent-descriptions.js";
 import type { StoreError } from "./store-error.js";
 
 /** The database's name in the state directory. */
@@ -88,6 +89,7 @@ export class JobRecords implements JobStore {
   private jobs = new Set<JobRecord>();
   private attempts = new Set<AttemptRecord>();
   private descriptions = new Map<number, Uint8Array>();
+  private readonly recent = new RecentDescriptions();
   private erased: number[] = [];
   private pieces: LogPiece[] = [];
   /** Who waits for what was said so far. */
@@ -161,19 +163,23 @@ export class JobRecords implements JobStore {
 
   saveDescription(id: number, description: Uint8Array): void {
     this.descriptions.set(id, description);
+    this.recent.add(id, description);
     this.commitSoon();
   }
 
   eraseDescription(id: number): void {
     this.erased.push(id);
+    this.recent.forget(id);
     this.commitSoon();
   }
 
   eraseDescriptionsBefore(ended: number): void {
+    this.recent.forgetAll();
     this.clear(() => this.writer.ask("eraseDescriptionsBefore", [ended]));
   }
 
   removeBefore(ended: number): void {
+    this.recent.forgetAll();
     this.clear(() => this.writer.ask("removeBatchesBefore", [ended]));
     this.clear(() => this.writer.ask("removeBefore", [ended]));
   }
@@ -212,7 +218,7 @@ export class JobRecords implements JobStore {
 
   /** The description of a job; null if it was erased. */
   async description(id: number): Promise<Uint8Array | null> {
-    return this.descriptions.get(id) ?? (await this.writer.ask("description", [id]));
+    return this.said(id) ?? (await this.writer.ask("description", [id]));
   }
 
   /** Descriptions of many jobs; in words why one cannot be read. What was erased is not in it. */
@@ -221,7 +227,7 @@ export class JobRecords implements JobStore {
   ): Promise<ReadonlyMap<number, Uint8Array | string>> {
     const found = new Map<number, Uint8Array | string>();
     for (const id of ids) {
-      const said = this.descriptions.get(id);
+      const said = this.said(id);
       if (said) found.set(id, said);
     }
     const others = ids.filter((id) => !found.has(id));
@@ -368,6 +374,11 @@ export class JobRecords implements JobStore {
     await this.writer.close();
   }
 
+  /** A description that need not be read from the disk. */
+  private said(id: number): Uint8Array | undefined {
+    return this.recent.get(id) ?? this.descriptions.get(id);
+  }
+
   private hurrySoon(): void {
     this.hurrying ??= setTimeout(() => this.hurry(), UNHURRIED_MS).unref();
   }
@@ -453,6 +464,7 @@ export class JobRecords implements JobStore {
       this.pieces = [...pieces, ...this.pieces];
       this.endedRuns = [...endedRuns, ...this.endedRuns];
       this.waiters = [...waiters, ...this.waiters];
+      for (const id of descriptions.keys()) this.recent.forget(id);
       for (const { reject } of submitters.values()) reject(error);
       // Without the new jobs there may be nothing to try again, or it may fit.
       return descriptions.size > 0 ? undefined : (error as StoreError);
