@@ -10,22 +10,15 @@
  */
 import { execFileSync, spawnSync } from "node:child_process";
 import { join } from "node:path";
+import { report } from "./report.js";
 import { batchProcesses, batchQueue, batchThroughput } from "./scheduler/batches.js";
 import { beScheduler } from "./scheduler/process.js";
-import type { Figures } from "./scheduler/scenarios.js";
 
 /** Processes, and how many run at a time. */
 const PROCESSES = 2000;
 const AT_A_TIME = 8;
 
 const PYTHON = "python3";
-
-function say(name: string, figures: Figures): void {
-  console.log(name);
-  for (const [figure, value] of Object.entries(figures)) {
-    console.log(`  ${figure.padEnd(44)} ${value.toPrecision(4).padStart(10)}`);
-  }
-}
 
 function perSecond(command: string, ...args: readonly string[]): number {
   const begun = performance.now();
@@ -59,10 +52,10 @@ if (first === "--as-scheduler") {
 } else {
   const rows = Number(first ?? 20_000);
   const queued = Number(second ?? 100_000);
-  say(`${rows} null rows, TLS`, await batchThroughput(rows, "bulk"));
+  report(`${rows} null rows, TLS`, await batchThroughput(rows, "bulk"));
   const few = Math.min(rows, 5000);
-  say(`${few} null rows, TLS, one by one`, await batchThroughput(few, "one by one"));
-  say(`${queued} rows queued`, await batchQueue(queued));
+  report(`${few} null rows, TLS, one by one`, await batchThroughput(few, "one by one"));
+  report(`${queued} rows queued`, await batchQueue(queued));
   const figures: Record<string, number> = {
     "ours, durable, TLS": await batchProcesses(PROCESSES, "true", AT_A_TIME),
   };
@@ -72,5 +65,5 @@ if (first === "--as-scheduler") {
   }
   const others = hyperQueue();
   if (others !== undefined) figures.HyperQueue = others;
-  say(`processes of true a second, ${AT_A_TIME} at a time`, figures);
+  report(`processes of true a second, ${AT_A_TIME} at a time`, figures);
 }

@@ -16,6 +16,7 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { Cluster } from "../test/support/cluster.js";
 import { busyboxRoot, withTemporaryRoot, writeOciLayout } from "../test/support/oci-layout.js";
 import { type Program, run } from "../test/support/programs.js";
+import { report } from "./report.js";
 
 const [megabytes = 1024, files = 20_000, context = 50_000] = process.argv.slice(2).map(Number);
 
@@ -31,12 +32,12 @@ function processorTime({ pid }: Program): number {
 }
 
 /** The same of scheduler and worker while something is done, which other load changes little. */
-async function busy(what: () => Promise<unknown>): Promise<string> {
+async function busy(what: () => Promise<unknown>): Promise<readonly [number, number]> {
   const programs = [cluster.scheduler, worker];
   const before = programs.map(processorTime);
   await what();
   const [scheduler, ours] = programs.map((one, at) => processorTime(one) - before[at]!);
-  return `scheduler ${scheduler!.toFixed(2)} s, worker ${ours!.toFixed(2)} s`;
+  return [scheduler!, ours!];
 }
 
 async function seconds(what: () => unknown): Promise<number> {
@@ -53,10 +54,7 @@ async function client(...args: readonly string[]): Promise<string> {
   return ended.stdout.trim();
 }
 
-/**
- * Measures the way of /out of a result that `command` makes. `unit` is what is counted, of which
- * there are `count`.
- */
+/** Measures the way of /out of a result that `command` makes: `count` of what `unit` says. */
 async function measure(command: string, count: number, unit: string): Promise<void> {
   const text = JSON.stringify(`mkdir /out; ${command}`);
   const spec = cluster.write(
@@ -83,17 +81,14 @@ async function measure(command: string, count: number, unit: string): Promise<vo
   const peer = await seconds(() =>
     execFileSync("rsync", ["-a", `${cluster.path("got/out")}/`, cluster.path("copy")]),
   );
-  for (const [what, time] of [
-    ["worker to scheduler", up - base],
-    ["scheduler to client", down],
-    ["rsync, no network", peer],
-  ] as const) {
-    const ratio = (time / peer).toFixed(2);
-    console.log(
-      `${what.padEnd(22)} ${(count / time).toFixed(0).padStart(8)} ${unit}/s   ${ratio} x rsync's time`,
-    );
-  }
-  console.log(`processor, up: ${busyUp}; down: ${busyDown}`);
+  report(`results: ${count} ${unit}`, {
+    [`worker to scheduler, ${unit}/s`]: count / (up - base),
+    [`scheduler to client, ${unit}/s`]: count / down,
+    [`rsync without a network, ${unit}/s`]: count / peer,
+    "up, scheduler's processor s": busyUp[0],
+    "up, worker's processor s": busyUp[1],
+    "down, scheduler's processor s": busyDown[0],
+  });
   for (const name of ["got", "copy"]) rmSync(cluster.path(name), { recursive: true });
 }
 
@@ -107,14 +102,17 @@ async function measureContext(count: number): Promise<void> {
   const spec = cluster.write("context.spec", "((from busybox) (copy (src .) (dst /src)))");
   const args = ["submit-obuilder", "--pool=linux-x86_64", `--local-file=${spec}`];
   const submit = () => client(...args, `--context=${cluster.path("tree")}`, "--detach");
-  const say = async (what: string) =>
-    console.log(`${what.padEnd(22)} ${(await seconds(submit)).toFixed(2).padStart(8)} s`);
-  await say("first submit");
+  const first = await seconds(submit);
   // What has been changed just now is not remembered: see docs/contexts.md.
   await submit();
-  await say("unchanged");
+  const unchanged = await seconds(submit);
   writeFileSync(cluster.path("tree/0/0.txt"), "other");
-  await say("one file changed");
+  const changed = await seconds(submit);
+  report(`a directory of ${count} files to build from, submits`, {
+    "first, s": first,
+    "unchanged, s": unchanged,
+    "one file changed, s": changed,
+  });
 }
 
 try {
@@ -127,12 +125,9 @@ try {
     "--obuilder-fetch=local",
     "--obuilder-prune-threshold=0",
   ]);
-  console.log(`One file of ${megabytes} MB:`);
   await measure(`dd if=/dev/urandom of=/out/large bs=1M count=${megabytes}`, megabytes, "MB");
-  console.log(`${files} files of 4 KB:`);
   const many = `i=0; while [ $i -lt ${files} ]; do head -c 4096 /dev/urandom > /out/$i; i=$((i+1)); done`;
   await measure(many, files, "files");
-  console.log(`A directory of ${context} files to build from:`);
   await measureContext(context);
 } finally {
   await cluster.stop();

@@ -18,6 +18,7 @@ import { promisify } from "node:util";
 import { type Builder, openBuilder, type RuntimeChoice, readSpec } from "../src/obuilder/index.js";
 import { DockerEngine } from "../test/support/docker-engine.js";
 import { busyboxRoot, withTemporaryRoot, writeOciLayout } from "../test/support/oci-layout.js";
+import { report } from "./report.js";
 import { median } from "./statistics.js";
 
 const STEPS = 10;
@@ -144,11 +145,11 @@ async function compare(contestants: readonly Contestant[]): Promise<void> {
       }
     }
   }
-  console.log(`${`${STEPS} steps, median of ${ROUNDS}`.padEnd(30)}     uncached       cached`);
   for (const [index, { name }] of contestants.entries()) {
-    const first = median(uncached[index]!).toFixed(0).padStart(9);
-    const again = median(cached[index]!).toFixed(1).padStart(9);
-    console.log(`${name.padEnd(30)} ${first} ms ${again} ms`);
+    report(`${STEPS} steps, median of ${ROUNDS}: ${name}`, {
+      "uncached ms": median(uncached[index]!),
+      "cached ms": median(cached[index]!),
+    });
   }
 }
 

@@ -3,7 +3,7 @@
  * how many bytes each takes, and for how long `show` and other big things hold the event loop. No
  * network, no database on disk.
  *
- *     node scripts/run-ts.mjs bench/pool.ts [JOBS…]
+ *     npm run bench:pool [-- JOBS…]
  */
 
 import { setFlagsFromString } from "node:v8";
@@ -13,6 +13,7 @@ import { Pool } from "../src/scheduler/pool/pool.js";
 import type { PoolWorker } from "../src/scheduler/pool/pool-worker.js";
 import type { Ticket } from "../src/scheduler/pool/ticket.js";
 import { Store } from "../src/scheduler/state/store.js";
+import { type Figures, report } from "./report.js";
 import { median } from "./statistics.js";
 
 interface Job {
@@ -68,10 +69,6 @@ function time(count: number, action: (i: number) => void): number {
 /** Milliseconds. */
 function duration(action: () => void): number {
   return time(1, action) / 1e6;
-}
-
-interface Figures {
-  readonly [figure: string]: number;
 }
 
 /** Fills a pool with jobs and measures it while it is full and while it is emptied. */
@@ -181,13 +178,6 @@ function shuffle<T>(items: T[]): T[] {
     [items[i], items[j]] = [items[j]!, items[i]!];
   }
   return items;
-}
-
-function report(title: string, figures: Figures): void {
-  console.log(title);
-  for (const [figure, value] of Object.entries(figures)) {
-    console.log(`  ${figure.padEnd(34)} ${value < 100 ? value.toFixed(2) : Math.round(value)}`);
-  }
 }
 
 const sizes = process.argv.slice(2).map(Number);

@@ -20,6 +20,7 @@ import {
 } from "../src/rpc/index.js";
 import { buildCppPeer, CppServer, runCppClient } from "../test/interop/cpp-peer.js";
 import { ECHO, SINK, SOURCE, servePeer, World } from "../test/interop/service.js";
+import { type Figures, report } from "./report.js";
 
 interface Load {
   readonly method: "echo" | "sink" | "source";
@@ -190,11 +191,11 @@ async function main(only: string[]): Promise<void> {
       if (only.length > 0 && !only.some((part) => name.includes(part))) continue;
       const seconds = await measureRow(load);
       const perCall = (seconds / load.calls) * 1e6;
-      const figures =
+      const figures: Figures =
         load.bytes > 1000
-          ? `${((load.calls * load.bytes) / seconds / 1e6).toFixed(0)} MB/s`
-          : `${(load.calls / seconds).toFixed(0)} calls/s`;
-      console.log(`${name.padEnd(44)}${figures.padStart(16)}${perCall.toFixed(1).padStart(10)} µs`);
+          ? { "MB/s": (load.calls * load.bytes) / seconds / 1e6 }
+          : { "calls/s": load.calls / seconds };
+      report(name, { ...figures, "µs a call": perCall });
     }
   }
 }

@@ -5,6 +5,7 @@
  *
  *     npm run bench:scheduler [-- NAME…]     NAME: only what has it in its name
  */
+import { type Figures, report } from "./report.js";
 import {
   durableQueue,
   durableRecords,
@@ -14,14 +15,7 @@ import {
 } from "./scheduler/durable.js";
 import { ESTIMATES } from "./scheduler/estimates.js";
 import { beScheduler } from "./scheduler/process.js";
-import {
-  type Figures,
-  idleWorkers,
-  latency,
-  logRelay,
-  queued,
-  throughput,
-} from "./scheduler/scenarios.js";
+import { idleWorkers, latency, logRelay, queued, throughput } from "./scheduler/scenarios.js";
 
 const SCENARIOS: Readonly<Record<string, () => Promise<Figures>>> = {
   "null jobs, TLS": () => throughput(true, 10),
@@ -51,14 +45,6 @@ if (first === "--as-scheduler") {
   const wanted = first === undefined ? [] : [first, ...rest];
   for (const [name, measure] of Object.entries(SCENARIOS)) {
     if (wanted.length > 0 && !wanted.some((part) => name.includes(part))) continue;
-    console.log(name);
-    for (const [figure, value] of Object.entries(await measure())) {
-      console.log(`  ${figure.padEnd(42)} ${format(value).padStart(10)}`);
-    }
+    report(name, await measure());
   }
-}
-
-function format(value: number): string {
-  if (Math.abs(value) >= 100) return Math.round(value).toLocaleString("en");
-  return value.toFixed(2);
 }

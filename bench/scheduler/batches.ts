@@ -8,9 +8,10 @@ import { join } from "node:path";
 import { Batches } from "../../src/api/index.js";
 import { prepare } from "../../src/client/batch/prepare.js";
 import { BatchSender } from "../../src/client/batch/send-batch.js";
+import type { Figures } from "../report.js";
 import { DurableClient, DurableWorker } from "./durable-load.js";
 import { POOL, type SchedulerProcess } from "./process.js";
-import { type Figures, withScheduler } from "./scenarios.js";
+import { withScheduler } from "./scenarios.js";
 
 const WORKERS = 10;
 const REQUESTS = 8;

@@ -4,12 +4,13 @@
  */
 import { JobRecords } from "../../src/api/index.js";
 import { Vat } from "../../src/rpc/index.js";
+import type { Figures } from "../report.js";
 import { percentile } from "../statistics.js";
 import { DurableClient, DurableWorker, type DurableWorkerOptions } from "./durable-load.js";
 import { endedRecords, queuedRecords } from "./durable-records.js";
 import { NullClient } from "./load.js";
 import type { SchedulerProcess } from "./process.js";
-import { blocks, type Figures, pass, throughput, withScheduler } from "./scenarios.js";
+import { blocks, pass, throughput, withScheduler } from "./scenarios.js";
 
 const CLIENTS = 4;
 const WORKERS = 10;

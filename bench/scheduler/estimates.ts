@@ -18,6 +18,7 @@ import type { Ticket } from "../../src/scheduler/pool/ticket.js";
 import type { PoolStore } from "../../src/scheduler/pool/types.js";
 import { Store } from "../../src/scheduler/state/store.js";
 import { Random } from "../../test/rpc/model/random.js";
+import type { Figures } from "../report.js";
 import { median, percentile } from "../statistics.js";
 import {
   type ClientKind,
@@ -27,7 +28,6 @@ import {
   type SimulatedJob,
   WORKERS,
 } from "./estimates-load.js";
-import type { Figures } from "./scenarios.js";
 
 /** Jobs at a time of a worker. */
 const CAPACITY = 2;

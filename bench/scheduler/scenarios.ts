@@ -4,11 +4,10 @@
  */
 import { Admin, PoolAdmin, Ticket } from "../../src/api/index.js";
 import { type Capability, Vat } from "../../src/rpc/index.js";
+import type { Figures } from "../report.js";
 import { percentile } from "../statistics.js";
 import { NullClient, type NullLog, NullWorker } from "./load.js";
 import { POOL, type SchedulerOptions, SchedulerProcess, type Stats } from "./process.js";
-
-export type Figures = Readonly<Record<string, number>>;
 
 export async function withScheduler<T>(
   options: SchedulerOptions,
