@@ -42,6 +42,15 @@ interface Look {
   readonly href?: string | undefined;
 }
 
+interface Cell {
+  readonly text: string;
+  readonly look: Look;
+  /** Erasures from the beginning (`ESC [ 1 K`) that were before it. */
+  readonly after: number;
+}
+
+const BLANK: Omit<Cell, "after"> = { text: " ", look: { style: PLAIN } };
+
 /** Shows a line, without its line end, that begins in the style in which the last has ended. */
 export function showLine(line: string, before: Style = PLAIN): ShownLine {
   const row = new Row(before);
@@ -71,7 +80,14 @@ export function plainText(line: string): string {
 /** Text that has been written over is kept by cell; most lines have none, and stay in runs. */
 class Row {
   readonly #done: Run[] = [];
-  #cells: { text: string; look: Look }[] | undefined;
+  #cells: Cell[] | undefined;
+  /**
+   * What was erased from the beginning: up to a column, as the so-manyth erasure. Each is shorter
+   * than those before it, which it would else have taken with it. Cells are erased when they are
+   * read: to do it at once takes time for each erasure that a line is full of.
+   */
+  readonly #erased: { readonly to: number; readonly number: number }[] = [];
+  #erasures = 0;
   #look: Look;
   /** Where the next character goes. */
   column = 0;
@@ -96,11 +112,11 @@ class Row {
     }
     for (const character of text) {
       if (character !== "\t") {
-        this.#cells[this.column++] = { text: character, look: this.#look };
+        this.#cells[this.column++] = this.#cell(character);
         continue;
       }
       const end = Math.min(MAX_COLUMNS, this.column + TAB - (this.column % TAB));
-      while (this.column < end) this.#cells[this.column++] ??= { text: " ", look: this.#look };
+      while (this.column < end) this.#cells[this.column++] ??= this.#cell(" ");
     }
   }
 
@@ -133,8 +149,12 @@ class Row {
       return;
     }
     const count = Math.min(MAX_COLUMNS, Number.parseInt(parameters, 10) || 0);
-    if (final === "C") this.to(Math.min(MAX_COLUMNS, this.column + Math.max(1, count)));
-    else if (final === "D") this.to(this.column - Math.max(1, count));
+    if (final === "C") {
+      const to = Math.min(MAX_COLUMNS, this.column + Math.max(1, count));
+      // Who is further out already is not taken back.
+      this.to(Math.max(this.column, to));
+    }
+    if (final === "D") this.to(this.column - Math.max(1, count));
     else if (final === "G") this.to(Math.max(1, count) - 1);
     else if (final === "K") this.#erase(count);
   }
@@ -151,19 +171,22 @@ class Row {
     if (what === 0) this.#cells.length = Math.min(this.#cells.length, this.column);
     else if (what === 2) this.#cells = [];
     else {
-      for (let at = 0; at <= this.column && at < this.#cells.length; at++) {
-        this.#cells[at] = { text: " ", look: { style: PLAIN } };
-      }
+      while ((this.#erased.at(-1)?.to ?? Infinity) <= this.column) this.#erased.pop();
+      this.#erased.push({ to: this.column, number: ++this.#erasures });
     }
   }
 
-  #split() {
-    const cells: { text: string; look: Look }[] = [];
+  #cell(text: string, look = this.#look): Cell {
+    return { text, look, after: this.#erasures };
+  }
+
+  #split(): Cell[] {
+    const cells: Cell[] = [];
     for (const { text, ...look } of this.#done) {
       for (const character of text) {
-        if (character !== "\t") cells.push({ text: character, look });
+        if (character !== "\t") cells.push(this.#cell(character, look));
         else
-          do cells.push({ text: " ", look });
+          do cells.push(this.#cell(" ", look));
           while (cells.length % TAB !== 0);
       }
     }
@@ -174,13 +197,27 @@ class Row {
   runs(): Run[] {
     if (this.#cells === undefined) return this.#done.flatMap(withLinks);
     const runs: { text: string; style: Style; href?: string | undefined }[] = [];
-    for (const cell of Array.from(this.#cells)) {
-      const { text, look } = cell ?? { text: " ", look: { style: PLAIN } };
-      const last = runs.at(-1);
+    let last: (typeof runs)[number] | undefined;
+    for (const { look, text } of this.#shown(this.#cells)) {
       if (last && last.href === look.href && sameStyle(last.style, look.style)) last.text += text;
-      else runs.push({ text, ...look });
+      else {
+        last = { text, ...look };
+        runs.push(last);
+      }
     }
     return runs.flatMap(withLinks);
+  }
+
+  /** Cells that were never written, and those that were erased since, are blank. */
+  *#shown(cells: readonly (Cell | undefined)[]): Generator<Omit<Cell, "after">> {
+    // The last erasure that reaches to a cell: the further, the longer ago.
+    let reaching = this.#erased.length - 1;
+    for (let at = 0; at < cells.length; at++) {
+      while (reaching >= 0 && this.#erased[reaching]!.to < at) reaching--;
+      const cell = cells[at];
+      const isErased = cell && cell.after < (this.#erased[reaching]?.number ?? 0);
+      yield cell === undefined || isErased ? BLANK : cell;
+    }
   }
 }
 
@@ -193,13 +230,22 @@ function safeUrl(text: string): string | undefined {
 
 const URLS = /https?:\/\/[\w.-]+(?::\d+)?(?:[/?#][!-;=?-[\]_a-~]*)?/g;
 
+const PUNCTUATION = ".,:;!?)]}'\"";
+
+/** An expression with `$` would begin anew at each of many dots in the middle. */
+function withoutPunctuation(text: string): string {
+  let end = text.length;
+  while (end > 0 && PUNCTUATION.includes(text[end - 1]!)) end--;
+  return text.slice(0, end);
+}
+
 /** Cuts out the URLs that stand in plain text. Punctuation at the end of one is the sentence's. */
 function withLinks(run: Run): Run[] {
   if (run.href !== undefined || !run.text.includes("://")) return [run];
   const runs: Run[] = [];
   let at = 0;
   for (const match of run.text.matchAll(URLS)) {
-    const text = match[0].replace(/[.,:;!?)\]}'"]+$/, "");
+    const text = withoutPunctuation(match[0]);
     const href = safeUrl(text);
     if (href === undefined) continue;
     if (match.index > at) runs.push({ ...run, text: run.text.slice(at, match.index) });

@@ -90,15 +90,17 @@ const M = 0x6d;
 
 /** The same of bytes from `from` to `to`. */
 export function applyBytes(sgr: Sgr, bytes: Buffer, from: number, to: number): void {
-  for (let at = bytes.indexOf(ESC, from); at >= 0 && at < to; at = bytes.indexOf(ESC, at + 1)) {
-    if (bytes[at + 1] !== 0x5b) continue;
+  // Nothing is looked for behind `to`: this is called for each of many lines of a block.
+  const part = bytes.subarray(from, to);
+  for (let at = part.indexOf(ESC); at >= 0; at = part.indexOf(ESC, at + 1)) {
+    if (part[at + 1] !== 0x5b) continue;
     let end = at + 2;
-    while (end < to && end - at < MAX_SEQUENCE && isCode(bytes[end]!)) end++;
-    if (end < to && bytes[end] === M) sgr.apply(bytes.toString("latin1", at + 2, end));
+    while (end - at < MAX_SEQUENCE && isCode(part[end])) end++;
+    if (part[end] === M) sgr.apply(part.toString("latin1", at + 2, end));
   }
 }
 
 /** Digits, `:` and `;`. */
-function isCode(byte: number): boolean {
-  return byte >= 0x30 && byte <= 0x3b;
+function isCode(byte: number | undefined): boolean {
+  return byte !== undefined && byte >= 0x30 && byte <= 0x3b;
 }
