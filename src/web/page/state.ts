@@ -39,6 +39,18 @@ export function mine(): Session | null {
   return session.value instanceof ApiError ? null : session.value;
 }
 
+/** Events that have told how the scheduler is. */
+let schedulerEvents = 0;
+
+/** Asks who we are. Throws an `ApiError`. */
+async function askSession(ask: () => Promise<Session>): Promise<Session> {
+  const before = schedulerEvents;
+  const found = await ask();
+  // What the stream has told meanwhile is newer.
+  if (schedulerEvents === before) scheduler.value = found.scheduler;
+  return found;
+}
+
 /** Finds out who we are: with the secret of a link that was followed, or the session of before. */
 export async function signIn(): Promise<void> {
   const [, secret] = /^#t=(.+)$/.exec(location.hash) ?? [];
@@ -47,12 +59,11 @@ export async function signIn(): Promise<void> {
     route.value = here();
   }
   try {
-    const found =
+    session.value = await askSession(() =>
       secret === undefined
-        ? await get<Session>(apiUrl("session"))
-        : await send<Session>("POST", "session", { secret });
-    session.value = found;
-    scheduler.value = found.scheduler;
+        ? get<Session>(apiUrl("session"))
+        : send<Session>("POST", "session", { secret }),
+    );
     live.begin();
   } catch (error) {
     session.value = error as ApiError;
@@ -129,6 +140,7 @@ export function follow(): void {
   live.listen("scheduler", (data) => {
     const before = scheduler.value;
     scheduler.value = data as SchedulerState;
+    schedulerEvents++;
     if (before?.state === "down" && scheduler.value.state === "up") epoch.value++;
   });
   live.listen("session", () => {
@@ -143,8 +155,7 @@ export function follow(): void {
 
 async function checkSession(): Promise<void> {
   try {
-    const found = await get<Session>(apiUrl("session"));
-    scheduler.value = found.scheduler;
+    await askSession(() => get<Session>(apiUrl("session")));
   } catch (error) {
     if (error instanceof ApiError && error.status === 401) {
       live.end();

@@ -75,9 +75,13 @@ export function LogPanel({ job, attempt, isOver, failed, steps, lines, onLines }
     else onLines({ first: Math.min(line, lines.first), last: Math.max(line, lines.first) });
   };
   const toError = async () => {
-    const line = await findError(path, attempt, failed ? steps : []);
-    if (line === null) say("No line looks like an error.");
-    else choose(line, false);
+    try {
+      const line = await findError(path, attempt, failed ? steps : []);
+      if (line === null) say("No line looks like an error.");
+      else choose(line, false);
+    } catch (error) {
+      say(`Errors could not be looked for: ${(error as Error).message}`, true);
+    }
   };
   const startSearch = async (find: string) => {
     const line = await search.start(find, Math.floor(top.peek()));
@@ -154,14 +158,14 @@ function SearchBox({
   const find = search.find.value;
   const { length } = search.matches.value;
   const more = search.next.value === null ? "" : "+";
-  const said =
-    find === ""
-      ? ""
-      : search.busy.value
-        ? "Searching…"
-        : length === 0
-          ? "No line"
-          : `${count(search.at.value + 1)} of ${count(length)}${more}`;
+  const place = `${count(search.at.value + 1)} of ${count(length)}${more}`;
+  const failure = search.failure.value;
+  let said = length === 0 ? "No line" : place;
+  if (find === "") said = "";
+  else if (search.busy.value) said = "Searching…";
+  else if (failure !== null) {
+    said = `${length === 0 ? "" : `${place}. `}The search failed: ${failure} Enter tries again.`;
+  }
   return (
     <>
       <label class="search">
@@ -176,7 +180,8 @@ function SearchBox({
           onKeyDown={(event) => {
             if (event.key !== "Enter") return;
             const text = event.currentTarget.value;
-            if (text === find && text !== "") void step(event.shiftKey ? -1 : 1);
+            const isKnown = text === find && (failure === null || length > 0);
+            if (isKnown && text !== "") void step(event.shiftKey ? -1 : 1);
             else void start(text);
           }}
           onInput={(event) => {
@@ -201,7 +206,9 @@ function SearchBox({
   );
 }
 
-/** Looks in the step that failed first, which is the one that was begun last. */
+/**
+ * Looks in the step that failed first, which is the one that was begun last. Throws an `ApiError`.
+ */
 async function findError(
   path: string,
   attempt: number,
@@ -214,9 +221,5 @@ async function findError(
     const found = await get<LogMatches>(apiUrl(path, { attempt, errors: 1, from, limit: 50 }));
     return firstError(found.matches, failedFrom);
   };
-  try {
-    return (await look(failedFrom ?? 0)) ?? (failedFrom === null ? null : await look(0));
-  } catch {
-    return null;
-  }
+  return (await look(failedFrom ?? 0)) ?? (failedFrom === null ? null : await look(0));
 }

@@ -16,6 +16,8 @@ export class LogSearch {
   /** Where in `matches` one is; -1: nowhere. */
   readonly at = signal(-1);
   readonly busy = signal(false);
+  /** Why it could not be looked for, here or further on; null: it could. */
+  readonly failure = signal<string | null>(null);
   /** Where to look on; null: all has been looked at. */
   readonly next = signal<number | null>(null);
   #controller = new AbortController();
@@ -29,7 +31,7 @@ export class LogSearch {
     if (find === "") return null;
     await this.#look(0);
     // A log that is searched in parts: until something is there.
-    while (this.matches.peek().length === 0 && this.next.peek() !== null) await this.#more();
+    while (this.matches.peek().length === 0 && this.#hasMore()) await this.#more();
     const matches = this.matches.peek();
     const at = matches.findIndex((match) => match >= line);
     this.at.value = matches.length === 0 ? -1 : Math.max(0, at);
@@ -39,7 +41,11 @@ export class LogSearch {
   /** The next match in that direction, from the end on at the other one; null: there is none. */
   async step(by: 1 | -1): Promise<number | null> {
     const to = this.at.peek() + by;
-    if (to >= this.matches.peek().length && this.next.peek() !== null) await this.#more();
+    if (to >= this.matches.peek().length && this.next.peek() !== null) {
+      await this.#more();
+      // There may be more: one does not go on at the other end.
+      if (this.failure.peek() !== null) return null;
+    }
     const { length } = this.matches.peek();
     if (length === 0) return null;
     this.at.value = (to + length) % length;
@@ -54,6 +60,11 @@ export class LogSearch {
     this.next.value = null;
     this.at.value = -1;
     this.busy.value = false;
+    this.failure.value = null;
+  }
+
+  #hasMore(): boolean {
+    return this.next.peek() !== null && this.failure.peek() === null;
   }
 
   async #more(): Promise<void> {
@@ -63,14 +74,17 @@ export class LogSearch {
   async #look(from: number): Promise<void> {
     const { signal } = this.#controller;
     this.busy.value = true;
+    this.failure.value = null;
     try {
       const { matches, next } = await this.findLines(this.find.peek(), from, signal);
       if (signal.aborted) return;
       const all = [...this.matches.peek(), ...matches];
       this.matches.value = all.slice(0, MAX_MATCHES);
       this.next.value = all.length >= MAX_MATCHES || next === from ? null : next;
-    } catch {
-      if (!signal.aborted) this.next.value = null;
+    } catch (error) {
+      if (signal.aborted) return;
+      this.next.value = from;
+      this.failure.value = (error as Error).message;
     } finally {
       if (!signal.aborted) this.busy.value = false;
     }

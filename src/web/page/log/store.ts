@@ -72,7 +72,8 @@ export class LogStore {
 
   /** What the stream tells. */
   grown({ complete, size, total }: LogState): void {
-    if (total < this.total.peek()) this.#chunks.clear();
+    // A killed scheduler has lost what it had shown; what is on its way may be of before.
+    if (total < this.total.peek()) this.close();
     const isNew = size !== this.size.peek() || total !== this.total.peek();
     this.total.value = total;
     this.size.value = size;
@@ -82,6 +83,7 @@ export class LogStore {
     this.#load();
   }
 
+  /** Forgets all lines, and what is on its way. */
   close(): void {
     for (const controller of this.#loading.values()) controller.abort();
     this.#loading.clear();

@@ -42,6 +42,8 @@ export function LogViewer({
 }: ViewerProps) {
   const scroller = useRef<HTMLDivElement>(null);
   const widest = useSignal(0);
+  /** Where the scroll bar was put by what is at the top, or had what is at the top follow it. */
+  const placed = useRef(0);
   const extent = useComputed<Extent>(() => ({ total: store.total.value, height: height.value }));
 
   useLayoutEffect(() => {
@@ -68,6 +70,8 @@ export function LogViewer({
     const element = scroller.current!;
     const to = scrollOf(top.value, extent.value);
     if (Math.abs(element.scrollTop - to) >= 1) element.scrollTop = to;
+    // As the browser has rounded it.
+    placed.current = element.scrollTop;
   });
   // The widest row so far, so that the scroll bar at the bottom does not jump.
   useEffect(() => {
@@ -81,8 +85,9 @@ export function LogViewer({
   };
   const scrolled = () => {
     const to = scroller.current!.scrollTop;
-    // What was set from the top is not moved by a rounding of it.
-    if (Math.abs(to - scrollOf(top.peek(), extent.peek())) < 1.5) return;
+    // Told of what was set above; what is at the top may have moved on since.
+    if (Math.abs(to - placed.current) < 1) return;
+    placed.current = to;
     move(topOf(to, extent.peek()));
   };
   const press = (event: KeyboardEvent) => {
