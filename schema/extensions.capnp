@@ -219,6 +219,7 @@ struct JobRecord {
   attempts @17 :List(AttemptRecord);
   revision @18 :UInt64;    # grows with each change
   row @19 :UInt64;         # of a batch: which of its rows, from 1; 0: of none
+  retriable @20 :Bool;     # has ended, and all is there that one more attempt takes; of a batch's, by its batch
 }
 
 struct AttemptRecord {

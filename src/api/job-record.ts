@@ -34,6 +34,8 @@ export interface JobRecord {
   readonly output: string;
   readonly options: DurableOptions;
   readonly attempts: readonly AttemptRecord[];
+  /** Has ended, and can have one more attempt; a row's by its batch. */
+  readonly retriable: boolean;
   /** Grows with each change; at least 1. */
   readonly revision: number;
 }
@@ -88,6 +90,7 @@ export function writeRecord(wire: WireJobRecord, record: JobRecord): void {
     entry.outputSize = BigInt(attempt.outputSize);
   }
   wire.revision = BigInt(record.revision);
+  wire.retriable = record.retriable;
   wire.row = BigInt((record.row ?? -1) + 1);
 }
 
@@ -120,6 +123,7 @@ export function readRecord(wire: WireJobRecord): JobRecord {
       outOfTouch: attempt.outOfTouch,
       outputSize: Number(attempt.outputSize),
     })),
+    retriable: wire.retriable,
     revision: Number(wire.revision),
     row: wire.row === 0n ? undefined : Number(wire.row) - 1,
   };

@@ -72,6 +72,7 @@ const RECORD: JobRecords.JobRecord = {
       outputSize: 0,
     },
   ],
+  retriable: true,
   revision: 7,
 };
 

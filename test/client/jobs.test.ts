@@ -113,7 +113,7 @@ describe("jobs", () => {
         },
       ],
       ...{ output: null, reason: "Build failed" },
-      ...{ client: "alice", kind: "durable", cause: "failed" },
+      ...{ client: "alice", kind: "durable", cause: "failed", retriable: false },
     });
     expect(Object.keys(first).slice(0, 13)).toEqual([
       ...["id", "pool", "state", "name", "key", "hint", "batch", "submitted", "started", "ended"],

@@ -169,7 +169,7 @@ export class PaperScheduler {
       ...{ job, client: "alice", pool: "cpu", attached: false, hint: "", batch: "", urgent: false },
       ...{ submitted: BEGINNING + job, started: null, ended: null, state: "queued", cause: null },
       ...{ reason: "", output: "", options: DurableSubmission.DEFAULT_DURABLE_OPTIONS },
-      ...{ attempts: [], revision: 1 },
+      ...{ attempts: [], retriable: false, revision: 1 },
       ...patch,
     };
     const added = new PaperJob(record, descr);

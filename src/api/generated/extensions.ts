@@ -1688,6 +1688,16 @@ export class JobRecord extends $.Struct {
   set row(value: bigint) {
     $.utils.setUint64(48, value, this);
   }
+  /**
+* has ended, and all is there that one more attempt takes; of a batch's, by its batch
+*
+*/
+  get retriable(): boolean {
+    return $.utils.getBit(66, this);
+  }
+  set retriable(value: boolean) {
+    $.utils.setBit(66, value, this);
+  }
   toString(): string { return "JobRecord_" + super.toString(); }
 }
 export class AttemptRecord extends $.Struct {

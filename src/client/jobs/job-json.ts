@@ -31,6 +31,7 @@ export function jobFields(record: JobRecords.JobRecord) {
     client,
     kind: attached ? "attached" : "durable",
     cause: record.cause,
+    retriable: record.retriable,
   };
 }
 

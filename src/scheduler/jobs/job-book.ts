@@ -30,7 +30,7 @@
 
 import { quoted } from "../../text/index.js";
 import { type BookCounters, Ledger, STEPS } from "./ledger.js";
-import { beginRow, retry, submit } from "./requests.js";
+import { beginRow, retry, submit, whyNotAgain } from "./requests.js";
 import { Restoration } from "./restoration.js";
 import { type BookSettings, DEFAULT_SETTINGS } from "./settings.js";
 import type {
@@ -142,6 +142,14 @@ export class JobBook {
    */
   retry(record: JobRecord, past: Past = {}): RetryResult {
     return retry(this.ledger, record, past);
+  }
+
+  /**
+   * Whether a job has ended and can be tried again, by its batch if it is a row's. Those that it
+   * runs after may still be against it.
+   */
+  isRetriable(record: JobRecord): boolean {
+    return record.ended !== null && whyNotAgain(this.ledger, record) === null;
   }
 
   /** Ends a job, whatever it is doing. False if it has ended already, or never was. */

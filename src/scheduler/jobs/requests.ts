@@ -95,7 +95,7 @@ export function retry(ledger: Ledger, record: JobRecord, past: Past): RetryResul
 }
 
 /** Why a job that has ended cannot be tried again by itself; null if it can. */
-function whyNotAgain({ clock, settings }: Ledger, job: JobRecord): string | null {
+export function whyNotAgain({ clock, settings }: Ledger, job: JobRecord): string | null {
   const { id, ended } = job;
   if (job.kind === "attached") {
     return `Job ${id} was attached to its client, and its description is not on record: submit it again.`;

@@ -2,6 +2,7 @@
  * Records of jobs as they are shown: offered, running and out of touch are all "running" to people.
  */
 import type { JobRecords as Api } from "../../api/index.js";
+import type { JobBook } from "../jobs/job-book.js";
 import type { JobRecord, JobState } from "../jobs/types.js";
 import type { RecordedJob } from "../state/job-records.js";
 import { STATES } from "../state/jobs-schema.js";
@@ -34,6 +35,7 @@ export function shownAs(number: number): Api.JobState {
 export interface Kept {
   readonly spool: LogSpool;
   readonly outputs: OutputStore;
+  readonly book: Pick<JobBook, "isRetriable">;
   /** Why a queued job will not run, for now. */
   hindrance(job: JobRecord): string | undefined;
 }
@@ -77,6 +79,7 @@ export function viewOf(
       outOfTouch: attempt.outcome === null && job.state === "out of touch",
       outputSize: kept.outputs.size(job.id, attempt.attempt),
     })),
+    retriable: kept.book.isRetriable(job),
     revision,
   };
 }

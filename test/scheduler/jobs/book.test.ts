@@ -271,11 +271,14 @@ describe("another attempt", () => {
   test("by hand starts afresh, and is refused in words when there is nothing to start", () => {
     const world = new World({ keepFailed: 1000 });
     const id = world.make({ key: "k" });
+    const isRetriable = (job: number) => world.book.isRetriable(world.row(job));
+    expect(isRetriable(id)).toBe(false);
     expect(world.retry(id)).toEqual({
       kind: "refused",
       reason: `Job ${id} has not ended: it is queued.`,
     });
     world.book.ended(id, world.run("w1"), { outcome: "failed" });
+    expect(isRetriable(id)).toBe(true);
     expect(world.retry(id)).toMatchObject({ kind: "again" });
     expect(world.row(id)).toMatchObject({ state: "queued", cause: null, ended: null, failures: 0 });
     expect(world.submit({ key: "k" })).toEqual({ kind: "known", id });
@@ -288,9 +291,11 @@ describe("another attempt", () => {
     world.pass(1001);
     const erased = { kind: "refused", reason: expect.stringMatching(/erased/) };
     expect(world.retry(id)).toEqual(erased);
+    expect(isRetriable(id)).toBe(false);
     const good = world.make();
     world.book.ended(good, world.run("w1"), { outcome: "succeeded" });
     expect(world.retry(good)).toEqual(erased);
+    expect(isRetriable(good)).toBe(false);
     expect(world.attemptsOf(id)).toEqual(["w1: failed", "w2: failed", "w3: failed"]);
   });
 

@@ -34,6 +34,8 @@ export interface Job {
   readonly client: string;
   readonly kind: "durable" | "attached";
   readonly cause: string | null;
+  /** Can have one more attempt; a row's by its batch. */
+  readonly retriable: boolean;
 }
 
 export interface JobPage {

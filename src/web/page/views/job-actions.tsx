@@ -8,6 +8,7 @@ import { Share } from "./share.js";
 export function JobActions({ job, isOver }: { job: Job; isOver: boolean }) {
   const can = mine()?.can;
   const path = `jobs/${job.id}`;
+  const retry = retryOf(job);
   return (
     <div class="actions">
       {can?.share && <Share what={{ job: job.id }} name={`job ${job.id}`} />}
@@ -27,12 +28,12 @@ export function JobActions({ job, isOver }: { job: Job; isOver: boolean }) {
           </p>
         </Ask>
       )}
-      {can?.retry && isOver && job.state !== "succeeded" && job.kind === "durable" && (
+      {can?.retry && retry !== null && (
         <Ask
           label="Try again"
           title={`Try job ${job.id} again?`}
           confirm="Try it again"
-          act={() => send("POST", `${path}/retry`)}
+          act={() => send("POST", retry.path, retry.body)}
           done={`Job ${job.id} is queued again.`}
         >
           <p>It gets one more attempt, as the same job.</p>
@@ -40,4 +41,11 @@ export function JobActions({ job, isOver }: { job: Job; isOver: boolean }) {
       )}
     </div>
   );
+}
+
+/** What tries a job again; null: it cannot be. A row is its batch's, which knows it by its key. */
+function retryOf({ batch, id, key, retriable }: Job): { path: string; body: object } | null {
+  if (!retriable) return null;
+  if (batch === null) return { path: `jobs/${id}/retry`, body: {} };
+  return key === null ? null : { path: `batches/${batch}/retry`, body: { keys: [key] } };
 }
