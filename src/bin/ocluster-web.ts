@@ -2,10 +2,13 @@
 /**
  * `ocluster-web`: shows a cluster in a browser, and to scripts.
  */
+import { homedir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import {
   command,
   connectOption,
+  directory,
   duration,
   nonEmpty,
   option,
@@ -39,6 +42,14 @@ const tokenTime: Parser<number> = Object.assign(
   { meaning: duration.meaning, write: duration.write },
 );
 
+/** systemd's, of a unit that has one; else the user's. */
+function usualStateDir(): string {
+  const { STATE_DIRECTORY, XDG_STATE_HOME } = process.env;
+  if (STATE_DIRECTORY) return STATE_DIRECTORY;
+  const base = XDG_STATE_HOME?.startsWith("/") ? XDG_STATE_HOME : join(homedir(), ".local/state");
+  return join(base, "ocluster-web");
+}
+
 const web = command("ocluster-web", "Shows a cluster in a browser, and to scripts.", [
   "ocluster-web -c alice.cap --open",
   "ocluster-web -c viewer.cap --listen=0.0.0.0:8443 \\",
@@ -60,6 +71,15 @@ const web = command("ocluster-web", "Shows a cluster in a browser, and to script
   .option("--insecure", "Without TLS where others can listen, too.", false)
   .addOption(
     option("--public-url <URL>", "Where others find it, such as a proxy's address.", origin),
+  )
+  .addOption(
+    seldom(
+      option(
+        "--state-dir <DIR>",
+        "Where it is kept which sessions were signed out (default: $STATE_DIRECTORY, or ~/.local/state/ocluster-web).",
+        directory,
+      ),
+    ),
   )
   .option("--open", "Open the page in a browser.", false)
   .option("--link", "Print another link to a program that runs, and end.", false)
@@ -104,6 +124,7 @@ const web = command("ocluster-web", "Shows a cluster in a browser, and to script
           tls,
           publicUrl,
           open,
+          stateDir: options.stateDir ?? usualStateDir(),
           pageRoot: fileURLToPath(new URL("../web/page/", import.meta.url)),
           openapi: fileURLToPath(new URL("../../docs/openapi.yaml", import.meta.url)),
           onReady: (url) => {

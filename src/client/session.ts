@@ -22,6 +22,8 @@ export interface SessionOptions {
   readonly quiet?: boolean;
   /** Calls the attempt to connect off; `withService` rejects with its reason then. */
   readonly signal?: AbortSignal;
+  /** What is in the file, if it was read already. */
+  readonly ref?: SturdyRef;
 }
 
 /**
@@ -38,9 +40,8 @@ const LIVENESS: LivenessOptions = { intervalMs: 30_000, timeoutMs: 30_000 };
 export async function withService<T>(
   capFile: string,
   use: (service: Capability, connection: Connection) => Promise<T>,
-  { quiet = false, signal }: SessionOptions = {},
+  { quiet = false, signal, ref = readCapFile(capFile) }: SessionOptions = {},
 ): Promise<T> {
-  const ref = readCapFile(capFile);
   const log = logger("capnp-rpc");
   const vat = new Vat({
     log: (level, message) => log[level === "warning" ? "warn" : level](message),

@@ -17,6 +17,7 @@ const MAX_TOPIC = 3000;
 const LOOK_MS = 2000;
 
 export class Events {
+  /** With the addresses of their pages. */
   private readonly open = new Map<EventStream, string>();
 
   constructor(private readonly web: Web) {}
@@ -56,6 +57,11 @@ export class Events {
       }
     }
     return null;
+  }
+
+  /** Ends the streams whose sessions are over. */
+  endUnwelcome(): void {
+    for (const stream of this.open.keys()) stream.endUnlessWelcome();
   }
 
   close(): void {

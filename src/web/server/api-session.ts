@@ -38,8 +38,6 @@ export function schedulerJson({ cluster }: Web) {
 
 /** @param present the session that there is already, if any */
 export async function enter(web: Web, call: Call, present: Session | null): Promise<Reply> {
-  const { attempts } = web;
-  attempts.check(call.address);
   const secret = bodyText(await readBody(call.request), "secret", MAX_SECRET);
   if (secret === undefined) throw badRequest('Send the secret of a link: {"secret": …}.');
   try {
@@ -50,7 +48,7 @@ export async function enter(web: Web, call: Call, present: Session | null): Prom
     }
     return { ...ok(sessionJson(web, session)), headers: cookieOf(web, text, session) };
   } catch (error) {
-    if (error instanceof ApiError) attempts.wrong(call.address);
+    if (error instanceof ApiError) web.attempts.wrong(call.address);
     throw error;
   }
 }

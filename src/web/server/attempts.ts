@@ -1,6 +1,7 @@
 /**
  * How often an address may be wrong about a secret: a bucket of attempts that fills up again with
- * time. Nobody can guess them; this keeps the log readable, and the processor free.
+ * time. Nobody can guess them; this tells a script that it has a wrong one to slow down. A right
+ * one is right all the same: others may come from the same address.
  */
 import { tooMany } from "./errors.js";
 import { WEB_LIMITS } from "./limits.js";
@@ -20,19 +21,15 @@ export class Attempts {
   /** `now` in ms on any clock that does not jump. */
   constructor(private readonly now: () => number = () => performance.now()) {}
 
-  /** Throws an `ApiError` (too_many) if the address has been wrong too often. */
-  check(address: string): void {
-    const bucket = this.current(address);
-    if (bucket && bucket.used > WEB_LIMITS.wrongSecrets - 1) {
+  /** Counts a wrong one. Throws an `ApiError` (too_many) if there were too many already. */
+  wrong(address: string): void {
+    const { at, used } = this.current(address) ?? { used: 0, at: this.now() };
+    if (used > WEB_LIMITS.wrongSecrets - 1) {
       throw tooMany(
         "Too many wrong secrets came from your address: wait.",
         WEB_LIMITS.wrongSecretMs / 1000,
       );
     }
-  }
-
-  wrong(address: string): void {
-    const { at, used } = this.current(address) ?? { used: 0, at: this.now() };
     this.buckets.delete(address);
     if (this.buckets.size >= MAX_ADDRESSES) {
       const [oldest] = this.buckets.keys();

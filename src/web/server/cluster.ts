@@ -4,7 +4,8 @@
  *     down ──connected, and asked what the capability is──▶ up ──the connection ends──▶ down ──▶ …
  *
  * While it is down it is tried again and again, with pauses that grow. What the capability is may
- * change with an update of the scheduler, and is asked for anew.
+ * change with an update of the scheduler, and is asked for anew. When its file has another one, the
+ * connection is ended, and the next one is made with that.
  */
 import { Access, Admin, PoolDirectory, Viewer } from "../../api/index.js";
 import {
@@ -17,8 +18,15 @@ import {
 } from "../../async/index.js";
 import { withService } from "../../client/index.js";
 import { CommandFailed, type Logger } from "../../console/index.js";
-import { type Capability, type Connection, RpcError } from "../../rpc/index.js";
+import {
+  type Capability,
+  type Connection,
+  RpcError,
+  readCapFile,
+  type SturdyRef,
+} from "../../rpc/index.js";
 import { isRevoked, schedulerDown, toApiError } from "./errors.js";
+import { FILE_LOOK_MS, fileVersion } from "./file-version.js";
 import { WEB_LIMITS } from "./limits.js";
 import { Turnstile } from "./turnstile.js";
 
@@ -50,6 +58,17 @@ interface Conversation {
 type Question<T> = (service: Capability, holder: Holder) => Promise<T>;
 type PoolQuestion<T> = (pool: Capability) => Promise<T>;
 
+export interface ClusterOptions {
+  /** The path of the capability file, and what is in it. */
+  readonly capFile: string;
+  readonly ref: SturdyRef;
+  readonly log: Logger;
+  /** Is told when the file has another capability. */
+  onReplaced(ref: SturdyRef): void;
+  /** How often the file is looked at, in ms. */
+  readonly lookMs?: number | undefined;
+}
+
 /** What it means that the scheduler says no. */
 type Refusal = "not_found" | "conflict";
 
@@ -61,11 +80,15 @@ export class Cluster {
   private readonly changed = new Condition();
   private hangUp: (() => void) | undefined;
   private readonly listeners = new Set<(isTheSame: boolean) => void>();
+  private readonly log: Logger;
+  private ref: SturdyRef;
+  /** Whether `ref` is another one than that of the last conversation. */
+  private isReplaced = false;
 
-  constructor(
-    private readonly capFile: string,
-    private readonly log: Logger,
-  ) {}
+  constructor(private readonly options: ClusterOptions) {
+    this.log = options.log;
+    this.ref = options.ref;
+  }
 
   get state(): SchedulerState {
     return this.condition;
@@ -95,17 +118,20 @@ export class Cluster {
     while (!signal.aborted) {
       backoff.attempt();
       try {
+        const { capFile } = this.options;
+        const seen = fileVersion(capFile);
+        this.adopt(readCapFile(capFile));
         await withService(
-          this.capFile,
+          capFile,
           async (service, connection) => {
             const holder = await whoIs(service);
             backoff.succeeded();
             this.begin({ service, holder, pools: new Map() });
             if (!wasThere) ready();
             wasThere = true;
-            await this.end(connection, signal);
+            await this.end(connection, seen, signal);
           },
-          { quiet: true, signal },
+          { quiet: true, signal, ref: this.ref },
         );
       } catch (error) {
         if (signal.aborted) return;
@@ -165,26 +191,61 @@ export class Cluster {
     this.conversation?.pools.delete(pool);
   }
 
+  /** Takes what the file has now. Returns whether that is another capability. */
+  private adopt(ref: SturdyRef): boolean {
+    const isOther = !isTheSameCapability(ref, this.ref);
+    this.ref = ref;
+    if (!isOther) return false;
+    this.isReplaced = true;
+    this.log.warn(
+      "The capability file has another capability: sessions, links and tokens of the old one have " +
+        "ended. `ocluster-web -c FILE --link` prints a link",
+    );
+    this.options.onReplaced(ref);
+    return true;
+  }
+
   private begin(conversation: Conversation): void {
     const { holder } = conversation;
-    const isTheSame = this.last === null || this.last.role === holder.role;
+    const isTheSame =
+      !this.isReplaced &&
+      (this.last === null ||
+        (this.last.role === holder.role && this.last.client === holder.client));
+    this.isReplaced = false;
     this.conversation = conversation;
     this.last = holder;
     this.change({ state: "up", since: now(), message: null }, isTheSame);
     this.log.info(`Connected to the scheduler, as ${holder.role}`);
   }
 
-  /** Rejects with what the conversation ends with. */
-  private async end(connection: Connection, signal: AbortSignal): Promise<void> {
+  /**
+   * Rejects with what the conversation ends with. @param seen the version of the file that it was
+   * made of
+   */
+  private async end(connection: Connection, seen: string, signal: AbortSignal): Promise<void> {
     const over = deferred<never>();
     connection.onDisconnect((error) => over.reject(error));
     this.hangUp = () => over.reject(new CommandFailed("Access was revoked"));
+    const looks = setInterval(() => {
+      if (fileVersion(this.options.capFile) === seen) return;
+      if (this.hasOther()) over.reject(new CommandFailed("The capability file was replaced"));
+    }, this.options.lookMs ?? FILE_LOOK_MS).unref();
     try {
       await unlessAborted(over.promise, signal);
     } finally {
+      clearInterval(looks);
       this.hangUp = undefined;
       for (const pool of this.conversation?.pools.values() ?? []) pool.release();
       this.conversation = null;
+    }
+  }
+
+  /** Whether another capability is in the file. One that is being written is looked at again. */
+  private hasOther(): boolean {
+    try {
+      return this.adopt(readCapFile(this.options.capFile));
+    } catch {
+      return false;
     }
   }
 
@@ -202,6 +263,12 @@ export class Cluster {
     this.changed.notify();
     for (const listener of this.listeners) listener(isTheSame);
   }
+}
+
+/** Wherever it is found. */
+function isTheSameCapability(a: SturdyRef, b: SturdyRef): boolean {
+  const bytes = ({ fingerprint }: SturdyRef) => fingerprint ?? new Uint8Array(0);
+  return Buffer.compare(a.id, b.id) === 0 && Buffer.compare(bytes(a), bytes(b)) === 0;
 }
 
 /** Rejects with an `RpcError`, or with `CommandFailed` if it is a capability of another kind. */

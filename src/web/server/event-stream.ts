@@ -102,13 +102,16 @@ export class EventStream implements Watcher {
     }
   }
 
+  /** Ends it if its session is over. */
+  endUnlessWelcome(): void {
+    if (this.isWelcome()) return;
+    this.tell("session", { state: "ended" });
+    this.end();
+  }
+
   private beat(): void {
-    if (!this.isWelcome()) {
-      this.tell("session", { state: "ended" });
-      this.end();
-    } else if (this.stall === undefined) {
-      this.response.write(":\n\n");
-    }
+    this.endUnlessWelcome();
+    if (!this.isOver && this.stall === undefined) this.response.write(":\n\n");
   }
 
   private close(): void {

@@ -16,6 +16,7 @@ import { createServer as createTlsServer, type Server as TlsServer } from "node:
 import type { Socket } from "node:net";
 import { promisify } from "node:util";
 import { gzip } from "node:zlib";
+import { addressOf } from "./address.js";
 import { Events } from "./api-events.js";
 import { enter } from "./api-session.js";
 import { ApiError } from "./errors.js";
@@ -51,6 +52,8 @@ export interface HttpServerOptions {
   /** Undefined: without TLS. */
   readonly credentials: Credentials | undefined;
   names(): Names;
+  /** A proxy on this machine may stand before it. */
+  readonly hasProxy: boolean;
 }
 
 export class HttpServer {
@@ -78,6 +81,11 @@ export class HttpServer {
   /** Takes other credentials for connections from now on. */
   renew(credentials: Credentials): void {
     if ("setSecureContext" in this.server) this.server.setSecureContext(usable(credentials));
+  }
+
+  /** Ends the streams of sessions that are over, at once. */
+  endStreams(): void {
+    this.events.endUnwelcome();
   }
 
   close(): void {
@@ -110,7 +118,7 @@ export class HttpServer {
   }
 
   private async reply(request: IncomingMessage, response: ServerResponse): Promise<Reply | null> {
-    const { files, names, openapi, web } = this.options;
+    const { files, hasProxy, names, openapi, web } = this.options;
     checkHost(request, names());
     const [path = "", search = ""] = splitOnce(request.url ?? "", "?");
     const method = request.method ?? "";
@@ -119,7 +127,7 @@ export class HttpServer {
     const call: Call = {
       ...{ request, response, headers: request.headers, params: {} },
       query: new URLSearchParams(search),
-      address: request.socket.remoteAddress ?? "",
+      address: addressOf(request, hasProxy),
       signal: over.signal,
     };
     if (path === "/healthz") return { status: 200, body: { ok: true } };
@@ -140,7 +148,10 @@ export class HttpServer {
     if (method === "POST" && path === "/api/v1/session") return await enter(web, call, session);
     if (!session) throw NO_SESSION;
     const { handler, params } = this.router.find(method, path);
-    return await handler({ ...call, params, session });
+    const reply = await handler({ ...call, params, session });
+    // What it was answered with may be another capability's.
+    if (web.options.sessions.isReplaced(session)) throw NO_SESSION;
+    return reply;
   }
 
   /** Null: none. Throws an `ApiError` if a token is none, or an address was wrong too often. */
@@ -148,7 +159,6 @@ export class HttpServer {
     const { attempts, options } = this.options.web;
     const { authorization, cookie } = headers;
     if (authorization !== undefined) {
-      attempts.check(address);
       const [, token = ""] = /^Bearer +(\S+)$/i.exec(authorization) ?? [];
       const session = options.sessions.find(token, "token");
       if (session) return session;

@@ -6,8 +6,9 @@ import { isIP } from "node:net";
 import { hostname, networkInterfaces } from "node:os";
 import { unlessAborted } from "../../async/index.js";
 import { CommandFailed, logger, version } from "../../console/index.js";
-import { formatHostPort, listenProblem, readCapFile } from "../../rpc/index.js";
+import { formatHostPort, listenProblem, readCapFile, type SturdyRef } from "../../rpc/index.js";
 import { Cluster } from "./cluster.js";
+import { EndedSessions } from "./ended-sessions.js";
 import type { Names } from "./guard.js";
 import { HttpServer } from "./http-server.js";
 import { openInBrowser } from "./open-browser.js";
@@ -27,13 +28,15 @@ export interface WebServerOptions {
   readonly publicUrl: URL | undefined;
   /** Shows the page in a browser. */
   readonly open: boolean;
+  /** The directory of what is to be known after a restart; it need not be there. */
+  readonly stateDir: string;
   /** The directory of the built page, and the file of docs/openapi.yaml. */
   readonly pageRoot: string;
   readonly openapi: string;
   /** Is told the link, when it can be used. */
   onReady(link: string): void;
-  /** How often a certificate is looked at, in ms. For tests. */
-  readonly tlsLookMs?: number;
+  /** How often the certificate and the capability file are looked at, in ms. For tests. */
+  readonly lookMs?: number;
 }
 
 /**
@@ -43,11 +46,16 @@ export interface WebServerOptions {
 export async function runWeb(options: WebServerOptions, signal: AbortSignal): Promise<void> {
   const log = logger("web");
   const { capFile, listen, tls } = options;
-  const secrets = new Secrets(readCapFile(capFile));
+  const ref = readCapFile(capFile);
   const credentials = tls && readCredentials(tls);
   let names = credentials?.names ?? [];
-  const cluster = new Cluster(capFile, log);
-  const sessions = new Sessions(secrets);
+  const sessions = new Sessions(new Secrets(ref), new EndedSessions(options.stateDir, log));
+  const { lookMs } = options;
+  const onReplaced = (other: SturdyRef) => {
+    sessions.replace(new Secrets(other));
+    server.endStreams();
+  };
+  const cluster = new Cluster({ capFile, ref, log, onReplaced, lookMs });
   const scheme = tls ? "https" : "http";
   let port = listen.port;
   const base = () => baseOf(options, names, scheme, port);
@@ -65,6 +73,7 @@ export async function runWeb(options: WebServerOptions, signal: AbortSignal): Pr
     openapi: readFileSync(options.openapi, "utf8"),
     credentials,
     names: () => namesOf(options, names, port),
+    hasProxy: options.publicUrl !== undefined,
   });
   const over = new AbortController();
   const stop = () => over.abort(signal.reason);
@@ -84,7 +93,7 @@ export async function runWeb(options: WebServerOptions, signal: AbortSignal): Pr
         names = fresh.names;
         server.renew(fresh);
       };
-      watchCredentials(tls, renewed, log, over.signal, options.tlsLookMs);
+      watchCredentials(tls, renewed, log, over.signal, lookMs);
     }
     const watching = web.pools.watch(over.signal);
     const link = `${base()}/#t=${sessions.once()}`;

@@ -5,6 +5,7 @@
  *     once ──exchanged──▶ session (of all)           used up with that
  *     link ──exchanged──▶ session (of one thing)     again and again, until it ends
  */
+import type { EndedSession, EndedSessions } from "./ended-sessions.js";
 import { ApiError } from "./errors.js";
 import type { Scope, Secret, Secrets } from "./secrets.js";
 
@@ -26,6 +27,8 @@ export interface Session {
   /** Came in a cookie, which a browser sends for whoever asks it to. */
   readonly isAmbient: boolean;
   readonly id: string;
+  /** What it was made with. */
+  readonly secrets: Secrets;
 }
 
 export class Sessions {
@@ -33,11 +36,24 @@ export class Sessions {
   private readonly spent = new Map<string, number>();
 
   constructor(
-    private readonly secrets: Secrets,
+    private secrets: Secrets,
+    private readonly ended: Pick<EndedSessions, "add" | "read">,
     /** Seconds since the Unix epoch. */
     private readonly now: () => number = () => Date.now() / 1000,
     private readonly began = now(),
-  ) {}
+  ) {
+    for (const each of ended.read(now())) this.spend(each);
+  }
+
+  /** From now on other secrets are in use: all that was made with those of before is over. */
+  replace(secrets: Secrets): void {
+    this.secrets = secrets;
+  }
+
+  /** Whether it is of secrets that were replaced. */
+  isReplaced(session: Session): boolean {
+    return session.secrets !== this.secrets;
+  }
 
   /** The text of a fresh one-time link's secret. */
   once(): string {
@@ -79,27 +95,34 @@ export class Sessions {
       seconds = Math.min(seconds, secret.expires - this.now());
     }
     const made = this.secrets.make("session", scope, seconds, this.now());
-    return { text: made.text, session: sessionOf(made.secret, true) };
+    return { text: made.text, session: this.sessionOf(made.secret, true) };
   }
 
   /** The session that a cookie carries, or a token is; null if it is none (any more). */
   find(text: string, kind: "session" | "token"): Session | null {
     const secret = this.secrets.read(text);
     if (secret?.kind !== kind) return null;
-    const session = sessionOf(secret, kind === "session");
+    const session = this.sessionOf(secret, kind === "session");
     return this.isOver(session) ? null : session;
   }
 
-  end({ expires, id }: Session): void {
-    this.spend({ id, expires });
+  /** Ends it before its time. */
+  end(session: Session): void {
+    this.spend(session);
+    this.ended.add(session);
   }
 
-  /** Whether it has ended, by time or because somebody has said so. */
-  isOver({ expires, id }: Session): boolean {
-    return expires <= this.now() || this.spent.has(id);
+  /** Whether it has ended: by time, because somebody has said so, or with its secrets. */
+  isOver(session: Session): boolean {
+    const { expires, id } = session;
+    return expires <= this.now() || this.spent.has(id) || this.isReplaced(session);
   }
 
-  private spend({ expires, id }: Pick<Secret, "expires" | "id">): void {
+  private sessionOf({ expires, id, scope }: Secret, isAmbient: boolean): Session {
+    return { expires, id, scope, isAmbient, secrets: this.secrets };
+  }
+
+  private spend({ expires, id }: EndedSession): void {
     if (this.spent.size >= MAX_REMEMBERED) {
       for (const [old, end] of this.spent) if (end <= this.now()) this.spent.delete(old);
       const [first] = this.spent.keys();
@@ -107,8 +130,4 @@ export class Sessions {
     }
     this.spent.set(id, expires);
   }
-}
-
-function sessionOf({ expires, id, scope }: Secret, isAmbient: boolean): Session {
-  return { expires, id, scope, isAmbient };
 }

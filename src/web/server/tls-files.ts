@@ -4,9 +4,10 @@
  * each other, as one was written and the other not yet, the old ones stay.
  */
 import { createPrivateKey, X509Certificate } from "node:crypto";
-import { readFileSync, statSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { createSecureContext } from "node:tls";
 import { CommandFailed, type Logger } from "../../console/index.js";
+import { FILE_LOOK_MS, fileVersion } from "./file-version.js";
 
 export interface TlsFiles {
   /** PEM; the certificate first, and then those that it was signed with. */
@@ -20,9 +21,6 @@ export interface Credentials {
   /** Names that the certificate is for, in lower case. */
   readonly names: readonly string[];
 }
-
-/** How often the files are looked at, in ms. */
-const LOOK_MS = 10_000;
 
 /** A certificate that ends within so many days should have been renewed. */
 const DAYS = 7;
@@ -55,7 +53,7 @@ export function watchCredentials(
   renewed: (credentials: Credentials) => void,
   log: Logger,
   signal: AbortSignal,
-  everyMs = LOOK_MS,
+  everyMs = FILE_LOOK_MS,
 ): void {
   let seen = versionOf(files);
   warnOfEnd(files, log);
@@ -77,12 +75,7 @@ export function watchCredentials(
 
 /** Another one whenever a file may have other content. */
 function versionOf({ cert, key }: TlsFiles): string {
-  return [cert, key]
-    .map((path) => {
-      const stat = statSync(path, { throwIfNoEntry: false });
-      return stat ? `${stat.ino} ${stat.mtimeMs} ${stat.size}` : "";
-    })
-    .join("/");
+  return [cert, key].map(fileVersion).join("/");
 }
 
 function warnOfEnd({ cert }: TlsFiles, log: Logger): void {

@@ -2,12 +2,26 @@
  * Coming in: links that open once, links to one thing that end, sessions and tokens; and pages of
  * other sites, which do not come in.
  */
+import {
+  appendFileSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { request } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { readCapFile } from "../../../src/rpc/index.js";
+import { readCapFile, SturdyRef, writeCapFile } from "../../../src/rpc/index.js";
+import { addressOf } from "../../../src/web/server/address.js";
+import { EndedSessions } from "../../../src/web/server/ended-sessions.js";
 import { WEB_LIMITS } from "../../../src/web/server/limits.js";
 import { Secrets } from "../../../src/web/server/secrets.js";
 import { Sessions } from "../../../src/web/server/sessions.js";
+import { freePort } from "../../support/programs.js";
 import { House, type Visitor } from "./house.js";
 
 const house = House.forEachTest();
@@ -182,6 +196,109 @@ describe("a token", () => {
     expect(code(refused)).toEqual([429, "too_many"]);
     expect(Number(refused.headers.get("retry-after"))).toBeGreaterThan(0);
     expect(code(await web.signIn("wrong"))).toEqual([429, "too_many"]);
+    // Who has a right one is let in: others may come from the same address.
+    const token = new Secrets(readCapFile(web.capFile)).make("token", { kind: "all" }, 60).text;
+    const right = { Authorization: `Bearer ${token}` };
+    expect((await web.get("/api/v1/pools", right)).status).toBe(200);
+    expect((await web.signIn()).status).toBe(200);
+  });
+
+  it("counts for the visitor whom a proxy on this machine asks for, not for the proxy", async () => {
+    const port = await freePort();
+    const publicUrl = new URL(`http://127.0.0.1:${port}`);
+    const opened = await house.open();
+    const web = await opened.web("admin", { publicUrl, listen: { host: "127.0.0.1", port } });
+    const wrong = async (forwarded: string) => {
+      const headers = { Authorization: "Bearer wrong", "X-Forwarded-For": forwarded };
+      return (await web.get("/api/v1/pools", headers)).status;
+    };
+    // What the visitor has sent stands before what the proxy adds.
+    let sent = 0;
+    while ((await wrong(`198.51.100.${sent % 250}, 203.0.113.7`)) === 401) sent++;
+    expect(sent).toBeGreaterThanOrEqual(WEB_LIMITS.wrongSecrets);
+    expect(await wrong("203.0.113.8")).toBe(401);
+    expect(await wrong("2001:db8::1")).toBe(401);
+  });
+
+  it("is believed of no proxy that there is not to be", async () => {
+    const web = await (await house.open()).web("admin");
+    const statuses = new Set<number>();
+    for (let sent = 0; sent < 2 * WEB_LIMITS.wrongSecrets; sent++) {
+      const headers = { Authorization: "Bearer wrong", "X-Forwarded-For": `203.0.113.${sent}` };
+      statuses.add((await web.get("/api/v1/pools", headers)).status);
+    }
+    expect([...statuses]).toEqual([401, 429]);
+  });
+});
+
+describe("where a request comes from", () => {
+  const from = (remoteAddress: string, forwarded: string | undefined, hasProxy = true) =>
+    addressOf(
+      { headers: { "x-forwarded-for": forwarded }, socket: { remoteAddress } } as never,
+      hasProxy,
+    );
+
+  it("is what the proxy of this machine says last, if it is an address", () => {
+    expect(from("127.0.0.1", "203.0.113.7")).toBe("203.0.113.7");
+    expect(from("::1", "198.51.100.1,203.0.113.7")).toBe("203.0.113.7");
+    expect(from("::ffff:127.0.0.1", "203.0.113.7")).toBe("203.0.113.7");
+    expect(from("127.0.0.1", "203.0.113.7, <script>")).toBe("127.0.0.1");
+    expect(from("127.0.0.1", undefined)).toBe("127.0.0.1");
+  });
+
+  it("is the peer's address, if that is not on this machine, or there is to be no proxy", () => {
+    expect(from("192.0.2.1", "203.0.113.7")).toBe("192.0.2.1");
+    expect(from("::ffff:192.0.2.1", "203.0.113.7")).toBe("::ffff:192.0.2.1");
+    expect(from("127.0.0.1", "203.0.113.7", false)).toBe("127.0.0.1");
+  });
+});
+
+describe("a capability file that is replaced", () => {
+  it("ends sessions, streams, links and tokens of the old one, and the new one is in use", async () => {
+    const opened = await house.open();
+    const [alice, bob] = [await opened.client("alice"), await opened.client("bob")];
+    const [hers, his] = [await alice.submitDurable("one"), await bob.submitDurable("two")];
+    const web = await opened.web("alice", { lookMs: 20 });
+    await web.signIn();
+    const { body: link } = await web.post("/api/v1/links", { job: hers });
+    const stream = await fetch(`${web.url}/api/v1/events`, web.init("GET", {}));
+    const old = new Secrets(readCapFile(web.capFile)).make("token", { kind: "all" }, 60).text;
+
+    writeFileSync(`${web.capFile}.new`, readFileSync(opened.cap("bob")), { mode: 0o600 });
+    renameSync(`${web.capFile}.new`, web.capFile);
+    // The stream ends, and says why; so it is known that the file was looked at.
+    expect(await stream.text()).toMatch(/event: session\ndata: \{"state":"ended"\}\n\n$/);
+    expect(code(await web.get(`/api/v1/jobs/${hers}`))).toEqual([401, "no_session"]);
+    expect(code(await web.get("/api/v1/jobs", { Authorization: `Bearer ${old}` }))).toEqual([
+      401,
+      "bad_secret",
+    ]);
+    expect(code(await web.stranger().signIn(link.path.split("#t=")[1]))).toEqual([
+      401,
+      "bad_secret",
+    ]);
+
+    const fresh = new Secrets(readCapFile(web.capFile));
+    await web.signIn(fresh.make("once", { kind: "all" }, 60).text);
+    const jobs = () => web.get("/api/v1/jobs");
+    await expect.poll(async () => (await jobs()).status, { timeout: 30_000 }).toBe(200);
+    expect((await web.get("/api/v1/session")).body).toMatchObject({ client: "bob" });
+    expect((await jobs()).body.jobs).toMatchObject([{ id: his }]);
+    expect((await web.get(`/api/v1/jobs/${hers}`)).status).toBe(404);
+  });
+
+  it("by one that leads to the same capability elsewhere ends nothing", async () => {
+    const opened = await house.open();
+    const web = await opened.web("admin", { lookMs: 20 });
+    await web.signIn();
+    await opened.stopScheduler();
+    const { fingerprint, id } = readCapFile(web.capFile);
+    await opened.startScheduler(undefined, await freePort());
+    const { address } = opened.network.ref("admin");
+    writeCapFile(web.capFile, new SturdyRef(address, fingerprint, id));
+    const pools = async () => (await web.get("/api/v1/pools")).body.scheduler?.state;
+    await expect.poll(pools, { timeout: 30_000 }).toBe("up");
+    expect((await web.get("/api/v1/session")).status).toBe(200);
   });
 });
 
@@ -191,7 +308,7 @@ describe("sessions", () => {
   it("end by time, or when somebody says so", () => {
     let now = 1000;
     const secrets = new Secrets(ref as never);
-    const sessions = new Sessions(secrets, () => now);
+    const sessions = new Sessions(secrets, { read: () => [], add: () => {} }, () => now);
     const { session, text } = sessions.exchange(sessions.once());
     expect(sessions.find(text, "session")).toMatchObject({ scope: { kind: "all" } });
     now += 7 * 86_400;
@@ -204,6 +321,48 @@ describe("sessions", () => {
     sessions.end(ofLink.session);
     expect(sessions.find(ofLink.text, "session")).toBeNull();
     expect(sessions.exchange(link.text).session.scope).toEqual({ kind: "batch", batch: 3 });
+  });
+
+  it("that were signed out stay so when the program is started again, and others go on", async () => {
+    const opened = await house.open();
+    const listen = { host: "127.0.0.1", port: await freePort() };
+    const first = await opened.start("admin", { listen });
+    const leaving = first.visitor;
+    const secrets = new Secrets(readCapFile(leaving.capFile));
+    await leaving.signIn();
+    const staying = leaving.stranger();
+    await staying.signIn(secrets.make("once", { kind: "all" }, 60).text);
+    await leaving.ask("DELETE", "/api/v1/session", { headers: { "X-OCluster-Web": "1" } });
+    await first.stop();
+    await opened.start("admin", { listen });
+    expect((await staying.get("/api/v1/session")).status).toBe(200);
+    expect(code(await leaving.get("/api/v1/session"))).toEqual([401, "no_session"]);
+  });
+
+  it("are remembered in a file, until they would have ended", () => {
+    const warnings: string[] = [];
+    const log = { warn: (text: string) => void warnings.push(text) };
+    const dir = mkdtempSync(join(tmpdir(), "ocluster-ended-"));
+    try {
+      const ended = new EndedSessions(join(dir, "made"), log);
+      expect(ended.read(0)).toEqual([]);
+      ended.add({ id: "a-1", expires: 100.5 });
+      ended.add({ id: "b_2", expires: 200 });
+      expect(ended.read(150)).toEqual([{ id: "b_2", expires: 200 }]);
+      expect(ended.read(100)).toHaveLength(2);
+      expect(statSync(join(dir, "made/ended-sessions")).mode & 0o777).toBe(0o600);
+      appendFileSync(join(dir, "made/ended-sessions"), "half a li");
+      expect(ended.read(100)).toHaveLength(2);
+      appendFileSync(join(dir, "made/ended-sessions"), "\nx 1".repeat(100_000));
+      expect(ended.read(100)).toHaveLength(2);
+      expect(statSync(join(dir, "made/ended-sessions")).size).toBeLessThan(100);
+      expect(ended.read(100)).toHaveLength(2);
+      expect(warnings).toEqual([]);
+      new EndedSessions(join(dir, "made/ended-sessions"), log).add({ id: "c", expires: 1 });
+      expect(warnings).toEqual([expect.stringContaining("--state-dir")]);
+    } finally {
+      rmSync(dir, { recursive: true });
+    }
   });
 });
 

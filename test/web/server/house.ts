@@ -48,13 +48,16 @@ export class House {
     return this.current!;
   }
 
-  async startScheduler(pools: readonly string[] = ["pool", "other"]): Promise<void> {
+  async startScheduler(
+    pools: readonly string[] = ["pool", "other"],
+    port = this.schedulerPort,
+  ): Promise<void> {
     const secrets = this.current?.secrets;
     this.current = await Network.start({
       durable: this.dir,
       store: Store.open(join(this.dir, "scheduler.db")),
       identity: this.identity,
-      port: this.schedulerPort,
+      port,
       pools,
     });
     for (const [id, secret] of secrets ?? []) this.current.secrets.set(id, secret);
@@ -85,6 +88,14 @@ export class House {
 
   /** Starts a server for `admin`, or for a client or viewer that was made. */
   async web(name: string, options: Partial<WebServerOptions> = {}): Promise<Visitor> {
+    return (await this.start(name, options)).visitor;
+  }
+
+  /** The same, with what ends it. */
+  async start(
+    name: string,
+    options: Partial<WebServerOptions> = {},
+  ): Promise<{ readonly visitor: Visitor; stop(): Promise<void> }> {
     if (name === "admin") writeCapFile(this.cap("admin"), this.network.ref("admin"));
     const over = new AbortController();
     let isReady!: (link: string) => void;
@@ -100,19 +111,19 @@ export class House {
         open: false,
         pageRoot: this.page(),
         openapi: OPENAPI,
+        stateDir: join(this.dir, "state"),
         onReady: isReady,
         ...options,
       },
       over.signal,
     );
-    this.servers.push({
-      stop: async () => {
-        over.abort();
-        await ended.catch(() => {});
-      },
-    });
+    const stop = async () => {
+      over.abort();
+      await ended.catch(() => {});
+    };
+    this.servers.push({ stop });
     const link = await Promise.race([ready, ended.then(() => "")]);
-    return new Visitor(link, this.cap(name));
+    return { visitor: new Visitor(link, this.cap(name)), stop };
   }
 
   async close(): Promise<void> {

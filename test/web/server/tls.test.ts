@@ -42,7 +42,7 @@ it("is taken when both of its files are there, and not before", async () => {
   const opened = await house.open();
   const tls = certificate(opened.dir, "old.example");
   const renewed = certificate(opened.dir, "new.example");
-  const web = await opened.web("admin", { tls, tlsLookMs: 20 });
+  const web = await opened.web("admin", { tls, lookMs: 20 });
   const port = Number(new URL(web.url).port);
   expect(web.url).toMatch(/^https:/);
   expect(await visit(port, "old.example")).toEqual({ name: "old.example", status: "200" });
