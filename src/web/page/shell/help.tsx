@@ -28,11 +28,12 @@ const LOG_KEYS: readonly (readonly [keys: string, what: string])[] = [
 /** Keys that work on every view, unless something is being written. */
 export function useKeys(): void {
   useEffect(() => {
-    let leader = 0;
+    /** When a `g` was pressed, in ms since the page was loaded. */
+    let leader = Number.NEGATIVE_INFINITY;
     const press = (event: KeyboardEvent) => {
       if (event.ctrlKey || event.metaKey || event.altKey || isWriting(event)) return;
       const isSecond = event.timeStamp - leader < 1500;
-      leader = 0;
+      leader = Number.NEGATIVE_INFINITY;
       if (isSecond && GO[event.key] !== undefined) go(GO[event.key]!);
       else if (event.key === "g") leader = event.timeStamp;
       else if (event.key === "?") helpIsOpen.value = true;
