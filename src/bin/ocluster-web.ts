@@ -2,8 +2,6 @@
 /**
  * `ocluster-web`: shows a cluster in a browser, and to scripts.
  */
-import { homedir } from "node:os";
-import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import {
   command,
@@ -18,6 +16,7 @@ import {
   ValueError,
 } from "../cli/index.js";
 import { feedWatchdog, interruptible, notifyServiceManager, UsageError } from "../console/index.js";
+import { userPath } from "../system/user-directory.js";
 import { listenPort } from "./addresses.js";
 import { rpcFailure } from "./rpc-failure.js";
 
@@ -44,10 +43,7 @@ const tokenTime: Parser<number> = Object.assign(
 
 /** systemd's, of a unit that has one; else the user's. */
 function usualStateDir(): string {
-  const { STATE_DIRECTORY, XDG_STATE_HOME } = process.env;
-  if (STATE_DIRECTORY) return STATE_DIRECTORY;
-  const base = XDG_STATE_HOME?.startsWith("/") ? XDG_STATE_HOME : join(homedir(), ".local/state");
-  return join(base, "ocluster-web");
+  return process.env.STATE_DIRECTORY || userPath("state", "ocluster-web");
 }
 
 const web = command("ocluster-web", "Shows a cluster in a browser, and to scripts.", [

@@ -8,8 +8,8 @@
  * A door of its own: command lines are read with it, before anything else is loaded.
  */
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
-import { homedir } from "node:os";
-import { dirname, join } from "node:path";
+import { dirname } from "node:path";
+import { userPath } from "../system/user-directory.js";
 import { quoted } from "../text/index.js";
 
 /** What can be done with contexts. */
@@ -32,9 +32,7 @@ export class ConfigError extends Error {
 }
 
 export function configPath(): string {
-  const { XDG_CONFIG_HOME: base } = process.env;
-  // As its specification has it: what is no absolute path is to be ignored.
-  return join(base?.startsWith("/") ? base : join(homedir(), ".config"), "ocluster/config");
+  return userPath("config", "ocluster/config");
 }
 
 /** Throws a `ConfigError`. */

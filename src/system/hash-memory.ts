@@ -20,8 +20,8 @@ import {
   statSync,
   writeFileSync,
 } from "node:fs";
-import { homedir } from "node:os";
 import { dirname, join } from "node:path";
+import { userPath } from "./user-directory.js";
 
 /** Ticks are of milliseconds, and of two seconds on some file systems. In ms. */
 const RACY_MS = 2500;
@@ -63,7 +63,7 @@ export class HashMemory {
     private readonly directory: string,
   ) {
     const name = createHash("sha256").update(directory).digest("hex").slice(0, 32);
-    this.path = join(cacheDirectory(), use, name);
+    this.path = join(userPath("cache", "ocluster"), use, name);
   }
 
   /** The hash of the file at `path`, if it is as it was. */
@@ -150,10 +150,4 @@ function forgetOldest(directory: string): void {
   });
   files.sort((a, b) => b.used - a.used);
   for (const { path } of files.slice(MAX_DIRECTORIES)) rmSync(path, { force: true });
-}
-
-function cacheDirectory(): string {
-  const { XDG_CACHE_HOME: base } = process.env;
-  // As its specification has it: what is no absolute path is to be ignored.
-  return join(base?.startsWith("/") ? base : join(homedir(), ".cache"), "ocluster");
 }
