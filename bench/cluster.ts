@@ -122,10 +122,9 @@ async function certificateOf({ address }: SturdyRef): Promise<string> {
   const { host, port } = address;
   const socket = connectTls({ host, port, rejectUnauthorized: false });
   await once(socket, "secureConnect");
-  const { raw } = socket.getPeerCertificate();
+  const certificate = socket.getPeerX509Certificate()!;
   socket.destroy();
-  const lines = raw.toString("base64").replace(/.{64}/g, "$&\n").trim();
-  return `-----BEGIN CERTIFICATE-----\n${lines}\n-----END CERTIFICATE-----\n`;
+  return certificate.toString();
 }
 
 function place({ address, id }: SturdyRef): string[] {
