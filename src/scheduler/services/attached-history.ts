@@ -9,6 +9,7 @@
 import { DEFAULT_OPTIONS, newJob } from "../jobs/submission.js";
 import type { AttemptRecord, JobCause, JobRecord, JobState } from "../jobs/types.js";
 import { RECORD_BYTES } from "../state/client-use-table.js";
+import { endOf } from "../state/ended-runs.js";
 import type { JobRecords } from "../state/job-records.js";
 import type { AttachedRun } from "./attached-run.js";
 import { outcomeOf } from "./job-lines.js";
@@ -43,8 +44,7 @@ export class AttachedHistory {
     const cause = outcomeOf(run.of.job, error);
     const reason = error?.message.slice(0, MAX_REASON) ?? "";
     if (run.rows) {
-      const state = cause === "succeeded" || cause === "cancelled" ? cause : "failed";
-      this.write(run, state, cause, reason, output);
+      this.write(run, endOf(cause), cause, reason, output);
     } else if (this.hasRoom(run)) {
       const { cached, client, job, pool, urgent, worker } = run.of;
       const { hint, id, submitted } = job;

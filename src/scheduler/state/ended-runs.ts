@@ -92,10 +92,14 @@ export function unpackRuns({ numbers, texts }: PackedRuns): EndedRun[] {
   return runs;
 }
 
-/** The number of the state in which a job is that has ended so. */
+/** The state in which a job is that has ended so. */
+export function endOf(cause: JobCause): "succeeded" | "failed" | "cancelled" {
+  return cause === "succeeded" || cause === "cancelled" ? cause : "failed";
+}
+
+/** The number of that state. */
 export function stateOf(cause: JobCause): number {
-  const state = cause === "succeeded" || cause === "cancelled" ? cause : "failed";
-  return STATES.indexOf(state, FIRST_END);
+  return STATES.indexOf(endOf(cause), FIRST_END);
 }
 
 export class EndedRuns {
